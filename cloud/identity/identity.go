@@ -1,0 +1,53 @@
+// Package identity owns who is calling: the caller that authentication found,
+// as it travels in a context from the interceptor chain to the services. The
+// tenant comes from here alone, never from a request.
+package identity
+
+import (
+	"context"
+	"slices"
+)
+
+// Scope is what a token may do; each holds the ones before it.
+type Scope string
+
+const (
+	Read  Scope = "read"
+	Write Scope = "write"
+	Admin Scope = "admin"
+)
+
+// Caller is an authenticated user of one organisation.
+type Caller struct {
+	UserID  string
+	OrgID   string
+	Plan    string // starter, pro, business, business_plus
+	TokenID string // the API token's id; "" for a session
+	Session string // the session's id; "" for an API token
+	Scopes  []Scope
+	Address string // remote address, for the audit log
+	Agent   string // User-Agent, for the audit log
+}
+
+// Allows says whether the caller holds the scope or a greater one.
+func (c Caller) Allows(s Scope) bool {
+	order := []Scope{Read, Write, Admin}
+	want := slices.Index(order, s)
+	for _, have := range c.Scopes {
+		if i := slices.Index(order, have); i >= want && want >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+type key struct{}
+
+// With puts the caller into the context.
+func With(ctx context.Context, c Caller) context.Context { return context.WithValue(ctx, key{}, c) }
+
+// From finds the caller; false for a public operation.
+func From(ctx context.Context) (Caller, bool) {
+	c, ok := ctx.Value(key{}).(Caller)
+	return c, ok
+}
