@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * What the packet programs and the Go side agree on: mark bits, drop reasons,
+ * map keys and values. Package dataplane reads these structs by their BTF, so
+ * every one has explicit padding and natural alignment. A change here raises
+ * NGFW_ABI, which names the directory of pins.
+ */
+#ifndef NGFW_ABI_H
+#define NGFW_ABI_H
+
+#include <linux/types.h>
+
+#define NGFW_ABI 1
+
+/*
+ * The packet mark. Ours are the upper 16 bits; the lower ones belong to others
+ * and are kept.
+ */
+#define MARK_JUDGED	0x80000000u	/* passed the policy at ingress */
+#define MARK_REPLY	0x40000000u	/* claims state: the backstop drops it if conntrack calls it new */
+#define MARK_LEARN	0x20000000u	/* TC egress shall learn the flow's translated tuple */
+#define MARK_REJECT	0x10000000u	/* refused: the backstop answers the sender */
+#define MARK_INSPECT	0x08000000u	/* for the matcher's queue */
+#define MARK_ZONE_SHIFT	21		/* judged egress zone, six bits */
+#define MARK_ZONE_MASK	0x07e00000u
+#define MARK_CLASS_SHIFT 16		/* QoS class, five bits */
+#define MARK_CLASS_MASK	0x001f0000u
+#define MARK_OURS	0xffff0000u
+
+#define ZONE_NONE	0
+#define ZONE_SELF	1
+#define MAX_ZONES	64
+#define MAX_ENTRIES	4096		/* of one zone pair */
+#define IMAGE_SLOTS	4
+
+/* Values of the port table: the zone, and whether frames have an Ethernet header. */
+#define PORT_ZONE_MASK	0x3f
+#define PORT_L3		0x100
+
+enum action {
+	ACTION_ACCEPT = 1,
+	ACTION_DROP = 2,
+	ACTION_REJECT = 3,
+};
+
+/* A decider is kind<<28 | id; policy.Decider has the same numbers. */
+enum decider_kind {
+	DECIDER_RULE = 1,
+	DECIDER_POLICY = 2,
+	DECIDER_DEFAULT = 3,
+	DECIDER_SYSTEM = 4,
+	DECIDER_NAT = 5,
+	DECIDER_REASON = 6,
+};
+#define DECIDER(kind, id) (((__u32)(kind) << 28) | ((id) & 0x0fffffff))
+
+enum system_rule {
+	SYSTEM_NEIGHBOUR_DISCOVERY = 1,
+	SYSTEM_MLD = 2,
+	SYSTEM_DHCP_CLIENT = 3,
+	SYSTEM_CLOUD = 4,
+	SYSTEM_ICMP_ERROR = 5,
+	SYSTEM_RESET = 6,		/* the router's own answer to a connection it refuses */
+};
+
+/* Why a packet was dropped without a rule or policy having said so. */
+enum reason {
+	REASON_NONE = 0,
+	REASON_MALFORMED = 1,
+	REASON_NO_ZONE = 2,
+	REASON_NO_STATE = 3,
+	REASON_WRONG_ZONE = 4,		/* an established flow's packet from another zone */
+	REASON_EGRESS_ZONE = 5,		/* leaves by another zone than was judged */
+	REASON_UNJUDGED = 6,		/* forwarded without having been judged */
+	REASON_FLOW_TABLE_FULL = 7,
+	REASON_FRAGMENT = 8,		/* a later fragment of a refused or unknown packet */
+	REASON_NO_IMAGE = 9,		/* no policy loaded, or swapped away under a packet */
+	REASON_POLICY = 10,		/* by rule, policy or default */
+	REASON_MAX = 16,
+};
+
+struct tuple {
+	__u8 saddr[16];			/* IPv4 as ::ffff:a.b.c.d */
+	__u8 daddr[16];
+	__be16 sport;			/* ICMP: identifier */
+	__be16 dport;			/* ICMP: type<<8 | code */
+	__u8 proto;
+	__u8 pad[3];
+};
+
+enum flow_flags {
+	FLOW_REPLY_KNOWN = 1 << 0,	/* reply tuple is in the table */
+	FLOW_NAT = 1 << 1,		/* reply is not simply orig reversed */
+	FLOW_SEEN_REPLY = 1 << 2,
+	FLOW_FIN_ORIG = 1 << 3,
+	FLOW_FIN_REPLY = 1 << 4,
+	FLOW_RST = 1 << 5,
+	FLOW_CLOSED = 1 << 6,		/* FIN both ways or RST: close event sent */
+	FLOW_CUT = 1 << 7,		/* ended by a changed policy */
+	FLOW_ANNOUNCED = 1 << 8,	/* open event sent */
+	FLOW_LOG = 1 << 9,
+};
+
+struct flow {
+	__u64 id;
+	__u64 opened;			/* boot clock, ns */
+	__u64 seen;
+	__u64 checked;			/* when conntrack last vouched for it */
+	__u64 packets[2];		/* orig, reply; wire packets */
+	__u64 bytes[2];			/* IP lengths */
+	__u64 revision;
+	struct tuple orig;
+	struct tuple reply;
+	__u32 decider;
+	__u32 flags;
+	__u32 ifindex_in;		/* 0: the router itself */
+	__u32 ifindex_out;
+	__u8 zone_in;
+	__u8 zone_out;
+	__u8 smac[6];
+};
+
+/* What a tuple in the table leads to. */
+struct flow_ref {
+	__u64 id;
+	__u32 dir;			/* 0 orig, 1 reply */
+	__u32 pad;
+};
+
+/* Refused packets are aggregated per source, decider and port for a second. */
+struct refusal_key {
+	__u8 saddr[16];
+	__u32 decider;
+	__be16 dport;
+	__u8 proto;
+	__u8 zone_in;
+};
+
+struct refusal {
+	__u64 since;			/* boot clock, ns: start of the window */
+	__u64 repeats;			/* after the first, which was an event */
+	__u64 bytes;			/* of the repeats */
+	__u64 revision;
+	struct tuple last;
+	__u32 decider;
+	__u32 ifindex_in;
+	__u32 ifindex_out;
+	__u8 zone_in;
+	__u8 zone_out;
+	__u8 action;
+	__u8 pad0;
+	__u8 smac[6];
+	__u8 pad1[2];
+};
+
+enum event_kind {
+	EVENT_OPEN = 1,
+	EVENT_CLOSE = 3,
+	EVENT_REFUSED = 4,
+};
+
+/* One record of the ring. For a refused packet flow.id is its own. */
+struct event {
+	__u32 kind;
+	__u32 action;
+	__u64 time;			/* boot clock, ns */
+	struct flow flow;
+};
+
+struct counter {
+	__u64 packets;
+	__u64 bytes;
+	__u64 last;			/* boot clock, ns */
+};
+
+/* The image's tables; see policy.Image. */
+struct verdict {
+	__u32 decider;
+	__u8 action;
+	__u8 log;
+	__u8 pad[2];
+};
+
+struct pair {
+	__u32 first;
+	__u32 count;
+	struct verdict fallback;
+};
+
+struct address {
+	__u64 hi, lo;			/* host order */
+};
+
+struct entry {
+	struct address src_lo, src_hi, dst_lo, dst_hi;
+	__u16 port_lo, port_hi;		/* host order */
+	__u8 proto;
+	__u8 any_proto;
+	__u8 pad[2];
+	struct verdict verdict;
+};
+
+struct image {
+	__u64 revision;
+	__u32 zones;
+	__u32 system;			/* bit n: system rule n holds */
+};
+
+/* One element, written by the agent alone. */
+struct config {
+	__u32 slot;			/* the active image */
+	__u32 ready;
+	__u64 clock_base;		/* Unix ns at boot clock 0, fixed at first load: seeds flow ids */
+	__u8 cloud_addr[16];		/* the agent's own connection: system rule "cloud" */
+	__be16 cloud_port;
+	__u16 pad[3];
+};
+
+enum stat {
+	STAT_PACKETS = 0,
+	STAT_BYTES = 1,
+	STAT_EVENTS_LOST = 2,
+	STAT_FLOWS_OPENED = 3,
+	STAT_ADOPTED = 4,		/* flows taken over from conntrack */
+	STAT_REJUDGED = 5,
+	STAT_NO_COUNTER = 6,		/* a decider without a counter: a bug */
+	STAT_LEARN_FAILED = 7,
+	STAT_MAX = 8,
+};
+
+/* Question to and answer of the classifier; simulation asks the same. */
+struct question {
+	struct address src, dst;
+	__u16 port;			/* host order; ICMP type<<8 | code */
+	__u16 sport;			/* host order; 0 without ports */
+	__u8 proto;
+	__u8 v6;			/* what the header says */
+	__u8 zone_in, zone_out;
+	__u32 slot;
+	__u32 pad;
+	struct verdict verdict;		/* the answer; action 0: no image */
+};
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Counters: per decider, per drop reason, per flow. Wire packets and IP lengths. */
+#ifndef NGFW_ACCOUNT_H
+#define NGFW_ACCOUNT_H
+
+#include "maps.h"
+#include "parse.h"
+
+static __always_inline struct amount amount_of(struct __sk_buff *skb, const struct packet *p)
+{
+	struct amount a = { .packets = 1, .bytes = p->bytes };
+
+	if (skb->gso_segs > 1) {
+		a.packets = skb->gso_segs;
+		a.bytes += (a.packets - 1) * p->headers;
+	}
+	return a;
+}
+
+static __always_inline void count_stat(__u32 stat, __u64 n)
+{
+	__u64 *v = element(&stats, stat);
+
+	if (v)
+		*v += n;
+}
+
+static __always_inline void count(void *map, __u32 key, struct amount a)
+{
+	struct counter *c = bpf_map_lookup_elem(map, &key);
+
+	if (!c) {
+		count_stat(STAT_NO_COUNTER, a.packets);
+		return;
+	}
+	c->packets += a.packets;
+	c->bytes += a.bytes;
+	c->last = bpf_ktime_get_boot_ns();
+}
+
+static __always_inline void count_flow(struct flow *f, __u32 dir, struct amount a)
+{
+	/* Both directions may run on different CPUs, hence atomic. */
+	atomic_add(&f->packets[dir & 1], a.packets);
+	atomic_add(&f->bytes[dir & 1], a.bytes);
+}
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Asking the kernel's conntrack, the authority on state. Lookup by tuple works
+ * for TCP and UDP (nf_conntrack_bpf.c); what a packet at egress belongs to is
+ * read from the packet itself and works for every protocol.
+ */
+#ifndef NGFW_CONNTRACK_H
+#define NGFW_CONNTRACK_H
+
+#include "maps.h"
+#include "parse.h"
+
+static __always_inline __u8 icmp_answer(__u8 proto, __u8 type)
+{
+	if (proto == IPPROTO_ICMPV6)
+		return type == 128 ? 129 : type == 129 ? 128 : 0;
+	switch (type) {			/* RFC 792, 950 */
+	case 8:
+		return 0;
+	case 0:
+		return 8;
+	case 13:
+		return 14;
+	case 14:
+		return 13;
+	case 15:
+		return 16;
+	case 16:
+		return 15;
+	case 17:
+		return 18;
+	case 18:
+		return 17;
+	default:
+		return 255;
+	}
+}
+
+/* The tuple that an answer to t carries. */
+static __always_inline void reverse(struct tuple *to, const struct tuple *t)
+{
+	__builtin_memset(to, 0, sizeof(*to));
+	copy16(to->saddr, t->daddr);
+	copy16(to->daddr, t->saddr);
+	to->proto = t->proto;
+	if (t->proto == IPPROTO_ICMP || t->proto == IPPROTO_ICMPV6) {
+		__u16 tc = bpf_ntohs(t->dport);
+
+		to->sport = t->sport;
+		to->dport = bpf_htons((__u16)icmp_answer(t->proto, tc >> 8) << 8 | (tc & 0xff));
+		return;
+	}
+	to->sport = t->dport;
+	to->dport = t->sport;
+}
+
+static __always_inline int same_tuple(const struct tuple *a, const struct tuple *b)
+{
+	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
+
+	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3] && x[4] == y[4];
+}
+
+static __always_inline void copy_nf_addr(__u8 *to, union nf_inet_addr *from, int v6)
+{
+	__u32 *w = (__u32 *)to;
+
+	if (!v6) {
+		map_v4(to, from->ip);
+		return;
+	}
+	w[0] = from->all[0];
+	w[1] = from->all[1];
+	w[2] = from->all[2];
+	w[3] = from->all[3];
+}
+
+static __always_inline void from_nf(struct tuple *to, struct nf_conntrack_tuple *t)
+{
+	int v6 = t->src.l3num == AF_INET6;
+
+	__builtin_memset(to, 0, sizeof(*to));
+	copy_nf_addr(to->saddr, &t->src.u3, v6);
+	copy_nf_addr(to->daddr, &t->dst.u3, v6);
+	to->proto = t->dst.protonum;
+	switch (to->proto) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+	case IPPROTO_ICMP:
+		to->sport = t->src.u.all;
+		to->dport = t->dst.u.all;
+		break;
+	case IPPROTO_ICMPV6:
+		to->dport = t->dst.u.all;
+		/* identifiers only where the message has one; see parse_l4 */
+		if (bpf_ntohs(to->dport) >> 8 == 128 || bpf_ntohs(to->dport) >> 8 == 129)
+			to->sport = t->src.u.all;
+		break;
+	}
+}
+
+static __always_inline struct nf_conn *ct_find(struct __sk_buff *skb, const struct tuple *t,
+					       struct bpf_ct_opts *opts)
+{
+	struct bpf_sock_tuple key = {};
+
+	opts->netns_id = BPF_F_CURRENT_NETNS;
+	opts->l4proto = t->proto;
+	if (t->proto != IPPROTO_TCP && t->proto != IPPROTO_UDP)
+		return 0;
+	if (is_v4(t->saddr)) {
+		key.ipv4.saddr = ((const __be32 *)t->saddr)[3];
+		key.ipv4.daddr = ((const __be32 *)t->daddr)[3];
+		key.ipv4.sport = t->sport;
+		key.ipv4.dport = t->dport;
+		return bpf_skb_ct_lookup(skb, &key, sizeof(key.ipv4), opts, NF_BPF_CT_OPTS_SZ);
+	}
+	copy16(key.ipv6.saddr, t->saddr);
+	copy16(key.ipv6.daddr, t->daddr);
+	key.ipv6.sport = t->sport;
+	key.ipv6.dport = t->dport;
+	return bpf_skb_ct_lookup(skb, &key, sizeof(key.ipv6), opts, NF_BPF_CT_OPTS_SZ);
+}
+
+/* Does conntrack know this tuple? TCP and UDP only. */
+static __always_inline int ct_known(struct __sk_buff *skb, const struct tuple *t)
+{
+	struct bpf_ct_opts opts = {};
+	struct nf_conn *ct = ct_find(skb, t, &opts);
+
+	if (!ct)
+		return 0;
+	bpf_ct_release(ct);
+	return 1;
+}
+
+/*
+ * What conntrack knows of t's flow: how it began, how its answers arrive, t's
+ * direction, and whether it is a TCP connection past its end.
+ */
+static __always_inline int ct_state(struct __sk_buff *skb, const struct tuple *t, struct work *w)
+{
+	struct bpf_ct_opts opts = {};
+	struct nf_conn *ct = ct_find(skb, t, &opts);
+
+	if (!ct)
+		return 0;
+	from_nf(&w->orig, &ct->tuplehash[0].tuple);
+	from_nf(&w->reply, &ct->tuplehash[1].tuple);
+	w->dir = opts.dir;
+	w->closing = t->proto == IPPROTO_TCP && ct->proto.tcp.state >= TCP_CONNTRACK_FIN_WAIT;
+	bpf_ct_release(ct);
+	return 1;
+}
+
+/* The original tuple of the flow that a packet at egress belongs to. */
+static __always_inline int ct_of_packet(struct __sk_buff *skb, struct tuple *orig)
+{
+	struct sk_buff *k = bpf_cast_to_kern_ctx(skb);
+	struct nf_conn *ct;
+	unsigned long nfct = k->_nfct & ~7UL;	/* NFCT_PTRMASK */
+
+	if (!nfct)
+		return 0;
+	ct = bpf_rdonly_cast((void *)nfct, bpf_core_type_id_kernel(struct nf_conn));
+	from_nf(orig, &ct->tuplehash[0].tuple);
+	return 1;
+}
+
+#endif

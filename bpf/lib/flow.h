@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The flow table: a cache over conntrack that carries what conntrack does not,
+ * the verdict and who gave it. Records are told to the agent by ring; the ones
+ * that run are read from the table.
+ */
+#ifndef NGFW_FLOW_H
+#define NGFW_FLOW_H
+
+#include "account.h"
+#include "classify.h"
+#include "conntrack.h"
+
+#define SECOND 1000000000ULL
+/* How long a cached flow is trusted before conntrack is asked again. */
+#define VOUCHED (1 * SECOND)
+/* Below the kernel's timeouts (nf_conntrack-sysctl: icmp 30 s, generic 600 s),
+ * so that for protocols without lookup our state ends before conntrack's. */
+#define ICMP_IDLE (25 * SECOND)
+#define GENERIC_IDLE (590 * SECOND)
+
+/* A subprogram that the verifier takes for itself, knowing no caller. */
+#define SUBPROGRAM __attribute__((noinline))
+
+/* Unique on this router as long as its clock does not run backwards over a
+ * boot: the time of the flow, its low bits replaced by the CPU. No two flows
+ * of one CPU begin within 64 ns. */
+static __always_inline __u64 flow_id(__u64 now)
+{
+	struct config *c = element(&settings, 0);
+	__u64 base = c ? c->clock_base : 0;
+
+	return ((base + now) & ~63ULL) | (bpf_get_smp_processor_id() & 63);
+}
+
+static __always_inline void emit(__u32 kind, __u32 action, __u64 now, const struct flow *f)
+{
+	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+
+	if (!e) {
+		count_stat(STAT_EVENTS_LOST, 1);
+		return;
+	}
+	e->kind = kind;
+	e->action = action;
+	e->time = now;
+	__builtin_memcpy(&e->flow, f, sizeof(e->flow));
+	bpf_ringbuf_submit(e, 0);
+}
+
+static __always_inline __u32 port_of(__u32 slot, __u32 ifindex)
+{
+	void *ports = element(&image_ports, slot);
+	__u32 *port;
+
+	if (!ports)
+		return 0;
+	port = bpf_map_lookup_elem(ports, &ifindex);
+	return port ? *port : 0;
+}
+
+/* Interface 0 is the router itself. */
+static __always_inline __u32 zone_of(__u32 slot, __u32 ifindex)
+{
+	return ifindex ? port_of(slot, ifindex) & PORT_ZONE_MASK : ZONE_SELF;
+}
+
+static __always_inline __u64 revision_of(__u32 slot)
+{
+	void *table = element(&image_meta, slot);
+	struct image *meta;
+
+	if (!table)
+		return 0;
+	meta = element(table, 0);
+	return meta ? meta->revision : 0;
+}
+
+/* The flow that a tuple leads to, and the tuple's direction in it. */
+static __always_inline struct flow *find_flow(const struct tuple *t, __u32 *dir)
+{
+	struct flow_ref *ref = bpf_map_lookup_elem(&tuples, t);
+	__u64 id;
+
+	if (!ref)
+		return 0;
+	*dir = ref->dir & 1;
+	id = ref->id;
+	return bpf_map_lookup_elem(&flows, &id);
+}
+
+/* Record that answers of f arrive with this tuple. */
+static __always_inline void learn_reply(struct flow *f, const struct tuple *reply)
+{
+	struct flow_ref ref = { .id = f->id, .dir = 1 };
+
+	if (bpf_map_update_elem(&tuples, reply, &ref, BPF_ANY)) {
+		count_stat(STAT_LEARN_FAILED, 1);
+		return;
+	}
+	f->reply = *reply;
+	__sync_fetch_and_or(&f->flags, FLOW_REPLY_KNOWN);
+}
+
+/* Count and tell a refused packet; repeats within a second are counted only. */
+SUBPROGRAM int refuse(struct work *w)
+{
+	struct refusal_key key = {};
+	struct refusal *r, fresh = {};
+	struct flow *f;
+
+	if (!w)
+		return 0;
+	f = &w->flow;
+	copy16(key.saddr, f->orig.saddr);
+	key.decider = f->decider;
+	key.dport = f->orig.dport;
+	key.proto = f->orig.proto;
+	key.zone_in = f->zone_in;
+	r = bpf_map_lookup_elem(&refusals, &key);
+	/* A window that the agent has not fetched yet goes on: nothing is overwritten. */
+	if (r && (w->now - r->since < SECOND || r->repeats)) {
+		atomic_add(&r->repeats, w->amount.packets);
+		atomic_add(&r->bytes, w->amount.bytes);
+		return 0;
+	}
+	fresh.since = w->now;
+	fresh.revision = f->revision;
+	fresh.last = f->orig;
+	fresh.decider = f->decider;
+	fresh.ifindex_in = f->ifindex_in;
+	fresh.ifindex_out = f->ifindex_out;
+	fresh.zone_in = f->zone_in;
+	fresh.zone_out = f->zone_out;
+	fresh.action = w->question.verdict.action;
+	__builtin_memcpy(fresh.smac, f->smac, sizeof(fresh.smac));
+	bpf_map_update_elem(&refusals, &key, &fresh, BPF_ANY);
+	f->id = flow_id(w->now);
+	f->packets[0] = w->amount.packets;
+	f->bytes[0] = w->amount.bytes;
+	emit(EVENT_REFUSED, fresh.action, w->now, f);
+	return 0;
+}
+
+/* TCP's own signs of an end; the agent reads the final counts a little later. */
+static __always_inline void note_tcp(struct flow *f, const struct work *w)
+{
+	__u32 both = FLOW_FIN_ORIG | FLOW_FIN_REPLY, add = 0, old = f->flags;
+
+	if (w->packet.flags & PKT_RST)
+		add |= FLOW_RST;
+	if (w->packet.flags & PKT_FIN)
+		add |= w->dir ? FLOW_FIN_REPLY : FLOW_FIN_ORIG;
+	if (!(add & ~old))
+		return;
+	add |= old;
+	if ((add & FLOW_RST || (add & both) == both) && !(old & FLOW_CLOSED)) {
+		__sync_fetch_and_or(&f->flags, add | FLOW_CLOSED);
+		emit(EVENT_CLOSE, ACTION_ACCEPT, w->now, f);
+		return;
+	}
+	__sync_fetch_and_or(&f->flags, add);
+}
+
+static __always_inline void announce(struct flow *f, __u64 now)
+{
+	if (f->flags & FLOW_ANNOUNCED)
+		return;
+	__sync_fetch_and_or(&f->flags, FLOW_ANNOUNCED);
+	emit(EVENT_OPEN, ACTION_ACCEPT, now, f);
+}
+
+#endif

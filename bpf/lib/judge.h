@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * How a packet gets its verdict: from its flow, from conntrack's knowledge of
+ * a flow we do not have, or as the first of a new one.
+ *
+ * The functions answer TC_NEXT or TC_DROP; known() may also answer UNKNOWN.
+ */
+#ifndef NGFW_JUDGE_H
+#define NGFW_JUDGE_H
+
+#include "flow.h"
+
+#define TC_NEXT (-1)		/* TCX_NEXT, TC_ACT_UNSPEC: other filters still run */
+#define TC_DROP 2		/* TCX_DROP, TC_ACT_SHOT */
+#define UNKNOWN 0		/* no verdict: the packet is a new flow's */
+
+static __always_inline int is_icmp(__u8 proto)
+{
+	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
+}
+
+static __always_inline void set_mark(struct __sk_buff *skb, __u32 bits)
+{
+	__u32 mark;
+
+	/*
+	 * The verifier takes accesses to the whole field at a constant offset from
+	 * the context alone; left to itself the compiler narrows the store and
+	 * keeps a pointer to the field.
+	 */
+	asm volatile("%[mark] = *(u32 *)(%[skb] + %[at])"
+		     : [mark] "=r"(mark)
+		     : [skb] "r"(skb), [at] "i"(__builtin_offsetof(struct __sk_buff, mark)));
+	mark = (mark & ~MARK_OURS) | bits;
+	asm volatile("*(u32 *)(%[skb] + %[at]) = %[mark]"
+		     :
+		     : [mark] "r"(mark), [skb] "r"(skb), [at] "i"(__builtin_offsetof(struct __sk_buff, mark))
+		     : "memory");
+}
+
+static __always_inline __u32 mark_zone(__u32 zone)
+{
+	return zone << MARK_ZONE_SHIFT & MARK_ZONE_MASK;
+}
+
+/* The zone that a packet of f in this direction leaves for. */
+static __always_inline __u32 far_zone(const struct flow *f, __u32 dir)
+{
+	return dir ? f->zone_in : f->zone_out;
+}
+
+static __always_inline int drop(struct work *w, __u32 reason)
+{
+	count(&drops, reason, w->amount);
+	return TC_DROP;
+}
+
+/*
+ * Where the kernel would send a packet from src to dst: an interface, or 0 for
+ * the router itself, which also answers for what has no route.
+ */
+static __always_inline __u32 route(struct __sk_buff *skb, const struct work *w, const __u8 *src,
+				   const __u8 *dst)
+{
+	struct bpf_fib_lookup fib = {};
+	long rc;
+
+	fib.ifindex = w->ifindex;
+	fib.l4_protocol = w->packet.tuple.proto;
+	if (is_v4(dst)) {
+		fib.family = AF_INET;
+		fib.tos = w->packet.tos & 0x1c;	/* what routes may depend on */
+		fib.ipv4_src = ((const __be32 *)src)[3];
+		fib.ipv4_dst = ((const __be32 *)dst)[3];
+	} else {
+		fib.family = AF_INET6;
+		copy16(fib.ipv6_src, src);
+		copy16(fib.ipv6_dst, dst);
+	}
+	rc = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	/* An unresolved neighbour is still a route; so is one that needs fragments. */
+	if (rc == BPF_FIB_LKUP_RET_SUCCESS || rc == BPF_FIB_LKUP_RET_NO_NEIGH ||
+	    rc == BPF_FIB_LKUP_RET_FRAG_NEEDED || rc == BPF_FIB_LKUP_RET_UNSUPP_LWT)
+		return fib.ifindex;
+	return 0;
+}
+
+/* The agent's own connection, so that no policy can cut a router off its cloud. */
+static __always_inline int is_cloud(const struct tuple *t)
+{
+	struct config *c = element(&settings, 0);
+	const __u64 *a, *b = (const __u64 *)t->daddr;
+
+	if (!c || !c->cloud_port || t->proto != IPPROTO_TCP || t->dport != c->cloud_port)
+		return 0;
+	a = (const __u64 *)c->cloud_addr;
+	return a[0] == b[0] && a[1] == b[1];
+}
+
+static __always_inline void decide(struct work *w, __u32 decider, __u8 action)
+{
+	w->question.verdict.decider = decider;
+	w->question.verdict.action = action;
+	w->question.verdict.log = 0;
+}
+
+/* Ask the classifier about a flow: original source, translated destination. */
+static __always_inline void ask(struct work *w, const struct flow *f, __u32 zone_in, __u32 zone_out)
+{
+	struct question *q = &w->question;
+
+	__builtin_memset(q, 0, sizeof(*q));
+	q->src = to_address(f->orig.saddr);
+	if (f->flags & FLOW_REPLY_KNOWN) {
+		q->dst = to_address(f->reply.saddr);
+		q->port = bpf_ntohs(is_icmp(f->orig.proto) ? f->orig.dport : f->reply.sport);
+	} else {
+		q->dst = to_address(f->orig.daddr);
+		q->port = bpf_ntohs(f->orig.dport);
+	}
+	q->proto = f->orig.proto;
+	q->sport = is_icmp(q->proto) ? 0 : bpf_ntohs(f->orig.sport);
+	q->v6 = !is_v4(f->orig.saddr);
+	q->zone_in = zone_in;
+	q->zone_out = zone_out;
+	q->slot = w->slot;
+	judge(q);
+}
+
+/* The verdict of a flow as a whole: system rules that need more than the classifier sees, zones, policy. */
+static __always_inline void decide_flow(struct work *w, const struct flow *f)
+{
+	if (f->zone_in == ZONE_SELF && is_cloud(&f->orig))
+		decide(w, DECIDER(DECIDER_SYSTEM, SYSTEM_CLOUD), ACTION_ACCEPT);
+	else if (f->zone_in == ZONE_NONE || f->zone_out == ZONE_NONE)
+		decide(w, DECIDER(DECIDER_REASON, REASON_NO_ZONE), ACTION_DROP);
+	else
+		ask(w, f, f->zone_in, f->zone_out);
+}
+
+/* Store w->flow, which is filled but for ids and times, as a new flow. */
+static __always_inline struct flow *create(struct work *w)
+{
+	struct flow_ref ref = {};
+	__u64 id = flow_id(w->now);
+
+	w->flow.id = id;
+	w->flow.opened = w->now;
+	w->flow.seen = w->now;
+	w->flow.checked = w->now;
+	w->flow.decider = w->question.verdict.decider;
+	if (w->question.verdict.log)
+		w->flow.flags |= FLOW_LOG;
+	if (bpf_map_update_elem(&flows, &id, &w->flow, BPF_NOEXIST))
+		return 0;
+	ref.id = id;
+	if (bpf_map_update_elem(&tuples, &w->flow.orig, &ref, BPF_ANY)) {
+		bpf_map_delete_elem(&flows, &id);
+		return 0;
+	}
+	count_stat(STAT_FLOWS_OPENED, 1);
+	return bpf_map_lookup_elem(&flows, &id);
+}
+
+/* A packet of a flow that may pass: count it, and say so in its mark. */
+static __always_inline int pass(struct __sk_buff *skb, struct work *w, struct flow *f)
+{
+	__u32 mark = MARK_JUDGED | mark_zone(far_zone(f, w->dir));
+	int tcp = w->packet.tuple.proto == IPPROTO_TCP;
+
+	if (w->dir && !(f->flags & FLOW_SEEN_REPLY))
+		__sync_fetch_and_or(&f->flags, FLOW_SEEN_REPLY);
+	f->seen = w->now;
+	count_flow(f, w->dir, w->amount);
+	count(&counters, f->decider, w->amount);
+	if (tcp)
+		note_tcp(f, w);
+	if (w->dir || (tcp && !(w->packet.flags & PKT_SYN) && f->flags & FLOW_SEEN_REPLY))
+		mark |= MARK_REPLY;
+	if (!w->dir && !(f->flags & FLOW_REPLY_KNOWN))
+		mark |= MARK_LEARN;
+	set_mark(skb, mark);
+	return TC_NEXT;
+}
+
+/* w->flow is what the packet would open, w->question.verdict why it may not. */
+static __always_inline int refused(struct __sk_buff *skb, struct work *w)
+{
+	__u32 decider = w->question.verdict.decider;
+
+	w->flow.decider = decider;
+	count(&counters, decider, w->amount);
+	count(&drops, decider >> 28 == DECIDER_REASON ? decider & (REASON_MAX - 1) : REASON_POLICY,
+	      w->amount);
+	refuse(w);
+	/* The backstop answers; never a reset with a reset (RFC 9293 3.5.2). */
+	if (w->question.verdict.action == ACTION_REJECT && w->flow.ifindex_in &&
+	    !(w->packet.flags & PKT_RST)) {
+		set_mark(skb, MARK_REJECT);
+		return TC_NEXT;
+	}
+	return TC_DROP;
+}
+
+static __always_inline int refused_for(struct __sk_buff *skb, struct work *w, __u32 reason)
+{
+	decide(w, DECIDER(DECIDER_REASON, reason), ACTION_DROP);
+	return refused(skb, w);
+}
+
+/*
+ * The policy changed since f was judged: judge it again by its own tuple, from
+ * whichever direction this packet comes. A flow that passes goes on as it is.
+ */
+SUBPROGRAM int rejudge(struct work *w, struct flow *f)
+{
+	if (!w || !f)
+		return 0;
+	__builtin_memcpy(&w->flow, f, sizeof(w->flow));
+	w->flow.zone_in = zone_of(w->slot, f->ifindex_in);
+	w->flow.zone_out = zone_of(w->slot, f->ifindex_out);
+	decide_flow(w, &w->flow);
+	if (!w->question.verdict.action)	/* swapped away under us: the next packet asks again */
+		return 0;
+	count_stat(STAT_REJUDGED, 1);
+	f->decider = w->question.verdict.decider;
+	f->zone_in = w->flow.zone_in;
+	f->zone_out = w->flow.zone_out;
+	f->revision = w->revision;
+	if (w->question.verdict.action == ACTION_ACCEPT) {
+		if (f->flags & FLOW_CUT)
+			__sync_fetch_and_and(&f->flags, ~FLOW_CUT);
+	} else if (!(f->flags & FLOW_CUT)) {
+		__sync_fetch_and_or(&f->flags, FLOW_CUT | FLOW_CLOSED);
+		emit(EVENT_CLOSE, w->question.verdict.action, w->now, f);
+	}
+	return 0;
+}
+
+/* Does the flow behind the packet still exist for conntrack? */
+static __always_inline int vouched(struct __sk_buff *skb, struct work *w, struct flow *f)
+{
+	__u8 proto = w->packet.tuple.proto;
+
+	if (w->now - f->checked <= VOUCHED)
+		return 1;
+	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP) {
+		/* Its first direction may begin again as it is; an answer without a
+		 * question is judged for itself. */
+		if (!ct_known(skb, &w->packet.tuple) &&
+		    (w->dir || (proto == IPPROTO_TCP && !(w->packet.flags & PKT_SYN))))
+			return 0;
+	} else if (w->dir && w->now - f->seen > (is_icmp(proto) ? ICMP_IDLE : GENERIC_IDLE)) {
+		return 0;
+	}
+	f->checked = w->now;
+	return 1;
+}
+
+/* A packet whose flow f is in the table. */
+SUBPROGRAM int known(struct __sk_buff *skb, struct work *w, struct flow *f)
+{
+	if (!w || !f)
+		return TC_DROP;
+	/* A port used again is another flow. */
+	if (f->flags & FLOW_CLOSED && !(f->flags & FLOW_CUT) && w->packet.flags & PKT_SYN)
+		return UNKNOWN;
+	if (f->revision != w->revision)
+		rejudge(w, f);
+	if (f->flags & FLOW_CUT) {
+		__builtin_memcpy(&w->flow, f, sizeof(w->flow));
+		decide(w, f->decider, ACTION_DROP);
+		return refused(skb, w);
+	}
+	if (w->zone != (w->dir ? f->zone_out : f->zone_in))
+		return drop(w, REASON_WRONG_ZONE);
+	if (!vouched(skb, w, f))
+		return UNKNOWN;
+	return pass(skb, w, f);
+}
+
+/*
+ * Conntrack knows the packet's flow (w->orig, reply, dir), we do not: take it
+ * over, judged by its own tuple. in and out are its interfaces.
+ */
+SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
+{
+	struct flow *f;
+
+	if (!w)
+		return TC_DROP;
+	f = &w->flow;
+	f->orig = w->orig;
+	f->reply = w->reply;
+	f->ifindex_in = in;
+	f->ifindex_out = out;
+	f->zone_in = zone_of(w->slot, in);
+	f->zone_out = zone_of(w->slot, out);
+	f->flags = FLOW_REPLY_KNOWN;
+	reverse(&w->tuple, &w->orig);
+	if (!same_tuple(&w->tuple, &w->reply))
+		f->flags |= FLOW_NAT;
+	decide_flow(w, f);
+	if (!w->question.verdict.action)
+		return drop(w, REASON_NO_IMAGE);
+	if (w->question.verdict.action != ACTION_ACCEPT)
+		return refused(skb, w);
+	if (w->closing) {
+		/* The tail of a connection whose end has been told. */
+		count(&counters, w->question.verdict.decider, w->amount);
+		set_mark(skb, MARK_JUDGED | mark_zone(far_zone(f, w->dir)));
+		return TC_NEXT;
+	}
+	f = create(w);
+	if (!f)
+		return drop(w, REASON_FLOW_TABLE_FULL);
+	count_stat(STAT_ADOPTED, 1);
+	learn_reply(f, &w->reply);
+	announce(f, w->now);
+	return pass(skb, w, f);
+}
+
+/* The first packet of a new flow; w->flow has its tuple, interfaces and zones. */
+SUBPROGRAM int begin(struct __sk_buff *skb, struct work *w)
+{
+	struct flow *f;
+
+	if (!w)
+		return TC_DROP;
+	if (w->packet.tuple.proto == IPPROTO_TCP && !(w->packet.flags & PKT_SYN))
+		return refused_for(skb, w, w->flow.zone_in ? REASON_NO_STATE : REASON_NO_ZONE);
+	decide_flow(w, &w->flow);
+	if (!w->question.verdict.action)
+		return drop(w, REASON_NO_IMAGE);
+	if (w->question.verdict.action != ACTION_ACCEPT)
+		return refused(skb, w);
+	f = create(w);
+	if (!f)
+		return drop(w, REASON_FLOW_TABLE_FULL);
+	w->dir = 0;
+	if (f->zone_in == ZONE_SELF || f->zone_out == ZONE_SELF) {
+		/* What is for the router is not translated; what it sends is seen
+		 * here as it leaves, and answered so. */
+		reverse(&w->tuple, &f->orig);
+		learn_reply(f, &w->tuple);
+		announce(f, w->now);
+	}
+	return pass(skb, w, f);
+}
+
+#endif

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * The policy on the wire. Ingress judges what arrives, egress judges what the
+ * router itself sends and checks that a forwarded packet leaves as it was
+ * judged. Both return TCX_NEXT, so that other filters still run.
+ */
+#include "lib/judge.h"
+
+/* For the Go side's sake. */
+const struct event *event_type __attribute__((unused));
+
+/* Fills w->packet and what depends on the interface; answers a parse_result. */
+SUBPROGRAM int take(struct __sk_buff *skb, struct work *w)
+{
+	struct config *c = element(&settings, 0);
+	__u32 l3;
+	int result;
+
+	if (!w || !c)
+		return PARSE_MALFORMED;
+	w->now = bpf_ktime_get_boot_ns();
+	w->slot = c->slot;
+	w->revision = revision_of(w->slot);
+	w->ifindex = skb->ifindex;
+	w->port = port_of(w->slot, skb->ifindex);
+	w->zone = w->port & PORT_ZONE_MASK;
+	w->dir = 0;
+	w->amount.packets = 1;
+	w->amount.bytes = skb->len;
+	l3 = w->port & PORT_L3 ? 0 : ETH_HLEN;
+	result = parse((void *)(long)skb->data, (void *)(long)skb->data_end, l3, skb->protocol,
+		       skb->len, &w->packet);
+	/* Headers may lie outside the linear part. */
+	if (result == PARSE_MALFORMED && skb->data_end - skb->data < skb->len) {
+		if (bpf_skb_pull_data(skb, skb->len < 1280 ? skb->len : 1280))
+			return result;
+		result = parse((void *)(long)skb->data, (void *)(long)skb->data_end, l3,
+			       skb->protocol, skb->len, &w->packet);
+	}
+	if (result != PARSE_MALFORMED)
+		w->amount = amount_of(skb, &w->packet);
+	return result;
+}
+
+/* The tuple of the packet that an ICMP error quotes, into w->orig. */
+SUBPROGRAM int quoted(struct __sk_buff *skb, struct work *w)
+{
+	struct tuple *t;
+	__be16 ports[4] = {};
+	__u32 at;
+	__u8 type;
+
+	if (!w)
+		return 0;
+	t = &w->orig;
+	at = w->packet.l4 + sizeof(struct icmp_header);
+	__builtin_memset(t, 0, sizeof(*t));
+	if (w->packet.flags & PKT_V6) {
+		struct ipv6hdr ip;
+
+		if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.version != 6)
+			return 0;
+		copy16(t->saddr, &ip.saddr);
+		copy16(t->daddr, &ip.daddr);
+		t->proto = ip.nexthdr;
+		at += sizeof(ip);
+	} else {
+		struct iphdr ip;
+
+		if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
+			return 0;
+		map_v4(t->saddr, ip.saddr);
+		map_v4(t->daddr, ip.daddr);
+		t->proto = ip.protocol;
+		at += ip.ihl * 4;
+	}
+	if (bpf_skb_load_bytes(skb, at, ports, sizeof(ports)))
+		return 0;
+	switch (t->proto) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+		t->sport = ports[0];
+		t->dport = ports[1];
+		return 1;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		type = bpf_ntohs(ports[0]) >> 8;
+		t->dport = ports[0];
+		if (t->proto == IPPROTO_ICMP || type == 128 || type == 129)
+			t->sport = ports[2];
+		return !icmp_is_error(t->proto, type);
+	default:
+		return 1;
+	}
+}
+
+/* An ICMP error follows the flow whose packet it quotes. */
+static __always_inline int icmp_error(struct __sk_buff *skb, struct work *w)
+{
+	struct flow *f = 0;
+	__u32 dir = 0;
+
+	if (quoted(skb, w)) {
+		reverse(&w->tuple, &w->orig);	/* it travels against the quoted packet */
+		f = find_flow(&w->tuple, &dir);
+	}
+	if (!f || f->flags & FLOW_CUT || w->zone != (dir ? f->zone_out : f->zone_in))
+		return drop(w, w->zone ? REASON_NO_STATE : REASON_NO_ZONE);
+	count(&counters, f->decider, w->amount);
+	count_flow(f, dir, w->amount);
+	set_mark(skb, MARK_JUDGED | mark_zone(far_zone(f, dir)));
+	return TC_NEXT;
+}
+
+static __always_inline void blank_flow(struct work *w)
+{
+	__builtin_memset(&w->flow, 0, sizeof(w->flow));
+	w->flow.orig = w->packet.tuple;
+	w->flow.revision = w->revision;
+}
+
+static __always_inline int ready(void)
+{
+	struct config *c = element(&settings, 0);
+
+	return c && c->ready;
+}
+
+SEC("tc")
+int ngfw_ingress(struct __sk_buff *skb)
+{
+	struct work *w = element(&works, WORK_INGRESS);
+	struct flow *f;
+	int result;
+
+	if (!w)
+		return TC_DROP;
+	result = take(skb, w);
+	if (result == PARSE_OTHER)
+		return TC_NEXT;
+	if (!ready())
+		return drop(w, REASON_NO_IMAGE);
+	if (result == PARSE_MALFORMED)
+		return drop(w, REASON_MALFORMED);
+	count_stat(STAT_PACKETS, w->amount.packets);
+	count_stat(STAT_BYTES, w->amount.bytes);
+	/* Goes to conntrack's defragmentation unjudged; the whole has the mark of
+	 * its first fragment, and without one never becomes whole. */
+	if (result == PARSE_FRAGMENT)
+		return TC_NEXT;
+	if (w->packet.flags & PKT_ICMP_ERROR)
+		return icmp_error(skb, w);
+
+	f = find_flow(&w->packet.tuple, &w->dir);
+	if (f) {
+		result = known(skb, w, f);
+		if (result != UNKNOWN)
+			return result;
+	}
+
+	blank_flow(w);
+	if (!(w->port & PORT_L3))
+		bpf_skb_load_bytes(skb, ETH_ALEN, w->flow.smac, ETH_ALEN);
+	if (ct_state(skb, &w->packet.tuple, w)) {
+		if (w->dir)
+			return adopt(skb, w, route(skb, w, w->reply.saddr, w->orig.saddr), w->ifindex);
+		return adopt(skb, w, w->ifindex, route(skb, w, w->orig.saddr, w->reply.saddr));
+	}
+	w->flow.ifindex_in = w->ifindex;
+	w->flow.zone_in = w->zone;
+	if (w->zone) {
+		w->flow.ifindex_out = route(skb, w, w->packet.tuple.saddr, w->packet.tuple.daddr);
+		w->flow.zone_out = zone_of(w->slot, w->flow.ifindex_out);
+	}
+	return begin(skb, w);
+}
+
+/* The first forwarded packets of a flow show at egress how it was translated. */
+static __always_inline void learn(struct __sk_buff *skb, struct work *w)
+{
+	struct flow *f;
+	__u32 dir = 0;
+
+	if (w->packet.flags & PKT_ICMP_ERROR || !ct_of_packet(skb, &w->orig))
+		return;
+	f = find_flow(&w->orig, &dir);
+	if (!f || dir || f->flags & FLOW_REPLY_KNOWN)
+		return;
+	reverse(&w->reply, &w->packet.tuple);
+	reverse(&w->tuple, &f->orig);
+	if (!same_tuple(&w->tuple, &w->reply))
+		__sync_fetch_and_or(&f->flags, FLOW_NAT);
+	learn_reply(f, &w->reply);
+	announce(f, w->now);
+}
+
+/* What the router itself sends. */
+static __always_inline int own(struct __sk_buff *skb, struct work *w)
+{
+	__u32 zone = w->zone;
+	struct flow *f;
+	int result;
+
+	w->zone = ZONE_SELF;
+	count_stat(STAT_PACKETS, w->amount.packets);
+	count_stat(STAT_BYTES, w->amount.bytes);
+	/* The kernel sends these only in answer to a packet it was given. */
+	if (w->packet.flags & PKT_ICMP_ERROR) {
+		count(&counters, DECIDER(DECIDER_SYSTEM, SYSTEM_ICMP_ERROR), w->amount);
+		return TC_NEXT;
+	}
+	f = find_flow(&w->packet.tuple, &w->dir);
+	if (f) {
+		/* A flow through the router would be known by its own tuple too. */
+		result = known(skb, w, f);
+		if (result != UNKNOWN)
+			return result;
+	}
+	if (w->packet.flags & PKT_RST) {
+		count(&counters, DECIDER(DECIDER_SYSTEM, SYSTEM_RESET), w->amount);
+		return TC_NEXT;
+	}
+	blank_flow(w);
+	/* Conntrack has seen every packet by now, so for a new flow it knows it
+	 * in its first direction. */
+	if (!(w->packet.flags & PKT_SYN) && ct_state(skb, &w->packet.tuple, w)) {
+		if (w->dir)
+			return adopt(skb, w, w->ifindex, 0);
+		if (w->packet.tuple.proto == IPPROTO_TCP)
+			return adopt(skb, w, 0, w->ifindex);
+	}
+	w->flow.zone_in = ZONE_SELF;
+	w->flow.zone_out = zone;
+	w->flow.ifindex_out = w->ifindex;
+	return begin(skb, w);
+}
+
+SEC("tc")
+int ngfw_egress(struct __sk_buff *skb)
+{
+	struct work *w = element(&works, WORK_EGRESS);
+	struct fragment_key key = {};
+	int result;
+
+	if (!w)
+		return TC_DROP;
+	result = take(skb, w);
+	if (result == PARSE_OTHER)
+		return TC_NEXT;
+	if (!ready())
+		return drop(w, REASON_NO_IMAGE);
+	if (result == PARSE_MALFORMED)
+		return drop(w, REASON_MALFORMED);
+
+	if (skb->mark & MARK_JUDGED && skb->ingress_ifindex) {
+		if ((skb->mark & MARK_ZONE_MASK) != mark_zone(w->zone))
+			return drop(w, REASON_EGRESS_ZONE);
+		if (skb->mark & MARK_LEARN && result == PARSE_OK)
+			learn(skb, w);
+		return TC_NEXT;
+	}
+	if (skb->ingress_ifindex)
+		return drop(w, REASON_UNJUDGED);
+
+	/* Our own packets arrive here in fragments; only the first has ports. */
+	copy16(key.saddr, w->packet.tuple.saddr);
+	copy16(key.daddr, w->packet.tuple.daddr);
+	key.id = w->packet.frag_id;
+	if (result == PARSE_FRAGMENT) {
+		__u64 *seen = bpf_map_lookup_elem(&fragments, &key);
+
+		return seen && w->now - *seen < 30 * SECOND ? TC_NEXT : drop(w, REASON_FRAGMENT);
+	}
+	result = own(skb, w);
+	if (result == TC_NEXT && w->packet.flags & PKT_FIRST_FRAGMENT)
+		bpf_map_update_elem(&fragments, &key, &w->now, BPF_ANY);
+	return result;
+}
+
+char _license[] SEC("license") = "GPL";

@@ -1,0 +1,8 @@
+// Package bpfobj owns the compiled packet programs and the Go types of their
+// maps: bpf2go's output alone, made by `make generate` with clang 14 and
+// committed, so that a build needs no clang.
+package bpfobj
+
+//go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target bpfel -type tuple -type flow -type flow_ref -type refusal_key -type refusal -type event -type counter -type verdict -type pair -type entry -type address -type image -type config -type question -type report Tc ../../../bpf/tc.bpf.c -- -O2 -g -Wall -Werror -mcpu=v3 -I/usr/include/x86_64-linux-gnu
+//go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target bpfel Xdp ../../../bpf/xdp.bpf.c -- -O2 -g -Wall -Werror -mcpu=v3 -I/usr/include/x86_64-linux-gnu
+//go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target bpfel Simulate ../../../bpf/simulate.bpf.c -- -O2 -g -Wall -Werror -mcpu=v3 -I/usr/include/x86_64-linux-gnu
