@@ -13,7 +13,9 @@ type Image struct {
 	Masquerade []bool           // zone index → IPv4 masquerade for what leaves there
 	MSSClamp   []bool           // zone index → clamp TCP MSS
 	Pairs      []Pair           // from*len(Zones)+to
-	Entries    []Entry          // the rules of all pairs, a run each
+	Entries    []Entry          // the rules of all pairs, a run each; pairs may share one
+	System     SystemRules      // judged before the entries
+	Cloud      []netip.AddrPort // what SystemCloud accepts, addresses in As16 form
 	Legend     Legend
 }
 
@@ -46,7 +48,9 @@ type Verdict struct {
 
 // Entry is a box in packet space. Addresses are 128 bits, IPv4 as
 // ::ffff:a.b.c.d; bounds are included. Zero Protocol is any only when
-// AnyProtocol is set (0 is HOPOPT).
+// AnyProtocol is set (0 is HOPOPT). The port of a packet is its destination
+// port for TCP, UDP and SCTP, type<<8|code for the protocols 1 and 58 in either
+// family, and 0 for all others.
 type Entry struct {
 	SourceLo, SourceHi           netip.Addr // As16 form
 	DestinationLo, DestinationHi netip.Addr

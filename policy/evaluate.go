@@ -1,0 +1,362 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ngfw.sh/internal/fault"
+)
+
+// Evaluate says what a valid policy means for the first packet of a flow, as
+// far as policy and packet tell: no connection is known before it. It is the
+// reference that the compiled tables are held against, so it reads the policy
+// as it is written, rule by rule, shares no matching with the compiler, and
+// makes no attempt to be fast.
+//
+// The error is about the input: a packet from the router to itself, an enabled
+// NAT rule, or a policy that Validate refuses.
+func Evaluate(p Policy, env Env, packet Packet) (Result, error) {
+	var found findings
+	refuseNAT(&found, &p)
+	if err := found.err(); err != nil {
+		return Result{}, err
+	}
+	if packet.In == InterfaceSelf && packet.Out == InterfaceSelf {
+		return Result{}, fault.Invalid("out", "what the router sends to itself is not judged: name an interface")
+	}
+	e := evaluation{policy: p, env: env, packet: packet}
+	if err := e.readSelf(); err != nil {
+		return Result{}, err
+	}
+	e.from, e.to = e.zoneOf(packet.In), e.zoneOf(packet.Out)
+	return e.answer()
+}
+
+// evaluation is the judging of one packet.
+type evaluation struct {
+	policy   Policy
+	env      Env
+	packet   Packet
+	self     []netip.Addr
+	from, to string // zones, "" for none
+}
+
+func (e *evaluation) answer() (Result, error) {
+	switch {
+	case e.malformed():
+		return e.dropFor(DropMalformed), nil
+	case e.from == "":
+		return e.dropFor(DropNoZone), nil
+	case e.isICMPError():
+		return e.dropFor(DropNoState), nil
+	case e.to == "":
+		return e.dropFor(DropNoZone), nil
+	}
+	for _, rule := range []SystemRule{SystemNeighbourDiscovery, SystemMLD, SystemDHCPClient, SystemCloud} {
+		if e.env.System.Has(rule) && e.isFor(rule) {
+			return Result{
+				Action: Accept, Reason: "system:" + rule.String(),
+				Decider: NewDecider(DeciderSystem, uint32(rule)),
+			}, nil
+		}
+	}
+	for i, rule := range e.policy.Rules {
+		matched, err := e.matches(rule)
+		if err != nil {
+			return Result{}, fmt.Errorf("evaluate rules[%d]: %w", i, err)
+		}
+		if matched {
+			return Result{
+				Action: e.actionOf(rule.Action), RuleID: rule.ID, Reason: "rule", Log: rule.Log,
+				Decider: NewDecider(DeciderRule, uint32(rule.ID)),
+			}, nil
+		}
+	}
+	return e.byPolicy(), nil
+}
+
+func (e *evaluation) dropFor(reason DropReason) Result {
+	return Result{Action: Drop, Reason: reason.String(), Decider: NewDecider(DeciderReason, uint32(reason))}
+}
+
+// actionOf: the router does not reject its own packets.
+func (e *evaluation) actionOf(a Action) Action {
+	if a == Reject && e.from == ZoneSelf {
+		return Drop
+	}
+	return a
+}
+
+// byPolicy takes the zone pair's own policy, else the one from this zone to
+// any, else from any to that zone, else from any to any, else drops.
+func (e *evaluation) byPolicy() Result {
+	tries := [][2]string{{e.from, e.to}}
+	if e.to != ZoneSelf {
+		tries = append(tries, [2]string{e.from, ZoneAny})
+	}
+	if e.from != ZoneSelf {
+		tries = append(tries, [2]string{ZoneAny, e.to})
+	}
+	if e.from != ZoneSelf && e.to != ZoneSelf {
+		tries = append(tries, [2]string{ZoneAny, ZoneAny})
+	}
+	for _, pair := range tries {
+		for _, d := range e.policy.Policies {
+			if d.From == pair[0] && d.To == pair[1] {
+				return Result{Action: e.actionOf(d.Action), Reason: "policy", Log: d.Log, Decider: NewDecider(DeciderPolicy, 0)}
+			}
+		}
+	}
+	return Result{Action: Drop, Reason: "default", Decider: NewDecider(DeciderDefault, 0)}
+}
+
+func (e *evaluation) zoneOf(name string) string {
+	if name == InterfaceSelf {
+		return ZoneSelf
+	}
+	for _, z := range e.policy.Zones {
+		if slices.Contains(z.Interfaces, name) {
+			return z.Name
+		}
+	}
+	return ""
+}
+
+func (e *evaluation) readSelf() error {
+	for _, a := range e.env.SelfAddresses {
+		e.self = append(e.self, a.Unmap().WithZone(""))
+	}
+	for _, s := range e.policy.SelfAddresses {
+		a, err := netip.ParseAddr(s)
+		if err != nil {
+			return fmt.Errorf("evaluate self_addresses: %w", err)
+		}
+		e.self = append(e.self, a)
+	}
+	return nil
+}
+
+// malformed: addresses that no packet can have.
+func (e *evaluation) malformed() bool {
+	src, dst := e.packet.Src, e.packet.Dst
+	return !src.IsValid() || !dst.IsValid() ||
+		src.Is4() != dst.Is4() ||
+		src.Is4In6() || dst.Is4In6() ||
+		src.IsMulticast() || src == netip.AddrFrom4([4]byte{255, 255, 255, 255}) ||
+		src.IsLoopback() || dst.IsLoopback()
+}
+
+// isICMPError: destination unreachable, source quench, redirect, time exceeded
+// and parameter problem (RFC 792); in ICMPv6 every type below 128 (RFC 4443,
+// 2.1).
+func (e *evaluation) isICMPError() bool {
+	if e.packet.Src.Is4() {
+		return e.packet.Protocol == ProtocolICMP && slices.Contains([]uint8{3, 4, 5, 11, 12}, e.packet.ICMPType)
+	}
+	return e.packet.Protocol == ProtocolICMPv6 && e.packet.ICMPType >= 1 && e.packet.ICMPType <= 127
+}
+
+func (e *evaluation) isFor(rule SystemRule) bool {
+	p := e.packet
+	icmpv6 := p.Src.Is6() && p.Protocol == ProtocolICMPv6
+	oneEndSelf := e.from == ZoneSelf || e.to == ZoneSelf
+	switch rule {
+	case SystemNeighbourDiscovery:
+		return icmpv6 && oneEndSelf && slices.Contains([]uint8{133, 134, 135, 136}, p.ICMPType)
+	case SystemMLD:
+		return icmpv6 && oneEndSelf && slices.Contains([]uint8{130, 131, 132, 143}, p.ICMPType)
+	case SystemDHCPClient:
+		v4 := p.Src.Is4() && p.SrcPort == 67 && p.DstPort == 68
+		v6 := p.Src.Is6() && p.SrcPort == 547 && p.DstPort == 546
+		return e.to == ZoneSelf && p.Protocol == ProtocolUDP && (v4 || v6)
+	case SystemCloud:
+		return e.from == ZoneSelf && p.Protocol == ProtocolTCP &&
+			slices.ContainsFunc(e.env.Cloud, func(end netip.AddrPort) bool {
+				return end.Addr().Unmap().WithZone("") == p.Dst && end.Port() == p.DstPort
+			})
+	}
+	return false
+}
+
+func (e *evaluation) matches(r Rule) (bool, error) {
+	if !r.Enabled || !inZone(r.ZoneFrom, e.from) || !inZone(r.ZoneTo, e.to) {
+		return false, nil
+	}
+	for _, condition := range []func(Rule) (bool, error){
+		func(r Rule) (bool, error) { return e.inAddresses(r.Source, e.packet.Src) },
+		func(r Rule) (bool, error) { return e.inAddresses(r.Destination, e.packet.Dst) },
+		e.hasProtocol, e.hasPort, e.hasICMPType, e.inSchedule,
+	} {
+		if ok, err := condition(r); !ok || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// inZone: any is every zone but SELF, which must be named.
+func inZone(named, zone string) bool {
+	if named == ZoneAny {
+		return zone != ZoneSelf
+	}
+	return named == zone
+}
+
+// inAddresses: one of the list, or with a leading "!" none of it.
+func (e *evaluation) inAddresses(list string, addr netip.Addr) (bool, error) {
+	list, negated := strings.CutPrefix(strings.TrimSpace(list), "!")
+	for text := range strings.SplitSeq(list, ",") {
+		item, err := parseAddressItem(strings.TrimSpace(text))
+		if err != nil {
+			return false, err
+		}
+		in, err := e.inItem(item, addr, map[string]bool{})
+		if err != nil {
+			return false, err
+		}
+		if in {
+			return !negated, nil
+		}
+	}
+	return negated, nil
+}
+
+func (e *evaluation) inItem(item addressItem, addr netip.Addr, visited map[string]bool) (bool, error) {
+	switch item.kind {
+	case addressAny:
+		return true, nil
+	case addressSelf:
+		return slices.Contains(e.self, addr), nil
+	case addressOne:
+		return addr == item.first, nil
+	case addressPrefix:
+		return item.prefix.Contains(addr), nil // false for the other family
+	case addressRange:
+		return addr.Is4() == item.first.Is4() && !addr.Less(item.first) && !item.last.Less(addr), nil
+	case addressCountry:
+		return e.env.Country != nil && e.env.Country(addr) == item.name, nil
+	case addressMAC:
+		return e.from != ZoneSelf && e.packet.SrcMAC != MAC{} && e.packet.SrcMAC == item.mac, nil
+	}
+	return e.inGroup(item.name, addr, visited)
+}
+
+// inGroup looks into each group once: twice the same group cannot add anything.
+func (e *evaluation) inGroup(name string, addr netip.Addr, visited map[string]bool) (bool, error) {
+	if visited[name] {
+		return false, nil
+	}
+	visited[name] = true
+	g, ok := e.policy.groupNamed(name)
+	if !ok {
+		return false, fmt.Errorf("there is no group @%s", name)
+	}
+	parse := parseAddressMember
+	if g.Type == GroupMAC {
+		parse = parseMACMember
+	}
+	for _, m := range g.Members {
+		item, err := parse(m)
+		if err != nil {
+			return false, err
+		}
+		if in, err := e.inItem(item, addr, visited); in || err != nil {
+			return in, err
+		}
+	}
+	return false, nil
+}
+
+func (e *evaluation) hasProtocol(r Rule) (bool, error) {
+	switch r.Protocol {
+	case "all":
+		return true, nil
+	case "tcp+udp":
+		return e.packet.Protocol == ProtocolTCP || e.packet.Protocol == ProtocolUDP, nil
+	}
+	n, err := parseOneProtocol(r.Protocol)
+	return e.packet.Protocol == n, err
+}
+
+func (e *evaluation) hasPort(r Rule) (bool, error) {
+	return e.inPorts(r.Port, map[string]bool{})
+}
+
+func (e *evaluation) inPorts(list string, visited map[string]bool) (bool, error) {
+	if strings.TrimSpace(list) == "*" {
+		return true, nil
+	}
+	ports, err := parsePortList(list)
+	if err != nil {
+		return false, err
+	}
+	for _, r := range ports.ranges {
+		if r.first <= e.packet.DstPort && e.packet.DstPort <= r.last {
+			return true, nil
+		}
+	}
+	for _, name := range ports.groups {
+		if visited[name] {
+			continue
+		}
+		visited[name] = true
+		g, ok := e.policy.groupNamed(name)
+		if !ok {
+			return false, fmt.Errorf("there is no group @%s", name)
+		}
+		for _, m := range g.Members {
+			if in, err := e.inPorts(m, visited); in || err != nil {
+				return in, err
+			}
+		}
+	}
+	return false, nil
+}
+
+// hasICMPType: "8" is every code of type 8, "3/4" the one.
+func (e *evaluation) hasICMPType(r Rule) (bool, error) {
+	if len(r.ICMPTypes) == 0 {
+		return true, nil
+	}
+	kind := strconv.Itoa(int(e.packet.ICMPType))
+	return slices.Contains(r.ICMPTypes, kind) ||
+		slices.Contains(r.ICMPTypes, kind+"/"+strconv.Itoa(int(e.packet.ICMPCode))), nil
+}
+
+// inSchedule: the wall clock of the policy's time zone shows a minute of the
+// window, the last one included. A window over midnight belongs to the day it
+// starts on. Where the clock is put back the repeated minutes count twice,
+// where it is put forward the skipped ones never come. While the clock cannot
+// be trusted nothing is accepted by a schedule, and what it refuses is refused.
+func (e *evaluation) inSchedule(r Rule) (bool, error) {
+	if !r.Schedule.Enabled {
+		return true, nil
+	}
+	if e.env.ClockUnsynchronised {
+		return r.Action != Accept, nil
+	}
+	zone, err := loadZone(e.policy.TimeZone)
+	if err != nil {
+		return false, err
+	}
+	start, err := parseMinute(r.Schedule.Start)
+	if err != nil {
+		return false, err
+	}
+	end, err := parseMinute(r.Schedule.End)
+	if err != nil {
+		return false, err
+	}
+	local := e.packet.Time.In(zone)
+	minute := local.Hour()*60 + local.Minute()
+	today, yesterday := int(local.Weekday()), (int(local.Weekday())+6)%7
+	on := func(day int) bool { return len(r.Schedule.Days) == 0 || slices.Contains(r.Schedule.Days, day) }
+	if start <= end {
+		return on(today) && start <= minute && minute <= end, nil
+	}
+	return on(today) && minute >= start || on(yesterday) && minute <= end, nil
+}
+
