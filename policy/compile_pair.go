@@ -46,7 +46,7 @@ func (c *compiler) pairs() error {
 				c.image.Pairs[at].Default = dropped(DropNoZone)
 				continue
 			}
-			if err := c.run(&c.image.Pairs[at], perPair[at], from == ZoneIndexSelf); err != nil {
+			if err := c.run(&c.image.Pairs[at], perPair[at]); err != nil {
 				return err
 			}
 			c.image.Pairs[at].Default = defaultVerdict(defaults, c.image.Zones[from], c.image.Zones[to])
@@ -117,11 +117,11 @@ func count(n int) string {
 
 // run gives a pair its entries, the ones of an earlier pair where the rules are
 // the same.
-func (c *compiler) run(pair *Pair, rules pairRules, fromSelf bool) error {
+func (c *compiler) run(pair *Pair, rules pairRules) error {
 	if len(rules.rules) == 0 {
 		return nil
 	}
-	key := runKey(rules.rules, fromSelf)
+	key := runKey(rules.rules)
 	if same, ok := c.runs[key]; ok {
 		*pair = same
 		return nil
@@ -133,8 +133,7 @@ func (c *compiler) run(pair *Pair, rules pairRules, fromSelf bool) error {
 	pair.First = uint32(len(c.image.Entries))
 	var wide wideBoxes
 	for _, i := range rules.rules {
-		m := &c.rules[i]
-		for e := range m.entries(c.policy.Rules[m.index], fromSelf) {
+		for e := range c.rules[i].entries() {
 			if !wide.cover(e) {
 				c.image.Entries = append(c.image.Entries, e.entry())
 				wide.add(e)
@@ -146,13 +145,10 @@ func (c *compiler) run(pair *Pair, rules pairRules, fromSelf bool) error {
 	return nil
 }
 
-func runKey(rules []uint32, fromSelf bool) string {
-	key := make([]byte, 0, 4*len(rules)+1)
+func runKey(rules []uint32) string {
+	key := make([]byte, 0, 4*len(rules))
 	for _, r := range rules {
 		key = append(key, byte(r>>24), byte(r>>16), byte(r>>8), byte(r))
-	}
-	if fromSelf {
-		key = append(key, 1)
 	}
 	return string(key)
 }
@@ -165,16 +161,16 @@ func defaultVerdict(defaults map[[2]string]Default, from, to string) Verdict {
 			continue
 		}
 		if d, ok := defaults[pair]; ok {
-			return Verdict{Action: fromZone(d.Action, from == ZoneSelf), Log: d.Log, Decider: NewDecider(DeciderPolicy, 0)}
+			return Verdict{Action: actionFrom(from, d.Action), Log: d.Log, Decider: NewDecider(DeciderPolicy, 0)}
 		}
 	}
 	return Verdict{Action: Drop, Decider: NewDecider(DeciderDefault, 0)}
 }
 
-// fromZone turns reject into drop for what the router sends: there is nobody
+// actionFrom turns reject into drop for what the router sends: there is nobody
 // to tell.
-func fromZone(a Action, self bool) Action {
-	if a == Reject && self {
+func actionFrom(zone string, a Action) Action {
+	if a == Reject && zone == ZoneSelf {
 		return Drop
 	}
 	return a
