@@ -10,6 +10,7 @@ type match struct {
 	index               int // of the rule in the policy
 	source, destination []span
 	services            []service
+	verdict             Verdict
 }
 
 // service is a protocol, or any, with a range of ports or ICMP types.
@@ -20,7 +21,9 @@ type service struct {
 }
 
 func compileRule(resolve *resolver, index int, r Rule) (match, error) {
-	m := match{index: index}
+	m := match{index: index, verdict: Verdict{
+		Action: actionFrom(r.ZoneFrom, r.Action), Log: r.Log, Decider: NewDecider(DeciderRule, uint32(r.ID)),
+	}}
 	var err error
 	if m.source, err = resolve.addressSet(r.Source); err != nil {
 		return m, err
@@ -92,13 +95,12 @@ type box struct {
 }
 
 // entries gives the rule's boxes; there are boxes() of them.
-func (m *match) entries(r Rule, fromSelf bool) iter.Seq[box] {
-	verdict := Verdict{Action: fromZone(r.Action, fromSelf), Log: r.Log, Decider: NewDecider(DeciderRule, uint32(r.ID))}
+func (m *match) entries() iter.Seq[box] {
 	return func(yield func(box) bool) {
 		for _, source := range m.source {
 			for _, destination := range m.destination {
 				for _, s := range m.services {
-					if !yield(box{source, destination, s, verdict}) {
+					if !yield(box{source, destination, s, m.verdict}) {
 						return
 					}
 				}

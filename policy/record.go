@@ -1,0 +1,180 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+)
+
+// record reads the members of one object. Every member that a shape knows is
+// asked for once; done reports the others. A null is an absent member.
+type record struct {
+	found *findings
+	path  string // of the object, "" at the top
+	object
+	known map[string]bool
+}
+
+// newRecord is false, with a finding, where v is no object.
+func newRecord(found *findings, path string, v any) (*record, bool) {
+	o, ok := v.(object)
+	if !ok {
+		found.misshapen(path, "must be an object, not %s", kindOf(v))
+	}
+	return &record{found: found, path: path, object: o, known: map[string]bool{}}, ok
+}
+
+func (r *record) member(name string) string { return join(r.path, name) }
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
+
+func (r *record) value(name string) (any, bool) {
+	r.known[name] = true
+	v := r.values[name]
+	return v, v != nil
+}
+
+// require reports an absent member.
+func (r *record) require(names ...string) {
+	for _, name := range names {
+		if _, ok := r.value(name); !ok {
+			r.found.add(r.member(name), "is required")
+		}
+	}
+}
+
+// ignore accepts members that answers hold and writes do not set.
+func (r *record) ignore(names ...string) {
+	for _, name := range names {
+		r.known[name] = true
+	}
+}
+
+func (r *record) text(name string, to *string) {
+	if v, ok := r.value(name); ok {
+		s, isText := v.(string)
+		if !isText {
+			r.found.misshapen(r.member(name), "must be a string, not %s", kindOf(v))
+			return
+		}
+		*to = s
+	}
+}
+
+func (r *record) flag(name string, to *bool) {
+	if v, ok := r.value(name); ok {
+		b, isFlag := v.(bool)
+		if !isFlag {
+			r.found.misshapen(r.member(name), "must be true or false, not %s", kindOf(v))
+			return
+		}
+		*to = b
+	}
+}
+
+func (r *record) integer(name string, to *int64) bool {
+	v, ok := r.value(name)
+	if !ok {
+		return false
+	}
+	n, err := integerOf(v)
+	if err != nil {
+		r.found.misshapen(r.member(name), "%s", err.Error())
+		return false
+	}
+	*to = n
+	return true
+}
+
+// bounded reads an integer between 0 and limit.
+func (r *record) bounded(name string, limit int64, to *int64) bool {
+	var n int64
+	if !r.integer(name, &n) {
+		return false
+	}
+	if n < 0 || n > limit {
+		r.found.add(r.member(name), "must be between 0 and %d, not %d", limit, n)
+		return false
+	}
+	*to = n
+	return true
+}
+
+// list calls each with the path and value of every element.
+func (r *record) list(name string, each func(path string, v any)) bool {
+	v, ok := r.value(name)
+	if !ok {
+		return false
+	}
+	return listOf(r.found, r.member(name), v, each)
+}
+
+func listOf(found *findings, path string, v any, each func(path string, v any)) bool {
+	elements, ok := v.([]any)
+	if !ok {
+		found.misshapen(path, "must be a list, not %s", kindOf(v))
+		return false
+	}
+	for i, e := range elements {
+		each(index(path, i), e)
+	}
+	return true
+}
+
+func (r *record) texts(name string, to *[]string) {
+	r.list(name, func(path string, v any) {
+		s, ok := v.(string)
+		if !ok {
+			r.found.misshapen(path, "must be a string, not %s", kindOf(v))
+			return
+		}
+		*to = append(*to, s)
+	})
+}
+
+// done reports members that are unknown or written twice.
+func (r *record) done() {
+	for _, key := range r.keys {
+		if !r.known[key] {
+			r.found.misshapen(r.member(key), "is not a field that exists here")
+		}
+	}
+	for _, key := range r.twice {
+		r.found.misshapen(r.member(key), "is written twice")
+	}
+}
+
+func integerOf(v any) (int64, error) {
+	number, ok := v.(json.Number)
+	if !ok {
+		return 0, fmt.Errorf("must be a whole number, not %s", kindOf(v))
+	}
+	n, err := strconv.ParseInt(number.String(), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("must be a whole number, not %s", number)
+	}
+	return n, nil
+}
+
+func kindOf(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "true or false"
+	case string:
+		return "a string"
+	case json.Number:
+		return "a number"
+	case []any:
+		return "a list"
+	}
+	return "an object"
+}
