@@ -70,7 +70,7 @@ static __always_inline __u32 system_rule(const struct question *q, __u32 system)
 
 	if (!self)
 		return 0;
-	if (q->proto == IPPROTO_ICMPV6) {
+	if (q->v6 && q->proto == IPPROTO_ICMPV6) {
 		if (type >= 133 && type <= 136 && system & (1 << SYSTEM_NEIGHBOUR_DISCOVERY))
 			return SYSTEM_NEIGHBOUR_DISCOVERY;
 		if ((type >= 130 && type <= 132) || type == 143)

@@ -320,6 +320,13 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 	return pass(skb, w, f);
 }
 
+/* IPv6's own signalling is no flow: every message stands for itself. */
+static __always_inline int signalling(__u32 decider)
+{
+	return decider == DECIDER(DECIDER_SYSTEM, SYSTEM_NEIGHBOUR_DISCOVERY) ||
+	       decider == DECIDER(DECIDER_SYSTEM, SYSTEM_MLD);
+}
+
 /* The first packet of a new flow; w->flow has its tuple, interfaces and zones. */
 SUBPROGRAM int begin(struct __sk_buff *skb, struct work *w)
 {
@@ -334,10 +341,15 @@ SUBPROGRAM int begin(struct __sk_buff *skb, struct work *w)
 		return drop(w, REASON_NO_IMAGE);
 	if (w->question.verdict.action != ACTION_ACCEPT)
 		return refused(skb, w);
+	w->dir = 0;
+	if (signalling(w->question.verdict.decider)) {
+		count(&counters, w->question.verdict.decider, w->amount);
+		set_mark(skb, MARK_JUDGED | mark_zone(w->flow.zone_out));
+		return TC_NEXT;
+	}
 	f = create(w);
 	if (!f)
 		return drop(w, REASON_FLOW_TABLE_FULL);
-	w->dir = 0;
 	if (f->zone_in == ZONE_SELF || f->zone_out == ZONE_SELF) {
 		/* What is for the router is not translated; what it sends is seen
 		 * here as it leaves, and answered so. */

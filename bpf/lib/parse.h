@@ -111,11 +111,26 @@ static __always_inline int is_loopback(const __u8 *addr)
 	return w[0] == 0 && w[1] == 0 && w[2] == 0 && w[3] == bpf_htonl(1);
 }
 
+/*
+ * Addresses that no packet on a wire has. IPv4 (RFC 1122 3.2.1.3): a multicast
+ * or broadcast source, loopback. IPv6 (RFC 4291): a multicast source, loopback,
+ * mapped IPv4.
+ */
+static __always_inline int impossible(const struct tuple *t, int v6)
+{
+	if (v6)
+		return t->saddr[0] == 0xff || is_v4(t->saddr) || is_v4(t->daddr) ||
+		       is_loopback(t->saddr) || is_loopback(t->daddr);
+	return (t->saddr[12] >= 224 && t->saddr[12] < 240) ||
+	       (t->saddr[12] == 255 && t->saddr[13] == 255 && t->saddr[14] == 255 && t->saddr[15] == 255) ||
+	       t->saddr[12] == 127 || t->daddr[12] == 127;
+}
+
 /* Types that conntrack relates to a flow (nf_conntrack_proto_icmp.c). */
 static __always_inline int icmp_is_error(__u8 proto, __u8 type)
 {
 	if (proto == IPPROTO_ICMPV6)
-		return type < 128;
+		return type >= 1 && type < 128;
 	return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
 }
 
@@ -176,14 +191,13 @@ static __always_inline int parse_l4(void *data, void *end, struct packet *p)
 	case IPPROTO_ICMPV6: {
 		struct icmp_header *i = l4;
 
-		/* ICMP belongs to its own family. */
-		if ((p->tuple.proto == IPPROTO_ICMPV6) != !!(p->flags & PKT_V6))
-			return PARSE_MALFORMED;
 		if ((void *)(i + 1) > end || p->bytes < ip_headers + sizeof(*i))
 			return PARSE_MALFORMED;
 		p->tuple.dport = bpf_htons((__u16)i->type << 8 | i->code);
 		p->headers = ip_headers + sizeof(*i);
-		if (icmp_is_error(p->tuple.proto, i->type)) {
+		/* In the other family it is a protocol like any. */
+		if ((p->tuple.proto == IPPROTO_ICMPV6) == !!(p->flags & PKT_V6) &&
+		    icmp_is_error(p->tuple.proto, i->type)) {
 			p->flags |= PKT_ICMP_ERROR;
 			return PARSE_OK;
 		}
@@ -219,9 +233,7 @@ static __always_inline int parse_v4(void *data, void *end, struct packet *p, __u
 	p->bytes = total;
 	p->l4 = p->l3 + hlen;
 	p->headers = hlen;
-	/* RFC 1122 3.2.1.3: never a source: multicast, broadcast, loopback */
-	if (((const __u8 *)&ip->saddr)[0] >= 224 || ((const __u8 *)&ip->saddr)[0] == 127 ||
-	    ((const __u8 *)&ip->daddr)[0] == 127)
+	if (impossible(&p->tuple, 0))
 		return PARSE_MALFORMED;
 	frag = bpf_ntohs(ip->frag_off);
 	if (frag & 0x3fff) {
@@ -249,9 +261,7 @@ static __always_inline int parse_v6(void *data, void *end, struct packet *p, __u
 		return PARSE_MALFORMED;
 	copy16(p->tuple.saddr, &ip->saddr);
 	copy16(p->tuple.daddr, &ip->daddr);
-	/* RFC 4291: no multicast or loopback source; mapped addresses are not for the wire */
-	if (p->tuple.saddr[0] == 0xff || is_v4(p->tuple.saddr) || is_v4(p->tuple.daddr) ||
-	    is_loopback(p->tuple.saddr) || is_loopback(p->tuple.daddr))
+	if (impossible(&p->tuple, 1))
 		return PARSE_MALFORMED;
 	p->flags |= PKT_V6;
 	p->tos = ip->priority << 4 | ip->flow_lbl[0] >> 4;

@@ -1,0 +1,214 @@
+// Package firewall owns the router's firewall section: it turns the section's
+// document into a policy, compiles it for this router and has the kernel
+// enforce it, whole or not at all. The last good document is on disk, so the
+// router starts with it and needs no cloud.
+package firewall
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"ngfw.sh/dataplane/netfilter"
+	"ngfw.sh/policy"
+)
+
+// Kernel enforces images. Package dataplane is one; tests have another.
+type Kernel interface {
+	Apply(*policy.Image) error
+}
+
+// Config of the section.
+type Config struct {
+	StateDir string
+}
+
+// Deps of the section.
+type Deps struct {
+	Log       *slog.Logger
+	Kernel    Kernel
+	Netfilter func(netfilter.Ruleset) error
+	Addresses func() ([]netip.Addr, error) // the router's own, now
+	// Opened is called once, after the first policy is enforced: forwarding may
+	// be switched on now.
+	Opened func() error
+}
+
+// Section is the firewall as it is enforced. It is safe for concurrent use.
+type Section struct {
+	cfg  Config
+	deps Deps
+
+	mu       sync.Mutex
+	state    state
+	policy   policy.Policy
+	ruleset  netfilter.Ruleset
+	self     []netip.Addr
+	enforced bool
+}
+
+// New makes a section that enforces nothing yet.
+func New(cfg Config, deps Deps) *Section { return &Section{cfg: cfg, deps: deps} }
+
+// Restore enforces the last good document. False: there is none.
+func (s *Section) Restore() (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st, ok, err := readState(s.cfg.StateDir)
+	if err != nil || !ok {
+		return false, err
+	}
+	s.state = st
+	p, err := policy.Decode(st.Document)
+	if err != nil {
+		return false, fmt.Errorf("the stored firewall section: %w", err)
+	}
+	p.Revision = st.Version
+	return true, s.enforce(p)
+}
+
+// Apply enforces a document as revision version and keeps it. On an error
+// everything stays as it was; a fault names the field.
+func (s *Section) Apply(_ context.Context, version int64, document []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := policy.Decode(document)
+	if err != nil {
+		return err
+	}
+	if err := policy.Validate(p); err != nil {
+		return err
+	}
+	p.Revision = version
+	if err := s.enforce(p); err != nil {
+		return err
+	}
+	s.state.Version, s.state.Document = version, document
+	if err := writeState(s.cfg.StateDir, s.state); err != nil {
+		// Enforced, but a restart would bring the one before: say so and go on.
+		s.deps.Log.Error("the firewall section is enforced but not stored", "version", version, "err", err)
+	}
+	return nil
+}
+
+// enforce compiles p and puts it into the kernel. mu is held.
+func (s *Section) enforce(p policy.Policy) error {
+	self, err := s.deps.Addresses()
+	if err != nil {
+		return fmt.Errorf("read the router's addresses: %w", err)
+	}
+	image, err := policy.Compile(p, environment(self))
+	if err != nil {
+		return err
+	}
+	rules := ruleset(image)
+	// The table first: with it loaded nothing passes that is not judged.
+	if !s.enforced || !same(rules, s.ruleset) {
+		if err := s.deps.Netfilter(rules); err != nil {
+			return err
+		}
+	}
+	if err := s.deps.Kernel.Apply(image); err != nil {
+		if s.enforced && !same(rules, s.ruleset) {
+			if back := s.deps.Netfilter(s.ruleset); back != nil {
+				s.deps.Log.Error("translation differs from the enforced policy", "err", back)
+			}
+		}
+		return err
+	}
+	first := !s.enforced
+	s.policy, s.ruleset, s.self, s.enforced = p, rules, self, true
+	s.state.remember(image.Legend)
+	if first && s.deps.Opened != nil {
+		return s.deps.Opened()
+	}
+	return nil
+}
+
+// Readdress compiles again if the router's own addresses have changed: rules
+// may name them as "self".
+func (s *Section) Readdress() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.enforced {
+		return nil
+	}
+	self, err := s.deps.Addresses()
+	if err != nil {
+		return fmt.Errorf("read the router's addresses: %w", err)
+	}
+	if slices.Equal(self, s.self) {
+		return nil
+	}
+	return s.enforce(s.policy)
+}
+
+// Version is that of the enforced document; 0: none.
+func (s *Section) Version() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.enforced {
+		return 0
+	}
+	return s.policy.Revision
+}
+
+// Legend gives the names of a revision, also of past ones that flows still carry.
+func (s *Section) Legend(revision int64) policy.Legend {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.legend(revision)
+}
+
+// Rules are the ids of the enforced policy's rules, disabled ones too.
+func (s *Section) Rules() []int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := make([]int64, len(s.policy.Rules))
+	for i, r := range s.policy.Rules {
+		ids[i] = r.ID
+	}
+	return ids
+}
+
+// WAN are the interfaces of the zone that the way out of the network leads by.
+func (s *Section) WAN() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, z := range s.policy.Zones {
+		if z.Name == "WAN" {
+			return z.Interfaces
+		}
+	}
+	return nil
+}
+
+// environment is what a compiled policy depends on here.
+func environment(self []netip.Addr) policy.Env {
+	return policy.Env{
+		SelfAddresses: self,
+		System:        policy.SystemSet(policy.SystemNeighbourDiscovery, policy.SystemMLD, policy.SystemDHCPClient),
+	}
+}
+
+func ruleset(im *policy.Image) netfilter.Ruleset {
+	var r netfilter.Ruleset
+	for name, zone := range im.Interfaces {
+		if im.Masquerade[zone] {
+			r.Masquerade = append(r.Masquerade, name)
+		}
+		if im.MSSClamp[zone] {
+			r.MSSClamp = append(r.MSSClamp, name)
+		}
+	}
+	slices.Sort(r.Masquerade)
+	slices.Sort(r.MSSClamp)
+	return r
+}
+
+func same(a, b netfilter.Ruleset) bool {
+	return slices.Equal(a.Masquerade, b.Masquerade) && slices.Equal(a.MSSClamp, b.MSSClamp)
+}

@@ -1,0 +1,80 @@
+package firewall
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+
+	"ngfw.sh/policy"
+)
+
+const (
+	stateFormat = 1
+	// keptLegends bounds the revisions whose names are remembered. A flow is
+	// judged again by its next packet, so older ones are of silent flows.
+	keptLegends = 64
+)
+
+// state is what the section keeps on disk.
+type state struct {
+	Format   int             `json:"format"`
+	Version  int64           `json:"version"`
+	Document json.RawMessage `json:"document"`
+	Legends  []policy.Legend `json:"legends"` // newest last
+}
+
+func (s *state) remember(l policy.Legend) {
+	for i := range s.Legends {
+		if s.Legends[i].Revision == l.Revision {
+			s.Legends[i] = l
+			return
+		}
+	}
+	s.Legends = append(s.Legends, l)
+	if n := len(s.Legends) - keptLegends; n > 0 {
+		s.Legends = s.Legends[n:]
+	}
+}
+
+func (s *state) legend(revision int64) policy.Legend {
+	for _, l := range s.Legends {
+		if l.Revision == revision {
+			return l
+		}
+	}
+	return policy.Legend{Revision: revision}
+}
+
+func statePath(dir string) string { return filepath.Join(dir, "firewall.json") }
+
+func readState(dir string) (state, bool, error) {
+	var s state
+	data, err := os.ReadFile(statePath(dir))
+	if errors.Is(err, os.ErrNotExist) {
+		return s, false, nil
+	}
+	if err != nil {
+		return s, false, fmt.Errorf("read the stored firewall section: %w", err)
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		return s, false, fmt.Errorf("%s is damaged: %w: remove it, the cloud sends the section again", statePath(dir), err)
+	}
+	if s.Format > stateFormat {
+		return s, false, fmt.Errorf("%s has format %d, this binary knows %d: start the newer ngfw-agent", statePath(dir), s.Format, stateFormat)
+	}
+	return s, true, nil
+}
+
+// writeState replaces the file by rename: a crash leaves the old or the new.
+func writeState(dir string, s state) error {
+	s.Format = stateFormat
+	data, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(statePath(dir), data, 0o600)
+}

@@ -1,0 +1,290 @@
+package dataplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+
+	"ngfw.sh/policy"
+)
+
+// attachedPort is an interface that has our programs.
+type attachedPort struct {
+	name string
+	l3   bool // frames have no Ethernet header
+}
+
+// value is the port table's element: see PORT_* in bpf/abi/abi.h.
+func (p attachedPort) value(im *policy.Image) uint32 {
+	v := uint32(policy.ZoneIndexNone)
+	if im != nil {
+		v = uint32(im.Interfaces[p.name])
+	}
+	if p.l3 {
+		v |= portL3
+	}
+	return v
+}
+
+// Run follows the interfaces until ctx ends: programs go on each as it appears,
+// and it joins its zone. The backstop keeps it closed until then.
+func (d *Dataplane) Run(ctx context.Context) error {
+	updates := make(chan netlink.LinkUpdate, 64)
+	done := make(chan struct{})
+	defer close(done)
+	failed := make(chan error, 1)
+	if err := netlink.LinkSubscribeWithOptions(updates, done, netlink.LinkSubscribeOptions{
+		ErrorCallback: func(err error) {
+			select {
+			case failed <- err:
+			default:
+			}
+		},
+	}); err != nil {
+		return fmt.Errorf("watch interfaces: %w", err)
+	}
+	if err := d.AttachAll(); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return fmt.Errorf("watch interfaces: %w", err)
+		case _, ok := <-updates:
+			if !ok {
+				return errors.New("watch interfaces: the kernel closed the subscription")
+			}
+			if err := d.AttachAll(); err != nil {
+				d.log.Error("an interface stays closed", "err", err)
+			}
+		}
+	}
+}
+
+// AttachAll puts the programs on every interface that should have them and
+// forgets those that are gone. An interface that refuses is an error, but the
+// others get theirs; without programs it is closed, not open.
+func (d *Dataplane) AttachAll() error {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return fmt.Errorf("list interfaces: %w", err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var errs []error
+	present := map[int]bool{}
+	for _, l := range links {
+		a := l.Attrs()
+		if !eligible(l, links) {
+			continue
+		}
+		present[a.Index] = true
+		port := attachedPort{name: a.Name, l3: a.EncapType != "ether"}
+		if have, ok := d.ports[a.Index]; ok && have == port {
+			continue
+		}
+		if err := d.attach(a.Index, port); err != nil {
+			errs = append(errs, fmt.Errorf("interface %s: %w", a.Name, err))
+			continue
+		}
+		d.ports[a.Index] = port
+		if err := d.setPort(a.Index, port); err != nil {
+			errs = append(errs, fmt.Errorf("interface %s: %w", a.Name, err))
+		}
+		d.log.Info("interface attached", "interface", a.Name, "index", a.Index)
+	}
+	for index, port := range d.ports {
+		if !present[index] {
+			d.forget(index)
+			d.log.Info("interface gone", "interface", port.name, "index", index)
+		}
+	}
+	d.sweepLinks(present)
+	return errors.Join(errs...)
+}
+
+// eligible says whether frames are judged here: on every interface but the
+// loopback and those whose frames another one carries up (bridge and bond ports).
+func eligible(l netlink.Link, all []netlink.Link) bool {
+	a := l.Attrs()
+	if a.EncapType == "loopback" {
+		return false
+	}
+	if a.MasterIndex == 0 {
+		return true
+	}
+	for _, m := range all {
+		if m.Attrs().Index == a.MasterIndex {
+			return m.Type() != "bridge" && m.Type() != "bond"
+		}
+	}
+	return true
+}
+
+func (d *Dataplane) attach(index int, port attachedPort) error {
+	for hook, prog := range map[string]struct {
+		program *ebpf.Program
+		at      ebpf.AttachType
+	}{
+		"ingress": {d.tc.NgfwIngress, ebpf.AttachTCXIngress},
+		"egress":  {d.tc.NgfwEgress, ebpf.AttachTCXEgress},
+	} {
+		err := d.hook(d.pins.link(index, hook), prog.program, func() (link.Link, error) {
+			return link.AttachTCX(link.TCXOptions{Interface: index, Program: prog.program, Attach: prog.at})
+		})
+		if errors.Is(err, ebpf.ErrNotSupported) {
+			return fmt.Errorf("attach at %s: this kernel has no TCX (Linux 6.6): %w", hook, err)
+		}
+		if err != nil {
+			return fmt.Errorf("attach at %s: %w", hook, err)
+		}
+	}
+	d.attachXDP(index, port)
+	return nil
+}
+
+// attachXDP is best effort: without it the same packets are dropped at TC.
+func (d *Dataplane) attachXDP(index int, port attachedPort) {
+	delete(d.degraded, "xdp:"+port.name)
+	if d.cfg.XDP == XDPOff || port.l3 {
+		return
+	}
+	type mode struct {
+		flags link.XDPAttachFlags
+		lacks string
+	}
+	modes := []mode{{link.XDPDriverMode, ""}, {link.XDPGenericMode, "generic mode"}}
+	switch d.cfg.XDP {
+	case XDPNative:
+		modes = modes[:1]
+	case XDPGeneric:
+		modes = modes[1:]
+	}
+	var err error
+	for _, m := range modes {
+		err = d.hook(d.pins.link(index, "xdp"), d.xdp.Program, func() (link.Link, error) {
+			return link.AttachXDP(link.XDPOptions{Interface: index, Program: d.xdp.Program, Flags: m.flags})
+		})
+		if err == nil {
+			if m.lacks != "" && d.cfg.XDP == XDPAuto {
+				d.degraded["xdp:"+port.name] = m.lacks
+			}
+			return
+		}
+	}
+	d.degraded["xdp:"+port.name] = "not attached: " + err.Error()
+	d.log.Warn("early filter not attached, TC filters alone", "interface", port.name, "err", err)
+}
+
+// hook takes over a pinned link with our program, atomically, or makes one.
+func (d *Dataplane) hook(pin string, program *ebpf.Program, attach func() (link.Link, error)) error {
+	l, err := link.LoadPinnedLink(pin, nil)
+	if err == nil {
+		defer l.Close()
+		if err := l.Update(program); err == nil {
+			return nil
+		}
+		// Its interface was removed and the index used again: the link is dead.
+		if err := l.Unpin(); err != nil {
+			return fmt.Errorf("remove a dead link: %w", err)
+		}
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("open a pinned link: %w", err)
+	}
+	l, err = attach()
+	if err != nil {
+		return err
+	}
+	defer l.Close() // the pin holds it
+	if err := l.Pin(pin); err != nil {
+		return fmt.Errorf("pin: %w", err)
+	}
+	return nil
+}
+
+// setPort tells the active image of an interface that came after it.
+func (d *Dataplane) setPort(index int, port attachedPort) error {
+	c, err := d.settings()
+	if err != nil || c.Ready == 0 || d.image == nil {
+		return err
+	}
+	table, err := inner(d.tc.ImagePorts, c.Slot)
+	if err != nil {
+		return fmt.Errorf("open the port table: %w", err)
+	}
+	defer table.Close()
+	if err := table.Put(uint32(index), port.value(d.image)); err != nil {
+		return fmt.Errorf("write the port table: %w", err)
+	}
+	return nil
+}
+
+func (d *Dataplane) forget(index int) {
+	delete(d.degraded, "xdp:"+d.ports[index].name)
+	delete(d.ports, index)
+	if c, err := d.settings(); err == nil && c.Ready != 0 {
+		if table, err := inner(d.tc.ImagePorts, c.Slot); err == nil {
+			table.Delete(uint32(index)) // absent already is as good
+			table.Close()
+		}
+	}
+}
+
+// sweepLinks removes pins of interfaces that are gone, also from before a restart.
+func (d *Dataplane) sweepLinks(present map[int]bool) {
+	entries, err := os.ReadDir(d.pins.links())
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		number, _, _ := strings.Cut(e.Name(), "-")
+		if index, err := strconv.Atoi(number); err == nil && !present[index] {
+			os.Remove(filepath.Join(d.pins.links(), e.Name()))
+		}
+	}
+}
+
+// Ports are the names of the interfaces that have our programs.
+func (d *Dataplane) Ports() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var names []string
+	for _, p := range d.ports {
+		names = append(names, p.name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// PortName is the name of an attached interface, "self" for 0, else "".
+func (d *Dataplane) PortName(index uint32) string {
+	if index == 0 {
+		return "self"
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ports[int(index)].name
+}
+
+// Degraded lists what works worse than it could: "xdp:eth0: generic mode".
+func (d *Dataplane) Degraded() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	list := make([]string, 0, len(d.degraded))
+	for what, lacks := range d.degraded {
+		list = append(list, what+": "+lacks)
+	}
+	sort.Strings(list)
+	return list
+}

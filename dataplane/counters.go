@@ -1,0 +1,160 @@
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"ngfw.sh/dataplane/flow"
+	"ngfw.sh/dataplane/internal/bpfobj"
+	"ngfw.sh/policy"
+)
+
+// Counter is what one decider or drop reason has seen.
+type Counter struct {
+	Packets uint64 // on the wire
+	Bytes   uint64 // IP lengths
+	Last    time.Time
+}
+
+// DropReason is an enum reason of bpf/abi/abi.h.
+type DropReason uint32
+
+var dropNames = []string{
+	1: "malformed", 2: "no_zone", 3: "no_state", 4: "wrong_zone", 5: "egress_zone", 6: "unjudged",
+	7: "flow_table_full", 8: "fragment", 9: "no_image", 10: "policy",
+}
+
+func (r DropReason) String() string {
+	if int(r) < len(dropNames) && dropNames[r] != "" {
+		return dropNames[r]
+	}
+	return fmt.Sprintf("reason_%d", uint32(r))
+}
+
+// Stats are the data plane's own counts since its maps were made.
+type Stats struct {
+	Packets, Bytes         uint64 // judged
+	EventsLost             uint64 // the ring was full; scanning makes up for all but refusals
+	FlowsOpened, Adopted   uint64
+	Rejudged               uint64
+	NoCounter, LearnFailed uint64 // must stay 0
+}
+
+// Counters are absolute counts by decider, as long as the maps live.
+func (d *Dataplane) Counters() (map[policy.Decider]Counter, error) {
+	out := map[policy.Decider]Counter{}
+	var key uint32
+	var perCPU []bpfobj.TcCounter
+	it := d.tc.Counters.Iterate()
+	for it.Next(&key, &perCPU) {
+		out[policy.Decider(key)] = sum(perCPU)
+	}
+	if err := it.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
+		return nil, fmt.Errorf("read rule counters: %w", err)
+	}
+	return out, nil
+}
+
+// Drops are absolute counts by reason; those that never happened are there too.
+func (d *Dataplane) Drops() (map[DropReason]Counter, error) {
+	out := map[DropReason]Counter{}
+	for r := range dropNames {
+		if dropNames[r] == "" {
+			continue
+		}
+		var perCPU []bpfobj.TcCounter
+		if err := d.tc.Drops.Lookup(uint32(r), &perCPU); err != nil {
+			return nil, fmt.Errorf("read drop counters: %w", err)
+		}
+		out[DropReason(r)] = sum(perCPU)
+	}
+	return out, nil
+}
+
+// Stats reads the data plane's own counts.
+func (d *Dataplane) Stats() (Stats, error) {
+	var s Stats
+	for i, to := range []*uint64{&s.Packets, &s.Bytes, &s.EventsLost, &s.FlowsOpened, &s.Adopted, &s.Rejudged, &s.NoCounter, &s.LearnFailed} {
+		var perCPU []uint64
+		if err := d.tc.Stats.Lookup(uint32(i), &perCPU); err != nil {
+			return s, fmt.Errorf("read statistics: %w", err)
+		}
+		for _, v := range perCPU {
+			*to += v
+		}
+	}
+	return s, nil
+}
+
+func sum(perCPU []bpfobj.TcCounter) Counter {
+	var c Counter
+	var last uint64
+	for _, v := range perCPU {
+		c.Packets += v.Packets
+		c.Bytes += v.Bytes
+		last = max(last, v.Last)
+	}
+	if last > 0 {
+		c.Last = flow.WallClock(last)
+	}
+	return c
+}
+
+// deciders are all that an image can name, and those that need no image.
+func deciders(im *policy.Image) map[uint32]struct{} {
+	out := map[uint32]struct{}{}
+	add := func(d policy.Decider) { out[uint32(d)] = struct{}{} }
+	add(policy.NewDecider(policy.DeciderPolicy, 0))
+	add(policy.NewDecider(policy.DeciderDefault, 0))
+	for id := range uint32(8) {
+		add(policy.NewDecider(policy.DeciderSystem, id))
+	}
+	for id := range dropNames {
+		add(policy.NewDecider(policy.DeciderReason, uint32(id)))
+	}
+	for _, p := range im.Pairs {
+		add(p.Default.Decider)
+	}
+	for _, e := range im.Entries {
+		add(e.Verdict.Decider)
+	}
+	return out
+}
+
+// prepareCounters sees to it that every decider of im can count before it decides.
+func (d *Dataplane) prepareCounters(im *policy.Image) error {
+	zero := make([]bpfobj.TcCounter, ebpf.MustPossibleCPU())
+	for id := range deciders(im) {
+		err := d.tc.Counters.Update(id, zero, ebpf.UpdateNoExist)
+		if err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
+			return fmt.Errorf("make a counter: %w", err)
+		}
+	}
+	return nil
+}
+
+// dropCounters removes the counters of rules that neither this image nor the
+// one before names: flows under the one before may still count.
+func (d *Dataplane) dropCounters(im *policy.Image) {
+	now := deciders(im)
+	for id := range im.Legend.Rules { // a disabled rule keeps its counts
+		now[uint32(policy.NewDecider(policy.DeciderRule, uint32(id)))] = struct{}{}
+	}
+	if d.previous != nil {
+		counters, err := d.Counters()
+		if err != nil {
+			d.log.Warn("old rule counters stay", "err", err)
+		}
+		for id := range counters {
+			_, used := now[uint32(id)]
+			_, recent := d.previous[uint32(id)]
+			if !used && !recent {
+				d.tc.Counters.Delete(uint32(id)) // absent already is as good
+			}
+		}
+	}
+	d.previous = now
+}

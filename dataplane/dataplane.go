@@ -1,0 +1,266 @@
+// Package dataplane owns the kernel's side of the firewall: it loads the packet
+// programs, puts them on the interfaces, swaps policies under them and reads
+// their counters. It knows no cloud and no configuration files.
+//
+// Programs and maps are pinned: a process that opens the same pins takes over a
+// running data plane without touching a packet, and closing it leaves packets
+// flowing under the last policy. A policy is enforced whole or not at all: an
+// image is written beside the active one and made active by one store.
+//
+// A Dataplane is safe for concurrent use. One process at a time may own a pin
+// directory; the caller sees to that.
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
+
+	"ngfw.sh/dataplane/flow"
+	"ngfw.sh/dataplane/internal/bpfobj"
+	"ngfw.sh/policy"
+)
+
+// XDPMode says how the early filter is attached.
+type XDPMode string
+
+const (
+	XDPAuto    XDPMode = "auto"    // native, else generic
+	XDPNative  XDPMode = "native"  // or not at all
+	XDPGeneric XDPMode = "generic" // works everywhere, saves little
+	XDPOff     XDPMode = "off"
+)
+
+// Config of a data plane.
+type Config struct {
+	Pins     string // directory on a bpffs, made if absent
+	XDP      XDPMode
+	MaxFlows uint32 // entries of the flow table
+}
+
+// DefaultConfig is for a router of its own.
+func DefaultConfig() Config {
+	return Config{Pins: "/sys/fs/bpf/ngfw", XDP: XDPAuto, MaxFlows: 131072}
+}
+
+// Deps of a data plane.
+type Deps struct {
+	Log *slog.Logger
+}
+
+// Dataplane is an open data plane.
+type Dataplane struct {
+	cfg  Config
+	log  *slog.Logger
+	pins pinDir
+
+	tc  bpfobj.TcObjects
+	xdp struct {
+		Program *ebpf.Program `ebpf:"ngfw_xdp"`
+	}
+	sim *Simulator
+
+	mu       sync.Mutex           // guards what follows, and writers of the image slots
+	image    *policy.Image        // active; nil until Apply, also after a take-over
+	ports    map[int]attachedPort // by ifindex
+	previous map[uint32]struct{}  // deciders of the image before
+	degraded map[string]string    // interface or feature → what it lacks
+}
+
+// Open loads the programs over the pinned maps, or over new ones. It attaches
+// nothing yet; programs that are attached already go on.
+func Open(cfg Config, deps Deps) (*Dataplane, error) {
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return nil, fmt.Errorf("lift the locked memory limit: %w: run as root", err)
+	}
+	d := &Dataplane{
+		cfg: cfg, log: deps.Log, pins: pinDir(cfg.Pins),
+		ports: map[int]attachedPort{}, degraded: map[string]string{},
+	}
+	if err := d.pins.prepare(); err != nil {
+		return nil, err
+	}
+	if err := d.load(); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *Dataplane) load() error {
+	opts := ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: d.pins.maps()}}
+	spec, err := bpfobj.LoadTc()
+	if err != nil {
+		return fmt.Errorf("read the packet programs: %w", err)
+	}
+	for name, m := range spec.Maps {
+		if name[0] != '.' { // not .rodata and the like
+			m.Pinning = ebpf.PinByName
+		}
+	}
+	if err := d.sizeFlows(spec); err != nil {
+		return err
+	}
+	if err := spec.LoadAndAssign(&d.tc, &opts); err != nil {
+		return loadError("tc", err)
+	}
+	shared := map[string]*ebpf.Map{
+		"drops": d.tc.Drops, "stats": d.tc.Stats, "image_meta": d.tc.ImageMeta, "image_pairs": d.tc.ImagePairs,
+		"image_entries": d.tc.ImageEntries, "image_ports": d.tc.ImagePorts, "works": d.tc.Works,
+	}
+	if err := loadOver(bpfobj.LoadXdp, &d.xdp, shared); err != nil {
+		return loadError("xdp", err)
+	}
+	d.sim, err = newSimulator(shared)
+	if err != nil {
+		return err
+	}
+	return d.initSettings()
+}
+
+// loadOver loads what objects names, over the maps that it has in common with
+// others.
+func loadOver(load func() (*ebpf.CollectionSpec, error), objects any, shared map[string]*ebpf.Map) error {
+	spec, err := load()
+	if err != nil {
+		return err
+	}
+	replace := map[string]*ebpf.Map{}
+	for name := range spec.Maps {
+		if m, ok := shared[name]; ok {
+			replace[name] = m
+		}
+	}
+	return spec.LoadAndAssign(objects, &ebpf.CollectionOptions{MapReplacements: replace})
+}
+
+// sizeFlows sets the flow table's size; one that is pinned keeps its own, since
+// running flows matter more than a changed setting.
+func (d *Dataplane) sizeFlows(spec *ebpf.CollectionSpec) error {
+	size := d.cfg.MaxFlows
+	if size == 0 {
+		size = DefaultConfig().MaxFlows
+	}
+	pinned, err := ebpf.LoadPinnedMap(d.pins.mapPath("flows"), &ebpf.LoadPinOptions{ReadOnly: true})
+	switch {
+	case err == nil:
+		if have := pinned.MaxEntries(); have != size {
+			d.log.Warn("the running flow table keeps its size until the next boot", "entries", have, "configured", size)
+			size = have
+		}
+		pinned.Close()
+	case !errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("open the pinned flow table: %w", err)
+	}
+	spec.Maps["flows"].MaxEntries = size
+	spec.Maps["told"].MaxEntries = size
+	spec.Maps["tuples"].MaxEntries = 2 * size
+	return nil
+}
+
+func loadError(name string, err error) error {
+	var verifier *ebpf.VerifierError
+	if errors.As(err, &verifier) {
+		last := ""
+		if n := len(verifier.Log); n > 0 {
+			last = verifier.Log[n-1]
+		}
+		return fmt.Errorf("the kernel refused the %s program: %w (%s): Linux 6.2 or newer with BTF and CONFIG_NF_CONNTRACK is needed; run ngfw-agent doctor", name, verifier.Cause, last)
+	}
+	if errors.Is(err, ebpf.ErrMapIncompatible) {
+		return fmt.Errorf("the pinned maps do not fit this version: %w: remove the pin directory, running flows are then taken over from conntrack", err)
+	}
+	return fmt.Errorf("load the %s program: %w", name, err)
+}
+
+// initSettings fixes what must not change while flows live. The pinned element
+// is kept on a take-over.
+func (d *Dataplane) initSettings() error {
+	c, err := d.settings()
+	if err != nil {
+		return err
+	}
+	if c.ClockBase != 0 {
+		return nil
+	}
+	c.ClockBase = uint64(flow.BootTime().UnixNano())
+	return d.putSettings(c)
+}
+
+func (d *Dataplane) settings() (bpfobj.TcConfig, error) {
+	var c bpfobj.TcConfig
+	if err := d.tc.Settings.Lookup(uint32(0), &c); err != nil {
+		return c, fmt.Errorf("read the data plane's settings: %w", err)
+	}
+	return c, nil
+}
+
+// putSettings is a swap of one element: a packet sees the old or the new.
+func (d *Dataplane) putSettings(c bpfobj.TcConfig) error {
+	if err := d.tc.Settings.Put(uint32(0), &c); err != nil {
+		return fmt.Errorf("write the data plane's settings: %w", err)
+	}
+	return nil
+}
+
+// SetCloud permits the agent's own connection to this address, whatever the
+// policy says: system rule "cloud". The zero value permits none.
+func (d *Dataplane) SetCloud(to netip.AddrPort) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c, err := d.settings()
+	if err != nil {
+		return err
+	}
+	c.CloudAddr, c.CloudPort = [16]byte{}, 0
+	if to.IsValid() {
+		c.CloudAddr = to.Addr().As16()
+		c.CloudPort = networkOrder(to.Port())
+	}
+	return d.putSettings(c)
+}
+
+// Revision of the policy that packets meet now; 0: none yet.
+func (d *Dataplane) Revision() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c, err := d.settings()
+	if err != nil || c.Ready == 0 {
+		return 0
+	}
+	table, err := inner(d.tc.ImageMeta, c.Slot)
+	if err != nil {
+		return 0
+	}
+	defer table.Close()
+	var meta bpfobj.TcImage
+	if err := table.Lookup(uint32(0), &meta); err != nil {
+		return 0
+	}
+	return int64(meta.Revision)
+}
+
+// FlowMaps are what package flow reads records from.
+func (d *Dataplane) FlowMaps() flow.Maps {
+	return flow.Maps{
+		Events: d.tc.Events, Flows: d.tc.Flows, Tuples: d.tc.Tuples, Told: d.tc.Told, Refusals: d.tc.Refusals,
+	}
+}
+
+// Close lets go of everything and changes nothing: what is pinned goes on.
+func (d *Dataplane) Close() error {
+	errs := []error{d.tc.Close()}
+	if d.xdp.Program != nil {
+		errs = append(errs, d.xdp.Program.Close())
+	}
+	if d.sim != nil {
+		errs = append(errs, d.sim.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,281 @@
+// Package flow owns the records of flows: it reads them out of the data
+// plane's maps and hands them on as events with true sums.
+//
+// Opened, refused and closed flows come by the ring at once; running ones are
+// found by scanning the table, which also makes up for what the ring had no
+// room for. What has been told of a flow is kept in a pinned map, so a new
+// process goes on where the last one ended. An event counts as told when the
+// sink has answered; between that answer and the map's update a crash could
+// tell a delta twice, which Reconcile mends from the sink's own memory.
+//
+// One Reader at a time may read a set of maps.
+package flow
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/ringbuf"
+
+	"ngfw.sh/dataplane/internal/bpfobj"
+	"ngfw.sh/policy"
+)
+
+// As in enum flow_flags of bpf/abi/abi.h.
+const (
+	flagNAT       = 1 << 1
+	flagSeenReply = 1 << 2
+	flagClosed    = 1 << 6
+	flagCut       = 1 << 7
+	flagLog       = 1 << 9
+)
+
+// As in enum event_kind.
+const (
+	ringOpen    = 1
+	ringClose   = 3
+	ringRefused = 4
+)
+
+// Maps that a Reader reads.
+type Maps struct {
+	Events, Flows, Tuples, Told, Refusals *ebpf.Map
+}
+
+// Config of a Reader.
+type Config struct {
+	UpdateInterval time.Duration // between two events of a running flow
+	Linger         time.Duration // from the signs of an end to the last count
+}
+
+// DefaultConfig reports running flows every ten seconds.
+func DefaultConfig() Config { return Config{UpdateInterval: 10 * time.Second, Linger: time.Second} }
+
+// Deps of a Reader.
+type Deps struct {
+	Log *slog.Logger
+	// Sink takes events; once it returns nil they are its own. On an error they
+	// are offered again later, with whatever has been counted since.
+	Sink func([]Event) error
+}
+
+// Reader turns records into events. Run it once.
+type Reader struct {
+	cfg  Config
+	deps Deps
+	maps Maps
+
+	mu      sync.Mutex           // one writer of told and of the sink
+	closing map[uint64]time.Time // flows that ended, until their last count
+	size    int                  // flows at the last scan
+}
+
+// New makes a Reader; nothing happens before Run.
+func New(cfg Config, deps Deps, maps Maps) *Reader {
+	return &Reader{cfg: cfg, deps: deps, maps: maps, closing: map[uint64]time.Time{}}
+}
+
+// Flows is the number of flows in the table at the last scan.
+func (r *Reader) Flows() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.size
+}
+
+// Reconcile raises what is known as told to the sink's own memory of it.
+func (r *Reader) Reconcile(totals map[uint64]Counts) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, total := range totals {
+		told, known := r.told(id)
+		if known && counts64(told).atLeast(total) {
+			continue
+		}
+		var f bpfobj.TcFlow
+		if r.maps.Flows.Lookup(id, &f) != nil {
+			continue // ended since
+		}
+		if err := r.tell(id, total); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Run reads until ctx ends; then a last scan, so that little is left untold.
+func (r *Reader) Run(ctx context.Context) error {
+	ring, err := ringbuf.NewReader(r.maps.Events)
+	if err != nil {
+		return fmt.Errorf("open the event ring: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { ring.Close() })
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- r.readRing(ring) }()
+
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	next := time.Now()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				return err
+			}
+			return r.scan()
+		case now := <-second.C:
+			r.sweepRefusals()
+			r.finish(now)
+			if now.After(next) {
+				next = now.Add(r.cfg.UpdateInterval)
+				if err := r.scan(); err != nil {
+					r.deps.Log.Warn("flow scan incomplete, the next one makes up for it", "err", err)
+				}
+			}
+		}
+	}
+}
+
+// readRing hands events on in batches of what is there.
+func (r *Reader) readRing(ring *ringbuf.Reader) error {
+	var rec ringbuf.Record
+	var batch []bpfobj.TcEvent
+	for {
+		ring.SetDeadline(time.Time{})
+		for {
+			err := ring.ReadInto(&rec)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				break
+			}
+			if errors.Is(err, ringbuf.ErrClosed) {
+				r.take(batch)
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("read the event ring: %w", err)
+			}
+			var e bpfobj.TcEvent
+			if _, err := binary.Decode(rec.RawSample, binary.NativeEndian, &e); err != nil {
+				r.deps.Log.Error("unreadable event", "length", len(rec.RawSample), "err", err)
+				continue
+			}
+			batch = append(batch, e)
+			if len(batch) >= 512 {
+				break
+			}
+			ring.SetDeadline(time.Now().Add(10 * time.Millisecond))
+		}
+		r.take(batch)
+		batch = batch[:0]
+	}
+}
+
+// take turns ring records into events and tells them.
+func (r *Reader) take(batch []bpfobj.TcEvent) {
+	if len(batch) == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var events []Event
+	for i := range batch {
+		e := &batch[i]
+		switch e.Kind {
+		case ringOpen:
+			if _, known := r.told(e.Flow.Id); known {
+				continue // a scan was first
+			}
+			ev := event(&e.Flow, Open, e.Time)
+			ev.Delta = ev.Total
+			events = append(events, ev)
+		case ringClose:
+			r.closing[e.Flow.Id] = time.Now().Add(r.cfg.Linger)
+		case ringRefused:
+			ev := event(&e.Flow, Refused, e.Time)
+			ev.Action = actions[e.Action]
+			ev.Delta, ev.Duration = ev.Total, 0
+			events = append(events, ev)
+		}
+	}
+	r.hand(events)
+}
+
+// hand gives events to the sink and notes them as told. mu is held.
+func (r *Reader) hand(events []Event) bool {
+	if len(events) == 0 {
+		return true
+	}
+	if err := r.deps.Sink(events); err != nil {
+		r.deps.Log.Warn("flow events not taken, offered again later", "events", len(events), "err", err)
+		return false
+	}
+	for _, e := range events {
+		if e.Kind == Open || e.Kind == Update {
+			if err := r.tell(e.FlowID, e.Total); err != nil {
+				r.deps.Log.Error("flow may be counted twice", "flow", e.FlowID, "err", err)
+			}
+		}
+	}
+	return true
+}
+
+func (r *Reader) told(id uint64) (bpfobj.TcReport, bool) {
+	var t bpfobj.TcReport
+	return t, r.maps.Told.Lookup(id, &t) == nil
+}
+
+func (r *Reader) tell(id uint64, c Counts) error {
+	t := bpfobj.TcReport{Packets: [2]uint64{c.PacketsSent, c.PacketsReceived}, Bytes: [2]uint64{c.BytesSent, c.BytesReceived}}
+	if err := r.maps.Told.Put(id, &t); err != nil {
+		return fmt.Errorf("note what was told of a flow: %w", err)
+	}
+	return nil
+}
+
+func counts64(t bpfobj.TcReport) Counts {
+	return Counts{t.Packets[0], t.Packets[1], t.Bytes[0], t.Bytes[1]}
+}
+
+func (c Counts) atLeast(o Counts) bool {
+	return c.PacketsSent >= o.PacketsSent && c.PacketsReceived >= o.PacketsReceived && c.BytesSent >= o.BytesSent && c.BytesReceived >= o.BytesReceived
+}
+
+// sweepRefusals tells the repeats of the windows that are over.
+func (r *Reader) sweepRefusals() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := uint64(bootNanos())
+	var key bpfobj.TcRefusalKey
+	var v bpfobj.TcRefusal
+	var over []bpfobj.TcRefusalKey
+	it := r.maps.Refusals.Iterate()
+	for it.Next(&key, &v) {
+		if now > v.Since && now-v.Since > uint64(time.Second) {
+			over = append(over, key)
+		}
+	}
+	var events []Event
+	for i := range over {
+		// Taken out and read in one step: a packet after it begins a new window.
+		if r.maps.Refusals.LookupAndDelete(&over[i], &v) != nil || v.Repeats == 0 {
+			continue
+		}
+		total := Counts{PacketsSent: v.Repeats, BytesSent: v.Bytes}
+		events = append(events, Event{
+			// The window's own id: its start, which no flow of this CPU shares.
+			FlowID: uint64(BootTime().UnixNano()) + v.Since | 63, Kind: Refused, Time: WallClock(v.Since).Add(time.Second),
+			Action: actions[uint32(v.Action)], Tuple: tuple(v.Last), SourceMAC: mac(v.Smac),
+			PortIn: v.IfindexIn, PortOut: v.IfindexOut, ZoneIn: v.ZoneIn, ZoneOut: v.ZoneOut,
+			Decider: policy.Decider(v.Decider), Revision: int64(v.Revision),
+			Delta: total, Total: total, Count: uint32(min(v.Repeats, 1<<32-1)),
+		})
+	}
+	r.hand(events)
+}

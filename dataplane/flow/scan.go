@@ -1,0 +1,148 @@
+package flow
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"ngfw.sh/dataplane/internal/bpfobj"
+	"ngfw.sh/policy"
+)
+
+// idle is how long a flow without packets stays open: conntrack's defaults
+// (nf_conntrack-sysctl), except that an established TCP connection is told
+// closed after two hours. If it speaks again, it is taken over from conntrack.
+func idle(f *bpfobj.TcFlow) time.Duration {
+	replied := f.Flags&flagSeenReply != 0
+	switch f.Orig.Proto {
+	case policy.ProtocolTCP:
+		switch {
+		case f.Flags&flagClosed != 0:
+			return 0
+		case replied:
+			return 2 * time.Hour
+		}
+		return 120 * time.Second
+	case policy.ProtocolUDP:
+		if replied {
+			return 120 * time.Second
+		}
+		return 30 * time.Second
+	case policy.ProtocolICMP, policy.ProtocolICMPv6:
+		return 30 * time.Second
+	}
+	return 600 * time.Second
+}
+
+// scan reads the whole table: flows that counted are told, idle ones end.
+func (r *Reader) scan() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := uint64(bootNanos())
+	var (
+		cursor ebpf.MapBatchCursor
+		keys   = make([]uint64, 1024)
+		values = make([]bpfobj.TcFlow, 1024)
+		seen   int
+	)
+	for {
+		n, err := r.maps.Flows.BatchLookup(&cursor, keys, values, nil)
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("scan flows: %w", err)
+		}
+		seen += n
+		var events []Event
+		for i := range n {
+			f := &values[i]
+			quiet := time.Duration(0)
+			if now > f.Seen {
+				quiet = time.Duration(now - f.Seen)
+			}
+			if quiet >= max(idle(f), r.cfg.Linger) {
+				r.end(f, now)
+				continue
+			}
+			// A flow that has just begun is the ring's to tell.
+			if now-min(f.Opened, now) < uint64(2*time.Second) {
+				continue
+			}
+			if e, ok := r.progress(f, now); ok {
+				events = append(events, e)
+			}
+		}
+		if !r.hand(events) {
+			return errors.New("the sink takes nothing")
+		}
+		if err != nil {
+			r.size = seen
+			return nil
+		}
+	}
+}
+
+// progress is the event of a running flow: an open where none was told.
+func (r *Reader) progress(f *bpfobj.TcFlow, now uint64) (Event, bool) {
+	told, known := r.told(f.Id)
+	e := event(f, Update, now)
+	if !known {
+		e.Kind = Open
+		e.Time = WallClock(f.Opened)
+		e.Delta = e.Total
+		return e, true
+	}
+	e.Delta = e.Total.minus(counts64(told))
+	return e, !e.Delta.isZero()
+}
+
+// finish ends the flows whose linger is over.
+func (r *Reader) finish(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, due := range r.closing {
+		if now.Before(due) {
+			continue
+		}
+		delete(r.closing, id)
+		var f bpfobj.TcFlow
+		if r.maps.Flows.Lookup(id, &f) == nil {
+			r.end(&f, uint64(bootNanos()))
+		}
+	}
+}
+
+// end tells the last of a flow and removes it. If the sink takes nothing it
+// stays, and the next scan tries again.
+func (r *Reader) end(f *bpfobj.TcFlow, now uint64) {
+	told, known := r.told(f.Id)
+	var events []Event
+	if !known {
+		open := event(f, Open, f.Opened)
+		open.Time = WallClock(f.Opened)
+		open.Total = Counts{}
+		events = append(events, open)
+	}
+	e := event(f, Close, min(now, f.Seen))
+	e.Delta = e.Total.minus(counts64(told))
+	if f.Flags&flagCut != 0 {
+		e.Action = policy.Drop
+	}
+	events = append(events, e)
+	if !r.hand(events) {
+		return
+	}
+	r.removeTuple(f.Orig, f.Id)
+	r.removeTuple(f.Reply, f.Id)
+	r.maps.Flows.Delete(f.Id) // absent already is as good, here and below
+	r.maps.Told.Delete(f.Id)
+}
+
+// removeTuple removes a tuple if it still leads to the flow: a port that was
+// used again leads to the new one.
+func (r *Reader) removeTuple(t bpfobj.TcTuple, id uint64) {
+	var ref bpfobj.TcFlowRef
+	if r.maps.Tuples.Lookup(&t, &ref) == nil && ref.Id == id {
+		r.maps.Tuples.Delete(&t)
+	}
+}

@@ -1,0 +1,209 @@
+package dataplane
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/cilium/ebpf"
+
+	"ngfw.sh/dataplane/internal/bpfobj"
+	"ngfw.sh/policy"
+)
+
+// As in bpf/abi/abi.h.
+const (
+	imageSlots = 4
+	maxZones   = policy.MaxZones
+	portL3     = 0x100
+)
+
+// Apply makes im the policy. It is whole in the kernel before the first packet
+// meets it, and on any error the old one stays. Established flows are judged
+// again as their next packets come.
+func (d *Dataplane) Apply(im *policy.Image) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c, err := d.settings()
+	if err != nil {
+		return err
+	}
+	slot := c.Slot
+	if c.Ready != 0 {
+		slot = (c.Slot + 1) % imageSlots
+	}
+	if err := d.tables().write(slot, im, d.portValues(im)); err != nil {
+		d.clearSlot(slot, c)
+		return fmt.Errorf("write policy revision %d: %w", im.Revision, err)
+	}
+	if err := d.prepareCounters(im); err != nil {
+		d.clearSlot(slot, c)
+		return err
+	}
+	old := c.Slot
+	c.Slot, c.Ready = slot, 1
+	if err := d.putSettings(c); err != nil {
+		return err
+	}
+	d.image = im
+	// The slot before stays for packets that are under way; older ones go.
+	for s := range uint32(imageSlots) {
+		if s != slot && s != old {
+			d.clearSlot(s, c)
+		}
+	}
+	d.dropCounters(im)
+	return nil
+}
+
+// clearSlot frees an image's tables, unless it is the active one.
+func (d *Dataplane) clearSlot(slot uint32, active bpfobj.TcConfig) {
+	if active.Ready != 0 && slot == active.Slot {
+		return
+	}
+	t := d.tables()
+	for _, outer := range []*ebpf.Map{t.meta, t.ports, t.pairs, t.entries} {
+		if err := outer.Delete(slot); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			d.log.Warn("an old policy's table stays in memory", "slot", slot, "err", err)
+		}
+	}
+}
+
+// tables hold images, one a slot.
+type tables struct {
+	meta, ports, pairs, entries *ebpf.Map
+}
+
+func (d *Dataplane) tables() tables {
+	return tables{d.tc.ImageMeta, d.tc.ImagePorts, d.tc.ImagePairs, d.tc.ImageEntries}
+}
+
+func (d *Dataplane) portValues(im *policy.Image) map[uint32]uint32 {
+	values := make(map[uint32]uint32, len(d.ports))
+	for index, p := range d.ports {
+		values[uint32(index)] = p.value(im)
+	}
+	return values
+}
+
+// write fills a slot that no packet reads.
+func (t tables) write(slot uint32, im *policy.Image, ports map[uint32]uint32) error {
+	n := len(im.Zones)
+	if n > maxZones {
+		return fmt.Errorf("%d zones, at most %d", n, maxZones)
+	}
+	pairs := make([]bpfobj.TcPair, maxZones*maxZones)
+	for from := range n {
+		for to := range n {
+			p := im.Pairs[from*n+to]
+			pairs[from*maxZones+to] = bpfobj.TcPair{First: p.First, Count: p.Count, Fallback: verdict(p.Default)}
+		}
+	}
+	entries := make([]bpfobj.TcEntry, max(len(im.Entries), 1))
+	for i, e := range im.Entries {
+		entries[i] = entry(e)
+	}
+	meta := []bpfobj.TcImage{{Revision: uint64(im.Revision), Zones: uint32(n), System: uint32(im.System)}}
+	return errors.Join(
+		newInner(t.pairs, slot, len(pairs), fillArray(pairs)),
+		newInner(t.entries, slot, len(entries), fillArray(entries)),
+		newInner(t.ports, slot, 1024, fillHash(ports)),
+		newInner(t.meta, slot, len(meta), fillArray(meta)),
+	)
+}
+
+// newInner makes a table like the outer map's, fills it and puts it into slot.
+func newInner(outer *ebpf.Map, slot uint32, size int, fill func(*ebpf.Map) error) error {
+	spec, err := bpfobj.LoadTc()
+	if err != nil {
+		return err
+	}
+	info, err := outer.Info()
+	if err != nil {
+		return err
+	}
+	of, ok := spec.Maps[info.Name]
+	if !ok || of.InnerMap == nil {
+		return fmt.Errorf("%s is no table of tables", info.Name)
+	}
+	in := of.InnerMap.Copy()
+	in.MaxEntries = uint32(size)
+	m, err := ebpf.NewMap(in)
+	if err != nil {
+		return fmt.Errorf("make a table of %d for %s: %w", size, info.Name, err)
+	}
+	defer m.Close() // the outer map holds it
+	if err := fill(m); err != nil {
+		return fmt.Errorf("fill %s: %w", info.Name, err)
+	}
+	if err := outer.Put(slot, m); err != nil {
+		return fmt.Errorf("place %s: %w", info.Name, err)
+	}
+	return nil
+}
+
+// inner opens the table that an outer map holds in slot.
+func inner(outer *ebpf.Map, slot uint32) (*ebpf.Map, error) {
+	var m *ebpf.Map
+	if err := outer.Lookup(slot, &m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func fillArray[T any](values []T) func(*ebpf.Map) error {
+	return func(m *ebpf.Map) error {
+		keys := make([]uint32, len(values))
+		for i := range keys {
+			keys[i] = uint32(i)
+		}
+		_, err := m.BatchUpdate(keys, values, nil)
+		return err
+	}
+}
+
+func fillHash(values map[uint32]uint32) func(*ebpf.Map) error {
+	return func(m *ebpf.Map) error {
+		for k, v := range values {
+			if err := m.Put(k, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+var actions = map[policy.Action]uint8{policy.Accept: 1, policy.Drop: 2, policy.Reject: 3}
+
+func verdict(v policy.Verdict) bpfobj.TcVerdict {
+	out := bpfobj.TcVerdict{Decider: uint32(v.Decider), Action: actions[v.Action]}
+	if v.Log {
+		out.Log = 1
+	}
+	return out
+}
+
+func entry(e policy.Entry) bpfobj.TcEntry {
+	out := bpfobj.TcEntry{
+		SrcLo: address(e.SourceLo), SrcHi: address(e.SourceHi),
+		DstLo: address(e.DestinationLo), DstHi: address(e.DestinationHi),
+		PortLo: e.PortLo, PortHi: e.PortHi, Proto: e.Protocol, Verdict: verdict(e.Verdict),
+	}
+	if e.AnyProtocol {
+		out.AnyProto = 1
+	}
+	return out
+}
+
+func address(a netip.Addr) bpfobj.TcAddress {
+	b := a.As16()
+	return bpfobj.TcAddress{Hi: binary.BigEndian.Uint64(b[:8]), Lo: binary.BigEndian.Uint64(b[8:])}
+}
+
+// networkOrder gives the number whose bytes in memory are port in network order.
+func networkOrder(port uint16) uint16 {
+	var b [2]byte
+	binary.BigEndian.PutUint16(b[:], port)
+	return binary.NativeEndian.Uint16(b[:])
+}

@@ -1,0 +1,233 @@
+// Package netfilter owns our one nftables table, inet ngfw: the backstop that
+// keeps closed what the packet programs have not judged, the answers to
+// rejected packets, IPv4 masquerade and MSS clamping. Tables of others are
+// never touched.
+//
+// The table is replaced as a whole in one transaction, so a packet meets the
+// old or the new. It stays when the agent ends.
+package netfilter
+
+import (
+	"fmt"
+	"sort"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// TableName is the table's, in family inet.
+const TableName = "ngfw"
+
+// As in bpf/abi/abi.h.
+const (
+	markJudged = 0x80000000
+	markReply  = 0x40000000
+	markReject = 0x10000000
+)
+
+// Ruleset is what the table depends on.
+type Ruleset struct {
+	Masquerade []string // interfaces: IPv4 that leaves here gets the interface's address
+	MSSClamp   []string // interfaces: TCP SYNs that leave here announce at most the path's MSS
+}
+
+// Apply makes the table be r's.
+func Apply(r Ruleset) error {
+	c, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("open nftables: %w", err)
+	}
+	table := &nftables.Table{Family: nftables.TableFamilyINet, Name: TableName}
+	// Adding first makes the deletion valid; all of it is one transaction.
+	c.AddTable(table)
+	c.DelTable(table)
+	c.AddTable(table)
+	b := builder{conn: c, table: table}
+	b.backstop("input", nftables.ChainHookInput)
+	forward := b.backstop("forward", nftables.ChainHookForward)
+	for _, name := range sorted(r.MSSClamp) {
+		b.rule(forward, clampMSS(name)...)
+	}
+	// A packet that conntrack calls invalid is not translated and would carry a
+	// private address out.
+	post := b.chain("postrouting", nftables.ChainTypeFilter, nftables.ChainHookPostrouting, nftables.ChainPriorityMangle)
+	b.rule(post, unlessLoopback(expr.MetaKeyOIFNAME), conntrackState(expr.CtStateBitINVALID), counter(), drop())
+	if len(r.Masquerade) > 0 {
+		nat := b.chain("nat", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource)
+		for _, name := range sorted(r.Masquerade) {
+			b.rule(nat, interfaceIs(expr.MetaKeyOIFNAME, name), family(unix.NFPROTO_IPV4), counter(), []expr.Any{&expr.Masq{}})
+		}
+	}
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("load the nftables table inet %s: %w", TableName, err)
+	}
+	return nil
+}
+
+// Remove takes the table away. What was closed is then open.
+func Remove() error {
+	c, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("open nftables: %w", err)
+	}
+	table := &nftables.Table{Family: nftables.TableFamilyINet, Name: TableName}
+	c.AddTable(table)
+	c.DelTable(table)
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("remove the nftables table inet %s: %w", TableName, err)
+	}
+	return nil
+}
+
+type builder struct {
+	conn  *nftables.Conn
+	table *nftables.Table
+}
+
+func (b builder) chain(name string, kind nftables.ChainType, hook *nftables.ChainHook, priority *nftables.ChainPriority) *nftables.Chain {
+	accept := nftables.ChainPolicyAccept // what is dropped is dropped by name
+	return b.conn.AddChain(&nftables.Chain{Name: name, Table: b.table, Type: kind, Hooknum: hook, Priority: priority, Policy: &accept})
+}
+
+func (b builder) rule(chain *nftables.Chain, parts ...[]expr.Any) {
+	var all []expr.Any
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	b.conn.AddRule(&nftables.Rule{Table: b.table, Chain: chain, Exprs: all})
+}
+
+// backstop drops what the programs have not judged, and what they took for a
+// known flow although conntrack does not know it.
+func (b builder) backstop(name string, hook *nftables.ChainHook) *nftables.Chain {
+	c := b.chain(name, nftables.ChainTypeFilter, hook, nftables.ChainPriorityFilter)
+	outside := unlessLoopback(expr.MetaKeyIIFNAME)
+	b.reject(c, outside)
+	b.rule(c, outside, mark(markJudged, 0), counter(), drop())
+	b.rule(c, outside, mark(markReply, markReply), conntrackState(expr.CtStateBitNEW), counter(), drop())
+	b.rule(c, outside, conntrackState(expr.CtStateBitINVALID), counter(), drop())
+	return c
+}
+
+// reject answers what a rule rejects: TCP by a reset, the rest by ICMP
+// administratively prohibited, at most 100 a second in all. nf_reject itself
+// keeps silent towards resets, ICMP errors, broadcast and multicast.
+func (b builder) reject(c *nftables.Chain, outside []expr.Any) {
+	tcp := []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
+	}
+	limit := []expr.Any{&expr.Limit{Type: expr.LimitTypePkts, Rate: 100, Unit: expr.LimitTimeSecond, Burst: 50}}
+	reset := []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}}
+	prohibited := []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_ADMIN_PROHIBITED}}
+	b.rule(c, outside, mark(markReject, markReject), tcp, limit, counter(), reset)
+	b.rule(c, outside, mark(markReject, markReject), limit, counter(), prohibited)
+	b.rule(c, outside, mark(markReject, markReject), counter(), drop())
+}
+
+// clampMSS sets the option of passing SYNs to the route's MTU, as nft's
+// "tcp option maxseg size set rt mtu" does: never upwards.
+func clampMSS(out string) [][]expr.Any {
+	const mss = 2 // RFC 9293 3.2
+	return [][]expr.Any{
+		interfaceIs(expr.MetaKeyOIFNAME, out),
+		{
+			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
+			// flags & (SYN|RST) == SYN
+			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 13, Len: 1},
+			&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{0x06}, Xor: []byte{0}},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{0x02}},
+			&expr.Rt{Register: 1, Key: expr.RtTCPMSS},
+			&expr.Byteorder{SourceRegister: 1, DestRegister: 1, Op: expr.ByteorderHton, Len: 2, Size: 2},
+			&expr.Exthdr{SourceRegister: 1, Type: mss, Offset: 2, Len: 2, Op: expr.ExthdrOpTcpopt},
+		},
+	}
+}
+
+func mark(mask, value uint32) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(mask), Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(value)},
+	}
+}
+
+func conntrackState(bits uint32) []expr.Any {
+	return []expr.Any{
+		&expr.Ct{Register: 1, Key: expr.CtKeySTATE},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bits), Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)},
+	}
+}
+
+func unlessLoopback(key expr.MetaKey) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: key, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: interfaceName("lo")},
+	}
+}
+
+func interfaceIs(key expr.MetaKey, name string) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: key, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: interfaceName(name)},
+	}
+}
+
+func interfaceName(name string) []byte {
+	b := make([]byte, unix.IFNAMSIZ)
+	copy(b, name)
+	return b
+}
+
+func family(f byte) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{f}},
+	}
+}
+
+func counter() []expr.Any { return []expr.Any{&expr.Counter{}} }
+func drop() []expr.Any    { return []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}} }
+
+func sorted(names []string) []string {
+	out := append([]string(nil), names...)
+	sort.Strings(out)
+	return out
+}
+
+// Drops are the packets that the table dropped, by chain and rule position:
+// "forward/3". Rule 0 to 2 answer or drop rejected ones.
+func Drops() (map[string]uint64, error) {
+	c, err := nftables.New()
+	if err != nil {
+		return nil, fmt.Errorf("open nftables: %w", err)
+	}
+	table := &nftables.Table{Family: nftables.TableFamilyINet, Name: TableName}
+	out := map[string]uint64{}
+	for _, chain := range []string{"input", "forward", "postrouting"} {
+		rules, err := c.GetRules(table, &nftables.Chain{Name: chain, Table: table})
+		if err != nil {
+			return nil, fmt.Errorf("read chain %s: %w", chain, err)
+		}
+		for i, r := range rules {
+			var n uint64
+			dropped := false
+			for _, e := range r.Exprs {
+				switch e := e.(type) {
+				case *expr.Counter:
+					n = e.Packets
+				case *expr.Verdict:
+					dropped = e.Kind == expr.VerdictDrop
+				}
+			}
+			if dropped {
+				out[fmt.Sprintf("%s/%d", chain, i)] = n
+			}
+		}
+	}
+	return out, nil
+}

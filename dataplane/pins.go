@@ -1,0 +1,61 @@
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// abi is bpf/abi/abi.h's NGFW_ABI: the layout of what is pinned.
+const abi = 1
+
+// pinDir is the directory of pins: <dir>/v<abi>/maps and …/links. Programs are
+// held by their links.
+type pinDir string
+
+func (p pinDir) version() string            { return filepath.Join(string(p), "v"+strconv.Itoa(abi)) }
+func (p pinDir) maps() string               { return filepath.Join(p.version(), "maps") }
+func (p pinDir) links() string              { return filepath.Join(p.version(), "links") }
+func (p pinDir) mapPath(name string) string { return filepath.Join(p.maps(), name) }
+
+// link names a link's pin by interface index, which outlives a rename. bpffs
+// refuses dots.
+func (p pinDir) link(ifindex int, hook string) string {
+	return filepath.Join(p.links(), strconv.Itoa(ifindex)+"-"+hook)
+}
+
+// prepare makes the directories and refuses pins of a newer version.
+func (p pinDir) prepare() error {
+	if entries, err := os.ReadDir(string(p)); err == nil {
+		for _, e := range entries {
+			v, err := strconv.Atoi(strings.TrimPrefix(e.Name(), "v"))
+			if err == nil && v > abi {
+				return fmt.Errorf("%s holds pins of version %d, this binary knows %d: start the newer ngfw-agent, or remove the directory", p, v, abi)
+			}
+		}
+	}
+	for _, dir := range []string{p.maps(), p.links()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make the pin directory: %w", err)
+		}
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(p.maps(), &fs); err != nil {
+		return fmt.Errorf("look at the pin directory: %w", err)
+	}
+	if fs.Type != unix.BPF_FS_MAGIC {
+		return fmt.Errorf("%s is not on a bpffs, so nothing can be pinned: mount -t bpf bpf /sys/fs/bpf", p)
+	}
+	return nil
+}
+
+// Remove takes the whole data plane out of the kernel: programs off the
+// interfaces, maps and counters gone. The caller removes the backstop.
+func (d *Dataplane) Remove() error {
+	return errors.Join(d.Close(), os.RemoveAll(string(d.pins)))
+}
