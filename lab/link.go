@@ -13,6 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// routerIndex is where the interface indexes of the router's ports start.
+const routerIndex = 100
+
 // cable makes one veth pair between the router and a host, and gives both ends
 // their addresses.
 func (l *Lab) cable(s Segment) error {
@@ -25,6 +28,9 @@ func (l *Lab) cable(s Segment) error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = s.RouterPort
 	attrs.HardwareAddr = s.RouterMAC
+	// Unlike the host's: the kernel activates a port at once if its index differs
+	// from its peer's, and otherwise up to a second later (linkwatch).
+	attrs.Index = routerIndex + int(s.HostMAC[4])
 	// One queue each way at both ends: the driver refuses native XDP where the
 	// peer has more sending queues than this side has receiving ones.
 	attrs.NumTxQueues, attrs.NumRxQueues = 1, 1
