@@ -754,7 +754,8 @@ type Auth struct {
 	DeviceId        string                 `protobuf:"bytes,2,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"` // optional: refused if it is not the key's
 	FirmwareVersion string                 `protobuf:"bytes,3,opt,name=firmware_version,json=firmwareVersion,proto3" json:"firmware_version,omitempty"`
 	AgentVersion    string                 `protobuf:"bytes,4,opt,name=agent_version,json=agentVersion,proto3" json:"agent_version,omitempty"`
-	Protocol        int32                  `protobuf:"varint,5,opt,name=protocol,proto3" json:"protocol,omitempty"` // version of these messages, now 1
+	Protocol        int32                  `protobuf:"varint,5,opt,name=protocol,proto3" json:"protocol,omitempty"`                                                                         // version of these messages, now 1
+	Applied         map[string]int64       `protobuf:"bytes,6,rep,name=applied,proto3" json:"applied,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // section → version that the router runs
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -822,6 +823,13 @@ func (x *Auth) GetProtocol() int32 {
 		return x.Protocol
 	}
 	return 0
+}
+
+func (x *Auth) GetApplied() map[string]int64 {
+	if x != nil {
+		return x.Applied
+	}
+	return nil
 }
 
 type AuthOk struct {
@@ -2036,7 +2044,9 @@ func (x *Error) GetMessage() string {
 
 // SpoolState opens the flow of batches: which spool epochs the router holds.
 // The cloud answers SpoolPosition with the last stored batch of each, and the
-// agent drops what is stored before it sends anything.
+// agent drops what is stored before it sends anything. At most window_batches
+// and window_bytes (encoded) may be sent without an acknowledgement; more is not
+// read. 0: the agent's own bounds.
 type SpoolState struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Epochs        []*SpoolState_Epoch    `protobuf:"bytes,1,rep,name=epochs,proto3" json:"epochs,omitempty"`
@@ -2084,6 +2094,8 @@ func (x *SpoolState) GetEpochs() []*SpoolState_Epoch {
 type SpoolPosition struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Epochs        []*SpoolPosition_Epoch `protobuf:"bytes,1,rep,name=epochs,proto3" json:"epochs,omitempty"`
+	WindowBatches uint32                 `protobuf:"varint,2,opt,name=window_batches,json=windowBatches,proto3" json:"window_batches,omitempty"`
+	WindowBytes   uint64                 `protobuf:"varint,3,opt,name=window_bytes,json=windowBytes,proto3" json:"window_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2123,6 +2135,20 @@ func (x *SpoolPosition) GetEpochs() []*SpoolPosition_Epoch {
 		return x.Epochs
 	}
 	return nil
+}
+
+func (x *SpoolPosition) GetWindowBatches() uint32 {
+	if x != nil {
+		return x.WindowBatches
+	}
+	return 0
+}
+
+func (x *SpoolPosition) GetWindowBytes() uint64 {
+	if x != nil {
+		return x.WindowBytes
+	}
+	return 0
 }
 
 // FlowBatch is the unit of durability: it is stored whole or not at all, and
@@ -2603,7 +2629,7 @@ type SpoolState_Epoch struct {
 
 func (x *SpoolState_Epoch) Reset() {
 	*x = SpoolState_Epoch{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[32]
+	mi := &file_ngfw_v1_link_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2615,7 +2641,7 @@ func (x *SpoolState_Epoch) String() string {
 func (*SpoolState_Epoch) ProtoMessage() {}
 
 func (x *SpoolState_Epoch) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[32]
+	mi := &file_ngfw_v1_link_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2662,7 +2688,7 @@ type SpoolPosition_Epoch struct {
 
 func (x *SpoolPosition_Epoch) Reset() {
 	*x = SpoolPosition_Epoch{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[33]
+	mi := &file_ngfw_v1_link_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2674,7 +2700,7 @@ func (x *SpoolPosition_Epoch) String() string {
 func (*SpoolPosition_Epoch) ProtoMessage() {}
 
 func (x *SpoolPosition_Epoch) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[33]
+	mi := &file_ngfw_v1_link_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2756,13 +2782,17 @@ const file_ngfw_v1_link_proto_rawDesc = "" +
 	"\x05error\x18\x0f \x01(\v2\x0e.ngfw.v1.ErrorH\x00R\x05error\x120\n" +
 	"\tbatch_ack\x18\x10 \x01(\v2\x11.ngfw.v1.BatchAckH\x00R\bbatchAck\x12?\n" +
 	"\x0espool_position\x18\x11 \x01(\v2\x16.ngfw.v1.SpoolPositionH\x00R\rspoolPositionB\t\n" +
-	"\apayload\"\xa8\x01\n" +
+	"\apayload\"\x9a\x02\n" +
 	"\x04Auth\x12\x17\n" +
 	"\aapi_key\x18\x01 \x01(\tR\x06apiKey\x12\x1b\n" +
 	"\tdevice_id\x18\x02 \x01(\tR\bdeviceId\x12)\n" +
 	"\x10firmware_version\x18\x03 \x01(\tR\x0ffirmwareVersion\x12#\n" +
 	"\ragent_version\x18\x04 \x01(\tR\fagentVersion\x12\x1a\n" +
-	"\bprotocol\x18\x05 \x01(\x05R\bprotocol\"`\n" +
+	"\bprotocol\x18\x05 \x01(\x05R\bprotocol\x124\n" +
+	"\aapplied\x18\x06 \x03(\v2\x1a.ngfw.v1.Auth.AppliedEntryR\aapplied\x1a:\n" +
+	"\fAppliedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"`\n" +
 	"\x06AuthOk\x12\x18\n" +
 	"\asuccess\x18\x01 \x01(\bR\asuccess\x12\x1f\n" +
 	"\vserver_time\x18\x02 \x01(\x03R\n" +
@@ -2863,9 +2893,11 @@ const file_ngfw_v1_link_proto_rawDesc = "" +
 	"\x05Epoch\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\tR\x05epoch\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\x04R\x05first\x12\x12\n" +
-	"\x04last\x18\x03 \x01(\x04R\x04last\"|\n" +
+	"\x04last\x18\x03 \x01(\x04R\x04last\"\xc6\x01\n" +
 	"\rSpoolPosition\x124\n" +
-	"\x06epochs\x18\x01 \x03(\v2\x1c.ngfw.v1.SpoolPosition.EpochR\x06epochs\x1a5\n" +
+	"\x06epochs\x18\x01 \x03(\v2\x1c.ngfw.v1.SpoolPosition.EpochR\x06epochs\x12%\n" +
+	"\x0ewindow_batches\x18\x02 \x01(\rR\rwindowBatches\x12!\n" +
+	"\fwindow_bytes\x18\x03 \x01(\x04R\vwindowBytes\x1a5\n" +
 	"\x05Epoch\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\tR\x05epoch\x12\x16\n" +
 	"\x06stored\x18\x02 \x01(\x04R\x06stored\"e\n" +
@@ -2950,7 +2982,7 @@ func file_ngfw_v1_link_proto_rawDescGZIP() []byte {
 }
 
 var file_ngfw_v1_link_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_ngfw_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_ngfw_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_ngfw_v1_link_proto_goTypes = []any{
 	(EventKind)(0),              // 0: ngfw.v1.EventKind
 	(Verdict)(0),                // 1: ngfw.v1.Verdict
@@ -2984,13 +3016,14 @@ var file_ngfw_v1_link_proto_goTypes = []any{
 	(*FlowBatch)(nil),           // 29: ngfw.v1.FlowBatch
 	(*BatchAck)(nil),            // 30: ngfw.v1.BatchAck
 	(*FlowEvent)(nil),           // 31: ngfw.v1.FlowEvent
-	nil,                         // 32: ngfw.v1.ModeUpdate.SectionsEntry
-	nil,                         // 33: ngfw.v1.Log.AttributesEntry
-	(*SpoolState_Epoch)(nil),    // 34: ngfw.v1.SpoolState.Epoch
-	(*SpoolPosition_Epoch)(nil), // 35: ngfw.v1.SpoolPosition.Epoch
-	(*Metrics)(nil),             // 36: ngfw.v1.Metrics
-	(*SystemStatus)(nil),        // 37: ngfw.v1.SystemStatus
-	(*Hardware)(nil),            // 38: ngfw.v1.Hardware
+	nil,                         // 32: ngfw.v1.Auth.AppliedEntry
+	nil,                         // 33: ngfw.v1.ModeUpdate.SectionsEntry
+	nil,                         // 34: ngfw.v1.Log.AttributesEntry
+	(*SpoolState_Epoch)(nil),    // 35: ngfw.v1.SpoolState.Epoch
+	(*SpoolPosition_Epoch)(nil), // 36: ngfw.v1.SpoolPosition.Epoch
+	(*Metrics)(nil),             // 37: ngfw.v1.Metrics
+	(*SystemStatus)(nil),        // 38: ngfw.v1.SystemStatus
+	(*Hardware)(nil),            // 39: ngfw.v1.Hardware
 }
 var file_ngfw_v1_link_proto_depIdxs = []int32{
 	4,  // 0: ngfw.v1.AgentMessage.auth:type_name -> ngfw.v1.Auth
@@ -3000,7 +3033,7 @@ var file_ngfw_v1_link_proto_depIdxs = []int32{
 	15, // 4: ngfw.v1.AgentMessage.exec_result:type_name -> ngfw.v1.ExecResult
 	22, // 5: ngfw.v1.AgentMessage.log:type_name -> ngfw.v1.Log
 	23, // 6: ngfw.v1.AgentMessage.alert:type_name -> ngfw.v1.Alert
-	36, // 7: ngfw.v1.AgentMessage.metrics:type_name -> ngfw.v1.Metrics
+	37, // 7: ngfw.v1.AgentMessage.metrics:type_name -> ngfw.v1.Metrics
 	21, // 8: ngfw.v1.AgentMessage.mode_ack:type_name -> ngfw.v1.ModeAck
 	24, // 9: ngfw.v1.AgentMessage.ping:type_name -> ngfw.v1.Ping
 	25, // 10: ngfw.v1.AgentMessage.pong:type_name -> ngfw.v1.Pong
@@ -3024,22 +3057,23 @@ var file_ngfw_v1_link_proto_depIdxs = []int32{
 	26, // 28: ngfw.v1.CloudMessage.error:type_name -> ngfw.v1.Error
 	30, // 29: ngfw.v1.CloudMessage.batch_ack:type_name -> ngfw.v1.BatchAck
 	28, // 30: ngfw.v1.CloudMessage.spool_position:type_name -> ngfw.v1.SpoolPosition
-	37, // 31: ngfw.v1.Status.status:type_name -> ngfw.v1.SystemStatus
-	38, // 32: ngfw.v1.Status.hardware:type_name -> ngfw.v1.Hardware
-	32, // 33: ngfw.v1.ModeUpdate.sections:type_name -> ngfw.v1.ModeUpdate.SectionsEntry
-	33, // 34: ngfw.v1.Log.attributes:type_name -> ngfw.v1.Log.AttributesEntry
-	34, // 35: ngfw.v1.SpoolState.epochs:type_name -> ngfw.v1.SpoolState.Epoch
-	35, // 36: ngfw.v1.SpoolPosition.epochs:type_name -> ngfw.v1.SpoolPosition.Epoch
-	31, // 37: ngfw.v1.FlowBatch.events:type_name -> ngfw.v1.FlowEvent
-	0,  // 38: ngfw.v1.FlowEvent.kind:type_name -> ngfw.v1.EventKind
-	1,  // 39: ngfw.v1.FlowEvent.action:type_name -> ngfw.v1.Verdict
-	2,  // 40: ngfw.v1.LinkService.Connect:input_type -> ngfw.v1.AgentMessage
-	3,  // 41: ngfw.v1.LinkService.Connect:output_type -> ngfw.v1.CloudMessage
-	41, // [41:42] is the sub-list for method output_type
-	40, // [40:41] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	32, // 31: ngfw.v1.Auth.applied:type_name -> ngfw.v1.Auth.AppliedEntry
+	38, // 32: ngfw.v1.Status.status:type_name -> ngfw.v1.SystemStatus
+	39, // 33: ngfw.v1.Status.hardware:type_name -> ngfw.v1.Hardware
+	33, // 34: ngfw.v1.ModeUpdate.sections:type_name -> ngfw.v1.ModeUpdate.SectionsEntry
+	34, // 35: ngfw.v1.Log.attributes:type_name -> ngfw.v1.Log.AttributesEntry
+	35, // 36: ngfw.v1.SpoolState.epochs:type_name -> ngfw.v1.SpoolState.Epoch
+	36, // 37: ngfw.v1.SpoolPosition.epochs:type_name -> ngfw.v1.SpoolPosition.Epoch
+	31, // 38: ngfw.v1.FlowBatch.events:type_name -> ngfw.v1.FlowEvent
+	0,  // 39: ngfw.v1.FlowEvent.kind:type_name -> ngfw.v1.EventKind
+	1,  // 40: ngfw.v1.FlowEvent.action:type_name -> ngfw.v1.Verdict
+	2,  // 41: ngfw.v1.LinkService.Connect:input_type -> ngfw.v1.AgentMessage
+	3,  // 42: ngfw.v1.LinkService.Connect:output_type -> ngfw.v1.CloudMessage
+	42, // [42:43] is the sub-list for method output_type
+	41, // [41:42] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_ngfw_v1_link_proto_init() }
@@ -3090,7 +3124,7 @@ func file_ngfw_v1_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ngfw_v1_link_proto_rawDesc), len(file_ngfw_v1_link_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   34,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

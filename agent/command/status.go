@@ -1,0 +1,140 @@
+package command
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ngfw.sh/agent/control"
+	"ngfw.sh/agent/settings"
+)
+
+func statusCommand(env Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status [-o json]",
+		Short: "Show what the running agent does",
+		Long:  "Ask the running agent for its version, policy, connection, programs and counters.\nExit code 1: it is not running.",
+		Args:  usageArgs(cobra.NoArgs),
+	}
+	asJSON := outputFlag(cmd)
+	socket := cmd.Flags().String("socket", "", "the agent's control `socket`, if not that of the settings")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		inJSON, err := asJSON()
+		if err != nil {
+			return err
+		}
+		if *socket == "" {
+			s, err := settings.Load(settingsPath(cmd))
+			if errors.Is(err, fs.ErrNotExist) { // it may run without a file
+				s = settings.Default()
+			} else if err != nil {
+				return err
+			}
+			*socket = s.ControlSocket
+		}
+		status, err := control.Query(cmd.Context(), *socket)
+		if err != nil {
+			return err
+		}
+		if inJSON {
+			return writeJSON(env.Stdout, status)
+		}
+		return writeStatus(env.Stdout, status, time.Now())
+	}
+	return cmd
+}
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func writeStatus(out io.Writer, s control.Status, now time.Time) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row("agent", "%s, process %d, up %s", s.Version, s.PID, since(s.Started, now))
+	policy := fmt.Sprintf("revision %d", s.PolicyRevision)
+	if s.PolicySource != "" {
+		policy += ", from " + s.PolicySource
+	}
+	if s.Mode != "" {
+		policy += ", mode " + s.Mode
+	}
+	row("policy", "%s", policy)
+
+	link := s.Link.State
+	if s.Link.Server != "" {
+		link += " " + s.Link.Server
+	}
+	if s.Link.DeviceID != "" {
+		link += " as " + s.Link.DeviceID
+	}
+	if s.Link.Since != 0 {
+		link += ", for " + since(s.Link.Since, now)
+	}
+	if s.Link.Error != "" {
+		link += ": " + s.Link.Error
+	}
+	row("link", "%s", link)
+
+	spool := fmt.Sprintf("%d batches, %d bytes", s.Spool.Batches, s.Spool.Bytes)
+	if s.Spool.DroppedBatches > 0 {
+		spool += fmt.Sprintf("; dropped %d batches, %d rows", s.Spool.DroppedBatches, s.Spool.DroppedRows)
+	}
+	if s.Spool.Error != "" {
+		spool += "; " + s.Spool.Error
+	}
+	row("spool", "%s", spool)
+	row("packets", "%d, %d bytes", s.Counters.Packets, s.Counters.Bytes)
+	row("flows", "%d, %d events lost", s.Counters.Flows, s.Counters.EventsLost)
+	for i, reason := range slices.Sorted(maps.Keys(s.Counters.Drops)) {
+		row(first(i, "drops"), "%s %d", reason, s.Counters.Drops[reason])
+	}
+	if len(s.Degraded) == 0 {
+		row("degraded", "nothing")
+	}
+	for i, d := range s.Degraded {
+		row(first(i, "degraded"), "%s", d)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if len(s.Programs) == 0 {
+		_, err := fmt.Fprintln(out, "\nno programs are attached")
+		return err
+	}
+	fmt.Fprintln(w, "\nINTERFACE\tZONE\tXDP\tTC\tERROR")
+	for _, p := range s.Programs {
+		fmt.Fprintln(w, strings.TrimRight(strings.Join([]string{p.Interface, dash(p.Zone), dash(p.XDP), dash(p.TC), p.Error}, "\t"), "\t"))
+	}
+	return w.Flush()
+}
+
+// first names the first of several rows.
+func first(i int, name string) string {
+	if i == 0 {
+		return name
+	}
+	return ""
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func since(unix int64, now time.Time) string {
+	return max(0, now.Sub(time.Unix(unix, 0))).Truncate(time.Second).String()
+}

@@ -1,0 +1,138 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
+)
+
+var sample = Status{
+	Version: "v1", PID: 12, Started: 1703520000, PolicyRevision: 7,
+	Link:     Link{State: "connected", Server: "grpcs://c:1"},
+	Programs: []Program{{Interface: "eth0", Zone: "WAN", XDP: "native", TC: "tcx"}},
+	Degraded: []string{"xdp:eth1: generic mode"},
+	Spool:    Spool{Bytes: 10, Batches: 1},
+	Counters: Counters{Packets: 5, Drops: map[string]int64{"rule": 2}},
+}
+
+// serve runs a server until the returned function is called.
+func serve(t *testing.T, socket string) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- New(Config{Socket: socket}, Deps{Status: func() Status { return sample }}).Run(ctx) }()
+	t.Cleanup(cancel)
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		if _, err := Query(ctx, socket); err == nil {
+			break
+		}
+		select {
+		case err := <-done:
+			t.Fatalf("run ended: %v", err)
+		case <-time.After(time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no answer within 10 s")
+		}
+	}
+	return func() error { cancel(); return <-done }
+}
+
+func TestStatusOverSocket(t *testing.T) {
+	syscall.Umask(0) // the mode must not hang on it
+	socket := filepath.Join(t.TempDir(), "state", "agent.sock")
+	stop := serve(t, socket)
+	got, err := Query(context.Background(), socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(sample, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	info, err := os.Stat(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, want 0600", info.Mode().Perm())
+	}
+
+	other := New(Config{Socket: socket}, Deps{Status: func() Status { return Status{} }})
+	if err := other.Run(context.Background()); !errors.Is(err, ErrRunning) {
+		t.Errorf("a second server: %v", err)
+	}
+	if _, err := Query(context.Background(), socket); err != nil {
+		t.Errorf("the second server disturbed the first: %v", err)
+	}
+
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(socket); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket stays: %v", err)
+	}
+	if _, err := Query(context.Background(), socket); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("query of a stopped agent: %v", err)
+	}
+}
+
+// A killed agent leaves its socket behind.
+func TestLeftoverSocketIsReplaced(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "agent.sock")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	l.Close()
+	if _, err := Query(context.Background(), socket); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("query of a killed agent: %v", err)
+	}
+	if err := serve(t, socket)(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestForeignFileIsKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agent.sock")
+	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := New(Config{Socket: path}, Deps{}).Run(context.Background())
+	if err == nil {
+		t.Fatal("replaced a file that is no socket")
+	}
+	if b, _ := os.ReadFile(path); string(b) != "mine" {
+		t.Errorf("the file holds %q", b)
+	}
+}
+
+func TestTake(t *testing.T) {
+	var s Status
+	s.Take(&ngfwv1.Dataplane{
+		PolicyRevision: 3, Packets: 1, Bytes: 2, Flows: 4, EventsLost: 5, Drops: map[string]int64{"x": 6}, Degraded: []string{"d"},
+		Spool: &ngfwv1.Spool{Bytes: 7, Batches: 8, DroppedBatches: 9, DroppedRows: 10, Error: "full"},
+	})
+	want := Status{
+		PolicyRevision: 3, Degraded: []string{"d"},
+		Spool:    Spool{Bytes: 7, Batches: 8, DroppedBatches: 9, DroppedRows: 10, Error: "full"},
+		Counters: Counters{Packets: 1, Bytes: 2, Flows: 4, EventsLost: 5, Drops: map[string]int64{"x": 6}},
+	}
+	if d := cmp.Diff(want, s); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	s.Take(nil) // the packet programs are not loaded
+	if s.PolicyRevision != 0 {
+		t.Error("a revision without programs")
+	}
+}

@@ -1,0 +1,74 @@
+// Package control owns the conversation between the running agent and the
+// commands on the same machine: a JSON document over HTTP on a Unix socket that
+// only the owner of the agent can open.
+//
+// One process serves a socket at a time, held by a lock file beside it; a socket
+// left by a killed process is replaced. Both ends are of the same build, so the
+// document may change with it. The package reads nothing of the kernel itself.
+package control
+
+import ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
+
+// Status is what the running agent says of itself. Times are Unix seconds.
+type Status struct {
+	Version        string    `json:"version"`
+	PID            int       `json:"pid"`
+	Started        int64     `json:"started"`
+	Mode           string    `json:"mode,omitempty"` // observe, shadow, takeover
+	PolicyRevision int64     `json:"policy_revision"`
+	PolicySource   string    `json:"policy_source,omitempty"` // cloud, disk (the last good one), file
+	Link           Link      `json:"link"`
+	Programs       []Program `json:"programs"`
+	Degraded       []string  `json:"degraded"` // named modes that lack something
+	Spool          Spool     `json:"spool"`
+	Counters       Counters  `json:"counters"`
+}
+
+// Link is the connection to the cloud.
+type Link struct {
+	State    string `json:"state"` // connected, connecting, refused, off
+	Server   string `json:"server,omitempty"`
+	DeviceID string `json:"device_id,omitempty"`
+	Since    int64  `json:"since,omitempty"` // when it came into this state
+	Error    string `json:"error,omitempty"` // of the last attempt
+}
+
+// Program is what is attached to one interface.
+type Program struct {
+	Interface string `json:"interface"`
+	Zone      string `json:"zone,omitempty"`
+	XDP       string `json:"xdp"` // native, generic, off
+	TC        string `json:"tc"`  // tcx, clsact, off
+	Error     string `json:"error,omitempty"`
+}
+
+// Spool is what waits for the cloud's acknowledgement.
+type Spool struct {
+	Bytes          int64  `json:"bytes"`
+	Batches        int64  `json:"batches"`
+	DroppedBatches int64  `json:"dropped_batches"`
+	DroppedRows    int64  `json:"dropped_rows"`
+	Error          string `json:"error,omitempty"`
+}
+
+// Counters are those of the packet programs since they were first loaded.
+type Counters struct {
+	Packets    int64            `json:"packets"`
+	Bytes      int64            `json:"bytes"`
+	Flows      int64            `json:"flows"` // in the table now
+	Drops      map[string]int64 `json:"drops"` // packets by reason
+	EventsLost int64            `json:"events_lost"`
+}
+
+// Take fills what the report to the cloud holds too.
+func (s *Status) Take(d *ngfwv1.Dataplane) {
+	s.PolicyRevision = d.GetPolicyRevision()
+	s.Degraded = d.GetDegraded()
+	s.Counters = Counters{
+		Packets: d.GetPackets(), Bytes: d.GetBytes(), Flows: d.GetFlows(), Drops: d.GetDrops(), EventsLost: d.GetEventsLost(),
+	}
+	p := d.GetSpool()
+	s.Spool = Spool{
+		Bytes: p.GetBytes(), Batches: p.GetBatches(), DroppedBatches: p.GetDroppedBatches(), DroppedRows: p.GetDroppedRows(), Error: p.GetError(),
+	}
+}

@@ -1,0 +1,481 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+	"pgregory.net/rapid"
+
+	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
+)
+
+func testConfig(dir string) Config {
+	c := DefaultConfig()
+	c.Dir = dir
+	c.FlushInterval = time.Hour // batches are closed by Flush
+	return c
+}
+
+func open(t testing.TB, cfg Config, deps Deps) *Spool {
+	t.Helper()
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	}
+	s, err := Open(cfg, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// event is the n-th event of a flow that sends 10 bytes each time.
+func event(flow, n uint64) *ngfwv1.FlowEvent {
+	kind := ngfwv1.EventKind_EVENT_KIND_UPDATE
+	if n == 1 {
+		kind = ngfwv1.EventKind_EVENT_KIND_OPEN
+	}
+	return &ngfwv1.FlowEvent{
+		FlowId: flow, Kind: kind, TimeNs: int64(n), SourceIp: []byte{10, 0, 0, 1}, Hostname: "printer",
+		BytesSent: 10, PacketsSent: 1, TotalBytesSent: 10 * n, TotalPacketsSent: n,
+	}
+}
+
+// put writes one batch of one event and returns nothing: it must work.
+func put(t testing.TB, s *Spool, events ...*ngfwv1.FlowEvent) {
+	t.Helper()
+	if err := s.Append(events); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// drain reads what can be read without waiting.
+func drain(t testing.TB, s *Spool) []*Batch {
+	t.Helper()
+	r := s.Reader()
+	defer r.Close()
+	var out []*Batch
+	for {
+		rec, wake, err := r.take()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wake != nil {
+			return out
+		}
+		r.handed[rec.epoch] = rec.number
+		b, err := s.codec.decode(rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, &Batch{FlowBatch: b, Written: rec.written, Bytes: len(rec.data)})
+	}
+}
+
+func names(batches []*Batch) []string {
+	var out []string
+	for _, b := range batches {
+		out = append(out, fmt.Sprintf("%s/%d", b.Epoch, b.Number))
+	}
+	return out
+}
+
+func totals(s *Spool) map[uint64]Totals {
+	out := map[uint64]Totals{}
+	for id, t := range s.LastTotals() {
+		out[id] = t
+	}
+	return out
+}
+
+func TestBatchesComeBackInOrderAfterReopening(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, testConfig(dir), Deps{})
+	first := s.Stats().Epoch
+	for n := range uint64(3) {
+		put(t, s, event(1, n+1))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, testConfig(dir), Deps{})
+	second := s.Stats().Epoch
+	if first == second {
+		t.Fatal("the epoch is used twice")
+	}
+	put(t, s, event(1, 4))
+	got := drain(t, s)
+	want := []string{first + "/1", first + "/2", first + "/3", second + "/1"}
+	if d := cmp.Diff(want, names(got)); d != "" {
+		t.Fatal(d)
+	}
+	if d := cmp.Diff(event(1, 2), got[1].Events[0], protocmp.Transform()); d != "" {
+		t.Fatal(d)
+	}
+	wantState := &ngfwv1.SpoolState{Epochs: []*ngfwv1.SpoolState_Epoch{{Epoch: first, First: 1, Last: 3}, {Epoch: second, First: 1, Last: 1}}}
+	if d := cmp.Diff(wantState, s.State(), protocmp.Transform()); d != "" {
+		t.Fatal(d)
+	}
+	s.Forget(first, 2)
+	s.Acknowledge(second, 1)
+	if d := cmp.Diff([]string{first + "/3"}, names(drain(t, s))); d != "" {
+		t.Fatal(d)
+	}
+}
+
+func TestBatchIsClosedByAgeByRowsAndByBytes(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.FlushInterval = 10 * time.Millisecond
+	cfg.BatchEvents = 3
+	s := open(t, cfg, Deps{})
+	r := s.Reader()
+	defer r.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := s.Append([]*ngfwv1.FlowEvent{event(1, 1), event(1, 2), event(1, 3), event(1, 4)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, rows := range []int{3, 1} { // the second one only by age
+		b, err := r.Next(ctx)
+		if err != nil || len(b.Events) != rows {
+			t.Fatalf("batch %v, %v: want %d rows", b, err, rows)
+		}
+	}
+
+	cfg = testConfig(t.TempDir())
+	cfg.BatchBytes = 3 * proto.Size(event(1, 1))
+	s = open(t, cfg, Deps{})
+	for n := range uint64(7) {
+		if err := s.Append([]*ngfwv1.FlowEvent{event(1, n+1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := len(drain(t, s)); got != 2 {
+		t.Fatalf("%d batches closed by size, want 2", got)
+	}
+}
+
+func TestAppendRefusesWhatCanNeverBeKept(t *testing.T) {
+	s := open(t, testConfig(t.TempDir()), Deps{})
+	big := event(1, 1)
+	big.Hostname = strings.Repeat("x", s.cfg.BatchBytes)
+	for _, events := range [][]*ngfwv1.FlowEvent{{event(1, 1), nil}, {event(1, 1), big}} {
+		if err := s.Append(events); err == nil {
+			t.Fatal("taken")
+		}
+	}
+	if err := s.Flush(); err != nil || len(drain(t, s)) != 0 {
+		t.Fatal("part of a refused call was kept")
+	}
+	odd := event(2, 1)
+	odd.Hostname = "caf\xe9"
+	put(t, s, odd)
+	if got := drain(t, s)[0].Events[0].Hostname; got != "caf\uFFFD" {
+		t.Fatalf("hostname %q", got)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Append(nil); !errors.Is(err, ErrClosed) {
+		t.Fatalf("after Close: %v", err)
+	}
+}
+
+func TestOldestSegmentsGoFirstAndAreCounted(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.SegmentBytes, cfg.MaxBytes = 1<<10, 8<<10
+	s := open(t, cfg, Deps{})
+	const written = 200
+	for n := range uint64(written) {
+		put(t, s, event(n+1, 1), event(n+1, 2))
+	}
+	st := s.Stats()
+	got := drain(t, s)
+	if st.Bytes > cfg.MaxBytes+10<<10 { // the checkpoint is not dropped for batches
+		t.Fatalf("%d bytes on disk", st.Bytes)
+	}
+	if st.DroppedBatches == 0 || int(st.DroppedBatches)+len(got) != written || st.DroppedRows != 2*st.DroppedBatches {
+		t.Fatalf("%d batches (%d rows) dropped and %d kept of %d", st.DroppedBatches, st.DroppedRows, len(got), written)
+	}
+	if st.Batches != uint64(len(got)) {
+		t.Fatalf("%d batches shown, %d there", st.Batches, len(got))
+	}
+	if first := got[0].Number; first != st.DroppedBatches+1 || got[len(got)-1].Number != written {
+		t.Fatalf("kept %d to %d", first, got[len(got)-1].Number)
+	}
+	// What was told about a flow is known although its batches are gone.
+	if got := len(totals(s)); got != written {
+		t.Fatalf("totals of %d flows, want %d", got, written)
+	}
+}
+
+func TestDroppedCountLeavesAcknowledgedOut(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.SegmentBytes, cfg.MaxBytes = 4<<10, 8<<10
+	s := open(t, cfg, Deps{})
+	for n := range uint64(10) {
+		put(t, s, event(1, n+1))
+	}
+	s.Acknowledge(s.Stats().Epoch, 4)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.sealLocked(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.dropOldestLocked(); err != nil {
+		t.Fatal(err)
+	}
+	if s.dropped.batches != 6 || s.dropped.rows != 6 {
+		t.Fatalf("dropped %+v, want 6 of 10", s.dropped)
+	}
+}
+
+func TestTotalsOutliveAcknowledgementAndRestart(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.SegmentBytes, cfg.MaxBytes = 1<<10, 1<<20
+	s := open(t, cfg, Deps{})
+	put(t, s, event(77, 1)) // idle ever after
+	for n := range uint64(300) {
+		put(t, s, event(1, n+1))
+		s.Acknowledge(s.Stats().Epoch, n+2)
+	}
+	closed := event(2, 9)
+	closed.Kind = ngfwv1.EventKind_EVENT_KIND_CLOSE
+	refused := event(3, 1)
+	refused.Kind = ngfwv1.EventKind_EVENT_KIND_REFUSED
+	put(t, s, closed, refused)
+	want := map[uint64]Totals{
+		77: {PacketsSent: 1, BytesSent: 10},
+		1:  {PacketsSent: 300, BytesSent: 3000},
+		2:  {PacketsSent: 9, BytesSent: 90, Closed: true},
+	}
+	if d := cmp.Diff(want, totals(s)); d != "" {
+		t.Fatal(d)
+	}
+	if st := s.Stats(); st.Bytes > 4*cfg.SegmentBytes {
+		t.Fatalf("acknowledged segments stay: %d bytes", st.Bytes)
+	}
+	for range 2 { // restarts without any traffic keep it
+		_ = s.Close()
+		s = open(t, cfg, Deps{})
+		if d := cmp.Diff(want, totals(s)); d != "" {
+			t.Fatal(d)
+		}
+	}
+	s.PruneTotals(func(flow uint64) bool { return flow == 77 })
+	if d := cmp.Diff(map[uint64]Totals{77: want[77]}, totals(s)); d != "" {
+		t.Fatal(d)
+	}
+}
+
+func TestFlowBoundForgetsClosedOnesFirst(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.MaxFlows = 2
+	s := open(t, cfg, Deps{})
+	end := event(1, 1)
+	end.Kind = ngfwv1.EventKind_EVENT_KIND_CLOSE
+	put(t, s, end, event(2, 1), event(3, 1), event(4, 1))
+	got := totals(s)
+	if _, live := got[2]; !live || len(got) != 2 || s.Stats().UnstoredFlows != 1 {
+		t.Fatalf("totals %v, %d without room", got, s.Stats().UnstoredFlows)
+	}
+}
+
+func TestForeignNumbersBeginANewEpoch(t *testing.T) {
+	s := open(t, testConfig(t.TempDir()), Deps{})
+	put(t, s, event(1, 1))
+	old := s.Stats().Epoch
+	s.Acknowledge(old, 5) // nonsense, ignored
+	if len(drain(t, s)) != 1 {
+		t.Fatal("an acknowledgement of what was never made was believed")
+	}
+	s.Forget(old, 5)
+	put(t, s, event(1, 2))
+	if st := s.Stats(); st.Epoch == old {
+		t.Fatal("the epoch goes on although somebody else used it")
+	}
+	if got := drain(t, s); len(got) != 1 || got[0].Number != 1 || got[0].Epoch == old {
+		t.Fatalf("batches %v", names(got))
+	}
+}
+
+func TestNewerFormatIsRefused(t *testing.T) {
+	for name, magic := range map[string]string{"0000000000000001.seg": segmentMagic, checkpointName: checkpointMagic} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, name), versionHeader(magic, 2), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(testConfig(dir), Deps{})
+		if err == nil || !strings.Contains(err.Error(), "format version 2, this agent knows 1") || !strings.Contains(err.Error(), name) {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestOneAgentPerDirectory(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, testConfig(dir), Deps{})
+	if _, err := Open(testConfig(dir), Deps{}); err == nil || !strings.Contains(err.Error(), "another agent") {
+		t.Fatalf("second Open: %v", err)
+	}
+	_ = s.Close()
+	open(t, testConfig(dir), Deps{})
+}
+
+func TestReaderWaitsAndEnds(t *testing.T) {
+	s := open(t, testConfig(t.TempDir()), Deps{})
+	r := s.Reader()
+	defer r.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := r.Next(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { put(t, s, event(1, 1)) })
+	b, err := r.Next(t.Context())
+	if err != nil || b.Number != 1 {
+		t.Fatal(b, err)
+	}
+	wg.Wait()
+	wg.Go(func() { _ = s.Close() })
+	if _, err := r.Next(t.Context()); !errors.Is(err, ErrClosed) {
+		t.Fatal(err)
+	}
+	wg.Wait()
+}
+
+// A spool against a list: any mix of writes, acknowledgements, restarts and
+// disk failures within the bounds of memory loses and repeats nothing.
+func TestAgainstAList(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		dir, err := os.MkdirTemp(t.TempDir(), "spool")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		cfg := testConfig(dir)
+		cfg.SegmentBytes, cfg.MaxBytes = 1<<10, 1<<20
+		disk := &flakyDisk{}
+		s := open(t, cfg, Deps{Create: disk.create, Logger: slog.New(slog.DiscardHandler)})
+		defer func() { _ = s.Close() }()
+		var want []string
+		told := map[uint64]Totals{}
+		counts := map[uint64]uint64{}
+		rt.Repeat(map[string]func(*rapid.T){
+			"write": func(rt *rapid.T) {
+				flow := rapid.Uint64Range(1, 5).Draw(rt, "flow")
+				counts[flow]++
+				if err := s.Append([]*ngfwv1.FlowEvent{event(flow, counts[flow])}); err != nil {
+					rt.Fatal(err)
+				}
+				_ = s.Flush()
+				told[flow] = Totals{PacketsSent: counts[flow], BytesSent: 10 * counts[flow]}
+				want = append(want, fmt.Sprintf("%s/%d", s.epoch, s.number))
+			},
+			"fail": func(rt *rapid.T) { disk.fail(rapid.IntRange(0, 200).Draw(rt, "bytes until full")) },
+			"heal": func(rt *rapid.T) { disk.heal() },
+			"acknowledge": func(rt *rapid.T) {
+				if len(want) == 0 {
+					rt.Skip()
+				}
+				n := rapid.IntRange(0, len(want)-1).Draw(rt, "batches")
+				for _, name := range want[:n+1] { // as the cloud does: in order
+					epoch, number, _ := strings.Cut(name, "/")
+					var v uint64
+					_, _ = fmt.Sscan(number, &v)
+					s.Acknowledge(epoch, v)
+				}
+				want = want[n+1:]
+			},
+			"restart": func(rt *rapid.T) {
+				disk.heal()
+				if err := s.Close(); err != nil {
+					rt.Fatal(err)
+				}
+				unacked := map[string]bool{}
+				for _, n := range want {
+					unacked[n] = true
+				}
+				s = open(t, cfg, Deps{Create: disk.create, Logger: slog.New(slog.DiscardHandler)})
+				for _, n := range names(drain(t, s)) { // acknowledged ones of the last file are offered again: the cloud says so
+					if !unacked[n] {
+						epoch, number, _ := strings.Cut(n, "/")
+						var v uint64
+						_, _ = fmt.Sscan(number, &v)
+						s.Forget(epoch, v)
+					}
+				}
+			},
+			"": func(rt *rapid.T) {
+				if d := cmp.Diff(want, names(drain(t, s)), cmpopts.EquateEmpty()); d != "" {
+					rt.Fatal(d)
+				}
+				if st := s.Stats(); st.DroppedBatches != 0 || st.Batches != uint64(len(want)) {
+					rt.Fatalf("stats %+v, %d wait", st, len(want))
+				}
+				if s.Stats().MemoryBatches == 0 {
+					if d := cmp.Diff(told, totals(s)); d != "" {
+						rt.Fatal(d)
+					}
+				}
+			},
+		})
+	})
+}
+
+// flakyDisk makes files that refuse after a number of bytes.
+type flakyDisk struct {
+	mu   sync.Mutex
+	full bool
+	left int
+}
+
+func (d *flakyDisk) fail(left int) { d.mu.Lock(); d.full, d.left = true, left; d.mu.Unlock() }
+func (d *flakyDisk) heal()         { d.mu.Lock(); d.full = false; d.mu.Unlock() }
+
+func (d *flakyDisk) create(path string) (File, error) {
+	f, err := os.Create(path)
+	return &flakyFile{File: f, disk: d}, err
+}
+
+type flakyFile struct {
+	*os.File
+	disk *flakyDisk
+}
+
+func (f *flakyFile) WriteAt(p []byte, off int64) (int, error) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if !f.disk.full || len(p) <= f.disk.left {
+		f.disk.left -= len(p)
+		return f.File.WriteAt(p, off)
+	}
+	n, _ := f.File.WriteAt(p[:f.disk.left], off)
+	f.disk.left = 0
+	return n, syscall.ENOSPC
+}
+
+func (f *flakyFile) Truncate(size int64) error {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if f.disk.full && f.disk.left%2 == 1 { // some disks refuse even that
+		return syscall.EIO
+	}
+	return f.File.Truncate(size)
+}

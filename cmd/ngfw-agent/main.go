@@ -1,0 +1,23 @@
+// Command ngfw-agent is the router's side of ngfw.sh. See package
+// ngfw.sh/agent/command for its commands.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"ngfw.sh/agent/command"
+)
+
+// version is set by the linker: -X main.version=v1.2.3.
+var version = "devel"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	root := command.New(command.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: version})
+	code := command.Execute(ctx, root, os.Args[1:])
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,117 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Process names a process for good: a number alone may come to mean another.
+type Process struct {
+	PID   int    `json:"pid"`
+	Start uint64 `json:"start"` // clock ticks since boot, field 22 of /proc/PID/stat
+}
+
+// Self is the calling process.
+func Self() Process { return Process{PID: os.Getpid(), Start: startTime(os.Getpid())} }
+
+// ProcessOf names the process with a number, while it lives.
+func ProcessOf(pid int) (Process, bool) {
+	p := Process{PID: pid, Start: startTime(pid)}
+	return p, p.Start != 0
+}
+
+// Alive says whether the process still runs; one that has ended and was not
+// waited for does not.
+func (p Process) Alive() bool {
+	return p.PID > 0 && p.Start != 0 && startTime(p.PID) == p.Start
+}
+
+// startTime is 0 for a process that does not exist or has ended.
+func startTime(pid int) uint64 {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	// The second field is the name in parentheses and may hold anything.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+		return 0
+	}
+	start, _ := strconv.ParseUint(fields[19], 10, 64)
+	return start
+}
+
+// End asks processes to end and kills those that have not within grace. Each
+// is held by a descriptor and looked at again before it is signalled, so no
+// other process can be hit. It returns when all are gone.
+func End(ctx context.Context, processes []Process, grace time.Duration) error {
+	signal := func(sig os.Signal) {
+		for _, p := range processes {
+			handle, err := os.FindProcess(p.PID) // a pidfd
+			if err != nil {
+				continue
+			}
+			if p.Alive() {
+				handle.Signal(sig)
+			}
+			handle.Release()
+		}
+	}
+	signal(syscall.SIGTERM)
+	if waitGone(ctx, processes, grace) {
+		return nil
+	}
+	signal(syscall.SIGKILL)
+	if waitGone(context.WithoutCancel(ctx), processes, 5*time.Second) {
+		return nil
+	}
+	return errors.New("a process does not end although killed")
+}
+
+func waitGone(ctx context.Context, processes []Process, limit time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		alive := false
+		for _, p := range processes {
+			alive = alive || p.Alive()
+		}
+		if !alive {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+}
+
+// Processes lists those processes, the caller aside, that fit.
+func Processes(fits func(pid int) bool) []Process {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	var found []Process
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() || !fits(pid) {
+			continue
+		}
+		// Named first and asked again: between the two it may have ended.
+		if p, ok := ProcessOf(pid); ok && fits(pid) {
+			found = append(found, p)
+		}
+	}
+	return found
+}
