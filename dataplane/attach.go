@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -20,7 +21,8 @@ import (
 // attachedPort is an interface that has our programs.
 type attachedPort struct {
 	name string
-	l3   bool // frames have no Ethernet header
+	l3   bool    // frames have no Ethernet header
+	xdp  XDPMode // as it came to be
 }
 
 // value is the port table's element: see PORT_* in bpf/abi/abi.h.
@@ -91,10 +93,10 @@ func (d *Dataplane) AttachAll() error {
 		}
 		present[a.Index] = true
 		port := attachedPort{name: a.Name, l3: a.EncapType != "ether"}
-		if have, ok := d.ports[a.Index]; ok && have == port {
+		if have, ok := d.ports[a.Index]; ok && have.name == port.name && have.l3 == port.l3 {
 			continue
 		}
-		if err := d.attach(a.Index, port); err != nil {
+		if err := d.attach(a.Index, &port); err != nil {
 			errs = append(errs, fmt.Errorf("interface %s: %w", a.Name, err))
 			continue
 		}
@@ -132,7 +134,7 @@ func eligible(l netlink.Link, all []netlink.Link) bool {
 	return true
 }
 
-func (d *Dataplane) attach(index int, port attachedPort) error {
+func (d *Dataplane) attach(index int, port *attachedPort) error {
 	for hook, prog := range map[string]struct {
 		program *ebpf.Program
 		at      ebpf.AttachType
@@ -155,16 +157,17 @@ func (d *Dataplane) attach(index int, port attachedPort) error {
 }
 
 // attachXDP is best effort: without it the same packets are dropped at TC.
-func (d *Dataplane) attachXDP(index int, port attachedPort) {
+func (d *Dataplane) attachXDP(index int, port *attachedPort) {
+	port.xdp = XDPOff
 	delete(d.degraded, "xdp:"+port.name)
 	if d.cfg.XDP == XDPOff || port.l3 {
 		return
 	}
 	type mode struct {
 		flags link.XDPAttachFlags
-		lacks string
+		is    XDPMode
 	}
-	modes := []mode{{link.XDPDriverMode, ""}, {link.XDPGenericMode, "generic mode"}}
+	modes := []mode{{link.XDPDriverMode, XDPNative}, {link.XDPGenericMode, XDPGeneric}}
 	switch d.cfg.XDP {
 	case XDPNative:
 		modes = modes[:1]
@@ -177,8 +180,9 @@ func (d *Dataplane) attachXDP(index int, port attachedPort) {
 			return link.AttachXDP(link.XDPOptions{Interface: index, Program: d.xdp.Program, Flags: m.flags})
 		})
 		if err == nil {
-			if m.lacks != "" && d.cfg.XDP == XDPAuto {
-				d.degraded["xdp:"+port.name] = m.lacks
+			port.xdp = m.is
+			if m.is == XDPGeneric && d.cfg.XDP == XDPAuto {
+				d.degraded["xdp:"+port.name] = "generic mode"
 			}
 			return
 		}
@@ -255,16 +259,23 @@ func (d *Dataplane) sweepLinks(present map[int]bool) {
 	}
 }
 
-// Ports are the names of the interfaces that have our programs.
-func (d *Dataplane) Ports() []string {
+// Port is an interface that has our programs.
+type Port struct {
+	Name string
+	Zone uint8 // index in the enforced image
+	XDP  XDPMode
+}
+
+// Ports lists them by name.
+func (d *Dataplane) Ports() []Port {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var names []string
+	list := make([]Port, 0, len(d.ports))
 	for _, p := range d.ports {
-		names = append(names, p.name)
+		list = append(list, Port{Name: p.name, Zone: uint8(p.value(d.image) &^ portL3), XDP: p.xdp})
 	}
-	sort.Strings(names)
-	return names
+	slices.SortFunc(list, func(a, b Port) int { return strings.Compare(a.Name, b.Name) })
+	return list
 }
 
 // PortName is the name of an attached interface, "self" for 0, else "".

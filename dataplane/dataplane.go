@@ -209,6 +209,12 @@ func (d *Dataplane) putSettings(c bpfobj.TcConfig) error {
 	return nil
 }
 
+// Instance names these maps: counters of another instance began from zero.
+func (d *Dataplane) Instance() (uint64, error) {
+	c, err := d.settings()
+	return c.ClockBase, err
+}
+
 // SetCloud permits the agent's own connection to this address, whatever the
 // policy says: system rule "cloud". The zero value permits none.
 func (d *Dataplane) SetCloud(to netip.AddrPort) error {

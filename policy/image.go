@@ -88,3 +88,11 @@ type Legend struct {
 	Zones    []string         `json:"zones"`
 	Rules    map[int64]string `json:"rules"` // id → name
 }
+
+// Zone names a zone index; "" where it is none.
+func (l Legend) Zone(index uint8) string {
+	if int(index) < len(l.Zones) {
+		return l.Zones[index]
+	}
+	return ""
+}

@@ -48,10 +48,13 @@ type Section struct {
 	ruleset  netfilter.Ruleset
 	self     []netip.Addr
 	enforced bool
+	first    chan struct{} // closed when the first policy is enforced
 }
 
 // New makes a section that enforces nothing yet.
-func New(cfg Config, deps Deps) *Section { return &Section{cfg: cfg, deps: deps} }
+func New(cfg Config, deps Deps) *Section {
+	return &Section{cfg: cfg, deps: deps, first: make(chan struct{})}
+}
 
 // Restore enforces the last good document. False: there is none.
 func (s *Section) Restore() (bool, error) {
@@ -122,10 +125,24 @@ func (s *Section) enforce(p policy.Policy) error {
 	first := !s.enforced
 	s.policy, s.ruleset, s.self, s.enforced = p, rules, self, true
 	s.state.remember(image.Legend)
-	if first && s.deps.Opened != nil {
+	if !first {
+		return nil
+	}
+	close(s.first)
+	if s.deps.Opened != nil {
 		return s.deps.Opened()
 	}
 	return nil
+}
+
+// Wait returns when the first policy is enforced; false: ctx ended before.
+func (s *Section) Wait(ctx context.Context) bool {
+	select {
+	case <-s.first:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // Readdress compiles again if the router's own addresses have changed: rules

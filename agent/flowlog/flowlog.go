@@ -32,8 +32,8 @@ func Row(e flow.Event, names Names) *ngfwv1.FlowEvent {
 		Action:          verdicts[e.Action],
 		InterfaceIn:     names.PortName(e.PortIn),
 		InterfaceOut:    names.PortName(e.PortOut),
-		ZoneFrom:        zone(legend, e.ZoneIn),
-		ZoneTo:          zone(legend, e.ZoneOut),
+		ZoneFrom:        legend.Zone(e.ZoneIn),
+		ZoneTo:          legend.Zone(e.ZoneOut),
 		Protocol:        uint32(e.Tuple.Protocol),
 		SourceIp:        address(e.Tuple.Source),
 		DestinationIp:   address(e.Tuple.Destination),
@@ -82,14 +82,6 @@ func Rows(events []flow.Event, names Names) []*ngfwv1.FlowEvent {
 	return rows
 }
 
-// Total is what a row says had been told of its flow.
-func Total(row *ngfwv1.FlowEvent) flow.Counts {
-	return flow.Counts{
-		PacketsSent: row.TotalPacketsSent, PacketsReceived: row.TotalPacketsReceived,
-		BytesSent: row.TotalBytesSent, BytesReceived: row.TotalBytesReceived,
-	}
-}
-
 var kinds = map[flow.Kind]ngfwv1.EventKind{
 	flow.Open:    ngfwv1.EventKind_EVENT_KIND_OPEN,
 	flow.Update:  ngfwv1.EventKind_EVENT_KIND_UPDATE,
@@ -109,13 +101,6 @@ func reason(d policy.Decider) string {
 		return dataplane.DropReason(d.ID()).String()
 	}
 	return d.Reason()
-}
-
-func zone(l policy.Legend, index uint8) string {
-	if int(index) < len(l.Zones) {
-		return l.Zones[index]
-	}
-	return ""
 }
 
 func address(a netip.AddrPort) []byte { return a.Addr().AsSlice() }

@@ -89,24 +89,39 @@ func (r *Reader) Flows() int {
 	return r.size
 }
 
+// Told is what the sink remembers of a flow.
+type Told struct {
+	Counts
+	Closed bool // its end too
+}
+
 // Reconcile raises what is known as told to the sink's own memory of it.
-func (r *Reader) Reconcile(totals map[uint64]Counts) error {
+func (r *Reader) Reconcile(told map[uint64]Told) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, total := range totals {
-		told, known := r.told(id)
-		if known && counts64(told).atLeast(total) {
-			continue
-		}
+	for id, t := range told {
 		var f bpfobj.TcFlow
 		if r.maps.Flows.Lookup(id, &f) != nil {
 			continue // ended since
 		}
-		if err := r.tell(id, total); err != nil {
+		if t.Closed {
+			r.remove(&f)
+			continue
+		}
+		if have, known := r.told(id); known && counts64(have).atLeast(t.Counts) {
+			continue
+		}
+		if err := r.tell(id, t.Counts); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Alive says whether the flow is in the kernel's table.
+func (r *Reader) Alive(id uint64) bool {
+	var f bpfobj.TcFlow
+	return r.maps.Flows.Lookup(id, &f) == nil
 }
 
 // Run reads until ctx ends; then a last scan, so that little is left untold.

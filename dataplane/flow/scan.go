@@ -129,9 +129,12 @@ func (r *Reader) end(f *bpfobj.TcFlow, now uint64) {
 		e.Action = policy.Drop
 	}
 	events = append(events, e)
-	if !r.hand(events) {
-		return
+	if r.hand(events) {
+		r.remove(f)
 	}
+}
+
+func (r *Reader) remove(f *bpfobj.TcFlow) {
 	r.removeTuple(f.Orig, f.Id)
 	r.removeTuple(f.Reply, f.Id)
 	r.maps.Flows.Delete(f.Id) // absent already is as good, here and below

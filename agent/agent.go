@@ -1,0 +1,277 @@
+// Package agent is the daemon on the router: it wires the data plane, the
+// sections that configure it, the records that come out of it, and the link to
+// the cloud. It runs without a cloud for ever, under the last good
+// configuration; when it ends, packets go on under the same policy.
+//
+// One agent runs per state directory, held by a lock file.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"ngfw.sh/agent/control"
+	"ngfw.sh/agent/firewall"
+	"ngfw.sh/agent/flowlog"
+	"ngfw.sh/agent/hits"
+	"ngfw.sh/agent/link"
+	"ngfw.sh/agent/settings"
+	"ngfw.sh/agent/spool"
+	"ngfw.sh/agent/telemetry"
+	"ngfw.sh/dataplane"
+	"ngfw.sh/dataplane/flow"
+	"ngfw.sh/dataplane/netfilter"
+)
+
+// Config of a run.
+type Config struct {
+	Settings   settings.Settings
+	PolicyFile string // enforce this file, without a cloud
+	Version    string
+}
+
+// Agent is the daemon. Run it once.
+type Agent struct {
+	cfg     Config
+	log     *slog.Logger
+	started time.Time
+
+	dataplane *dataplane.Dataplane
+	firewall  *firewall.Section
+	hits      *hits.Store
+	spool     *spool.Spool
+	flows     *flow.Reader
+	telemetry *telemetry.Collector
+	netlink   *telemetry.Netlink
+	link      *link.Client // nil: no cloud configured
+	mode      *mode
+	registry  *prometheus.Registry
+}
+
+// New makes an agent that has touched nothing yet.
+func New(cfg Config, log *slog.Logger) *Agent {
+	return &Agent{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
+}
+
+// Run is the daemon until ctx ends. Then packets go on as they are.
+func (a *Agent) Run(ctx context.Context) error {
+	a.started = time.Now()
+	lock, err := a.lock()
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	defer a.close()
+	if err := a.open(); err != nil {
+		return err
+	}
+	if err := a.enforce(ctx); err != nil {
+		return err
+	}
+	if err := a.reconcile(); err != nil {
+		return err
+	}
+	return a.serve(ctx)
+}
+
+// lock holds the state directory: two agents over one set of pins would both
+// tell every flow.
+func (a *Agent) lock() (*os.File, error) {
+	dir := a.cfg.Settings.StateDir
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the state directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "agent.lock"), os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the state directory: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("another ngfw-agent works in %s: stop it first", dir)
+	}
+	return f, nil
+}
+
+func (a *Agent) open() error {
+	s := a.cfg.Settings
+	var err error
+	a.dataplane, err = dataplane.Open(dataplane.Config{
+		Pins: s.BPFDir, XDP: dataplane.XDPMode(s.XDP), MaxFlows: uint32(s.Flow.MaxFlows),
+	}, dataplane.Deps{Log: a.log})
+	if err != nil {
+		return err
+	}
+	a.firewall = firewall.New(firewall.Config{StateDir: s.StateDir}, firewall.Deps{
+		Log: a.log, Kernel: a.dataplane, Netfilter: netfilter.Apply, Addresses: ownAddresses, Opened: a.openRouter,
+	})
+	if a.hits, err = hits.Open(hits.DefaultConfig(s.StateDir), hits.Deps{Log: a.log, Live: a.ruleCounters}); err != nil {
+		return err
+	}
+	sc := spool.DefaultConfig()
+	sc.Dir, sc.MaxBytes, sc.Sync = filepath.Join(s.StateDir, "spool"), int64(s.Spool.MaxBytes), s.Spool.Fsync
+	if a.spool, err = spool.Open(sc, spool.Deps{Logger: a.log, Registerer: a.registry}); err != nil {
+		return err
+	}
+	fc := flow.DefaultConfig()
+	fc.UpdateInterval = s.Flow.UpdateInterval
+	a.flows = flow.New(fc, flow.Deps{Log: a.log, Sink: a.record}, a.dataplane.FlowMaps())
+	if a.mode, err = openMode(s.StateDir); err != nil {
+		return err
+	}
+	if a.netlink, err = telemetry.OpenNetlink(); err != nil {
+		return err
+	}
+	tc := telemetry.DefaultConfig()
+	tc.Version = a.cfg.Version
+	a.telemetry = telemetry.New(tc, telemetry.Deps{
+		Network: a.netlink, Conntrack: a.netlink, Registerer: a.registry, Logger: a.log,
+		WANInterfaces: a.firewall.WAN, Dataplane: a.dataplaneReport, Rules: a.ruleReport,
+	})
+	a.registry.MustRegister(&collector{a})
+	return a.openLink()
+}
+
+func (a *Agent) openLink() error {
+	s := a.cfg.Settings
+	if s.Server == "" || a.cfg.PolicyFile != "" {
+		return nil
+	}
+	key, err := s.Key()
+	if err != nil {
+		return err
+	}
+	c := link.DefaultConfig()
+	c.Server, c.CAFile, c.APIKey, c.Insecure = s.Server, s.CAFile, link.NewSecret(key.Expose()), s.Insecure
+	c.AgentVersion, c.FirmwareVersion = a.cfg.Version, a.cfg.Version
+	a.link, err = link.New(c, link.Deps{
+		Spool: a.spool, Handler: handler{a}, Status: a.statusReport, Metrics: a.telemetry.Metrics,
+		Dialing: a.dataplane.SetCloud, Logger: a.log, Registerer: a.registry,
+	})
+	return err
+}
+
+func (a *Agent) close() {
+	var errs []error
+	if a.spool != nil {
+		errs = append(errs, a.spool.Close())
+	}
+	if a.netlink != nil {
+		a.netlink.Close()
+	}
+	if a.dataplane != nil {
+		errs = append(errs, a.dataplane.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		a.log.Warn("closing", "err", err)
+	}
+}
+
+// enforce starts under the policy file or the last good section. Without either
+// the agent touches no packet.
+func (a *Agent) enforce(ctx context.Context) error {
+	if a.cfg.PolicyFile != "" {
+		return a.enforceFile(ctx)
+	}
+	have, err := a.firewall.Restore()
+	if err != nil {
+		return err
+	}
+	if !have {
+		a.log.Info("no policy yet: no packet is touched until the cloud sends one")
+	}
+	return nil
+}
+
+func (a *Agent) enforceFile(ctx context.Context) error {
+	doc, err := os.ReadFile(a.cfg.PolicyFile)
+	if err != nil {
+		return fmt.Errorf("read the policy: %w", err)
+	}
+	// Each reading is a revision of its own, so that flows are judged again.
+	return a.firewall.Apply(ctx, max(a.dataplane.Revision(), 0)+1, doc)
+}
+
+// openRouter is called once the first policy is enforced and the backstop holds.
+func (a *Agent) openRouter() error {
+	if err := a.dataplane.AttachAll(); err != nil {
+		a.log.Error("an interface stays closed", "err", err)
+	}
+	return enableForwarding()
+}
+
+// record hands flow events to the spool.
+func (a *Agent) record(events []flow.Event) error {
+	return a.spool.Append(flowlog.Rows(events, names{a}))
+}
+
+// names resolves numbers for the flow log.
+type names struct{ *Agent }
+
+func (n names) PortName(index uint32) string { return n.dataplane.PortName(index) }
+
+// reconcile tells the flow reader what the spool remembers to have told.
+func (a *Agent) reconcile() error {
+	told := map[uint64]flow.Told{}
+	for id, t := range a.spool.LastTotals() {
+		told[id] = flow.Told{Closed: t.Closed, Counts: flow.Counts{
+			PacketsSent: t.PacketsSent, PacketsReceived: t.PacketsReceived, BytesSent: t.BytesSent, BytesReceived: t.BytesReceived,
+		}}
+	}
+	return a.flows.Reconcile(told)
+}
+
+// serve runs every part; the first that fails ends all.
+func (a *Agent) serve(ctx context.Context) error {
+	s := a.cfg.Settings
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.runDataplane(ctx) })
+	g.Go(func() error { return a.flows.Run(ctx) })
+	g.Go(func() error { return a.hits.Run(ctx, a.firewall.Rules) })
+	g.Go(func() error { return a.telemetry.Run(ctx) })
+	g.Go(func() error { return a.prune(ctx) })
+	g.Go(func() error { return watchAddresses(ctx, a.log, a.firewall.Readdress) })
+	g.Go(func() error { return a.reload(ctx) })
+	g.Go(func() error {
+		return control.New(control.Config{Socket: s.ControlSocket}, control.Deps{Status: a.status, Logger: a.log}).Run(ctx)
+	})
+	g.Go(func() error {
+		return telemetry.NewServer(telemetry.ServerConfig{Listen: s.MetricsListen, AllowRemote: s.AllowRemoteMetrics},
+			telemetry.ServerDeps{Gatherer: a.registry, Logger: a.log}).Run(ctx)
+	})
+	if a.link != nil {
+		g.Go(func() error { return a.link.Run(ctx) })
+	}
+	a.log.Info("agent running", "version", a.cfg.Version, "revision", a.firewall.Version())
+	return g.Wait()
+}
+
+// runDataplane follows the interfaces from the first policy on.
+func (a *Agent) runDataplane(ctx context.Context) error {
+	if !a.firewall.Wait(ctx) {
+		return nil
+	}
+	return a.dataplane.Run(ctx)
+}
+
+// prune lets the spool forget flows that are gone.
+func (a *Agent) prune(ctx context.Context) error {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			a.spool.PruneTotals(a.flows.Alive)
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package agent
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// collector shows the packet programs' counters to Prometheus, read when asked.
+type collector struct{ *Agent }
+
+var (
+	packetsDesc  = prometheus.NewDesc("ngfw_packets_total", "Packets judged, as on the wire.", nil, nil)
+	bytesDesc    = prometheus.NewDesc("ngfw_bytes_total", "IP bytes judged.", nil, nil)
+	dropsDesc    = prometheus.NewDesc("ngfw_drops_total", "Packets dropped by the packet programs.", []string{"reason"}, nil)
+	rulePackets  = prometheus.NewDesc("ngfw_rule_packets_total", "Packets of flows that the rule decided, both directions.", []string{"rule_id"}, nil)
+	ruleBytes    = prometheus.NewDesc("ngfw_rule_bytes_total", "IP bytes of flows that the rule decided, both directions.", []string{"rule_id"}, nil)
+	flowsDesc    = prometheus.NewDesc("ngfw_flows", "Flows in the table at the last scan.", nil, nil)
+	openedDesc   = prometheus.NewDesc("ngfw_flows_opened_total", "Flows accepted.", nil, nil)
+	adoptedDesc  = prometheus.NewDesc("ngfw_flows_adopted_total", "Flows taken over from conntrack.", nil, nil)
+	rejudgedDesc = prometheus.NewDesc("ngfw_flows_rejudged_total", "Flows judged again after a policy change.", nil, nil)
+	lostDesc     = prometheus.NewDesc("ngfw_flow_events_lost_total", "Flow events that the ring had no room for; scans make up for all but refusals.", nil, nil)
+	revisionDesc = prometheus.NewDesc("ngfw_policy_revision", "Revision of the enforced policy, 0: none.", nil, nil)
+	brokenDesc   = prometheus.NewDesc("ngfw_dataplane_faults_total", "Things that must not happen in the packet programs.", []string{"kind"}, nil)
+)
+
+func (c *collector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
+	stats, err := c.dataplane.Stats()
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(packetsDesc, err)
+		return
+	}
+	counter(packetsDesc, stats.Packets)
+	counter(bytesDesc, stats.Bytes)
+	counter(openedDesc, stats.FlowsOpened)
+	counter(adoptedDesc, stats.Adopted)
+	counter(rejudgedDesc, stats.Rejudged)
+	counter(lostDesc, stats.EventsLost)
+	counter(brokenDesc, stats.NoCounter, "no_counter")
+	counter(brokenDesc, stats.LearnFailed, "learn_failed")
+	gauge(flowsDesc, float64(c.flows.Flows()))
+	gauge(revisionDesc, float64(c.firewall.Version()))
+	drops, err := c.dataplane.Drops()
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(dropsDesc, err)
+		return
+	}
+	for reason, n := range drops {
+		counter(dropsDesc, n.Packets, reason.String())
+	}
+	rules, err := c.hits.Counts()
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(rulePackets, err)
+		return
+	}
+	for id, n := range rules {
+		counter(rulePackets, n.Packets, strconv.FormatInt(id, 10))
+		counter(ruleBytes, n.Bytes, strconv.FormatInt(id, 10))
+	}
+}

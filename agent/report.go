@@ -1,0 +1,110 @@
+package agent
+
+import (
+	"context"
+	"os"
+	"strconv"
+
+	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
+
+	"ngfw.sh/agent/control"
+	"ngfw.sh/agent/hits"
+	"ngfw.sh/policy"
+)
+
+// ruleCounters are the kernel's counters by rule id, for package hits.
+func (a *Agent) ruleCounters() (string, map[int64]hits.Count, error) {
+	counters, err := a.dataplane.Counters()
+	if err != nil {
+		return "", nil, err
+	}
+	instance, err := a.dataplane.Instance()
+	if err != nil {
+		return "", nil, err
+	}
+	rules := map[int64]hits.Count{}
+	for d, c := range counters {
+		if d.Kind() != policy.DeciderRule || c.Packets == 0 {
+			continue
+		}
+		rules[int64(d.ID())] = hits.Count{Packets: c.Packets, Bytes: c.Bytes, Last: c.Last.Unix()}
+	}
+	return strconv.FormatUint(instance, 10), rules, nil
+}
+
+// ruleReport is every rule that has counted.
+func (a *Agent) ruleReport() []*ngfwv1.RuleCounter {
+	counts, err := a.hits.Counts()
+	if err != nil {
+		a.log.Warn("rule counters unreadable", "err", err)
+		return nil
+	}
+	out := make([]*ngfwv1.RuleCounter, 0, len(counts))
+	for id, c := range counts {
+		out = append(out, &ngfwv1.RuleCounter{RuleId: id, Hits: int64(c.Packets), HitBytes: int64(c.Bytes), LastHit: c.Last})
+	}
+	return out
+}
+
+// dataplaneReport is what the packet programs and the spool count.
+func (a *Agent) dataplaneReport() *ngfwv1.Dataplane {
+	r := &ngfwv1.Dataplane{
+		PolicyRevision: a.firewall.Version(), Flows: int64(a.flows.Flows()),
+		Drops: map[string]int64{}, Degraded: a.dataplane.Degraded(),
+	}
+	stats, err := a.dataplane.Stats()
+	if err != nil {
+		a.log.Warn("statistics unreadable", "err", err)
+	}
+	r.Packets, r.Bytes, r.EventsLost = int64(stats.Packets), int64(stats.Bytes), int64(stats.EventsLost)
+	drops, err := a.dataplane.Drops()
+	if err != nil {
+		a.log.Warn("drop counters unreadable", "err", err)
+	}
+	for reason, c := range drops {
+		r.Drops[reason.String()] = int64(c.Packets)
+	}
+	s := a.spool.Stats()
+	r.Spool = &ngfwv1.Spool{
+		Bytes: int64(s.Bytes), Batches: int64(s.Batches), DroppedBatches: int64(s.DroppedBatches), DroppedRows: int64(s.DroppedRows), Error: s.Error,
+	}
+	return r
+}
+
+func (a *Agent) statusReport(ctx context.Context) *ngfwv1.Status {
+	return &ngfwv1.Status{Status: a.telemetry.Status(ctx), Hardware: a.telemetry.Hardware(ctx)}
+}
+
+// Legend gives the names of a revision to the flow log.
+func (a *Agent) Legend(revision int64) policy.Legend { return a.firewall.Legend(revision) }
+
+// status answers `ngfw-agent status`.
+func (a *Agent) status() control.Status {
+	s := control.Status{Version: a.cfg.Version, PID: os.Getpid(), Started: a.started.Unix(), Mode: a.mode.String()}
+	s.Take(a.dataplaneReport())
+	legend := a.firewall.Legend(s.PolicyRevision)
+	for _, p := range a.dataplane.Ports() {
+		s.Programs = append(s.Programs, control.Program{
+			Interface: p.Name, Zone: legend.Zone(p.Zone), XDP: string(p.XDP), TC: "tcx",
+		})
+	}
+	s.Link = control.Link{State: "off", Server: a.cfg.Settings.Server}
+	switch {
+	case a.cfg.PolicyFile != "":
+		s.PolicySource = "file"
+	case s.PolicyRevision > 0:
+		s.PolicySource = "disk"
+	}
+	if a.link == nil {
+		return s
+	}
+	l := a.link.State()
+	s.Link.State, s.Link.DeviceID, s.Link.Error = "connecting", l.DeviceID, l.LastError
+	if l.Connected {
+		s.Link.State, s.PolicySource = "connected", "cloud"
+	}
+	if !l.Since.IsZero() {
+		s.Link.Since = l.Since.Unix()
+	}
+	return s
+}

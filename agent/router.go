@@ -1,0 +1,93 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/signal"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// ownAddresses are the router's, sorted, so that two readings can be compared.
+func ownAddresses() ([]netip.Addr, error) {
+	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, err
+	}
+	var out []netip.Addr
+	for _, a := range list {
+		if ip, ok := netip.AddrFromSlice(a.IP); ok && !ip.IsLoopback() {
+			out = append(out, ip.Unmap())
+		}
+	}
+	slices.SortFunc(out, netip.Addr.Compare)
+	return slices.Compact(out), nil
+}
+
+// watchAddresses calls changed after each change of the router's addresses.
+func watchAddresses(ctx context.Context, log *slog.Logger, changed func() error) error {
+	updates := make(chan netlink.AddrUpdate, 64)
+	done := make(chan struct{})
+	defer close(done)
+	if err := netlink.AddrSubscribe(updates, done); err != nil {
+		return fmt.Errorf("watch addresses: %w", err)
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case _, ok := <-updates:
+			if !ok {
+				return fmt.Errorf("watch addresses: the kernel closed the subscription")
+			}
+			if err := changed(); err != nil {
+				log.Error("rules that name the router itself keep its old addresses", "err", err)
+			}
+		}
+	}
+}
+
+// enableForwarding makes the machine a router, once its backstop is loaded.
+// Liberal conntrack takes segments outside the window it has seen, because the
+// fast path keeps packets from it (research: without it, segments leave
+// untranslated).
+func enableForwarding() error {
+	for _, path := range []string{
+		"/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal",
+		"/proc/sys/net/ipv4/ip_forward",
+		"/proc/sys/net/ipv6/conf/all/forwarding",
+		"/proc/sys/net/ipv6/conf/default/forwarding",
+	} {
+		if err := os.WriteFile(path, []byte("1"), 0o644); err != nil {
+			return fmt.Errorf("set %s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// reload reads the policy file again on SIGHUP. A bad file leaves the old policy.
+func (a *Agent) reload(ctx context.Context) error {
+	if a.cfg.PolicyFile == "" {
+		return nil
+	}
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, unix.SIGHUP)
+	defer signal.Stop(again)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-again:
+			if err := a.enforceFile(ctx); err != nil {
+				a.log.Error("the policy stays as it was", "file", a.cfg.PolicyFile, "err", err)
+				continue
+			}
+			a.log.Info("policy read again", "file", a.cfg.PolicyFile, "revision", a.firewall.Version())
+		}
+	}
+}
