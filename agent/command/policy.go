@@ -1,0 +1,158 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ngfw.sh/dataplane"
+	"ngfw.sh/internal/fault"
+	"ngfw.sh/policy"
+)
+
+func policyCommand(env Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "policy",
+		Short: "Ask a policy file what it means, without enforcing it",
+		Args:  usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_ = cmd.Usage() // writes to a terminal; its failure has no remedy
+			return usagef("a command is missing")
+		},
+	}
+	cmd.AddCommand(policyEvalCommand(env))
+	return cmd
+}
+
+func policyEvalCommand(env Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "eval --policy P.json --packets Q.json [-o json]",
+		Short: "Judge packets by the packet program and by the reference evaluator",
+		Long: "Judge each packet of Q as the first of its flow: by the program that enforcement runs, on an image of its own,\n" +
+			"and by the plain reference evaluator. P is an object with zones, groups, rules, policies, nat, time_zone and\n" +
+			"self_addresses; Q a list of {in,out,src,dst,protocol,sport?,dport?,icmp_type?,icmp_code?,src_mac?,vlan?,time?}.\n" +
+			"Exit code 1: the two differ, or one could not answer.",
+		Args: usageArgs(cobra.NoArgs),
+	}
+	asJSON := outputFlag(cmd)
+	policyFile := cmd.Flags().String("policy", "", "the policy `file`")
+	packetFile := cmd.Flags().String("packets", "", "the packets' `file`")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		inJSON, err := asJSON()
+		if err != nil {
+			return err
+		}
+		if *policyFile == "" || *packetFile == "" {
+			return usagef("--policy and --packets are both needed")
+		}
+		p, err := readPolicy(*policyFile)
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(*packetFile)
+		if err != nil {
+			return err
+		}
+		packets, err := policy.DecodePackets(data, time.Now())
+		if err != nil {
+			return fmt.Errorf("%s: %w", *packetFile, err)
+		}
+		answers := dataplane.Evaluate(p, policy.Env{System: policy.SystemSet(policy.SystemNeighbourDiscovery)}, packets)
+		if inJSON {
+			err = writeJSON(env.Stdout, evaluations(answers))
+		} else {
+			err = writeAnswers(env.Stdout, packets, answers)
+		}
+		if err != nil {
+			return err
+		}
+		for _, a := range answers {
+			if !a.Agree() {
+				return errSilent
+			}
+		}
+		return nil
+	}
+	return cmd
+}
+
+// readPolicy decodes and validates; every wrong place is in the error.
+func readPolicy(path string) (policy.Policy, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return policy.Policy{}, err
+	}
+	p, err := policy.Decode(data)
+	if err == nil {
+		err = policy.Validate(p)
+	}
+	if err != nil {
+		return p, fmt.Errorf("%s: %w", path, err)
+	}
+	return p, nil
+}
+
+// evaluation is one element of policy eval's JSON.
+type evaluation struct {
+	answer
+	BPF       answer `json:"bpf"`
+	Reference answer `json:"reference"`
+}
+
+type answer struct {
+	Action policy.Action `json:"action,omitempty"`
+	RuleID *int64        `json:"rule_id,omitempty"`
+	Reason string        `json:"reason,omitempty"`
+	Error  string        `json:"error,omitempty"`
+	Field  string        `json:"field,omitempty"`
+}
+
+func answerOf(r policy.Result, err error) answer {
+	if err != nil {
+		a := answer{Error: err.Error()}
+		if f, ok := fault.As(err); ok {
+			a.Field = f.Field()
+		}
+		return a
+	}
+	a := answer{Action: r.Action, Reason: r.Reason}
+	if r.RuleID != 0 {
+		a.RuleID = &r.RuleID
+	}
+	return a
+}
+
+func evaluations(answers []dataplane.Answers) []evaluation {
+	out := make([]evaluation, len(answers))
+	for i, a := range answers {
+		reference := answerOf(a.Reference, a.ReferenceError)
+		out[i] = evaluation{answer: reference, BPF: answerOf(a.Program, a.ProgramError), Reference: reference}
+	}
+	return out
+}
+
+func writeAnswers(out io.Writer, packets []policy.Packet, answers []dataplane.Answers) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "PACKET\tACTION\tRULE\tREASON\t")
+	for i, a := range answers {
+		p := packets[i]
+		r := answerOf(a.Reference, a.ReferenceError)
+		rule := "-"
+		if r.RuleID != nil {
+			rule = fmt.Sprint(*r.RuleID)
+		}
+		note := ""
+		switch {
+		case a.ProgramError != nil:
+			note = "program: " + a.ProgramError.Error()
+		case !a.Agree():
+			note = fmt.Sprintf("PROGRAM DIFFERS: %s %s", a.Program.Action, a.Program.Reason)
+		}
+		fmt.Fprintf(w, "%s→%s %s→%s\t%s\t%s\t%s\t%s\n", p.In, p.Out, p.Src, p.Dst, string(r.Action)+r.Error, rule, r.Reason, note)
+	}
+	return w.Flush()
+}
