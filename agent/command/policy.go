@@ -96,29 +96,27 @@ func readPolicy(path string) (policy.Policy, error) {
 	return p, nil
 }
 
-// evaluation is one element of policy eval's JSON.
+// evaluation is one element of policy eval's JSON: the reference's answer, and
+// each side's own.
 type evaluation struct {
 	answer
-	BPF       answer `json:"bpf"`
-	Reference answer `json:"reference"`
+	BPF       any `json:"bpf"`
+	Reference any `json:"reference"`
 }
 
 type answer struct {
-	Action policy.Action `json:"action,omitempty"`
-	RuleID *int64        `json:"rule_id,omitempty"`
-	Reason string        `json:"reason,omitempty"`
-	Error  string        `json:"error,omitempty"`
-	Field  string        `json:"field,omitempty"`
+	Action policy.Action `json:"action"`
+	RuleID *int64        `json:"rule_id"` // null: no rule decided
+	Reason string        `json:"reason"`
 }
 
-func answerOf(r policy.Result, err error) answer {
-	if err != nil {
-		a := answer{Error: err.Error()}
-		if f, ok := fault.As(err); ok {
-			a.Field = f.Field()
-		}
-		return a
-	}
+// failure stands for an answer that could not be given.
+type failure struct {
+	Error string `json:"error"`
+	Field string `json:"field,omitempty"`
+}
+
+func answerOf(r policy.Result) answer {
 	a := answer{Action: r.Action, Reason: r.Reason}
 	if r.RuleID != 0 {
 		a.RuleID = &r.RuleID
@@ -126,11 +124,23 @@ func answerOf(r policy.Result, err error) answer {
 	return a
 }
 
+func side(r policy.Result, err error) any {
+	if err == nil {
+		return answerOf(r)
+	}
+	f := failure{Error: err.Error()}
+	if wrong, ok := fault.As(err); ok {
+		f.Field = wrong.Field()
+	}
+	return f
+}
+
 func evaluations(answers []dataplane.Answers) []evaluation {
 	out := make([]evaluation, len(answers))
 	for i, a := range answers {
-		reference := answerOf(a.Reference, a.ReferenceError)
-		out[i] = evaluation{answer: reference, BPF: answerOf(a.Program, a.ProgramError), Reference: reference}
+		out[i] = evaluation{
+			answer: answerOf(a.Reference), BPF: side(a.Program, a.ProgramError), Reference: side(a.Reference, a.ReferenceError),
+		}
 	}
 	return out
 }
@@ -140,19 +150,19 @@ func writeAnswers(out io.Writer, packets []policy.Packet, answers []dataplane.An
 	fmt.Fprintln(w, "PACKET\tACTION\tRULE\tREASON\t")
 	for i, a := range answers {
 		p := packets[i]
-		r := answerOf(a.Reference, a.ReferenceError)
-		rule := "-"
-		if r.RuleID != nil {
-			rule = fmt.Sprint(*r.RuleID)
+		rule, note := "-", ""
+		if a.Reference.RuleID != 0 {
+			rule = fmt.Sprint(a.Reference.RuleID)
 		}
-		note := ""
 		switch {
+		case a.ReferenceError != nil:
+			note = "reference: " + a.ReferenceError.Error()
 		case a.ProgramError != nil:
 			note = "program: " + a.ProgramError.Error()
 		case !a.Agree():
 			note = fmt.Sprintf("PROGRAM DIFFERS: %s %s", a.Program.Action, a.Program.Reason)
 		}
-		fmt.Fprintf(w, "%s→%s %s→%s\t%s\t%s\t%s\t%s\n", p.In, p.Out, p.Src, p.Dst, string(r.Action)+r.Error, rule, r.Reason, note)
+		fmt.Fprintf(w, "%s→%s %s→%s\t%s\t%s\t%s\t%s\n", p.In, p.Out, p.Src, p.Dst, a.Reference.Action, rule, a.Reference.Reason, note)
 	}
 	return w.Flush()
 }
