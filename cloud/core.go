@@ -2,7 +2,10 @@ package cloud
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
+	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -50,6 +53,12 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, registry prometheus
 		Store:   db,
 		Account: account.New(accounts, account.Deps{Store: db, Seal: key, Log: log.With("part", "account"), Registry: registry}),
 	}, nil
+}
+
+// Installed says whether the data directory holds a database.
+func Installed(cfg Config) bool {
+	_, err := os.Stat(cfg.path(databaseFile))
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // Close closes the database.

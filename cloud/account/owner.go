@@ -5,7 +5,9 @@ import (
 	"errors"
 	"strings"
 
+	"ngfw.sh/cloud/identity"
 	"ngfw.sh/cloud/store"
+	"ngfw.sh/internal/fault"
 )
 
 // FirstOwner is who a new installation starts with: the credentials that its
@@ -61,4 +63,18 @@ func (s *Service) CreateFirstOwner(ctx context.Context, o FirstOwner) (made bool
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// Operator is the caller that a command on the service's own machine speaks
+// for: all rights in the organisation with this id or name, empty for the only
+// one.
+func (s *Service) Operator(ctx context.Context, organization string) (identity.Caller, error) {
+	org, isNew, err := s.home(ctx, organization)
+	if err != nil {
+		return identity.Caller{}, err
+	}
+	if isNew {
+		return identity.Caller{}, fault.New(fault.NotFound, "no organization %q", organization)
+	}
+	return identity.Caller{UserID: "operator", OrgID: org.ID, Plan: PlanOf(org.Plan), Scopes: Owner.Scopes(), Agent: "ngfw-cloud"}, nil
 }

@@ -102,3 +102,18 @@ func TestPlanOf(t *testing.T) {
 		}
 	}
 }
+
+func TestOperator(t *testing.T) {
+	b := newBed(t)
+	for _, key := range []string{"", "default", b.owner.Organization} {
+		c, err := b.Operator(t.Context(), key)
+		if err != nil || c.OrgID != b.owner.Organization || c.Plan != "business_plus" || !c.Allows(identity.Admin) {
+			t.Errorf("%q: %+v, %v", key, c, err)
+		}
+	}
+	for _, key := range []string{"Nobody", "org_x"} {
+		if c, err := b.Operator(t.Context(), key); !fault.Is(err, fault.NotFound) {
+			t.Errorf("%q: %+v, %v", key, c, err)
+		}
+	}
+}
