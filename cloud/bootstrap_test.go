@@ -99,12 +99,16 @@ func TestBootstrapOnce(t *testing.T) {
 // crashing stops the bootstrap at the database.
 type crashing struct {
 	owners
-	after bool // the owner was committed
+	after bool   // the owner was committed
+	file  string // has to be there by then
 }
 
 var errCrash = errors.New("crash")
 
 func (c crashing) CreateFirstOwner(ctx context.Context, o account.FirstOwner) (bool, error) {
+	if _, err := os.Stat(c.file); err != nil {
+		return false, err
+	}
 	if c.after {
 		if _, err := c.owners.CreateFirstOwner(ctx, o); err != nil {
 			return false, err
@@ -126,17 +130,17 @@ func TestNoCrashLocksOut(t *testing.T) {
 			}
 		}},
 		{"after the file, before the database", func(t *testing.T, cfg Config, core *Core) {
-			if err := bootstrap(t.Context(), cfg, crashing{owners: core.Account}, quiet); !errors.Is(err, errCrash) {
+			if err := bootstrap(t.Context(), cfg, crashing{file: cfg.path(bootstrapFile), owners: core.Account}, quiet); !errors.Is(err, errCrash) {
 				t.Fatal(err)
 			}
 		}},
 		{"after the database", func(t *testing.T, cfg Config, core *Core) {
-			if err := bootstrap(t.Context(), cfg, crashing{owners: core.Account, after: true}, quiet); !errors.Is(err, errCrash) {
+			if err := bootstrap(t.Context(), cfg, crashing{file: cfg.path(bootstrapFile), owners: core.Account, after: true}, quiet); !errors.Is(err, errCrash) {
 				t.Fatal(err)
 			}
 		}},
 		{"after the file, which the operator then removed", func(t *testing.T, cfg Config, core *Core) {
-			if err := bootstrap(t.Context(), cfg, crashing{owners: core.Account}, quiet); !errors.Is(err, errCrash) {
+			if err := bootstrap(t.Context(), cfg, crashing{file: cfg.path(bootstrapFile), owners: core.Account}, quiet); !errors.Is(err, errCrash) {
 				t.Fatal(err)
 			}
 			if err := os.Remove(cfg.path(bootstrapFile)); err != nil {
