@@ -55,7 +55,7 @@ type Limits struct {
 	Logins           int   `yaml:"logins_per_minute"`       // per address
 	Streams          int   `yaml:"streams_per_user"`
 	BodyBytes        int64 `yaml:"body_bytes"`
-	ConcurrentLogins int   `yaml:"concurrent_logins"` // hashes computed at once, 19 MiB each
+	ConcurrentLogins int   `yaml:"concurrent_logins"` // hashes computed at once, 12 MiB each
 	TokensPerUser    int   `yaml:"tokens_per_user"`
 }
 
@@ -69,7 +69,7 @@ func DefaultConfig() Config {
 		Log:        Log{Level: "info", Format: "text"},
 		Analytics:  Analytics{Engine: "embedded", Database: "ngfw", Username: "default"},
 		Limits: Limits{Requests: 120, LogRequests: 60, Logins: 10, Streams: 5, BodyBytes: 1 << 20,
-			ConcurrentLogins: 2, TokensPerUser: 100},
+			ConcurrentLogins: 1, TokensPerUser: 100},
 	}
 }
 

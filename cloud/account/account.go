@@ -14,8 +14,6 @@ package account
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -48,15 +46,13 @@ func DefaultConfig() Config {
 	}
 }
 
-// Deps are what the service works with. Origin and Now may be nil.
+// Deps are what the service works with. Registry and Now may be nil.
 type Deps struct {
 	Store    Store
 	Seal     Seal
 	Log      *slog.Logger
 	Registry prometheus.Registerer
-	// Origin tells where a log-in comes from, for the list of sessions.
-	Origin func(context.Context) (address, agent string)
-	Now    func() time.Time
+	Now      func() time.Time
 }
 
 // Service implements ngfwv1.AccountServiceServer and authenticates callers.
@@ -65,7 +61,6 @@ type Service struct {
 	cfg      Config
 	store    Store
 	log      *slog.Logger
-	origin   func(context.Context) (string, string)
 	now      func() time.Time
 	password *passwords
 	keys     *keyring
@@ -80,14 +75,10 @@ func New(cfg Config, deps Deps) *Service {
 		cfg:      cfg,
 		store:    deps.Store,
 		log:      deps.Log,
-		origin:   deps.Origin,
 		now:      deps.Now,
 		password: newPasswords(cfg.Password),
 		used:     make(chan use, 256),
 		metrics:  newMetrics(deps.Registry),
-	}
-	if s.origin == nil {
-		s.origin = func(context.Context) (string, string) { return "", "" }
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -153,35 +144,5 @@ func (s *Service) Run(ctx context.Context) error {
 				s.log.Error("old sessions not deleted", "error", err)
 			}
 		}
-	}
-}
-
-// use is a credential seen at a time: a session or an API token.
-type use struct {
-	session, token string
-	at             int64
-}
-
-// saw asks Run to note a use unless that happened within the last minute. It
-// never waits: a request must not depend on a write of its own bookkeeping.
-func (s *Service) saw(u use, last int64) {
-	if u.at-last < 60 {
-		return
-	}
-	select {
-	case s.used <- u:
-	default: // the next request will do
-	}
-}
-
-func (s *Service) note(ctx context.Context, u use) {
-	var err error
-	if u.token != "" {
-		err = s.store.TouchAPIToken(ctx, u.token, u.at)
-	} else {
-		err = s.store.TouchSession(ctx, u.session, u.at)
-	}
-	if err != nil && !errors.Is(err, context.Canceled) {
-		s.log.Warn("use of a credential not noted", "error", fmt.Errorf("touch: %w", err))
 	}
 }

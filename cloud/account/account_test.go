@@ -1,7 +1,6 @@
 package account
 
 import (
-	"context"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -73,8 +72,7 @@ func newBed(t testing.TB) *bed {
 // process is one more service over the same store.
 func (b *bed) process(t testing.TB, cfg Config) *Service {
 	t.Helper()
-	s := New(cfg, Deps{Store: b.store, Seal: b.seal, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Now: b.clock.now,
-		Origin: func(context.Context) (string, string) { return "192.0.2.1", "test" }})
+	s := New(cfg, Deps{Store: b.store, Seal: b.seal, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Now: b.clock.now})
 	if err := s.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +81,8 @@ func (b *bed) process(t testing.TB, cfg Config) *Service {
 
 func (b *bed) mustLogin(t *testing.T) *ngfwv1.TokenResponse {
 	t.Helper()
-	res, err := b.Login(t.Context(), &ngfwv1.LoginRequest{Email: b.owner.Email, Password: b.owner.Password})
+	ctx := identity.WithOrigin(t.Context(), identity.Origin{Address: "192.0.2.1", Agent: "test"})
+	res, err := b.Login(ctx, &ngfwv1.LoginRequest{Email: b.owner.Email, Password: b.owner.Password})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func (h hash) compute(password string) []byte {
 	return argon2.IDKey([]byte(password), h.salt, h.passes, h.memory, h.lanes, uint32(len(h.sum)))
 }
 
-// String is the PHC form: $argon2id$v=19$m=19456,t=2,p=1$salt$sum.
+// String is the PHC form: $argon2id$v=19$m=12288,t=3,p=1$salt$sum.
 func (h hash) String() string {
 	b64 := base64.RawStdEncoding.EncodeToString
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.memory, h.passes, h.lanes, b64(h.salt), b64(h.sum))

@@ -48,7 +48,8 @@ func (s *Service) login(ctx context.Context, req *ngfwv1.LoginRequest) (*ngfwv1.
 	}
 	now := s.now()
 	n := store.Session{ID: newID("ses"), User: u, CreatedAt: now.Unix(), LastActive: now.Unix(), ExpiresAt: now.Add(s.cfg.SessionLifetime).Unix()}
-	n.Address, n.Agent = s.origin(ctx)
+	o := identity.OriginFrom(ctx)
+	n.Address, n.Agent = o.Address, o.Agent
 	refresh := newSecret(refreshPrefix)
 	if err := s.store.CreateSession(ctx, n, digest(refresh)); err != nil {
 		return nil, err
