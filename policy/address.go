@@ -84,6 +84,9 @@ func parseAddressItem(s string) (addressItem, error) {
 	case strings.Contains(s, "-"):
 		return parseAddressRange(s)
 	}
+	if _, err := netip.ParseAddr(s); err != nil {
+		return addressItem{}, fmt.Errorf("%q is no address, CIDR, range, @group, geo:XX, mac:…, self or any", s)
+	}
 	addr, err := parseAddress(s)
 	return addressItem{kind: addressOne, first: addr}, err
 }
@@ -96,7 +99,7 @@ func parseAddress(s string) (netip.Addr, error) {
 	addr, err := netip.ParseAddr(s)
 	switch {
 	case err != nil:
-		return netip.Addr{}, fmt.Errorf("%q is no address, CIDR, range, @group, geo:XX, mac:…, self or any", s)
+		return netip.Addr{}, fmt.Errorf("%q is no IP address", s)
 	case addr.Zone() != "":
 		return netip.Addr{}, fmt.Errorf("%q names an interface: write %s", s, addr.WithZone(""))
 	case addr.Is4In6():

@@ -8,9 +8,9 @@ type decoder struct {
 	body  bool // a request body, where ids are read-only and so ignored
 }
 
-func readPolicy(d decoder, v any) Policy {
+func (d decoder) policy(path string, v any) Policy {
 	p := Policy{Zones: []Zone{}, Rules: []Rule{}, Policies: []Default{}, TimeZone: "UTC"}
-	r, ok := newRecord(d.found, "", v)
+	r, ok := newRecord(d.found, path, v)
 	if !ok {
 		return p
 	}

@@ -99,7 +99,7 @@ func TestDecodeErrors(t *testing.T) {
 		{"more than one", whole(`{} {}`), fault.BadRequest, `the document is not JSON at line 1, column 4: invalid character '{' after top-level value`},
 		{"not UTF-8", whole("{\"time_zone\":\"\xff\"}"), fault.BadRequest, `the document is not UTF-8`},
 		{"too deep", whole(strings.Repeat(`[`, 40) + strings.Repeat(`]`, 40)), fault.BadRequest, `the document is not JSON: nested deeper than 32 levels`},
-		{"no object", whole(`[]`), fault.BadRequest, `: must be an object, not a list`},
+		{"no object", whole(`[]`), fault.BadRequest, `the document must be an object, not a list`},
 		{"all of it", whole(`{"zones":[{"name":"LAN","interfaces":"eth0","vlan":1}],"rules":[{},{"name":1,"zone_from":"LAN","zone_to":"WAN","action":"drop"}],"nat":{},"zone":[]}`),
 			fault.BadRequest, `zones[0].interfaces: must be a list, not a string
 zones[0].vlan: is not a field that exists here
@@ -123,7 +123,7 @@ zone: is not a field that exists here`},
 		{"group", group(`{"name":"g"}`), fault.InvalidConfig, "type: is required\nmembers: is required"},
 		{"pair", pair(`{"from":"LAN","to":"WAN"}`), fault.InvalidConfig, "action: is required"},
 		{"pairs", pairs(`[{"from":"LAN","to":"WAN","action":"drop"},{"from":1}]`), fault.BadRequest, "[1].to: is required\n[1].action: is required\n[1].from: must be a string, not a number"},
-		{"no pairs", pairs(`{}`), fault.BadRequest, ": must be a list, not an object"},
+		{"no pairs", pairs(`{}`), fault.BadRequest, "the document must be a list, not an object"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.err == nil {
@@ -173,7 +173,7 @@ func TestDecodePackets(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		`{}`:   "the packets must be a list, not an object",
+		`{}`:   "the document must be a list, not an object",
 		`[{}]`: "[0].in: is required\n[0].out: is required\n[0].src: is required\n[0].dst: is required\n[0].protocol: is required",
 		`[{"in":"","out":"b","src":"10.0.0.256","dst":"fe80::1%eth0","protocol":"all"}]`: `[0].in: is empty: name an interface, or "self" for the router
 [0].src: "10.0.0.256" is no IP address

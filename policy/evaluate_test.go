@@ -424,3 +424,13 @@ func TestEvaluateRefuses(t *testing.T) {
 		t.Error("a policy that was never validated is answered")
 	}
 }
+
+// addressOf takes any bytes for an address: the first 4, or 16 where there are.
+func addressOf(b []byte) netip.Addr {
+	if len(b) >= 16 {
+		return netip.AddrFrom16([16]byte(b[:16]))
+	}
+	var four [4]byte
+	copy(four[:], b)
+	return netip.AddrFrom4(four)
+}

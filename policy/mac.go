@@ -12,19 +12,15 @@ type MAC [6]byte
 // ParseMAC reads six pairs of hex digits, joined by colons or by hyphens.
 func ParseMAC(s string) (MAC, error) {
 	var mac MAC
-	bad := fmt.Errorf("%q is no MAC address: write six hex pairs, as in 02:00:5e:10:00:01", s)
-	if len(s) != 17 || (s[2] != ':' && s[2] != '-') {
-		return MAC{}, bad
+	ok := len(s) == 17 && (s[2] == ':' || s[2] == '-')
+	for i := 0; ok && i < len(mac); i++ {
+		_, err := hex.Decode(mac[i:i+1], []byte(s[3*i:3*i+2]))
+		ok = err == nil && (i == 0 || s[3*i-1] == s[2])
 	}
-	for i := range mac {
-		if i > 0 && s[3*i-1] != s[2] {
-			return MAC{}, bad
-		}
-		if _, err := hex.Decode(mac[i:i+1], []byte(s[3*i:3*i+2])); err != nil {
-			return MAC{}, bad
-		}
-	}
-	if mac == (MAC{}) {
+	switch {
+	case !ok:
+		return MAC{}, fmt.Errorf("%q is no MAC address: write six hex pairs, as in 02:00:5e:10:00:01", s)
+	case mac == MAC{}:
 		return MAC{}, fmt.Errorf("%q is the address of nobody", s)
 	}
 	return mac, nil

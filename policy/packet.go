@@ -3,8 +3,6 @@ package policy
 import (
 	"net/netip"
 	"time"
-
-	"ngfw.sh/internal/fault"
 )
 
 // InterfaceSelf stands for the router where a packet's interface is named.
@@ -28,23 +26,9 @@ type Packet struct {
 // {in,out,src,dst,protocol,sport?,dport?,icmp_type?,icmp_code?,src_mac?,vlan?,time?},
 // strictly: errors have paths such as "[2].src". Those without a time get now.
 func DecodePackets(data []byte, now time.Time) ([]Packet, error) {
-	doc, err := parseDocument(data)
-	if err != nil {
-		return nil, err
-	}
-	found := new(findings)
-	packets := []Packet{}
-	if list, ok := doc.([]any); ok {
-		for i, v := range list {
-			packets = append(packets, readPacket(found, index("", i), v, now))
-		}
-	} else {
-		return nil, fault.New(fault.BadRequest, "the packets must be a list, not %s", kindOf(doc))
-	}
-	if err := found.err(); err != nil {
-		return nil, err
-	}
-	return packets, nil
+	return decodeList(data, func(d decoder, path string, v any) Packet {
+		return readPacket(d.found, path, v, now)
+	})
 }
 
 // DecodePacket reads one packet; paths are relative to it.

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	_ "time/tzdata" // routers without the system's time zone database
@@ -10,20 +11,17 @@ import (
 
 // parseMinute reads "HH:MM" as minutes since midnight.
 func parseMinute(s string) (int, error) {
-	bad := fmt.Errorf("%q is no time of day: write HH:MM from 00:00 to 23:59", s)
-	if len(s) != 5 || s[2] != ':' {
-		return 0, bad
-	}
-	for _, i := range []int{0, 1, 3, 4} {
-		if s[i] < '0' || s[i] > '9' {
-			return 0, bad
+	if hour, minute, ok := strings.Cut(s, ":"); ok && len(hour) == 2 && len(minute) == 2 && areDigits(hour+minute) {
+		h, m := int(hour[0]-'0')*10+int(hour[1]-'0'), int(minute[0]-'0')*10+int(minute[1]-'0')
+		if h < 24 && m < 60 {
+			return h*60 + m, nil
 		}
 	}
-	hour, minute := int(s[0]-'0')*10+int(s[1]-'0'), int(s[3]-'0')*10+int(s[4]-'0')
-	if hour > 23 || minute > 59 {
-		return 0, bad
-	}
-	return hour*60 + minute, nil
+	return 0, fmt.Errorf("%q is no time of day: write HH:MM from 00:00 to 23:59", s)
+}
+
+func areDigits(s string) bool {
+	return !strings.ContainsFunc(s, func(c rune) bool { return c < '0' || c > '9' })
 }
 
 // loadZone finds a time zone by its IANA name, "" being UTC. The rules come

@@ -23,6 +23,9 @@ const (
 	// SystemICMPError accepts ICMP errors of known flows. Conntrack knows those;
 	// nothing that judges a flow's first packet matches it.
 	SystemICMPError SystemRule = 5
+	// SystemReset accepts the router's own answer to a connection that it
+	// refuses. Only the packet programs know those.
+	SystemReset SystemRule = 6
 )
 
 var systemNames = map[SystemRule]string{
@@ -31,6 +34,7 @@ var systemNames = map[SystemRule]string{
 	SystemDHCPClient:         "dhcp-client",
 	SystemCloud:              "cloud",
 	SystemICMPError:          "icmp-error",
+	SystemReset:              "reset",
 }
 
 func (r SystemRule) String() string {

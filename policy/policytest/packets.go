@@ -19,10 +19,14 @@ var (
 
 // Packets draws packets for a policy. Half of them aim at one of its rules:
 // its zones, its protocol, and addresses and ports at or beside the bounds that
-// it names. The others are anything. A few are malformed, a few come from or go
-// to an interface in no zone.
+// it names. An eighth are what system rules are about, or nearly. The others are
+// anything. A few are malformed, a few come from or go to an interface in no
+// zone.
 func Packets(p policy.Policy, env policy.Env) *rapid.Generator[policy.Packet] {
 	return rapid.Custom(func(t *rapid.T) policy.Packet {
+		if rare(t, "system", 3) {
+			return systemPacket(t, p, env)
+		}
 		if len(p.Rules) > 0 && rapid.Bool().Draw(t, "aimed") {
 			return aimed(t, p, env, rapid.SampledFrom(p.Rules).Draw(t, "at"))
 		}
@@ -80,6 +84,51 @@ func aimed(t *rapid.T, p policy.Policy, env policy.Env, r policy.Rule) policy.Pa
 		kind, _, _ := strings.Cut(rapid.SampledFrom(r.ICMPTypes).Draw(t, "icmp type"), "/")
 		n, _ := strconv.Atoi(kind)
 		k.ICMPType = uint8(n)
+	}
+	return notToItself(k)
+}
+
+// systemPacket draws what the router needs to work, or just not that: each
+// property is drawn away now and then.
+func systemPacket(t *rapid.T, p policy.Policy, env policy.Env) policy.Packet {
+	k := anyPacket(t, p, env)
+	toSelf := rapid.Bool().Draw(t, "to self")
+	k.In, k.Out = policy.InterfaceSelf, link(t, "out", p, policy.ZoneAny)
+	if toSelf {
+		k.In, k.Out = k.Out, k.In
+	}
+	miss := func(label string) bool { return rare(t, "no "+label, 3) }
+	switch rapid.SampledFrom([]policy.SystemRule{
+		policy.SystemNeighbourDiscovery, policy.SystemMLD, policy.SystemDHCPClient, policy.SystemCloud,
+	}).Draw(t, "rule") {
+	case policy.SystemNeighbourDiscovery, policy.SystemMLD:
+		if !miss("icmpv6") {
+			k.Protocol = policy.ProtocolICMPv6
+			k.Src, k.Dst = within(blocks6[1], 1), within(blocks6[0], 2)
+		}
+		k.ICMPType = rapid.Uint8Range(129, 144).Draw(t, "icmp_type")
+	case policy.SystemDHCPClient:
+		if !miss("udp") {
+			k.Protocol = policy.ProtocolUDP
+		}
+		k.SrcPort, k.DstPort = 67, 68
+		if k.Src.Is6() != miss("family's ports") {
+			k.SrcPort, k.DstPort = 547, 546
+		}
+	case policy.SystemCloud:
+		if !miss("tcp") {
+			k.Protocol = policy.ProtocolTCP
+		}
+		if len(env.Cloud) > 0 {
+			end := rapid.SampledFrom(env.Cloud).Draw(t, "end")
+			k.Dst, k.DstPort = end.Addr(), end.Port()
+			if k.Src.Is4() != k.Dst.Is4() {
+				k.Src = k.Dst.Prev()
+				if !k.Src.IsValid() {
+					k.Src = k.Dst
+				}
+			}
+		}
 	}
 	return notToItself(k)
 }

@@ -20,7 +20,12 @@ import (
 // Envs draws what a policy depends on: own addresses and system rules.
 func Envs() *rapid.Generator[policy.Env] {
 	return rapid.Custom(func(t *rapid.T) policy.Env {
-		env := policy.Env{System: policy.SystemRules(rapid.Uint32Range(0, 1<<6-1).Draw(t, "system"))}
+		var env policy.Env
+		for rule := policy.SystemNeighbourDiscovery; rule <= policy.SystemReset; rule++ {
+			if rapid.Bool().Draw(t, rule.String()) {
+				env.System |= policy.SystemSet(rule)
+			}
+		}
 		for _, a := range rapid.SliceOfN(Addresses(), 0, 2).Draw(t, "self") {
 			env.SelfAddresses = append(env.SelfAddresses, a)
 		}
