@@ -2,10 +2,12 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -134,5 +136,15 @@ func TestTake(t *testing.T) {
 	s.Take(nil) // the packet programs are not loaded
 	if s.PolicyRevision != 0 {
 		t.Error("a revision without programs")
+	}
+}
+
+func TestAbsentListsAreEmpty(t *testing.T) {
+	b, err := json.Marshal(Status{}.complete())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(b), "null") {
+		t.Errorf("%s", b)
 	}
 }
