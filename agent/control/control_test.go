@@ -51,7 +51,8 @@ func serve(t *testing.T, socket string) (stop func() error) {
 }
 
 func TestStatusOverSocket(t *testing.T) {
-	syscall.Umask(0) // the mode must not hang on it
+	old := syscall.Umask(0) // the mode must not hang on it
+	t.Cleanup(func() { syscall.Umask(old) })
 	socket := filepath.Join(t.TempDir(), "state", "agent.sock")
 	stop := serve(t, socket)
 	got, err := Query(context.Background(), socket)

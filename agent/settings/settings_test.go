@@ -109,19 +109,6 @@ func TestRemoteMetricsByName(t *testing.T) {
 	}
 }
 
-func TestLogger(t *testing.T) {
-	var out bytes.Buffer
-	for _, l := range []Log{{"warn", "json"}, {"debug", "text"}} {
-		log := l.Logger(&out)
-		log.Debug("low")
-		log.Warn("high")
-	}
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 3 || !strings.HasPrefix(lines[0], "{") || !strings.Contains(lines[1], "msg=low") {
-		t.Errorf("logged %q", lines)
-	}
-}
-
 func TestAllWrongSettingsAreReported(t *testing.T) {
 	_, err := Parse([]byte("xdp: fast\nlog: {level: loud}\n"))
 	if f, ok := fault.As(err); !ok || len(f.Fields) != 2 {
