@@ -2,10 +2,12 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -49,7 +51,8 @@ func serve(t *testing.T, socket string) (stop func() error) {
 }
 
 func TestStatusOverSocket(t *testing.T) {
-	syscall.Umask(0) // the mode must not hang on it
+	old := syscall.Umask(0) // the mode must not hang on it
+	t.Cleanup(func() { syscall.Umask(old) })
 	socket := filepath.Join(t.TempDir(), "state", "agent.sock")
 	stop := serve(t, socket)
 	got, err := Query(context.Background(), socket)
@@ -134,5 +137,15 @@ func TestTake(t *testing.T) {
 	s.Take(nil) // the packet programs are not loaded
 	if s.PolicyRevision != 0 {
 		t.Error("a revision without programs")
+	}
+}
+
+func TestAbsentListsAreEmpty(t *testing.T) {
+	b, err := json.Marshal(Status{}.complete())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(b), "null") {
+		t.Errorf("%s", b)
 	}
 }

@@ -87,7 +87,7 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		if err := json.NewEncoder(w).Encode(s.deps.Status()); err != nil {
+		if err := json.NewEncoder(w).Encode(s.deps.Status().complete()); err != nil {
 			s.deps.Logger.Debug("status was not taken", "err", err)
 		}
 	})

@@ -72,3 +72,17 @@ func (s *Status) Take(d *ngfwv1.Dataplane) {
 		Bytes: p.GetBytes(), Batches: p.GetBatches(), DroppedBatches: p.GetDroppedBatches(), DroppedRows: p.GetDroppedRows(), Error: p.GetError(),
 	}
 }
+
+// complete makes empty lists of absent ones: a reader need not know null.
+func (s Status) complete() Status {
+	if s.Programs == nil {
+		s.Programs = []Program{}
+	}
+	if s.Degraded == nil {
+		s.Degraded = []string{}
+	}
+	if s.Counters.Drops == nil {
+		s.Counters.Drops = map[string]int64{}
+	}
+	return s
+}

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+
+	"ngfw.sh/internal/loopback"
 )
 
 // Server is where the cloud takes agents.
@@ -82,10 +84,7 @@ func ParseServer(raw string, insecure bool) (Server, error) {
 }
 
 // Loopback says whether the server is on this machine for sure.
-func (s Server) Loopback() bool {
-	ip, err := netip.ParseAddr(s.Host)
-	return s.Host == "localhost" || err == nil && ip.Unmap().IsLoopback()
-}
+func (s Server) Loopback() bool { return loopback.Host(s.Host) }
 
 func hostInURL(host string) string {
 	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {

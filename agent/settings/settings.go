@@ -24,6 +24,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"ngfw.sh/internal/fault"
+	"ngfw.sh/internal/loopback"
 )
 
 // DefaultPath is where the file is when no other is named.
@@ -181,7 +182,7 @@ func (s Settings) Validate() error {
 	if len(s.ControlSocket) > 107 {
 		refuse("control_socket", "a socket's path has at most 107 bytes, this one has %d: set a shorter one", len(s.ControlSocket))
 	}
-	if err := checkListen(s.MetricsListen); err != nil {
+	if err := checkListen(s.MetricsListen, s.AllowRemoteMetrics); err != nil {
 		refuse("metrics_listen", "%v", err)
 	}
 	oneOf(refuse, "log.level", s.Log.Level, "debug", "info", "warn", "error")
@@ -202,18 +203,19 @@ func (s Settings) Validate() error {
 	return nil
 }
 
-// checkListen is about the form alone: whether an address beyond loopback is
-// meant is asked where it is listened on.
-func checkListen(listen string) error {
+func checkListen(listen string, allowRemote bool) error {
 	if listen == "off" {
 		return nil
 	}
-	_, port, err := net.SplitHostPort(listen)
+	host, port, err := net.SplitHostPort(listen)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
 		return fmt.Errorf("%q is neither host:port nor off", listen)
+	}
+	if !allowRemote && !loopback.Host(host) {
+		return fmt.Errorf("%q is not loopback: metrics are readable by whoever reaches them, so set allow_remote_metrics to mean it", listen)
 	}
 	return nil
 }

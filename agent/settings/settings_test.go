@@ -82,6 +82,7 @@ func TestParseRefuses(t *testing.T) {
 		"relative path":     {"state_dir: ngfw\n", "state_dir", "absolute"},
 		"long socket":       {"control_socket: /" + strings.Repeat("x", 107) + "\n", "control_socket", "107"},
 		"metrics":           {"metrics_listen: 9101\n", "metrics_listen", "host:port"},
+		"remote metrics":    {"metrics_listen: 0.0.0.0:9101\n", "metrics_listen", "allow_remote_metrics"},
 		"server":            {"server: https://c.example\n", "server", "grpcs"},
 		"plaintext":         {"server: grpc://192.0.2.1:9\n", "server", "plain text"},
 		"key":               {"api_key: ngfw_dev_12\n", "api_key", "32 hex"},
@@ -97,6 +98,14 @@ func TestParseRefuses(t *testing.T) {
 				t.Errorf("field %q, text %q; want %q and %q in it", f.Field(), err, tc.field, tc.text)
 			}
 		})
+	}
+}
+
+func TestRemoteMetricsByName(t *testing.T) {
+	for _, in := range []string{"metrics_listen: 0.0.0.0:9101\nallow_remote_metrics: true\n", "metrics_listen: \"[::1]:0\"\n"} {
+		if _, err := Parse([]byte(in)); err != nil {
+			t.Errorf("%q: %v", in, err)
+		}
 	}
 }
 

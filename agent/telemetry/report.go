@@ -2,8 +2,12 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"math"
+	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
@@ -18,13 +22,11 @@ func (c *Collector) Status(context.Context) *ngfwv1.SystemStatus {
 		Cpu:         wholePercent(s.cpuUsage),
 		Memory:      s.memory.percentUsed(),
 		Temperature: degrees(s.temperature),
-		Load:        s.load[:],
+		Load:        slices.Clone(s.load[:]), // reports are the caller's, samples are not
 		Connections: s.connections,
+		WanIp:       present(s.wanAddress),
 		Firmware:    c.cfg.Version,
 		Interfaces:  make([]*ngfwv1.InterfaceStatus, len(s.links)),
-	}
-	if s.wanAddress != "" {
-		status.WanIp = &s.wanAddress
 	}
 	for i, l := range s.links {
 		status.Interfaces[i] = &ngfwv1.InterfaceStatus{
@@ -96,9 +98,10 @@ func (c *Collector) Hardware(context.Context) *ngfwv1.Hardware {
 	}
 	mounts, err := readMounts(c.deps.Root)
 	c.report("mounts", err)
+	var failed error
 	for _, m := range mounts {
 		space, err := c.deps.FreeSpace(m.point)
-		c.report("storage", err)
+		failed = errors.Join(failed, err)
 		if err != nil || space.Total == 0 {
 			continue
 		}
@@ -107,10 +110,13 @@ func (c *Collector) Hardware(context.Context) *ngfwv1.Hardware {
 			TotalMb: int64(space.Total / mebibyte), UsedMb: int64(space.Used() / mebibyte), PercentUsed: space.PercentUsed(),
 		})
 	}
+	c.report("storage", failed)
+	failed = nil
 	for _, l := range s.links {
-		// An interface may have gone since the sample; then it is shown without.
 		ls, err := c.deps.Network.Settings(l.Name)
-		c.report("drivers", err)
+		if !errors.Is(err, unix.ENODEV) { // gone since the sample
+			failed = errors.Join(failed, err)
+		}
 		i := &ngfwv1.Hardware_HardwareInterface{Name: l.Name, Driver: ls.Driver, Duplex: present(ls.Duplex), Link: l.Carrier}
 		if ls.Speed > 0 {
 			speed := int32(min(ls.Speed, math.MaxInt32))
@@ -118,6 +124,7 @@ func (c *Collector) Hardware(context.Context) *ngfwv1.Hardware {
 		}
 		h.Interfaces = append(h.Interfaces, i)
 	}
+	c.report("drivers", failed)
 	for _, t := range readSensors(c.deps.Root) {
 		h.TemperatureSensors = append(h.TemperatureSensors, &ngfwv1.Hardware_TemperatureSensor{
 			Name: strings.ToValidUTF8(t.name, "?"), TemperatureC: t.celsius, CriticalC: t.critical,

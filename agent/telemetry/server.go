@@ -8,12 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"ngfw.sh/internal/loopback"
 )
 
 // ServerConfig is where Prometheus finds the agent.
@@ -63,8 +64,7 @@ func CheckListen(listen string, allowRemote bool) error {
 	if allowRemote {
 		return nil
 	}
-	// Names other than localhost may resolve to anything by the time it listens.
-	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.Unmap().IsLoopback()) {
+	if !loopback.Host(host) {
 		return fmt.Errorf("%q is not a loopback address: metrics are readable by whoever reaches them, so set allow_remote_metrics to mean it", listen)
 	}
 	return nil
