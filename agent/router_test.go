@@ -395,7 +395,7 @@ func TestChangeCutsEstablishedFlow(t *testing.T) {
 	r.rules()
 	r.startPolicy()
 	long := func(host string) func() error {
-		cmd := exec.Command("curl", "-sS", "-m", "8", "--limit-rate", "200k", "-o", os.DevNull, "http://203.0.113.1/bytes/1000000")
+		cmd := exec.Command("curl", "-sS", "-m", "8", "--limit-rate", "4M", "-o", os.DevNull, "http://203.0.113.1/bytes/24000000")
 		wait, err := r.Lab.Lab.Start(host, cmd)
 		if err != nil {
 			t.Fatal(err)
