@@ -47,10 +47,15 @@ func (w *wire) Recv() (*ngfwv1.AgentMessage, error) {
 // backend fakes what stands behind the server.
 type backend struct {
 	Reports
-	mu     sync.Mutex
-	stored int
-	block  chan struct{} // Store waits for it, if there is one
+	mu       sync.Mutex
+	stored   int
+	asks     int           // of Positions
+	block    chan struct{} // Store waits for it, if there is one
+	stubborn bool          // and does not look at its context
 }
+
+func (b *backend) count() int { b.mu.Lock(); defer b.mu.Unlock(); return b.stored }
+func (b *backend) asked() int { b.mu.Lock(); defer b.mu.Unlock(); return b.asks }
 
 func (b *backend) AuthenticateDevice(_ context.Context, key string) (Device, error) {
 	switch key {
@@ -64,9 +69,16 @@ func (b *backend) AuthenticateDevice(_ context.Context, key string) (Device, err
 func (b *backend) Document(context.Context, string) (int64, map[string][]byte, string, error) {
 	return 0, nil, "", nil
 }
-func (b *backend) Positions(context.Context, string) (map[string]uint64, error) { return nil, nil }
+func (b *backend) Positions(context.Context, string) (map[string]uint64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asks++
+	return nil, nil
+}
 func (b *backend) Store(ctx context.Context, _, _, _ string, _ *ngfwv1.FlowBatch) error {
-	if b.block != nil {
+	if b.stubborn {
+		<-b.block
+	} else if b.block != nil {
 		select {
 		case <-b.block:
 		case <-ctx.Done():
@@ -287,7 +299,8 @@ func TestDoorForgetsAndBounds(t *testing.T) {
 
 func TestNonsenseGetsErrorAndTheStreamLives(t *testing.T) {
 	cfg := DefaultConfig()
-	s := newServer(t, cfg, &backend{})
+	b := &backend{}
+	s := newServer(t, cfg, b)
 	w := enter(t, s)
 	epoch := ulid.Make().String()
 	state := &ngfwv1.AgentMessage{Id: "s", Payload: &ngfwv1.AgentMessage_SpoolState{SpoolState: &ngfwv1.SpoolState{}}}
@@ -325,6 +338,9 @@ func TestNonsenseGetsErrorAndTheStreamLives(t *testing.T) {
 			t.Errorf("acknowledgement %v, want %d", a, want)
 		}
 	}
+	if got := b.count(); got != 2 {
+		t.Errorf("%d batches stored, want 1 and 4", got)
+	}
 	w.say(&ngfwv1.AgentMessage{Id: "p", Payload: &ngfwv1.AgentMessage_Ping{Ping: &ngfwv1.Ping{Nonce: 7}}}, 10*time.Second)
 	if p := w.hear(t).GetPong(); p.GetNonce() != 7 {
 		t.Errorf("pong %v", p)
@@ -356,8 +372,40 @@ func TestWindowIsHeldAgainstARudeRouter(t *testing.T) {
 	if err := w.ended(t); status.Code(err) != codes.PermissionDenied {
 		t.Errorf("ended with %v", err)
 	}
-	if b.stored != 0 {
-		t.Errorf("%d stored", b.stored)
+	if got := b.count(); got != 0 {
+		t.Errorf("%d stored", got)
+	}
+}
+
+// The older connection may be storing the batch that the newer is about to
+// repeat: until it has let go, nobody asks what is stored.
+func TestNewerConnectionWaitsForTheOlderToStopStoring(t *testing.T) {
+	b := &backend{block: make(chan struct{}), stubborn: true}
+	s := newServer(t, DefaultConfig(), b)
+	state := &ngfwv1.AgentMessage{Id: "s", Payload: &ngfwv1.AgentMessage_SpoolState{SpoolState: &ngfwv1.SpoolState{}}}
+	first := enter(t, s)
+	first.say(state, 10*time.Second)
+	first.hear(t)
+	first.say(&ngfwv1.AgentMessage{Payload: &ngfwv1.AgentMessage_FlowBatch{FlowBatch: &ngfwv1.FlowBatch{Epoch: ulid.Make().String(), Number: 1}}}, 10*time.Second)
+	second := enter(t, s)
+	if err := first.ended(t); status.Code(err) != codes.Aborted {
+		t.Errorf("the older ended with %v", err)
+	}
+	second.say(state, 10*time.Second)
+	select {
+	case m := <-second.down:
+		t.Errorf("%v while the older stores", m)
+	case <-time.After(50 * time.Millisecond):
+	}
+	if n := b.asked(); n != 1 {
+		t.Errorf("positions were asked %d times", n)
+	}
+	close(b.block)
+	if m := second.hear(t); m.GetSpoolPosition() == nil {
+		t.Errorf("%v", m)
+	}
+	if b.count() != 1 {
+		t.Error("the position was told before the batch was stored")
 	}
 }
 
