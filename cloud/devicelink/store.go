@@ -1,0 +1,156 @@
+package devicelink
+
+import (
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"google.golang.org/protobuf/proto"
+
+	"ngfw.sh/internal/backoff"
+	"ngfw.sh/internal/fault"
+	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
+)
+
+// spoolState takes the message that opens the flow of batches.
+func (ss *session) spoolState(m *ngfwv1.AgentMessage) {
+	epochs := m.GetSpoolState().Epochs
+	if len(epochs) > ss.server.cfg.MaxEpochs {
+		ss.cancel(tooMuch("%d spool epochs, at most %d are taken", len(epochs), ss.server.cfg.MaxEpochs))
+		return
+	}
+	for _, e := range epochs {
+		if _, err := ulid.ParseStrict(e.Epoch); err != nil {
+			ss.fail(m.Id, "BAD_REQUEST", "an epoch of the spool is no ULID")
+			return
+		}
+	}
+	select {
+	case ss.spool <- m:
+	default:
+		ss.fail(m.Id, "BAD_REQUEST", "the spool's state was already given")
+	}
+}
+
+// batch queues a flow batch; it waits when the router has sent more than its
+// window.
+func (ss *session) batch(id string, b *ngfwv1.FlowBatch) {
+	cfg := ss.server.cfg
+	size := proto.Size(b)
+	_, err := ulid.ParseStrict(b.Epoch)
+	switch {
+	case !ss.positioned.Load():
+		ss.fail(id, "BAD_REQUEST", "a batch before the spool position")
+	case err != nil || b.Number == 0:
+		ss.fail(id, "BAD_REQUEST", "a batch needs an epoch (ULID) and a number from 1")
+	case size > cfg.MaxBatch || len(b.Events) > cfg.MaxEvents:
+		ss.fail(id, "PAYLOAD_TOO_LARGE", "the batch is too large")
+	case ss.queueBytes.Acquire(ss.ctx, int64(size)) == nil:
+		select {
+		case ss.queue <- b:
+		case <-ss.ctx.Done():
+		}
+	}
+}
+
+// store brings batches into Ingest, in order, and acknowledges them.
+func (ss *session) store() {
+	if ss.predecessor != nil { // it may be storing the very batch that this router is about to repeat
+		select {
+		case <-ss.predecessor:
+		case <-ss.ctx.Done():
+			return
+		}
+	}
+	var state *ngfwv1.AgentMessage
+	select {
+	case state = <-ss.spool:
+	case <-ss.ctx.Done():
+		return
+	}
+	stored, ok := ss.positions()
+	if !ok {
+		return
+	}
+	cfg := ss.server.cfg
+	position := &ngfwv1.SpoolPosition{WindowBatches: uint32(cfg.WindowBatches), WindowBytes: uint64(cfg.WindowBytes)}
+	here := map[string]uint64{} // of the epochs that this router has
+	for _, e := range state.GetSpoolState().Epochs {
+		here[e.Epoch] = stored[e.Epoch]
+		position.Epochs = append(position.Epochs, &ngfwv1.SpoolPosition_Epoch{Epoch: e.Epoch, Stored: stored[e.Epoch]})
+	}
+	ss.positioned.Store(true)
+	if !ss.post(&ngfwv1.CloudMessage{Id: state.Id, Payload: &ngfwv1.CloudMessage_SpoolPosition{SpoolPosition: position}}) {
+		return
+	}
+	for {
+		select {
+		case b := <-ss.queue:
+			if _, known := here[b.Epoch]; !known {
+				if len(here) >= cfg.MaxEpochs {
+					ss.cancel(tooMuch("more than %d spool epochs", cfg.MaxEpochs))
+					return
+				}
+				here[b.Epoch] = stored[b.Epoch]
+			}
+			size := int64(proto.Size(b))
+			if b.Number <= here[b.Epoch] {
+				ss.server.metrics.batches.WithLabelValues("duplicate").Inc()
+			} else if !ss.storeOne(b) {
+				return
+			}
+			here[b.Epoch] = max(here[b.Epoch], b.Number)
+			ss.queueBytes.Release(size)
+			ss.post(&ngfwv1.CloudMessage{Id: state.Id, Payload: &ngfwv1.CloudMessage_BatchAck{BatchAck: &ngfwv1.BatchAck{Epoch: b.Epoch, Number: here[b.Epoch]}}})
+		case <-ss.ctx.Done():
+			return
+		}
+	}
+}
+
+func (ss *session) positions() (map[string]uint64, bool) {
+	retry := backoff.Backoff{Min: ss.server.cfg.RetryMin, Max: ss.server.cfg.RetryMax}
+	for {
+		stored, err := ss.server.deps.Ingest.Positions(ss.ctx, ss.device.ID)
+		if err == nil {
+			return stored, true
+		}
+		if ss.ctx.Err() != nil {
+			return nil, false
+		}
+		ss.log.Error("what is stored of a router is not known, its batches wait", "error", err)
+		if !ss.wait(retry.Next()) {
+			return nil, false
+		}
+	}
+}
+
+// storeOne tries until the batch is stored; false when the connection is over. A
+// batch that can never be stored is refused and acknowledged: it would block all
+// that follow.
+func (ss *session) storeOne(b *ngfwv1.FlowBatch) bool {
+	m := ss.server.metrics
+	retry := backoff.Backoff{Min: ss.server.cfg.RetryMin, Max: ss.server.cfg.RetryMax}
+	for {
+		begun := time.Now()
+		err := ss.server.deps.Ingest.Store(ss.ctx, ss.device.OrgID, ss.device.ID, ss.device.Plan, b)
+		m.store.Observe(time.Since(begun).Seconds())
+		switch {
+		case err == nil:
+			m.batches.WithLabelValues("stored").Inc()
+			m.rows.Add(float64(len(b.Events)))
+			return true
+		case fault.Is(err, fault.BadRequest), fault.Is(err, fault.InvalidConfig):
+			m.batches.WithLabelValues("refused").Inc()
+			ss.log.Error("batch can never be stored, it is lost", "epoch", b.Epoch, "number", b.Number, "rows", len(b.Events), "error", err)
+			ss.fail("", "BAD_REQUEST", "a flow batch could not be understood and was dropped")
+			return true
+		case ss.ctx.Err() != nil:
+			return false
+		}
+		m.batches.WithLabelValues("retried").Inc()
+		ss.log.Warn("batch not stored, trying again", "epoch", b.Epoch, "number", b.Number, "error", err)
+		if !ss.wait(retry.Next()) {
+			return false
+		}
+	}
+}
