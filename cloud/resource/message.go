@@ -15,14 +15,41 @@ import (
 // JSON form, so the model's own strict decoder, with its defaults, is the only
 // one there is. Read-only fields are left out: a write ignores them.
 func FromMessage[T any](m proto.Message, decode func([]byte) (T, error)) (T, error) {
-	var zero T
+	b, err := encode(m)
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	return decode(b)
+}
+
+// FromMessages is FromMessage for a bare list.
+func FromMessages[M proto.Message, T any](list []M, decode func([]byte) (T, error)) (T, error) {
+	all := make([]json.RawMessage, len(list))
+	for i, m := range list {
+		b, err := encode(m)
+		if err != nil {
+			var zero T
+			return zero, err
+		}
+		all[i] = b
+	}
+	b, err := json.Marshal(all)
+	if err != nil {
+		var zero T
+		return zero, fmt.Errorf("encode list: %w", err)
+	}
+	return decode(b)
+}
+
+func encode(m proto.Message) ([]byte, error) {
 	c := proto.Clone(m)
 	clearReadOnly(c.ProtoReflect())
 	b, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(c)
 	if err != nil {
-		return zero, fmt.Errorf("encode %T: %w", m, err)
+		return nil, fmt.Errorf("encode %T: %w", m, err)
 	}
-	return decode(b)
+	return b, nil
 }
 
 // ToMessage shows a model as its message of the API. The message's read-only

@@ -78,7 +78,8 @@ type Service struct {
 // described is a Section without its document's type.
 type described interface {
 	name() string
-	factory(deviceID string) (store.FactorySection, error)
+	factory() (store.FactorySection, error)
+	timeZone(name string) func(document []byte) ([]byte, error) // nil: holds none
 	render(s store.Section) ([]byte, error)
 }
 
@@ -102,13 +103,25 @@ func (s *Service) known() []described {
 func (s *Service) Factory() ([]store.FactorySection, error) {
 	var out []store.FactorySection
 	for _, d := range s.known() {
-		f, err := d.factory("")
+		f, err := d.factory()
 		if err != nil {
 			return nil, fmt.Errorf("factory configuration of %s: %w", d.name(), err)
 		}
 		out = append(out, f)
 	}
 	return out, nil
+}
+
+// TimeZone says, per section that holds the router's time zone, how a stored
+// document takes a new one.
+func (s *Service) TimeZone(name string) map[string]func(document []byte) ([]byte, error) {
+	out := map[string]func([]byte) ([]byte, error){}
+	for _, d := range s.known() {
+		if f := d.timeZone(name); f != nil {
+			out[d.name()] = f
+		}
+	}
+	return out
 }
 
 // Document is the configuration that a device should run: its version and every
@@ -126,7 +139,7 @@ func (s *Service) Document(ctx context.Context, deviceID string) (version int64,
 	for _, d := range s.known() {
 		sec, ok := byName[d.name()]
 		if !ok { // the device is older than the section
-			f, err := d.factory(deviceID)
+			f, err := d.factory()
 			if err != nil {
 				return 0, nil, fmt.Errorf("factory configuration of %s: %w", d.name(), err)
 			}

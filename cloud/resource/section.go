@@ -29,6 +29,10 @@ type Description[D any] struct {
 	// Render makes what the router reads out of the document. Nil: the document
 	// itself.
 	Render func(doc D, version int64) (any, error)
+
+	// TimeZone puts the router's time zone into the document. Nil: the document
+	// does not hold it.
+	TimeZone func(doc *D, name string)
 }
 
 // Section is a described section within a service.
@@ -49,10 +53,32 @@ func Register[D any](s *Service, d Description[D]) *Section[D] {
 
 func (s *Section[D]) name() string { return s.desc.Name }
 
-func (s *Section[D]) factory(string) (store.FactorySection, error) {
-	doc, ids := s.desc.Factory()
+func (s *Section[D]) factory() (store.FactorySection, error) {
+	doc, used := s.desc.Factory()
+	ids := map[string]int64{}
+	for kind, last := range used {
+		ids[s.counter(kind)] = last
+	}
 	b, err := json.Marshal(doc)
 	return store.FactorySection{Name: s.desc.Name, Document: b, IDs: ids}, err
+}
+
+// counter names a kind's id counter, and the kind in the audit log: sections
+// may have kinds of the same name.
+func (s *Section[D]) counter(kind string) string { return s.desc.Name + "." + kind }
+
+func (s *Section[D]) timeZone(name string) func([]byte) ([]byte, error) {
+	if s.desc.TimeZone == nil {
+		return nil
+	}
+	return func(document []byte) ([]byte, error) {
+		var doc D
+		if err := json.Unmarshal(document, &doc); err != nil {
+			return nil, err
+		}
+		s.desc.TimeZone(&doc, name)
+		return json.Marshal(doc)
+	}
 }
 
 func (s *Section[D]) render(sec store.Section) ([]byte, error) {
@@ -74,8 +100,9 @@ func (s *Section[D]) render(sec store.Section) ([]byte, error) {
 type Draft[D any] struct {
 	Doc D
 
-	ids  map[string]int64
-	note *note
+	counter func(kind string) string
+	ids     map[string]int64
+	note    *note
 }
 
 type note struct {
@@ -86,8 +113,9 @@ type note struct {
 // NextID gives out the next id of a kind. It is spent only if the change is
 // stored.
 func (d *Draft[D]) NextID(kind string) int64 {
-	d.ids[kind]++
-	return d.ids[kind]
+	c := d.counter(kind)
+	d.ids[c]++
+	return d.ids[c]
 }
 
 // Note says what the change is, for the version's summary and the audit log.
@@ -109,7 +137,7 @@ func (s *Section[D]) load(ctx context.Context, deviceID string) (doc D, sec stor
 		return doc, sec, nil, err
 	}
 	if sec.Version == 0 { // the device is older than the section
-		f, err := s.factory(deviceID)
+		f, err := s.factory()
 		if err != nil {
 			return doc, sec, nil, err
 		}
@@ -154,7 +182,7 @@ func (s *Section[D]) change(ctx context.Context, caller identity.Caller, deviceI
 		outcome("failed")
 		return 0, err
 	}
-	d := &Draft[D]{Doc: doc, ids: maps.Clone(ids)}
+	d := &Draft[D]{Doc: doc, counter: s.counter, ids: maps.Clone(ids)}
 	if err := edit(d); err != nil {
 		outcome("refused")
 		return 0, err
@@ -176,7 +204,7 @@ func (s *Section[D]) change(ctx context.Context, caller identity.Caller, deviceI
 		outcome("refused")
 		return 0, err
 	}
-	entry := store.AuditBy(caller, d.note.action, d.note.kind, d.note.id)
+	entry := store.AuditBy(caller, d.note.action, s.counter(d.note.kind), d.note.id)
 	entry.DeviceID = deviceID
 	entry.Changes = store.Changes{Summary: d.note.summary, Before: d.note.before, After: d.note.after}
 	version, err := s.svc.deps.Store.PutSection(ctx, store.SectionWrite{

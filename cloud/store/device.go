@@ -134,21 +134,30 @@ type DeviceUpdate struct {
 	Audit   AuditEntry
 }
 
-// UpdateDevice stores the update in one transaction.
-func (s *Store) UpdateDevice(ctx context.Context, u DeviceUpdate) error {
-	tags, err := encodeTags(u.Device.Tags)
-	if err != nil {
-		return err
-	}
-	d := u.Device
+// UpdateDevice changes a device in one transaction: change sees it as it is and
+// says what it becomes. An error of change ends the update.
+func (s *Store) UpdateDevice(ctx context.Context, id string, change func(old Device) (DeviceUpdate, error)) error {
 	return s.tx(ctx, func(t *sql.Tx) error {
-		res, err := t.ExecContext(ctx, `UPDATE devices SET name=?, model=?, tags=?, location=?, notes=?, mode=?, time_zone=?
-			WHERE id=? AND org_id=?`, d.Name, d.Model, tags, d.Location, d.Notes, d.Mode, d.TimeZone, d.ID, d.OrgID)
-		if err := affected(res, err); err != nil {
+		var old Device
+		if err := old.scan(t.QueryRowContext(ctx, "SELECT "+deviceColumns+" FROM devices d WHERE d.id = ?", id)); err != nil {
+			return oneRow(err)
+		}
+		u, err := change(old)
+		if err != nil {
+			return err
+		}
+		d := u.Device
+		tags, err := encodeTags(d.Tags)
+		if err != nil {
+			return err
+		}
+		_, err = t.ExecContext(ctx, "UPDATE devices SET name=?, model=?, tags=?, location=?, notes=?, mode=?, time_zone=? WHERE id=?",
+			d.Name, d.Model, tags, d.Location, d.Notes, d.Mode, d.TimeZone, id)
+		if err != nil {
 			return fmt.Errorf("update device: %w", err)
 		}
 		for section, rewrite := range u.Rewrite {
-			if err := rewriteSection(ctx, t, d.ID, section, rewrite, u.Audit); err != nil {
+			if err := rewriteSection(ctx, t, id, section, rewrite, u.Audit); err != nil {
 				return fmt.Errorf("rewrite section %s: %w", section, err)
 			}
 		}
