@@ -16,13 +16,12 @@ var description = resource.Description[policy.Policy]{
 	TimeZone: func(p *policy.Policy, name string) { p.TimeZone = name },
 }
 
-// check refuses what means nothing, and what means something that no router
-// enforces yet: it would be stored and not hold.
+// check refuses what means nothing, what no router enforces yet and what is too
+// large for the tables: it would be stored and not hold. The tables it is
+// compiled to are the router's but for its own addresses.
 func check(p policy.Policy) error {
-	if err := policy.Validate(p); err != nil {
-		return err
-	}
-	return policy.CheckEnforced(p)
+	_, err := policy.Compile(p, policy.Env{})
+	return err
 }
 
 // render gives the document its revision, which flow rows and counters name.

@@ -153,19 +153,26 @@ func (m Members[D, T]) summary(t T, what string) string {
 // relative rewrites field paths of the whole document ("rules[3].source") to
 // those of the member that the caller sent ("source"). Paths elsewhere stay.
 func (m Members[D, T]) relative(err error, at int) error {
-	return Relative(err, fmt.Sprintf("%s[%d].", m.Field, at))
+	return Relative(err, fmt.Sprintf("%s[%d]", m.Field, at))
 }
 
-// Relative takes a prefix off the field paths of a fault, where they have it.
-func Relative(err error, prefix string) error {
+// Relative takes the path of a part of the document off the field paths of a
+// fault, where they lead into it. What is wrong with the part as a whole has no
+// field: the text says it.
+func Relative(err error, part string) error {
 	f, ok := fault.As(err)
-	if !ok || !slices.ContainsFunc(f.Fields, func(f fault.Field) bool { return strings.HasPrefix(f.Path, prefix) }) {
+	if !ok {
 		return err
 	}
 	out := *f
-	out.Fields = slices.Clone(f.Fields)
-	for i := range out.Fields {
-		out.Fields[i].Path = strings.TrimPrefix(out.Fields[i].Path, prefix)
+	out.Fields = nil
+	for _, field := range f.Fields {
+		if rest, inside := strings.CutPrefix(field.Path, part); inside && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+			if field.Path = strings.TrimPrefix(rest, "."); field.Path == "" {
+				continue
+			}
+		}
+		out.Fields = append(out.Fields, field)
 	}
 	return &out
 }
