@@ -98,7 +98,12 @@ func TestRuleDefaultsOrderAndCounters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]int64{third.Id, 1, 2}, p.ruleIDs(t, device)); diff != "" {
+	fourth := rule("fourth", "LAN", "WAN", "drop")
+	fourth.Before = proto.Int64(1)
+	if r := p.addRule(t, device, fourth); r.Before != nil {
+		t.Errorf("%v", r)
+	}
+	if diff := cmp.Diff([]int64{third.Id, 4, 1, 2}, p.ruleIDs(t, device)); diff != "" {
 		t.Error(diff)
 	}
 
@@ -113,18 +118,18 @@ func TestRuleDefaultsOrderAndCounters(t *testing.T) {
 		t.Errorf("%v", updated)
 	}
 	version, doc := p.document(t, device)
-	if version != p.version(t, device) || doc.Revision != version || len(doc.Rules) != 3 || doc.Rules[1].Enabled {
+	if version != p.version(t, device) || doc.Revision != version || len(doc.Rules) != 4 || doc.Rules[2].Enabled {
 		t.Errorf("version %d: %+v", version, doc)
 	}
-	if n := p.links.pushes(device); n != 4 {
-		t.Errorf("%d pushes for 4 changes", n)
+	if n := p.links.pushes(device); n != 5 {
+		t.Errorf("%d pushes for 5 changes", n)
 	}
 
 	// Writing what is there makes no version and no push.
 	if _, err := p.firewall.UpdateRule(as("a"), &ngfwv1.UpdateRuleRequest{DeviceId: device, Id: 1, Rule: disabled}); err != nil {
 		t.Fatal(err)
 	}
-	if v, n := p.version(t, device), p.links.pushes(device); v != version || n != 4 {
+	if v, n := p.version(t, device), p.links.pushes(device); v != version || n != 5 {
 		t.Errorf("version %d → %d, %d pushes", version, v, n)
 	}
 }
@@ -202,6 +207,19 @@ func TestRefusedWrites(t *testing.T) {
 		}, fault.InvalidConfig, "before"},
 		{"before what is no id", func() error {
 			_, err := p.firewall.CreateRule(as("a"), &ngfwv1.CreateRuleRequest{DeviceId: device, Rule: rule("x", "LAN", "WAN", "drop"), Before: "top"})
+			return err
+		}, fault.InvalidConfig, "before"},
+		{"before said twice, differently", func() error {
+			r := rule("x", "LAN", "WAN", "drop")
+			r.Before = proto.Int64(2)
+			_, err := p.firewall.CreateRule(as("a"), &ngfwv1.CreateRuleRequest{DeviceId: device, Rule: r, Before: "1"})
+			return err
+		}, fault.InvalidConfig, "before"},
+		{"before zero", create(func(r *ngfwv1.FirewallRule) { r.Before = proto.Int64(0) }), fault.InvalidConfig, "before"},
+		{"update with a place", func() error {
+			r := rule("two", "LAN", "WAN", "drop")
+			r.Before = proto.Int64(1)
+			_, err := p.firewall.UpdateRule(as("a"), &ngfwv1.UpdateRuleRequest{DeviceId: device, Id: 2, Rule: r})
 			return err
 		}, fault.InvalidConfig, "before"},
 		{"update of a rule in the middle", func() error {

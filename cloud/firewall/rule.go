@@ -52,14 +52,22 @@ func (s *Service) CreateRule(ctx context.Context, req *ngfwv1.CreateRuleRequest)
 	return s.answerRule(ctx, id, rule, version, err)
 }
 
-// place reads where a new rule goes: 0 is last.
+// place reads where a new rule goes, which the query or the body says: 0 is
+// last.
 func place(req *ngfwv1.CreateRuleRequest) (int64, error) {
+	inBody := req.GetRule().GetBefore()
+	if req.GetRule() != nil && req.GetRule().Before != nil && inBody < 1 {
+		return 0, fault.Invalid("before", "%d is not the id of a rule", inBody)
+	}
 	if req.GetBefore() == "" {
-		return 0, nil
+		return inBody, nil
 	}
 	id, err := strconv.ParseInt(req.GetBefore(), 10, 64)
 	if err != nil || id < 1 {
 		return 0, fault.Invalid("before", "%q is not the id of a rule", req.GetBefore())
+	}
+	if inBody != 0 && inBody != id {
+		return 0, fault.Invalid("before", "the query says %d and the body %d: say it once", id, inBody)
 	}
 	return id, nil
 }
@@ -69,6 +77,9 @@ func (s *Service) UpdateRule(ctx context.Context, req *ngfwv1.UpdateRuleRequest)
 	id, err := s.device(ctx, req.GetDeviceId())
 	if err != nil {
 		return nil, err
+	}
+	if m := req.GetRule(); m != nil && m.Before != nil {
+		return nil, fault.Invalid("before", "an update leaves a rule in its place: move it with PUT /api/firewall/rules/order")
 	}
 	rule, err := decodeRule(req.GetRule())
 	if err != nil {
@@ -108,9 +119,10 @@ func (s *Service) OrderRules(ctx context.Context, req *ngfwv1.OrderRulesRequest)
 }
 
 func decodeRule(m *ngfwv1.FirewallRule) (policy.Rule, error) {
-	if m == nil {
+	if m = proto.CloneOf(m); m == nil {
 		m = &ngfwv1.FirewallRule{}
 	}
+	m.Before = nil // where it goes is no part of a rule
 	return resource.FromMessage(m, policy.DecodeRule)
 }
 
