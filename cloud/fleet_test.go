@@ -167,6 +167,9 @@ func TestRemoveClosesTheConnection(t *testing.T) {
 	if _, err := p.fleet.AuthenticateDevice(context.Background(), d.ApiKey); !fault.Is(err, fault.Unauthorized) {
 		t.Errorf("the key still works: %v", err)
 	}
+	if _, _, err := p.config.Document(context.Background(), d.Id); !fault.Is(err, fault.NotFound) {
+		t.Errorf("there is still a configuration: %v", err)
+	}
 	// What the closing connection still says keeps nobody else from being written.
 	other := p.register(t, "a", "next")
 	p.reports.Metrics(context.Background(), d.Id, &ngfwv1.Metrics{Cpu: 1})

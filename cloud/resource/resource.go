@@ -125,11 +125,14 @@ func (s *Service) TimeZone(name string) map[string]func(document []byte) ([]byte
 }
 
 // Document is the configuration that a device should run: its version and every
-// section as the agent reads it.
+// section as the agent reads it. A device that was removed has none: NOT_FOUND.
 func (s *Service) Document(ctx context.Context, deviceID string) (version int64, sections map[string][]byte, err error) {
 	version, stored, err := s.deps.Store.Sections(ctx, deviceID)
 	if err != nil {
 		return 0, nil, err
+	}
+	if version == 0 { // registering writes the first
+		return 0, nil, storeFault(store.ErrNotFound)
 	}
 	byName := make(map[string]store.Section, len(stored))
 	for _, sec := range stored {
