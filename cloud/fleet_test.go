@@ -14,6 +14,7 @@ import (
 
 	"ngfw.sh/cloud/identity"
 	"ngfw.sh/cloud/store/storetest"
+	"ngfw.sh/cloud/system"
 	"ngfw.sh/internal/fault"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
@@ -34,7 +35,7 @@ func TestRegisterShowsTheKeyOnce(t *testing.T) {
 		t.Errorf("%v", d)
 	}
 	who, err := p.fleet.AuthenticateDevice(context.Background(), d.ApiKey)
-	if err != nil || who.DeviceID != d.Id || who.OrgID != "a" || who.Plan != "business_plus" || who.Mode != "takeover" {
+	if err != nil || who.ID != d.Id || who.OrgID != "a" || who.Plan != "business_plus" {
 		t.Errorf("%+v, %v", who, err)
 	}
 	for _, key := range []string{"", "ngfw_dev_", d.ApiKey + "0", d.ApiKey[:len(d.ApiKey)-1] + "x", "ngfw_pat_" + d.ApiKey[9:], strings.ToUpper(d.ApiKey)} {
@@ -107,8 +108,8 @@ func TestTimeZone(t *testing.T) {
 	if err != nil || d.TimeZone != "UTC" || d.Mode != "observe" {
 		t.Errorf("%v, %v", d, err)
 	}
-	if mode, err := p.fleet.Mode(context.Background(), id); err != nil || mode != "observe" {
-		t.Errorf("%q, %v", mode, err)
+	if version, sections, mode, err := p.fleet.Document(context.Background(), id); err != nil || mode != "observe" || version != 4 || len(sections) != 1 {
+		t.Errorf("%d, %v, %q, %v", version, sections, mode, err)
 	}
 	// A new name alone is no new configuration.
 	if _, err = p.fleet.UpdateDevice(as("a"), &ngfwv1.UpdateDeviceRequest{Id: id, Device: &ngfwv1.Device{Name: "core"}}); err != nil {
@@ -157,7 +158,7 @@ func TestPlanCap(t *testing.T) {
 func TestRemoveClosesTheConnection(t *testing.T) {
 	p, _ := newProcess(t)
 	d := p.register(t, "a", "edge")
-	p.reports.Connected(context.Background(), d.Id, "1.0", "v1")
+	p.reports.Connected(context.Background(), d.Id, system.Hello{AgentVersion: "1.0", FirmwareVersion: "v1"})
 	if _, err := p.fleet.RemoveDevice(as("a"), &ngfwv1.DeviceRequest{Id: d.Id}); err != nil {
 		t.Fatal(err)
 	}
@@ -167,14 +168,14 @@ func TestRemoveClosesTheConnection(t *testing.T) {
 	if _, err := p.fleet.AuthenticateDevice(context.Background(), d.ApiKey); !fault.Is(err, fault.Unauthorized) {
 		t.Errorf("the key still works: %v", err)
 	}
-	if _, _, err := p.config.Document(context.Background(), d.Id); !fault.Is(err, fault.NotFound) {
+	if _, _, _, err := p.fleet.Document(context.Background(), d.Id); !fault.Is(err, fault.NotFound) {
 		t.Errorf("there is still a configuration: %v", err)
 	}
 	// What the closing connection still says keeps nobody else from being written.
 	other := p.register(t, "a", "next")
 	p.reports.Metrics(context.Background(), d.Id, &ngfwv1.Metrics{Cpu: 1})
 	p.reports.Disconnected(context.Background(), d.Id)
-	p.reports.Connected(context.Background(), other.Id, "1.0", "v1")
+	p.reports.Connected(context.Background(), other.Id, system.Hello{AgentVersion: "1.0", FirmwareVersion: "v1"})
 	if err := p.reports.Flush(context.Background()); err != nil {
 		t.Error(err)
 	}
@@ -236,7 +237,7 @@ func TestDeviceStatusFollowsTheConfiguration(t *testing.T) {
 		return s
 	}
 	expect("provisioning", "pending", 1, 0)
-	p.reports.Connected(ctx, id, "0.9", "v2")
+	p.reports.Connected(ctx, id, system.Hello{AgentVersion: "0.9", FirmwareVersion: "v2"})
 	expect("online", "pending", 1, 0)
 	p.reports.ConfigApplied(ctx, id, "full", 1)
 	expect("online", "synced", 1, 1)

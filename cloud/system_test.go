@@ -69,7 +69,7 @@ func TestStatusNeedsARecentReport(t *testing.T) {
 		}
 	}
 	offline("never connected")
-	r.reports.Connected(ctx, r.id, "0.9", "v2")
+	r.reports.Connected(ctx, r.id, system.Hello{AgentVersion: "0.9", FirmwareVersion: "v2"})
 	offline("nothing reported yet")
 	r.reports.Status(ctx, r.id, &ngfwv1.Status{
 		Status:   &ngfwv1.SystemStatus{Uptime: 5, Cpu: 9, Interfaces: []*ngfwv1.InterfaceStatus{{Name: "eth0", Status: "up", RxBytes: 847293847234, RxRate: 1}}},
@@ -124,8 +124,8 @@ func TestOverlappingConnections(t *testing.T) {
 		}
 		return d.Status
 	}
-	r.reports.Connected(ctx, r.id, "0.9", "v2")
-	r.reports.Connected(ctx, r.id, "0.9", "v2")
+	r.reports.Connected(ctx, r.id, system.Hello{AgentVersion: "0.9", FirmwareVersion: "v2"})
+	r.reports.Connected(ctx, r.id, system.Hello{AgentVersion: "0.9", FirmwareVersion: "v2"})
 	r.reports.Disconnected(ctx, r.id)
 	if s := state(); s != "online" {
 		t.Error(s)
@@ -141,7 +141,7 @@ func TestOverlappingConnections(t *testing.T) {
 func TestReportsSurviveARestart(t *testing.T) {
 	r := newRouter(t)
 	ctx := context.Background()
-	r.reports.Connected(ctx, r.id, "0.9", "v2")
+	r.reports.Connected(ctx, r.id, system.Hello{AgentVersion: "0.9", FirmwareVersion: "v2"})
 	r.reports.Status(ctx, r.id, &ngfwv1.Status{Status: &ngfwv1.SystemStatus{Cpu: 9}, Hardware: &ngfwv1.Hardware{Serial: "S1"}})
 	r.reports.Metrics(ctx, r.id, &ngfwv1.Metrics{Cpu: 10, Rules: []*ngfwv1.RuleCounter{{RuleId: 3, Hits: 7, HitBytes: 700, LastHit: 1}}})
 	r.reports.ConfigFailed(ctx, r.id, "firewall", 1, "no room", "rules")

@@ -54,10 +54,11 @@ type Reports interface {
 	Forget(deviceID string)
 }
 
-// Configuration makes the documents that a device starts with, and keeps what
-// they say of the device right.
+// Configuration holds the documents of devices: those that a device starts
+// with, those that it should run, and how they take what they say of it.
 type Configuration interface {
 	Factory() ([]store.FactorySection, error)
+	Document(ctx context.Context, deviceID string) (version int64, sections map[string][]byte, err error)
 	// TimeZone returns, per section, how a document takes a new time zone.
 	TimeZone(name string) map[string]func(document []byte) ([]byte, error)
 }

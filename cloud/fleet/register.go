@@ -72,13 +72,7 @@ func (s *Service) limit(c identity.Caller) int {
 }
 
 // Identified is the device that a key belongs to.
-type Identified struct {
-	DeviceID string
-	OrgID    string
-	Plan     string
-	Mode     string
-	Name     string
-}
+type Identified struct{ ID, OrgID, Plan string }
 
 // AuthenticateDevice finds the device of a key. The comparison is a lookup by
 // the key's hash, which tells an attacker nothing about near misses.
@@ -94,16 +88,20 @@ func (s *Service) AuthenticateDevice(ctx context.Context, apiKey string) (Identi
 	if err != nil {
 		return Identified{}, err
 	}
-	return Identified{DeviceID: d.ID, OrgID: d.OrgID, Plan: plan, Mode: d.Mode, Name: d.Name}, nil
+	return Identified{ID: d.ID, OrgID: d.OrgID, Plan: plan}, nil
 }
 
-// Mode is the mode that a device should run in.
-func (s *Service) Mode(ctx context.Context, deviceID string) (string, error) {
+// Document is what a device should run: its configuration and its mode.
+func (s *Service) Document(ctx context.Context, deviceID string) (version int64, sections map[string][]byte, mode string, err error) {
 	d, err := s.deps.Store.Device(ctx, deviceID)
 	if errors.Is(err, store.ErrNotFound) {
-		return "", noSuchDevice(err)
+		return 0, nil, "", noSuchDevice(err)
 	}
-	return d.Mode, err
+	if err != nil {
+		return 0, nil, "", err
+	}
+	version, sections, err = s.deps.Configuration.Document(ctx, deviceID)
+	return version, sections, d.Mode, err
 }
 
 func newKey() string {

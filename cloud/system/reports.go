@@ -63,18 +63,8 @@ type report struct {
 	last         *ngfwv1.Metrics
 	metricsAt    time.Time
 	counters     map[int64]counter
-	config       configOutcome
+	config       outcome
 	dirty        bool // differs from what the store has
-}
-
-// configOutcome is how the router fared with its configuration. It is stored
-// as JSON.
-type configOutcome struct {
-	Applied int64  `json:"applied"`
-	Failed  int64  `json:"failed,omitempty"` // version of the last failure; 0: none since
-	Section string `json:"section,omitempty"`
-	Message string `json:"message,omitempty"`
-	Field   string `json:"field,omitempty"`
 }
 
 // NewReports makes an empty Reports; devices are read from the store when they
@@ -117,27 +107,33 @@ func (r *Reports) with(ctx context.Context, deviceID string, f func(*report)) er
 	return nil
 }
 
-// heard is with for what a router says: it marks the device as seen. What
-// cannot be kept is logged; the router tells it again.
-func (r *Reports) heard(ctx context.Context, deviceID, kind string, f func(*report)) {
+// heard is with for what a router says: it marks the device as seen.
+func (r *Reports) heard(ctx context.Context, deviceID, kind string, f func(*report)) error {
 	r.metrics.received.WithLabelValues(kind).Inc()
-	err := r.with(ctx, deviceID, func(d *report) {
+	return r.with(ctx, deviceID, func(d *report) {
 		d.lastSeen = r.deps.Now()
 		d.dirty = true
 		f(d)
 	})
-	if err != nil {
-		r.deps.Logger.Error("report not kept", "device", deviceID, "kind", kind, "error", err)
-	}
+}
+
+// Hello is what a router says of itself when it connects.
+type Hello struct {
+	AgentVersion    string
+	FirmwareVersion string
+	Address         string
+	At              time.Time
+	Applied         map[string]int64 // section → version; "full" is the whole document
 }
 
 // Connected tells that a connection of the device opened. Exactly one
 // Disconnected follows for each.
-func (r *Reports) Connected(ctx context.Context, deviceID, agentVersion, firmware string) {
-	r.heard(ctx, deviceID, "connected", func(d *report) {
+func (r *Reports) Connected(ctx context.Context, deviceID string, hello Hello) error {
+	return r.heard(ctx, deviceID, "connected", func(d *report) {
 		d.connections++
 		d.connectedAt = d.lastSeen
-		d.agentVersion, d.firmware = agentVersion, firmware
+		d.agentVersion, d.firmware = hello.AgentVersion, hello.FirmwareVersion
+		d.config.runs(hello.Applied)
 		if d.connections == 1 {
 			r.metrics.online.Inc()
 		}
@@ -145,9 +141,9 @@ func (r *Reports) Connected(ctx context.Context, deviceID, agentVersion, firmwar
 }
 
 // Disconnected tells that a connection of the device ended.
-func (r *Reports) Disconnected(ctx context.Context, deviceID string) {
+func (r *Reports) Disconnected(ctx context.Context, deviceID string) error {
 	// The context of a connection has ended with it.
-	r.heard(context.WithoutCancel(ctx), deviceID, "disconnected", func(d *report) {
+	return r.heard(context.WithoutCancel(ctx), deviceID, "disconnected", func(d *report) {
 		if d.connections == 0 {
 			return // forgotten meanwhile
 		}
@@ -158,8 +154,8 @@ func (r *Reports) Disconnected(ctx context.Context, deviceID string) {
 }
 
 // Status takes a status; the hardware in it, where it is given.
-func (r *Reports) Status(ctx context.Context, deviceID string, s *ngfwv1.Status) {
-	r.heard(ctx, deviceID, "status", func(d *report) {
+func (r *Reports) Status(ctx context.Context, deviceID string, s *ngfwv1.Status) error {
+	return r.heard(ctx, deviceID, "status", func(d *report) {
 		if s.GetStatus() != nil {
 			d.status, d.statusAt = s.GetStatus(), d.lastSeen
 			if fw := s.GetStatus().GetFirmware(); fw != "" {
@@ -173,8 +169,8 @@ func (r *Reports) Status(ctx context.Context, deviceID string, s *ngfwv1.Status)
 }
 
 // Metrics takes metrics and the rule counters in them.
-func (r *Reports) Metrics(ctx context.Context, deviceID string, m *ngfwv1.Metrics) {
-	r.heard(ctx, deviceID, "metrics", func(d *report) {
+func (r *Reports) Metrics(ctx context.Context, deviceID string, m *ngfwv1.Metrics) error {
+	return r.heard(ctx, deviceID, "metrics", func(d *report) {
 		d.last, d.metricsAt = withoutRules(m), d.lastSeen
 		if n := d.count(m.GetRules(), r.cfg.MaxCounters); n > 0 {
 			r.metrics.refused.Add(float64(n))
@@ -182,17 +178,18 @@ func (r *Reports) Metrics(ctx context.Context, deviceID string, m *ngfwv1.Metric
 	})
 }
 
-// ConfigApplied tells that the router runs this version.
-func (r *Reports) ConfigApplied(ctx context.Context, deviceID, section string, version int64) {
-	r.heard(ctx, deviceID, "config_applied", func(d *report) { d.config = configOutcome{Applied: version} })
+// ConfigApplied tells that the router runs this version of a section; "full" of
+// the whole document.
+func (r *Reports) ConfigApplied(ctx context.Context, deviceID, section string, version int64) error {
+	return r.heard(ctx, deviceID, "config_applied", func(d *report) { d.config.apply(section, version) })
 }
 
 // ConfigFailed tells that the router refused or rolled back this version.
-func (r *Reports) ConfigFailed(ctx context.Context, deviceID, section string, version int64, message, field string) {
+func (r *Reports) ConfigFailed(ctx context.Context, deviceID, section string, version int64, message, field string) error {
 	r.deps.Logger.Warn("router did not take its configuration", "device", deviceID, "section", section,
 		"version", version, "field", field, "error", message)
-	r.heard(ctx, deviceID, "config_failed", func(d *report) {
-		d.config = configOutcome{Applied: d.config.Applied, Failed: version, Section: section, Message: message, Field: field}
+	return r.heard(ctx, deviceID, "config_failed", func(d *report) {
+		d.config.fail(section, failure{Version: version, Message: message, Field: field})
 	})
 }
 

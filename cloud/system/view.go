@@ -20,7 +20,7 @@ type snapshot struct {
 	status       *ngfwv1.SystemStatus
 	hardware     *ngfwv1.Hardware
 	newer        *ngfwv1.Metrics // nil: status is the newest
-	config       configOutcome
+	config       outcome
 }
 
 func (r *Reports) snapshot(ctx context.Context, deviceID string) (s snapshot, err error) {
@@ -28,7 +28,7 @@ func (r *Reports) snapshot(ctx context.Context, deviceID string) (s snapshot, er
 		s = snapshot{
 			online: d.connections > 0, connectedAt: d.connectedAt, lastSeen: d.lastSeen,
 			agentVersion: d.agentVersion, firmware: d.firmware,
-			status: d.status, hardware: d.hardware, config: d.config,
+			status: d.status, hardware: d.hardware, config: d.config.clone(),
 		}
 		if d.last != nil && !d.metricsAt.Before(d.statusAt) {
 			s.newer = d.last
@@ -108,18 +108,6 @@ func (r *Reports) DeviceStatus(ctx context.Context, deviceID string, wanted int6
 		out.AgentVersion = proto.String(s.agentVersion)
 	}
 	return out, nil
-}
-
-func (c configOutcome) state(wanted int64) *ngfwv1.DeviceStatus_ConfigState {
-	out := &ngfwv1.DeviceStatus_ConfigState{Wanted: wanted, Applied: c.Applied, State: "pending"}
-	switch {
-	case c.Failed != 0 && c.Failed >= wanted: // an older failure says nothing of what is wanted now
-		out.State = "failed"
-		out.Error = &ngfwv1.DeviceStatus_ConfigError{Section: c.Section, Message: c.Message, Field: c.Field}
-	case c.Applied >= wanted:
-		out.State = "synced"
-	}
-	return out
 }
 
 // RuleCounters are the true counts of every rule that ever counted.
