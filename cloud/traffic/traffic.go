@@ -9,7 +9,6 @@ package traffic
 
 import (
 	"context"
-	"time"
 
 	"ngfw.sh/cloud/identity"
 	"ngfw.sh/internal/fault"
@@ -23,8 +22,8 @@ type Devices interface {
 
 // Scope is what of the record a request may see.
 type Scope struct {
-	OrgID string
-	Since time.Time // rows before it are not there
+	OrgID         string
+	RetentionDays int // rows older than that are not there
 }
 
 // Log is the record of flows. Its errors are faults where the request is to
@@ -44,22 +43,20 @@ type Subscription interface {
 
 // Config sets the service up.
 type Config struct {
-	// Retention is how far back each plan sees; a plan not named here counts as
-	// "starter".
-	Retention map[string]time.Duration
+	// RetentionDays is how far back each plan sees; a plan not named here counts
+	// as "starter".
+	RetentionDays map[string]int
 }
 
 // DefaultConfig returns the plans of the specification.
 func DefaultConfig() Config {
-	const day = 24 * time.Hour
-	return Config{Retention: map[string]time.Duration{"starter": day, "pro": 7 * day, "business": 30 * day, "business_plus": 90 * day}}
+	return Config{RetentionDays: map[string]int{"starter": 1, "pro": 7, "business": 30, "business_plus": 90}}
 }
 
 // Deps is what the service works with.
 type Deps struct {
 	Log     Log
 	Devices Devices
-	Now     func() time.Time // nil: time.Now
 }
 
 // Service is the API's TrafficService.
@@ -70,19 +67,14 @@ type Service struct {
 }
 
 // New makes the service.
-func New(cfg Config, deps Deps) *Service {
-	if deps.Now == nil {
-		deps.Now = time.Now
-	}
-	return &Service{cfg: cfg, deps: deps}
-}
+func New(cfg Config, deps Deps) *Service { return &Service{cfg: cfg, deps: deps} }
 
-// RetentionOf is how long rows of a plan's organisations are kept.
-func (c Config) RetentionOf(plan string) time.Duration {
-	if d, ok := c.Retention[plan]; ok {
-		return d
+// DaysOf is how many days back an organisation on this plan sees.
+func (c Config) DaysOf(plan string) int {
+	if days, ok := c.RetentionDays[plan]; ok {
+		return days
 	}
-	return c.Retention["starter"]
+	return c.RetentionDays["starter"]
 }
 
 // scope says what the caller may see, and refuses a device that is not theirs.
@@ -96,7 +88,7 @@ func (s *Service) scope(ctx context.Context, deviceID string) (Scope, error) {
 			return Scope{}, err
 		}
 	}
-	return Scope{OrgID: c.OrgID, Since: s.deps.Now().Add(-s.cfg.RetentionOf(c.Plan))}, nil
+	return Scope{OrgID: c.OrgID, RetentionDays: s.cfg.DaysOf(c.Plan)}, nil
 }
 
 // Logs pages through the traffic log.

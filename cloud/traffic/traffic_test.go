@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 
@@ -96,18 +95,16 @@ func as(org, plan string) context.Context {
 }
 
 func TestScope(t *testing.T) {
-	now := time.Unix(1_700_000_000, 0)
-	const day = 24 * time.Hour
-	for plan, keeps := range map[string]time.Duration{"starter": day, "pro": 7 * day, "business": 30 * day, "business_plus": 90 * day, "free": day, "": day} {
+	for plan, days := range map[string]int{"starter": 1, "pro": 7, "business": 30, "business_plus": 90, "free": 1, "": 1} {
 		l := &log{}
-		s := traffic.New(traffic.DefaultConfig(), traffic.Deps{Log: l, Devices: devices{}, Now: func() time.Time { return now }})
+		s := traffic.New(traffic.DefaultConfig(), traffic.Deps{Log: l, Devices: devices{}})
 		for name, call := range calls(s) {
 			for _, device := range []string{"", "dev_a"} {
 				l.scopes = nil
 				if err := call(as("a", plan), device); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 					t.Errorf("%s: %v", name, err)
 				}
-				if want := (traffic.Scope{OrgID: "a", Since: now.Add(-keeps)}); len(l.scopes) != 1 || l.scopes[0] != want {
+				if want := (traffic.Scope{OrgID: "a", RetentionDays: days}); len(l.scopes) != 1 || l.scopes[0] != want {
 					t.Errorf("%s on %q: asked for %v, want %v", name, plan, l.scopes, want)
 				}
 			}
