@@ -75,15 +75,21 @@ func DefaultConfig() Config {
 	return Config{Routers: map[string]int{"starter": 1, "pro": 3, "business": 10, "business_plus": 25}}
 }
 
-// Deps is what the service works with.
+// Deps is what the service works with. Links, Logger and Now may be left out; a
+// command beside the server has no links.
 type Deps struct {
 	Store         Store
 	Links         Links
 	Reports       Reports
 	Configuration Configuration
 	Logger        *slog.Logger
-	Now           func() time.Time // nil: time.Now
+	Now           func() time.Time
 }
+
+type noLinks struct{}
+
+func (noLinks) Disconnect(string) {}
+func (noLinks) Wanted(string)     {}
 
 // Service is the API's FleetService.
 type Service struct {
@@ -94,6 +100,12 @@ type Service struct {
 
 // New makes the service.
 func New(cfg Config, deps Deps) *Service {
+	if deps.Links == nil {
+		deps.Links = noLinks{}
+	}
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}

@@ -42,6 +42,10 @@ type Store interface {
 // not block.
 type Pusher interface{ Wanted(deviceID string) }
 
+type nobody struct{}
+
+func (nobody) Wanted(string) {}
+
 // Config bounds the service.
 type Config struct {
 	// Attempts is how often a write is made anew when another process wrote in
@@ -52,7 +56,8 @@ type Config struct {
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config { return Config{Attempts: 8} }
 
-// Deps is what the service works with.
+// Deps is what the service works with. All but Store may be left out; a command
+// beside the server has nobody to push.
 type Deps struct {
 	Store      Store
 	Pusher     Pusher
@@ -85,6 +90,12 @@ type described interface {
 
 // New makes a service without sections; Register adds them.
 func New(cfg Config, deps Deps) *Service {
+	if deps.Pusher == nil {
+		deps.Pusher = nobody{}
+	}
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
 	return &Service{cfg: cfg, deps: deps, metrics: newMetrics(deps.Registerer), seed: maphash.MakeSeed()}
 }
 

@@ -32,12 +32,12 @@ func DefaultConfig() Config {
 	return Config{Stale: 300 * time.Second, Persist: 30 * time.Second, MaxCounters: 65536}
 }
 
-// Deps is what Reports works with.
+// Deps is what Reports works with. All but Store may be left out.
 type Deps struct {
 	Store      Store
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
-	Now        func() time.Time // nil: time.Now
+	Now        func() time.Time
 }
 
 // Reports holds the last report of every device that was heard of or asked for.
@@ -70,6 +70,9 @@ type report struct {
 // NewReports makes an empty Reports; devices are read from the store when they
 // are first met.
 func NewReports(cfg Config, deps Deps) *Reports {
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}

@@ -1,6 +1,4 @@
-// Package cloud_test puts the domain services together over a real database,
-// as the process does, and holds what is true of all of them.
-package cloud_test
+package domaintest
 
 import (
 	"context"
