@@ -13,15 +13,10 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
-	"google.golang.org/protobuf/types/known/emptypb"
-
-	"ngfw.sh/cloud/identity"
 	"ngfw.sh/cloud/store"
-	"ngfw.sh/internal/fault"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -110,143 +105,4 @@ func New(cfg Config, deps Deps) *Service {
 		deps.Now = time.Now
 	}
 	return &Service{cfg: cfg, deps: deps}
-}
-
-func callerOf(ctx context.Context) (identity.Caller, error) {
-	c, ok := identity.From(ctx)
-	if !ok || c.OrgID == "" {
-		return c, fault.New(fault.Unauthorized, "who is asking is not known")
-	}
-	return c, nil
-}
-
-// own reads a device of the caller's organisation.
-func (s *Service) own(ctx context.Context, c identity.Caller, id string) (store.Device, error) {
-	d, err := s.deps.Store.Device(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return d, noSuchDevice(err)
-	}
-	if err == nil {
-		err = ownedBy(c, d)
-	}
-	return d, err
-}
-
-func ownedBy(c identity.Caller, d store.Device) error {
-	if d.OrgID != c.OrgID {
-		return fault.New(fault.Forbidden, "the device belongs to another organisation")
-	}
-	return nil
-}
-
-func noSuchDevice(err error) error { return fault.New(fault.NotFound, "no such device").Because(err) }
-
-// Resolve says which device a request means: the one it names, or the caller's
-// only one.
-func (s *Service) Resolve(ctx context.Context, c identity.Caller, id string) (string, error) {
-	if c.OrgID == "" {
-		return "", fault.New(fault.Unauthorized, "who is asking is not known")
-	}
-	if id != "" {
-		d, err := s.own(ctx, c, id)
-		if err != nil {
-			return "", err
-		}
-		return d.ID, nil
-	}
-	all, err := s.deps.Store.Devices(ctx, c.OrgID)
-	if err != nil {
-		return "", err
-	}
-	switch len(all) {
-	case 0:
-		return "", fault.New(fault.NotFound, "no device is registered yet")
-	case 1:
-		return all[0].ID, nil
-	}
-	f := fault.New(fault.BadRequest, "there are %d devices: name one with the header X-Device-ID or ?device_id=", len(all))
-	f.Fields = []fault.Field{{Path: "device_id", Message: f.Message}}
-	return "", f
-}
-
-// ListDevices lists the organisation's devices, oldest first.
-func (s *Service) ListDevices(ctx context.Context, _ *ngfwv1.ListDevicesRequest) (*ngfwv1.ListDevicesResponse, error) {
-	c, err := callerOf(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all, err := s.deps.Store.Devices(ctx, c.OrgID)
-	if err != nil {
-		return nil, err
-	}
-	out := &ngfwv1.ListDevicesResponse{}
-	for _, d := range all {
-		m, err := s.show(ctx, d)
-		if err != nil {
-			return nil, err
-		}
-		out.Devices = append(out.Devices, m)
-	}
-	return out, nil
-}
-
-// Device shows one device.
-func (s *Service) Device(ctx context.Context, req *ngfwv1.DeviceRequest) (*ngfwv1.Device, error) {
-	c, err := callerOf(ctx)
-	if err != nil {
-		return nil, err
-	}
-	d, err := s.own(ctx, c, req.GetId())
-	if err != nil {
-		return nil, err
-	}
-	return s.show(ctx, d)
-}
-
-// DeviceStatus shows how a device is doing.
-func (s *Service) DeviceStatus(ctx context.Context, req *ngfwv1.DeviceRequest) (*ngfwv1.DeviceStatus, error) {
-	c, err := callerOf(ctx)
-	if err != nil {
-		return nil, err
-	}
-	d, err := s.own(ctx, c, req.GetId())
-	if err != nil {
-		return nil, err
-	}
-	wanted, err := s.deps.Store.ConfigVersion(ctx, d.ID)
-	if err != nil {
-		return nil, err
-	}
-	out, err := s.deps.Reports.DeviceStatus(ctx, d.ID, wanted)
-	if err != nil {
-		return nil, err
-	}
-	out.Id, out.Mode = d.ID, d.Mode
-	return out, nil
-}
-
-// RemoveDevice removes a device with all its configuration. Its key is void and
-// its connection closed before the answer.
-func (s *Service) RemoveDevice(ctx context.Context, req *ngfwv1.DeviceRequest) (*emptypb.Empty, error) {
-	c, err := callerOf(ctx)
-	if err != nil {
-		return nil, err
-	}
-	d, err := s.own(ctx, c, req.GetId())
-	if err != nil {
-		return nil, err
-	}
-	entry := store.AuditBy(c, "remove", "device", d.ID)
-	entry.DeviceID = d.ID
-	entry.Changes = store.Changes{Summary: "device " + d.Name + " removed", Before: auditForm(d)}
-	if err := s.deps.Store.DeleteDevice(ctx, c.OrgID, d.ID, entry); err != nil {
-		if errors.Is(err, store.ErrNotFound) {
-			return nil, noSuchDevice(err)
-		}
-		return nil, err
-	}
-	s.deps.Links.Disconnect(d.ID)
-	s.deps.Reports.Forget(d.ID)
-	s.deps.Logger.Info("device removed", "device", d.ID, "organization", c.OrgID, "user", c.UserID)
-	return &emptypb.Empty{}, nil
 }
