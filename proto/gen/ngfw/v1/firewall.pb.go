@@ -95,23 +95,25 @@ func (x *Schedule) GetDays() []int32 {
 }
 
 type FirewallRule struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Enabled       *bool                  `protobuf:"varint,3,opt,name=enabled,proto3,oneof" json:"enabled,omitempty"` // default true
-	ZoneFrom      string                 `protobuf:"bytes,4,opt,name=zone_from,json=zoneFrom,proto3" json:"zone_from,omitempty"`
-	ZoneTo        string                 `protobuf:"bytes,5,opt,name=zone_to,json=zoneTo,proto3" json:"zone_to,omitempty"`
-	Source        *string                `protobuf:"bytes,6,opt,name=source,proto3,oneof" json:"source,omitempty"`           // default any
-	Destination   *string                `protobuf:"bytes,7,opt,name=destination,proto3,oneof" json:"destination,omitempty"` // default any
-	Protocol      *string                `protobuf:"bytes,8,opt,name=protocol,proto3,oneof" json:"protocol,omitempty"`       // default all
-	Port          *string                `protobuf:"bytes,9,opt,name=port,proto3,oneof" json:"port,omitempty"`               // default *
-	IcmpTypes     []string               `protobuf:"bytes,10,rep,name=icmp_types,json=icmpTypes,proto3" json:"icmp_types,omitempty"`
-	Action        string                 `protobuf:"bytes,11,opt,name=action,proto3" json:"action,omitempty"` // accept, drop, reject
-	Schedule      *Schedule              `protobuf:"bytes,12,opt,name=schedule,proto3" json:"schedule,omitempty"`
-	Log           bool                   `protobuf:"varint,13,opt,name=log,proto3" json:"log,omitempty"`
-	Hits          int64                  `protobuf:"varint,14,opt,name=hits,proto3" json:"hits,omitempty"`
-	HitBytes      int64                  `protobuf:"varint,15,opt,name=hit_bytes,json=hitBytes,proto3" json:"hit_bytes,omitempty"`
-	LastHit       *int64                 `protobuf:"varint,16,opt,name=last_hit,json=lastHit,proto3,oneof" json:"last_hit,omitempty"` // Unix seconds
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Id          int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name        string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Enabled     *bool                  `protobuf:"varint,3,opt,name=enabled,proto3,oneof" json:"enabled,omitempty"` // default true
+	ZoneFrom    string                 `protobuf:"bytes,4,opt,name=zone_from,json=zoneFrom,proto3" json:"zone_from,omitempty"`
+	ZoneTo      string                 `protobuf:"bytes,5,opt,name=zone_to,json=zoneTo,proto3" json:"zone_to,omitempty"`
+	Source      *string                `protobuf:"bytes,6,opt,name=source,proto3,oneof" json:"source,omitempty"`           // default any
+	Destination *string                `protobuf:"bytes,7,opt,name=destination,proto3,oneof" json:"destination,omitempty"` // default any
+	Protocol    *string                `protobuf:"bytes,8,opt,name=protocol,proto3,oneof" json:"protocol,omitempty"`       // default all
+	Port        *string                `protobuf:"bytes,9,opt,name=port,proto3,oneof" json:"port,omitempty"`               // default *
+	IcmpTypes   []string               `protobuf:"bytes,10,rep,name=icmp_types,json=icmpTypes,proto3" json:"icmp_types,omitempty"`
+	Action      string                 `protobuf:"bytes,11,opt,name=action,proto3" json:"action,omitempty"` // accept, drop, reject
+	Schedule    *Schedule              `protobuf:"bytes,12,opt,name=schedule,proto3" json:"schedule,omitempty"`
+	Log         bool                   `protobuf:"varint,13,opt,name=log,proto3" json:"log,omitempty"`
+	Hits        int64                  `protobuf:"varint,14,opt,name=hits,proto3" json:"hits,omitempty"`
+	HitBytes    int64                  `protobuf:"varint,15,opt,name=hit_bytes,json=hitBytes,proto3" json:"hit_bytes,omitempty"`
+	LastHit     *int64                 `protobuf:"varint,16,opt,name=last_hit,json=lastHit,proto3,oneof" json:"last_hit,omitempty"` // Unix seconds
+	// In a create alone: the rule to stand before, as ?before= says it too.
+	Before        *int64 `protobuf:"varint,17,opt,name=before,proto3,oneof" json:"before,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -254,6 +256,13 @@ func (x *FirewallRule) GetHitBytes() int64 {
 func (x *FirewallRule) GetLastHit() int64 {
 	if x != nil && x.LastHit != nil {
 		return *x.LastHit
+	}
+	return 0
+}
+
+func (x *FirewallRule) GetBefore() int64 {
+	if x != nil && x.Before != nil {
+		return *x.Before
 	}
 	return 0
 }
@@ -1117,7 +1126,7 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\x03end\x18\x03 \x01(\tH\x01R\x03end\x88\x01\x01\x12\x12\n" +
 	"\x04days\x18\x04 \x03(\x05R\x04daysB\b\n" +
 	"\x06_startB\x06\n" +
-	"\x04_end\"\xb4\x04\n" +
+	"\x04_end\"\xdc\x04\n" +
 	"\fFirewallRule\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\x03B\x04\x98\xb5\x18\x01R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n" +
@@ -1136,14 +1145,16 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\x03log\x18\r \x01(\bR\x03log\x12\x18\n" +
 	"\x04hits\x18\x0e \x01(\x03B\x04\x98\xb5\x18\x01R\x04hits\x12!\n" +
 	"\thit_bytes\x18\x0f \x01(\x03B\x04\x98\xb5\x18\x01R\bhitBytes\x12(\n" +
-	"\blast_hit\x18\x10 \x01(\x03B\b\x90\xb5\x18\x01\x98\xb5\x18\x01H\x05R\alastHit\x88\x01\x01B\n" +
+	"\blast_hit\x18\x10 \x01(\x03B\b\x90\xb5\x18\x01\x98\xb5\x18\x01H\x05R\alastHit\x88\x01\x01\x12\x1b\n" +
+	"\x06before\x18\x11 \x01(\x03H\x06R\x06before\x88\x01\x01B\n" +
 	"\n" +
 	"\b_enabledB\t\n" +
 	"\a_sourceB\x0e\n" +
 	"\f_destinationB\v\n" +
 	"\t_protocolB\a\n" +
 	"\x05_portB\v\n" +
-	"\t_last_hit\"\x93\x01\n" +
+	"\t_last_hitB\t\n" +
+	"\a_before\"\x93\x01\n" +
 	"\x04Zone\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\x03B\x04\x98\xb5\x18\x01R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1e\n" +

@@ -1,0 +1,87 @@
+// Package firewall owns the section "firewall" of a router's configuration:
+// zones, rules and the policies of zone pairs, and the operations on them. What
+// they mean is package policy's; how they are kept and pushed package
+// resource's.
+//
+// Invariants: nothing is stored that policy.Validate refuses or that the
+// routers do not enforce; rules and zones keep their ids for ever; a zone that a
+// rule or policy names is there.
+//
+// The zone SELF, the router itself, stands in the list with an id like any
+// other, because rules name it; it takes no interfaces and no options. Factory
+// zones are not removed, and no zone is renamed: rules name zones.
+//
+// Service is safe for concurrent use and keeps no state of its own.
+package firewall
+
+import (
+	"context"
+	"strconv"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"ngfw.sh/cloud/identity"
+	"ngfw.sh/cloud/resource"
+	"ngfw.sh/internal/fault"
+	"ngfw.sh/policy"
+	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
+)
+
+// Devices resolves which device a caller means and may see.
+type Devices interface {
+	Resolve(ctx context.Context, c identity.Caller, deviceID string) (string, error)
+}
+
+// Counters knows how often rules decided.
+type Counters interface {
+	RuleCounters(ctx context.Context, deviceID string) (map[int64]*ngfwv1.RuleCounter, error)
+}
+
+// Deps is what the service works with.
+type Deps struct {
+	Configuration *resource.Service
+	Devices       Devices
+	Counters      Counters
+}
+
+// Service is the API's FirewallService.
+type Service struct {
+	ngfwv1.UnimplementedFirewallServiceServer
+	deps    Deps
+	section *resource.Section[policy.Policy]
+	rules   resource.Members[policy.Policy, policy.Rule]
+	zones   resource.Members[policy.Policy, policy.Zone]
+}
+
+// New makes the service and registers its section.
+func New(deps Deps) *Service {
+	section := resource.Register(deps.Configuration, description)
+	return &Service{deps: deps, section: section, rules: ruleMembers(section), zones: zoneMembers(section)}
+}
+
+// device resolves the request's device for its caller.
+func (s *Service) device(ctx context.Context, deviceID string) (string, error) {
+	c, ok := identity.From(ctx)
+	if !ok {
+		return "", fault.New(fault.Unauthorized, "who is asking is not known")
+	}
+	return s.deps.Devices.Resolve(ctx, c, deviceID)
+}
+
+// read resolves the request's device and reads its section.
+func (s *Service) read(ctx context.Context, deviceID string) (id string, p policy.Policy, err error) {
+	if id, err = s.device(ctx, deviceID); err != nil {
+		return "", p, err
+	}
+	p, _, err = s.section.Read(ctx, id)
+	return id, p, err
+}
+
+// VersionHeader is the answer header of writes: the version that holds them.
+const VersionHeader = "x-config-version"
+
+func tellVersion(ctx context.Context, version int64) {
+	// Outside of a gRPC call there is nobody to tell.
+	_ = grpc.SetHeader(ctx, metadata.Pairs(VersionHeader, strconv.FormatInt(version, 10)))
+}

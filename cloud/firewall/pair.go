@@ -1,0 +1,54 @@
+package firewall
+
+import (
+	"context"
+	"fmt"
+
+	"ngfw.sh/cloud/resource"
+	"ngfw.sh/policy"
+	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
+)
+
+// ListPolicies lists the policies of zone pairs.
+func (s *Service) ListPolicies(ctx context.Context, req *ngfwv1.ListPoliciesRequest) (*ngfwv1.ListPoliciesResponse, error) {
+	_, p, err := s.read(ctx, req.GetDeviceId())
+	if err != nil {
+		return nil, err
+	}
+	return showPolicies(p.Policies)
+}
+
+// UpdatePolicies replaces the whole list. Field paths are those of the bare
+// list: "[2].action".
+func (s *Service) UpdatePolicies(ctx context.Context, req *ngfwv1.UpdatePoliciesRequest) (*ngfwv1.ListPoliciesResponse, error) {
+	id, err := s.device(ctx, req.GetDeviceId())
+	if err != nil {
+		return nil, err
+	}
+	list, err := resource.FromMessages(req.GetPolicies(), policy.DecodeDefaults)
+	if err != nil {
+		return nil, err
+	}
+	version, err := s.section.Change(ctx, id, func(d *resource.Draft[policy.Policy]) error {
+		d.Note("update", "policy", "", fmt.Sprintf("policies replaced (%d)", len(list)), d.Doc.Policies, list)
+		d.Doc.Policies = list
+		return nil
+	})
+	if err != nil {
+		return nil, resource.Relative(err, "policies")
+	}
+	tellVersion(ctx, version)
+	return showPolicies(list)
+}
+
+func showPolicies(list []policy.Default) (*ngfwv1.ListPoliciesResponse, error) {
+	out := &ngfwv1.ListPoliciesResponse{}
+	for _, d := range list {
+		m := &ngfwv1.ZonePolicy{}
+		if err := resource.ToMessage(d, m); err != nil {
+			return nil, err
+		}
+		out.Policies = append(out.Policies, m)
+	}
+	return out, nil
+}

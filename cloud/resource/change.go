@@ -1,0 +1,115 @@
+package resource
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+
+	"ngfw.sh/cloud/identity"
+	"ngfw.sh/cloud/store"
+	"ngfw.sh/internal/fault"
+)
+
+// Draft is a document being changed.
+type Draft[D any] struct {
+	Doc D
+
+	counter func(kind string) string
+	ids     map[string]int64
+	note    *note
+}
+
+type note struct {
+	action, kind, id, summary string
+	before, after             any
+}
+
+// NextID gives out the next id of a kind. It is spent only if the change is
+// stored.
+func (d *Draft[D]) NextID(kind string) int64 {
+	c := d.counter(kind)
+	d.ids[c]++
+	return d.ids[c]
+}
+
+// Note says what the change is, for the version's summary and the audit log.
+// before and after are the resource, nil where there was or is none; they are
+// taken as they are now.
+func (d *Draft[D]) Note(action, kind, id, summary string, before, after any) {
+	d.note = &note{action, kind, id, summary, before, after}
+}
+
+// Change applies edit to the newest document and stores the result. edit may be
+// called more than once, each time on a fresh document, when another process
+// writes in between; an error of it ends the change. The version is the
+// section's newest, also when nothing changed.
+func (s *Section[D]) Change(ctx context.Context, deviceID string, edit func(*Draft[D]) error) (version int64, err error) {
+	caller, ok := identity.From(ctx)
+	if !ok {
+		return 0, fault.New(fault.Unauthorized, "who is asking is not known")
+	}
+	lane := s.svc.lane(deviceID)
+	lane.Lock()
+	defer lane.Unlock()
+	for range max(s.svc.cfg.Attempts, 1) {
+		version, err = s.change(ctx, caller, deviceID, edit)
+		if !errors.Is(err, store.ErrStale) {
+			break
+		}
+		s.svc.metrics.writes.WithLabelValues(s.desc.Name, "stale").Inc()
+	}
+	return version, storeFault(err)
+}
+
+func (s *Section[D]) change(ctx context.Context, caller identity.Caller, deviceID string, edit func(*Draft[D]) error) (int64, error) {
+	outcome := func(o string) { s.svc.metrics.writes.WithLabelValues(s.desc.Name, o).Inc() }
+
+	doc, sec, ids, err := s.load(ctx, deviceID)
+	if err != nil {
+		outcome("failed")
+		return 0, err
+	}
+	d := &Draft[D]{Doc: doc, counter: s.counter, ids: maps.Clone(ids)}
+	if err := edit(d); err != nil {
+		outcome("refused")
+		return 0, err
+	}
+	b, err := json.Marshal(d.Doc)
+	if err != nil {
+		outcome("failed")
+		return 0, fmt.Errorf("encode section %s: %w", s.desc.Name, err)
+	}
+	if bytes.Equal(b, sec.Document) {
+		outcome("unchanged")
+		return sec.Version, nil
+	}
+	if d.note == nil {
+		outcome("failed")
+		return 0, fmt.Errorf("section %s: a change without a note", s.desc.Name)
+	}
+	if err := s.desc.Check(d.Doc); err != nil {
+		outcome("refused")
+		return 0, err
+	}
+	entry := store.AuditBy(caller, d.note.action, s.counter(d.note.kind), d.note.id)
+	entry.DeviceID = deviceID
+	entry.Changes = store.Changes{Summary: d.note.summary, Before: d.note.before, After: d.note.after}
+	version, err := s.svc.deps.Store.PutSection(ctx, store.SectionWrite{
+		DeviceID: deviceID, Section: s.desc.Name, Base: sec.Version,
+		Document: b, IDs: d.ids, Summary: d.note.summary, Audit: entry,
+	})
+	if err != nil {
+		if !errors.Is(err, store.ErrStale) {
+			outcome("failed")
+		}
+		return 0, err
+	}
+	outcome("stored")
+	s.svc.deps.Logger.Info("configuration changed", "device", deviceID, "section", s.desc.Name,
+		"version", version, "user", caller.UserID, "change", d.note.summary)
+	s.svc.deps.Pusher.Wanted(deviceID)
+	return version, nil
+}
