@@ -51,3 +51,23 @@ func From(ctx context.Context) (Caller, bool) {
 	c, ok := ctx.Value(key{}).(Caller)
 	return c, ok
 }
+
+type originKey struct{}
+
+// Origin is where a request came from. Unlike a Caller it is there for public
+// operations too.
+type Origin struct {
+	Address string // remote address without port
+	Agent   string // User-Agent
+}
+
+// WithOrigin puts the origin into the context.
+func WithOrigin(ctx context.Context, o Origin) context.Context {
+	return context.WithValue(ctx, originKey{}, o)
+}
+
+// OriginFrom finds the origin; zero outside of a request.
+func OriginFrom(ctx context.Context) Origin {
+	o, _ := ctx.Value(originKey{}).(Origin)
+	return o
+}
