@@ -6,6 +6,7 @@ import (
 
 func TestREST(t *testing.T) {
 	r := start(t, nil)
+	contract := r.contract()
 	for _, c := range []struct {
 		name, method, path, body string
 		header                   []string
@@ -36,6 +37,7 @@ func TestREST(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := r.do(c.method, c.path, c.body, c.header...)
+			contract.AssertMatches(t, c.method, c.path, a.status, []byte(a.body))
 			want := c.answer
 			if want != "" {
 				want += "\n"

@@ -16,8 +16,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -103,7 +105,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc, err := openapi.Document(ops)
+	doc, err := openapi.Document(ops, slices.Sorted(maps.Keys(deps.Public))...)
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
 	}
