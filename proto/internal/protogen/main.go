@@ -66,7 +66,7 @@ func run() error {
 			return err
 		}
 	}
-	return nil
+	return comments(linked, "gen/ngfw/v1/comments.go")
 }
 
 func fromRegistry(path string) (protocompile.SearchResult, error) {

@@ -1,0 +1,96 @@
+package api
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"ngfw.sh/cloud/api/operation"
+	"ngfw.sh/cloud/api/quota"
+	"ngfw.sh/internal/fault"
+)
+
+// meter counts the call: a stream takes a slot of its user, anything else one
+// of its token's requests for this endpoint.
+func (c *chain) meter(call *call) (release func(), err error) {
+	nothing := func() {}
+	if len(call.op.Bindings) == 0 { // agents: no endpoint of the table
+		return nothing, nil
+	}
+	if call.op.Stream {
+		return c.holdStream(call)
+	}
+	who := "address " + call.Address
+	switch {
+	case call.public():
+	case call.caller.TokenID != "":
+		who = "token " + call.caller.TokenID
+	case call.caller.Session != "":
+		who = "session " + call.caller.Session
+	default:
+		who = "user " + call.caller.UserID
+	}
+	return nothing, c.count(call, who)
+}
+
+// policy is the line of the table that an operation falls under.
+func (c *chain) policy(op *operation.Operation) (name string, limit int) {
+	switch pattern := op.Bindings[0].Pattern; {
+	case strings.HasPrefix(pattern, "/api/auth/"):
+		return "auth", c.cfg.Limits.Auth
+	case pattern == "/api/traffic/logs":
+		return "logs", c.cfg.Limits.Logs
+	}
+	return "default", c.cfg.Limits.Other
+}
+
+func (c *chain) count(call *call, who string) error {
+	if len(call.op.Bindings) == 0 {
+		return nil
+	}
+	name, limit := c.policy(call.op)
+	now := c.now()
+	g := c.windows.Take(call.op.RPC+" "+who, limit, now)
+	seconds := int(math.Ceil(g.Reset.Sub(now).Seconds()))
+	c.showGrant(call, name, g, seconds)
+	if g.OK {
+		return nil
+	}
+	call.answer.Set("retry-after", strconv.Itoa(max(seconds, 1)))
+	c.metrics.limited(call.op.Bindings[0].Pattern)
+	f := fault.New(fault.RateLimit, "more than %d requests in %s to this endpoint; try again in %d s", limit, c.cfg.Limits.Window, max(seconds, 1))
+	f.Details = limitInfo(limit, limit-g.Remaining, g.Reset.Unix())
+	return f
+}
+
+// showGrant writes the seed's headers and those of
+// draft-ietf-httpapi-ratelimit-headers-10.
+func (c *chain) showGrant(call *call, policy string, g quota.Grant, seconds int) {
+	call.answer.Set("x-ratelimit-limit", strconv.Itoa(g.Limit))
+	call.answer.Set("x-ratelimit-remaining", strconv.Itoa(g.Remaining))
+	call.answer.Set("x-ratelimit-reset", strconv.FormatInt(g.Reset.Unix(), 10))
+	call.answer.Set("ratelimit-policy", fmt.Sprintf("%q;q=%d;w=%d", policy, g.Limit, int(c.cfg.Limits.Window.Seconds())))
+	call.answer.Set("ratelimit", fmt.Sprintf("%q;r=%d;t=%d", policy, g.Remaining, seconds))
+}
+
+func (c *chain) holdStream(call *call) (release func(), err error) {
+	limit := c.cfg.Limits.Streams
+	release, used, ok := c.slots.Hold(call.caller.UserID, call.Socket, limit)
+	call.answer.Set("x-ratelimit-limit", strconv.Itoa(limit))
+	call.answer.Set("x-ratelimit-remaining", strconv.Itoa(limit-used))
+	if ok {
+		return release, nil
+	}
+	// Nobody knows when a stream ends; a client that asks again this late
+	// finds out soon enough.
+	call.answer.Set("retry-after", strconv.Itoa(int(c.cfg.Limits.Window.Seconds())))
+	c.metrics.limited(call.op.Bindings[0].Pattern)
+	f := fault.New(fault.RateLimit, "%d streams of this user are open, which is the limit: close one first", used)
+	f.Details = limitInfo(limit, used, nil)
+	return nil, f
+}
+
+func limitInfo(limit, current, resetAt any) map[string]any {
+	return map[string]any{"limit_info": map[string]any{"limit": limit, "current": current, "reset_at": resetAt}}
+}

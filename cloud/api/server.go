@@ -1,0 +1,279 @@
+// Package api owns the outside of the cloud: the gRPC server, REST and live
+// streams beside it, errors, limits and the OpenAPI document.
+//
+// There is one way to a service: the interceptor chain (chain.go). REST requests
+// take it too, over an in-process connection (gateway.go), so that nothing is
+// checked in two places. An operation is data (package operation, out of the
+// proto options); nothing here is written per endpoint but the live stream.
+//
+// Services come as registrations of their generated server interfaces. A Server
+// does not know what they do, and keeps no state but limits, the answers to
+// idempotency keys and open streams; all of it is bounded and ends with the
+// process.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/test/bufconn"
+
+	"ngfw.sh/cloud/api/openapi"
+	"ngfw.sh/cloud/api/operation"
+	"ngfw.sh/cloud/api/quota"
+	"ngfw.sh/cloud/api/replay"
+)
+
+// pipeSize is the buffer of the in-process connection, streamWindow what one
+// stream may have in flight on it: a slow reader is felt by its service after so
+// much and not after megabytes.
+const (
+	pipeSize     = 256 << 10
+	streamWindow = 64 << 10
+	maxAnswer    = 64 << 20
+)
+
+// Server is the API of one process. Run may be called once.
+type Server struct {
+	cfg     Config
+	deps    Deps
+	closing context.Context
+	close   context.CancelFunc
+
+	inside  *grpc.Server // behind the front
+	outside *grpc.Server // for agents and gRPC clients
+	pipe    *bufconn.Listener
+	conn    *grpc.ClientConn
+	front   *front
+
+	ready              chan struct{} // closed when both addresses are listening
+	httpAddr, grpcAddr net.Addr
+}
+
+// New checks the configuration and puts the parts together; nothing listens.
+func New(cfg Config, deps Deps) (*Server, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("api configuration: %w", err)
+	}
+	if deps.Authenticator == nil || deps.Devices == nil || deps.Logger == nil || deps.Registerer == nil || deps.Gatherer == nil {
+		return nil, errors.New("api: Authenticator, Devices, Logger, Registerer and Gatherer are needed")
+	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	s := &Server{cfg: cfg, deps: deps, ready: make(chan struct{}), pipe: bufconn.Listen(pipeSize)}
+	s.closing, s.close = context.WithCancel(context.Background())
+	m := newMetrics(deps.Registerer)
+	c := &chain{
+		cfg: cfg, auth: deps.Authenticator, devices: deps.Devices, validate: deps.Validate,
+		ops:     map[string]*operation.Operation{},
+		windows: quota.NewWindows(cfg.Limits.Window, cfg.Limits.Keys), slots: quota.NewSlots(),
+		answers: replay.New[reply](replayFor, replayMost),
+		log:     deps.Logger, metrics: m, now: deps.Now, closing: s.closing,
+	}
+	ops, bindings, err := s.register(c)
+	if err != nil {
+		return nil, err
+	}
+	table, err := operation.NewTable(ops)
+	if err != nil {
+		return nil, err
+	}
+	s.conn, err = grpc.NewClient("passthrough:///api",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return s.pipe.DialContext(ctx) }),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
+		grpc.WithInitialWindowSize(streamWindow),
+		grpc.WithInitialConnWindowSize(maxAnswer),
+		grpc.WithUnaryInterceptor(attach),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("in-process connection: %w", err)
+	}
+	g, err := newGateway(s.conn, deps.Services, bindings)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := openapi.Document(ops, slices.Sorted(maps.Keys(deps.Public))...)
+	if err != nil {
+		return nil, fmt.Errorf("openapi: %w", err)
+	}
+	pages, err := s.pages(doc)
+	if err != nil {
+		return nil, err
+	}
+	s.front = &front{
+		cfg: cfg, table: table, gateway: g, pages: pages, log: deps.Logger, metrics: m, now: deps.Now,
+		bridge: &bridge{cfg: cfg, conn: s.conn, log: deps.Logger, metrics: m, closing: s.closing},
+	}
+	s.front.bridge.originAllowed = s.front.allowedOrigin
+	return s, nil
+}
+
+// register makes both gRPC servers and lists what they serve.
+func (s *Server) register(c *chain) (ops []*operation.Operation, bindings [][]*operation.Binding, err error) {
+	s.inside = grpc.NewServer(
+		grpc.UnaryInterceptor(c.unary(true)), grpc.StreamInterceptor(c.stream(true)),
+		grpc.MaxRecvMsgSize(int(4*s.cfg.BodyLimit)), grpc.MaxSendMsgSize(maxAnswer),
+		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(maxAnswer),
+	)
+	options := []grpc.ServerOption{
+		grpc.UnaryInterceptor(c.unary(false)), grpc.StreamInterceptor(c.stream(false)),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.MaxConcurrentStreams(256),
+	}
+	if s.cfg.TLS != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(s.cfg.TLS)))
+	}
+	s.outside = grpc.NewServer(options...)
+	for _, service := range s.deps.Services {
+		names := &serviceNames{to: []grpc.ServiceRegistrar{s.inside, s.outside}}
+		service.Register(names)
+		var bound []*operation.Binding
+		for _, name := range names.names {
+			list, err := operation.Of(name)
+			if err != nil {
+				return nil, nil, err
+			}
+			for _, o := range list {
+				c.ops[o.RPC] = o
+				bound = append(bound, o.Bindings...)
+			}
+			ops = append(ops, list...)
+		}
+		bindings = append(bindings, bound)
+	}
+	if s.deps.Link == nil {
+		return ops, bindings, nil
+	}
+	names := &serviceNames{to: []grpc.ServiceRegistrar{s.outside}}
+	s.deps.Link(names)
+	for _, name := range names.names {
+		list, err := operation.Of(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, o := range list {
+			c.ops[o.RPC] = o
+		}
+	}
+	return ops, bindings, nil
+}
+
+// serviceNames registers and remembers what.
+type serviceNames struct {
+	to    []grpc.ServiceRegistrar
+	names []string
+}
+
+func (s *serviceNames) RegisterService(d *grpc.ServiceDesc, impl any) {
+	s.names = append(s.names, d.ServiceName)
+	for _, r := range s.to {
+		r.RegisterService(d, impl)
+	}
+}
+
+func (s *Server) pages(doc []byte) (map[string]http.Handler, error) {
+	pages := map[string]http.Handler{
+		"/":             indexPage(),
+		"/health":       http.HandlerFunc(s.health),
+		"/metrics":      metricsPage(s.deps.Gatherer, s.cfg.MetricsToken),
+		"/openapi.json": document("application/json", doc),
+	}
+	for path, h := range s.deps.Public {
+		if _, taken := pages[path]; taken || !plainPath(path) {
+			return nil, fmt.Errorf("api: %q cannot be a public path", path)
+		}
+		pages[path] = h
+	}
+	return pages, nil
+}
+
+// Ready is closed when both addresses are listening.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// HTTPAddr is the address of the front, once ready.
+func (s *Server) HTTPAddr() net.Addr { return s.httpAddr }
+
+// GRPCAddr is the address of the gRPC listener, once ready; nil without one.
+func (s *Server) GRPCAddr() net.Addr { return s.grpcAddr }
+
+// Run serves until ctx ends, then lets running requests end within
+// ShutdownTimeout; streams end at once. It returns the first failure, or nil.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.conn.Close()
+	defer s.close()
+	var listening net.ListenConfig
+	web, err := listening.Listen(ctx, "tcp", s.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for http: %w", err)
+	}
+	s.httpAddr = web.Addr()
+	var agents net.Listener
+	if s.cfg.GRPCListen != "" {
+		if agents, err = listening.Listen(ctx, "tcp", s.cfg.GRPCListen); err != nil {
+			web.Close()
+			return fmt.Errorf("listen for grpc: %w", err)
+		}
+		s.grpcAddr = agents.Addr()
+	}
+	close(s.ready)
+
+	httpServer := &http.Server{
+		Handler:           s.front,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+	failed := make(chan error, 3)
+	var running sync.WaitGroup
+	serve := func(name string, f func() error) {
+		running.Go(func() {
+			if err := f(); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) {
+				failed <- fmt.Errorf("serve %s: %w", name, err)
+			}
+		})
+	}
+	serve("in process", func() error { return s.inside.Serve(s.pipe) })
+	serve("http", func() error { return httpServer.Serve(web) })
+	if agents != nil {
+		serve("grpc", func() error { return s.outside.Serve(agents) })
+	}
+	s.deps.Logger.Info("api listening", "http", s.cfg.Listen, "grpc", s.cfg.GRPCListen)
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-failed:
+	}
+	s.close() // ends the streams
+	s.shutdown(httpServer)
+	running.Wait()
+	return err
+}
+
+// shutdown ends the front first: what it still answers needs the inside.
+func (s *Server) shutdown(web *http.Server) {
+	limit, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
+	defer cancel()
+	defer context.AfterFunc(limit, func() {
+		web.Close()
+		s.outside.Stop()
+		s.inside.Stop()
+	})()
+	_ = web.Shutdown(limit) // what is left is closed by force
+	s.front.bridge.wait(limit)
+	s.outside.GracefulStop()
+	s.inside.GracefulStop()
+}

@@ -1,0 +1,174 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"ngfw.sh/internal/fault"
+)
+
+const (
+	tokenEnded   websocket.StatusCode = 4401     // the token expired or was revoked
+	maxFrameSize                      = 64 << 10 // of what a client sends
+)
+
+func isUpgrade(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
+
+func sameHost(r *http.Request, origin string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && strings.EqualFold(u.Host, r.Host)
+}
+
+// socket is one WebSocket and the feed that it shows now.
+type socket struct {
+	*bridge
+	conn *websocket.Conn
+	ex   *exchange
+	feed *feed
+}
+
+func (b *bridge) serveSocket(ctx context.Context, w http.ResponseWriter, ex *exchange, feed *feed) {
+	// The origin has been judged before the upgrade.
+	conn, err := websocket.Accept(w, ex.request, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	if err != nil { // the library has answered
+		return
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(maxFrameSize)
+	b.metrics.streams.WithLabelValues("websocket").Inc()
+	defer b.metrics.streams.WithLabelValues("websocket").Dec()
+	s := &socket{bridge: b, conn: conn, ex: ex, feed: feed}
+	s.run(ctx)
+}
+
+func (s *socket) run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	incoming := make(chan []byte)
+	go s.read(ctx, incoming)
+	beat := time.NewTicker(s.cfg.Heartbeat)
+	defer beat.Stop()
+	for alive := true; alive; {
+		select {
+		case frame, ok := <-s.feed.frames:
+			if !ok {
+				s.end(ctx, ending(s.feed.err))
+				return
+			}
+			if text, ok := frameJSON(frame); ok {
+				alive = s.write(ctx, frame.GetType(), text)
+			}
+		case text, ok := <-incoming:
+			if !ok { // the client is gone
+				return
+			}
+			alive = s.hear(ctx, text)
+		case <-beat.C:
+			alive = s.write(ctx, "heartbeat", heartbeat)
+		case <-s.closing.Done():
+			s.conn.Close(websocket.StatusGoingAway, "the service restarts")
+			return
+		}
+	}
+}
+
+// read hands on what the client sends until it is gone.
+func (s *socket) read(ctx context.Context, incoming chan<- []byte) {
+	defer close(incoming)
+	for {
+		kind, text, err := s.conn.Read(ctx)
+		if err != nil {
+			return
+		}
+		if kind != websocket.MessageText {
+			text = nil // answered as malformed
+		}
+		select {
+		case incoming <- text:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *socket) write(ctx context.Context, kind string, text []byte) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.StreamStall)
+	defer cancel()
+	if s.conn.Write(ctx, websocket.MessageText, text) != nil {
+		return false
+	}
+	s.metrics.frames.WithLabelValues(kind).Inc()
+	return true
+}
+
+// end says why the feed ended and closes with the code that belongs to it.
+func (s *socket) end(ctx context.Context, f *fault.Error) {
+	code := websocket.StatusInternalError
+	switch {
+	case s.closing.Err() != nil:
+		s.conn.Close(websocket.StatusGoingAway, "the service restarts")
+		return
+	case f.Code == fault.Unauthorized:
+		code = tokenEnded
+	case f.Code == fault.Unavailable:
+		code = websocket.StatusTryAgainLater
+	case f.Code != fault.Internal:
+		code = websocket.StatusPolicyViolation
+	}
+	s.write(ctx, "error", errorFrame(f))
+	s.conn.Close(code, closeReason(f.Message))
+}
+
+// closeReason fits RFC 6455's 123 bytes.
+func closeReason(s string) string {
+	if len(s) > 120 {
+		return strings.ToValidUTF8(s[:120], "")
+	}
+	return s
+}
+
+// hear answers a frame of the client: a new filter, repeated when it is in
+// force, or what is wrong with it. The old feed goes on until the new one is
+// accepted.
+func (s *socket) hear(ctx context.Context, text []byte) bool {
+	next, f := s.refilter(ctx, text)
+	if f != nil {
+		return s.write(ctx, "error", errorFrame(f))
+	}
+	s.feed.cancel()
+	s.feed = next
+	return s.write(ctx, "filter", text)
+}
+
+func (s *socket) refilter(ctx context.Context, text []byte) (*feed, *fault.Error) {
+	var frame struct {
+		Type   string          `json:"type"`
+		Filter json.RawMessage `json:"filter"`
+	}
+	if text == nil || json.Unmarshal(text, &frame) != nil {
+		return nil, fault.New(fault.BadRequest, `a frame is not a JSON text: send {"type":"filter","filter":{…}}`)
+	}
+	if frame.Type != "filter" {
+		return nil, badParameter("type", `the type %q is unknown: send {"type":"filter","filter":{…}}`, clip(frame.Type))
+	}
+	if len(frame.Filter) == 0 {
+		return nil, badParameter("filter", "filter is missing: send an object, {} for everything")
+	}
+	req, f := filterRequest(s.ex.binding, frame.Filter)
+	if f != nil {
+		return nil, f
+	}
+	next, _, err := s.subscribe(ctx, s.ex, req)
+	if err != nil {
+		return nil, ending(err)
+	}
+	return next, nil
+}

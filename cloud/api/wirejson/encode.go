@@ -1,0 +1,165 @@
+package wirejson
+
+import (
+	"encoding/base64"
+	"math"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
+)
+
+// Append writes m's JSON form to b.
+func Append(b []byte, m proto.Message) []byte { return appendMessage(b, m.ProtoReflect()) }
+
+func appendMessage(b []byte, m protoreflect.Message) []byte {
+	switch m.Descriptor().FullName() {
+	case structName, valueName, listName:
+		return appendKnown(b, m)
+	}
+	b = append(b, '{')
+	fields := m.Descriptor().Fields()
+	first := true
+	for i := range fields.Len() {
+		fd := fields.Get(i)
+		unset := fd.HasPresence() && !m.Has(fd)
+		if unset && !NullWhenUnset(fd) {
+			continue
+		}
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = append(appendText(b, string(fd.Name())), ':')
+		switch {
+		case unset:
+			b = append(b, "null"...)
+		case fd.IsMap():
+			b = appendMap(b, fd, m.Get(fd).Map())
+		case fd.IsList():
+			b = appendList(b, fd, m.Get(fd).List())
+		default:
+			b = appendValue(b, fd, m.Get(fd))
+		}
+	}
+	return append(b, '}')
+}
+
+func appendList(b []byte, fd protoreflect.FieldDescriptor, l protoreflect.List) []byte {
+	b = append(b, '[')
+	for i := range l.Len() {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendValue(b, fd, l.Get(i))
+	}
+	return append(b, ']')
+}
+
+// appendMap sorts by key, so that equal messages have equal text (and ETag).
+func appendMap(b []byte, fd protoreflect.FieldDescriptor, m protoreflect.Map) []byte {
+	keys := make([]protoreflect.MapKey, 0, m.Len())
+	m.Range(func(k protoreflect.MapKey, _ protoreflect.Value) bool {
+		keys = append(keys, k)
+		return true
+	})
+	slices.SortFunc(keys, func(a, b protoreflect.MapKey) int {
+		if a.String() < b.String() {
+			return -1
+		}
+		return 1
+	})
+	b = append(b, '{')
+	for i, k := range keys {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendText(b, k.String()), ':')
+		b = appendValue(b, fd.MapValue(), m.Get(k))
+	}
+	return append(b, '}')
+}
+
+func appendValue(b []byte, fd protoreflect.FieldDescriptor, v protoreflect.Value) []byte {
+	switch fd.Kind() {
+	case protoreflect.MessageKind, protoreflect.GroupKind:
+		return appendMessage(b, v.Message())
+	case protoreflect.StringKind:
+		return appendText(b, v.String())
+	case protoreflect.BoolKind:
+		return strconv.AppendBool(b, v.Bool())
+	case protoreflect.BytesKind:
+		return appendText(b, base64.StdEncoding.EncodeToString(v.Bytes()))
+	case protoreflect.EnumKind:
+		if e := fd.Enum().Values().ByNumber(v.Enum()); e != nil {
+			return appendText(b, string(e.Name()))
+		}
+		return strconv.AppendInt(b, int64(v.Enum()), 10)
+	case protoreflect.FloatKind:
+		return appendFloat(b, v.Float(), 32)
+	case protoreflect.DoubleKind:
+		return appendFloat(b, v.Float(), 64)
+	case protoreflect.Uint32Kind, protoreflect.Uint64Kind, protoreflect.Fixed32Kind, protoreflect.Fixed64Kind:
+		return strconv.AppendUint(b, v.Uint(), 10)
+	default:
+		return strconv.AppendInt(b, v.Int(), 10)
+	}
+}
+
+// appendFloat writes plain decimals for every magnitude that a time, a rate or
+// a share has; JSON has no NaN and no infinity, they become null.
+func appendFloat(b []byte, f float64, bits int) []byte {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return append(b, "null"...)
+	}
+	format := byte('f')
+	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
+		format = 'e'
+	}
+	return strconv.AppendFloat(b, f, format, -1, bits)
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendText quotes s. Bytes that are not UTF-8 become U+FFFD.
+func appendText(b []byte, s string) []byte {
+	b = append(b, '"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b = append(b, '\\', byte(r))
+		case r == '\n':
+			b = append(b, `\n`...)
+		case r == '\r':
+			b = append(b, `\r`...)
+		case r == '\t':
+			b = append(b, `\t`...)
+		case r < 0x20 || r == 0x7f:
+			b = append(b, `\u00`...)
+			b = append(b, hexDigits[r>>4], hexDigits[r&15])
+		case r == 0x2028 || r == 0x2029: // line ends to JavaScript
+			b = append(b, `\u202`...)
+			b = append(b, hexDigits[r&15])
+		default:
+			b = utf8.AppendRune(b, r)
+		}
+	}
+	return append(b, '"')
+}
+
+// NullWhenUnset says whether the absent field is shown as null.
+func NullWhenUnset(fd protoreflect.FieldDescriptor) bool {
+	return flag(fd, ngfwv1.E_NullWhenUnset)
+}
+
+// ReadOnly says whether the field is ignored in a write.
+func ReadOnly(fd protoreflect.FieldDescriptor) bool { return flag(fd, ngfwv1.E_ReadOnly) }
+
+func flag(fd protoreflect.FieldDescriptor, ext protoreflect.ExtensionType) bool {
+	on, _ := proto.GetExtension(fd.Options(), ext).(bool)
+	return on
+}
