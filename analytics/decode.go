@@ -1,0 +1,164 @@
+package analytics
+
+import (
+	"math"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
+)
+
+const (
+	futureTolerance = 5 * time.Minute // a router's clock may be that wrong
+	maxText         = 1024            // bytes of a name in a row
+)
+
+// decoded is a batch made ready to store.
+type decoded struct {
+	rows     []row
+	rejected map[string]int // reason → rows set aside
+	clamped  int            // times in the future
+	shifted  int            // rows from before the router's clock was set
+}
+
+// decode turns a batch into rows. A row that means nothing is set aside with
+// its reason, and the others live.
+func decode(s *stamp, b *ngfwv1.FlowBatch, now time.Time) decoded {
+	d := decoded{rows: make([]row, 0, len(b.Events)), rejected: map[string]int{}}
+	shift := clockShift(b, now)
+	oldest := now.Add(-time.Duration(s.retention) * 24 * time.Hour).UnixMicro()
+	newest := now.Add(futureTolerance).UnixMicro()
+	for i, e := range b.Events {
+		r := row{stamp: s, n: uint32(i)}
+		if reason := r.decode(e); reason != "" {
+			d.rejected[reason]++
+			continue
+		}
+		if e.ClockUnset {
+			r.time += shift
+			d.shifted++
+		}
+		if r.time > newest {
+			r.time = newest
+			d.clamped++
+		}
+		if r.time < oldest {
+			d.rejected["past_retention"]++
+			continue
+		}
+		s.day = max(s.day, dayOf(r.time))
+		d.rows = append(d.rows, r)
+	}
+	return d
+}
+
+// clockShift is what must be added to the times that a router stamped before
+// its clock was set: the newest of them is taken to be of now.
+func clockShift(b *ngfwv1.FlowBatch, now time.Time) int64 {
+	newest := int64(math.MinInt64)
+	for _, e := range b.Events {
+		if e.GetClockUnset() {
+			newest = max(newest, e.TimeNs/1000)
+		}
+	}
+	if newest == math.MinInt64 {
+		return 0
+	}
+	return now.UnixMicro() - newest
+}
+
+// decode fills the row and returns "" or why the event means nothing.
+func (r *row) decode(e *ngfwv1.FlowEvent) (reason string) {
+	if e == nil {
+		return "empty"
+	}
+	switch e.Kind {
+	case ngfwv1.EventKind_EVENT_KIND_OPEN, ngfwv1.EventKind_EVENT_KIND_UPDATE,
+		ngfwv1.EventKind_EVENT_KIND_CLOSE, ngfwv1.EventKind_EVENT_KIND_REFUSED:
+		r.event = event(e.Kind)
+	default:
+		return "kind"
+	}
+	switch e.Action {
+	case ngfwv1.Verdict_VERDICT_ACCEPT, ngfwv1.Verdict_VERDICT_DROP, ngfwv1.Verdict_VERDICT_REJECT:
+		r.action = action(e.Action)
+	default:
+		return "action"
+	}
+	var ok, ok2 bool
+	if r.src, ok = address(e.SourceIp); !ok || !r.src.IsValid() {
+		return "source_ip"
+	}
+	if r.dst, ok = address(e.DestinationIp); !ok || !r.dst.IsValid() || r.dst.Is4() != r.src.Is4() {
+		return "destination_ip"
+	}
+	r.natSrc, ok = address(e.NatSourceIp)
+	r.natDst, ok2 = address(e.NatDestinationIp)
+	if !ok || !ok2 {
+		return "nat"
+	}
+	if max(e.SourcePort, e.DestinationPort, e.NatSourcePort, e.NatDestinationPort) > math.MaxUint16 {
+		return "port"
+	}
+	r.srcPort, r.dstPort = uint16(e.SourcePort), uint16(e.DestinationPort)
+	r.natSrcPort, r.natDstPort = uint16(e.NatSourcePort), uint16(e.NatDestinationPort)
+	if max(e.Protocol, e.IcmpType, e.IcmpCode) > math.MaxUint8 {
+		return "protocol"
+	}
+	r.protocol, r.icmpType, r.icmpCode = uint8(e.Protocol), uint8(e.IcmpType), uint8(e.IcmpCode)
+	// The API shows sums of two as signed 64-bit integers.
+	if max(e.PacketsSent, e.PacketsReceived, e.BytesSent, e.BytesReceived) > math.MaxInt64/2 || e.DurationNs < 0 {
+		return "counter"
+	}
+	r.packetsSent, r.packetsReceived = e.PacketsSent, e.PacketsReceived
+	r.bytesSent, r.bytesReceived = e.BytesSent, e.BytesReceived
+	r.duration, r.count = uint64(e.DurationNs/1000), max(e.Count, 1)
+	if e.RuleId < 0 || e.PolicyRevision < 0 {
+		return "rule"
+	}
+	r.ruleID, r.revision = e.RuleId, e.PolicyRevision
+	switch len(e.SourceMac) {
+	case 0:
+	case 6:
+		r.mac = net.HardwareAddr(e.SourceMac).String()
+	default:
+		return "source_mac"
+	}
+	for _, t := range []string{e.InterfaceIn, e.InterfaceOut, e.ZoneFrom, e.ZoneTo, e.RuleName, e.Reason, e.App, e.Geo, e.Threat, e.Hostname} {
+		if len(t) > maxText {
+			return "text"
+		}
+	}
+	r.interfaceIn, r.interfaceOut, r.zoneFrom, r.zoneTo = e.InterfaceIn, e.InterfaceOut, e.ZoneFrom, e.ZoneTo
+	r.ruleName, r.reason = e.RuleName, e.Reason
+	r.app, r.geo, r.threat, r.hostname = e.App, strings.ToUpper(e.Geo), e.Threat, e.Hostname
+	r.words = wordsOf(r.hostname, r.app, r.ruleName)
+	r.flowID = e.FlowId
+	if e.TimeNs <= 0 && !e.ClockUnset {
+		return "time"
+	}
+	r.time = e.TimeNs / 1000
+	return ""
+}
+
+// address reads 4 or 16 bytes; none are the invalid address.
+func address(b []byte) (netip.Addr, bool) {
+	if len(b) == 0 {
+		return netip.Addr{}, true
+	}
+	a, ok := netip.AddrFromSlice(b)
+	return a.Unmap(), ok
+}
+
+// reasons lists what was set aside, for one log line.
+func (d *decoded) reasons() []string {
+	out := make([]string, 0, len(d.rejected))
+	for r := range d.rejected {
+		out = append(out, r)
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,78 @@
+package analytics
+
+import (
+	"context"
+	"maps"
+)
+
+// device is what ingest knows of a router: which batches are stored.
+type device struct {
+	turn chan struct{} // holds one token: whoever takes it owns the rest
+
+	known  bool              // stored is that of the table
+	stored map[string]uint64 // epoch → number of the last stored batch
+	shown  map[string]uint64 // epoch → number of the last batch on the live stream
+}
+
+// device waits for the turn of the device; give it back with release.
+func (db *DB) device(ctx context.Context, id string) (*device, error) {
+	v, ok := db.devices.Load(id)
+	if !ok {
+		fresh := &device{turn: make(chan struct{}, 1), stored: map[string]uint64{}, shown: map[string]uint64{}}
+		fresh.turn <- struct{}{}
+		v, _ = db.devices.LoadOrStore(id, fresh)
+	}
+	d := v.(*device)
+	select {
+	case <-d.turn:
+		return d, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (d *device) release() { d.turn <- struct{}{} }
+
+// load reads from the table what is stored of the device.
+func (db *DB) load(ctx context.Context, id string, d *device) error {
+	// No organisation here: a device's id is unique, and the projection answers
+	// this from a handful of rows.
+	rows, err := db.conn.Query(ctx, "SELECT epoch, max(batch) FROM flows WHERE device_id = {device:String} GROUP BY epoch", named("device", id))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	stored := map[string]uint64{}
+	for rows.Next() {
+		var epoch string
+		var number uint64
+		if err := rows.Scan(&epoch, &number); err != nil {
+			return err
+		}
+		stored[epoch] = number
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	d.stored, d.known = stored, true
+	return nil
+}
+
+// Positions gives the number of the last stored batch of each spool epoch, as
+// the table has it: true also after a crash between an insert and its answer.
+// An epoch without rows is absent.
+func (db *DB) Positions(ctx context.Context, deviceID string) (map[string]uint64, error) {
+	if err := db.down(); err != nil {
+		return nil, err
+	}
+	d, err := db.device(ctx, deviceID)
+	if err != nil {
+		return nil, err
+	}
+	defer d.release()
+	defer db.metrics.query("positions", db.now())
+	if err := db.load(ctx, deviceID, d); err != nil {
+		return nil, db.explain(err)
+	}
+	return maps.Clone(d.stored), nil
+}

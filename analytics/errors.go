@@ -1,0 +1,48 @@
+package analytics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"ngfw.sh/internal/fault"
+)
+
+// Codes of ClickHouse that mean something to a caller.
+const (
+	codeTimeout   = 159 // TIMEOUT_EXCEEDED
+	codeTooSlow   = 160 // TOO_SLOW
+	codeMemory    = 241 // MEMORY_LIMIT_EXCEEDED
+	codeNoSpace   = 243 // NOT_ENOUGH_SPACE
+	codeCancelled = 394 // QUERY_WAS_CANCELLED
+)
+
+// explain makes a fault of what the caller can do something about, and of the
+// engine being away. The cause stays for the log.
+func (db *DB) explain(err error) error {
+	var ex *clickhouse.Exception
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault.New(fault.Unavailable, "the question takes longer than %v: narrow it by time or by filters", db.cfg.QueryTimeout).Because(err)
+	case errors.As(err, &ex):
+		switch ex.Code {
+		case codeTimeout, codeTooSlow, codeCancelled:
+			return fault.New(fault.Unavailable, "the question takes too long: narrow it by time or by filters").Because(err)
+		case codeMemory:
+			return fault.New(fault.Unavailable, "the question needs more memory than the database may use: narrow it by time or by filters").Because(err)
+		case codeNoSpace:
+			return fault.New(fault.Unavailable, "the disk of the flow database is full").Because(err)
+		}
+		return fmt.Errorf("clickhouse: %w", err)
+	}
+	if down := db.down(); down != nil {
+		return down
+	}
+	return fault.New(fault.Unavailable, "flow analytics are unavailable: the database does not answer").Because(err)
+}

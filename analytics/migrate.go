@@ -1,0 +1,63 @@
+package analytics
+
+import (
+	"context"
+	"fmt"
+)
+
+// schemaVersion counts the steps below; it only ever rises.
+const schemaVersion = 1
+
+// step brings the schema nearer to what this binary wants. It looks at what is
+// there, not at a version, so a step that was cut off is taken again.
+type step struct {
+	name   string
+	needed func(context.Context, *DB) (bool, error)
+	do     func(context.Context, *DB) error
+}
+
+var migrations = []step{
+	{
+		name:   "create flows",
+		needed: func(ctx context.Context, db *DB) (bool, error) { return db.lacksTable(ctx, flows.name) },
+		do:     func(ctx context.Context, db *DB) error { return db.conn.Exec(ctx, flows.create()) },
+	},
+}
+
+// migrate refuses a schema newer than this binary and takes the steps that are
+// needed.
+func (db *DB) migrate(ctx context.Context) error {
+	err := db.conn.Exec(ctx, "CREATE TABLE IF NOT EXISTS schema_version (version UInt32, at DateTime DEFAULT now()) ENGINE = MergeTree ORDER BY version")
+	if err != nil {
+		return fmt.Errorf("make the table of schema versions: %w", err)
+	}
+	var have uint32
+	if err := db.conn.QueryRow(ctx, "SELECT max(version) FROM schema_version").Scan(&have); err != nil {
+		return fmt.Errorf("read the schema version: %w", err)
+	}
+	if have > schemaVersion {
+		return fmt.Errorf("the ClickHouse schema has version %d, this binary knows %d: start the newer ngfw-cloud again or restore a backup", have, schemaVersion)
+	}
+	for _, s := range migrations {
+		needed, err := s.needed(ctx, db)
+		if err == nil && needed {
+			db.log.Info("migrating the clickhouse schema", "step", s.name)
+			err = s.do(ctx, db)
+		}
+		if err != nil {
+			return fmt.Errorf("clickhouse schema, %s: %w", s.name, err)
+		}
+	}
+	if have < schemaVersion {
+		if err := db.conn.Exec(ctx, fmt.Sprintf("INSERT INTO schema_version (version) SELECT %d", schemaVersion)); err != nil {
+			return fmt.Errorf("write the schema version: %w", err)
+		}
+	}
+	return nil
+}
+
+func (db *DB) lacksTable(ctx context.Context, name string) (bool, error) {
+	var n uint64
+	err := db.conn.QueryRow(ctx, "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = {name:String}", named("name", name)).Scan(&n)
+	return n == 0, err
+}

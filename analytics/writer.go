@@ -1,0 +1,166 @@
+package analytics
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"golang.org/x/sync/semaphore"
+
+	"ngfw.sh/internal/fault"
+)
+
+// writer puts waiting batches of many devices into few inserts: while inserts
+// run, what arrives waits, and the next insert takes all of it that belongs
+// into one partition. A lone batch does not wait at all.
+//
+// An insert is one block into one partition, so one part: all its batches are
+// stored or none is.
+type writer struct {
+	db    *DB
+	space *semaphore.Weighted // rows that may wait
+
+	mu      sync.Mutex // guards below
+	queue   []*waiting
+	wake    *sync.Cond
+	stopped bool
+}
+
+// waiting is a batch between its device and the table.
+type waiting struct {
+	*stamp
+	rows   []row
+	device *device
+	done   chan error // buffered: nobody may listen any more
+}
+
+func newWriter(db *DB) *writer {
+	w := &writer{db: db, space: semaphore.NewWeighted(int64(db.cfg.QueuedRows))}
+	w.wake = sync.NewCond(&w.mu)
+	return w
+}
+
+// weight is what a batch takes of the space: never more than there is.
+func (w *writer) weight(b *waiting) int64 { return int64(min(len(b.rows), w.db.cfg.QueuedRows)) }
+
+var errStopping = fault.New(fault.Unavailable, "the service is stopping")
+
+// put queues a batch; it waits for space, and so slows routers down instead of
+// growing memory.
+func (w *writer) put(ctx context.Context, b *waiting) error {
+	if err := w.space.Acquire(ctx, w.weight(b)); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped {
+		w.space.Release(w.weight(b))
+		return errStopping
+	}
+	w.queue = append(w.queue, b)
+	w.wake.Signal()
+	return nil
+}
+
+// run inserts until ctx ends; it returns when every batch has its answer.
+func (w *writer) run(ctx context.Context) {
+	unhook := context.AfterFunc(ctx, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.stopped = true
+		w.wake.Broadcast()
+	})
+	defer unhook()
+	var wg sync.WaitGroup
+	for range w.db.cfg.Inserts {
+		wg.Go(func() {
+			for group := w.take(); group != nil; group = w.take() {
+				// Not ctx: an insert whose answer nobody awaited would leave open
+				// whether its rows are stored.
+				w.settle(group, w.insert(context.WithoutCancel(ctx), group))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// take waits for work and removes what goes into the next insert; nil when
+// there will be none.
+func (w *writer) take() []*waiting {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.queue) == 0 {
+		if w.stopped {
+			return nil
+		}
+		w.wake.Wait()
+	}
+	first, rows := w.queue[0], 0
+	var group []*waiting
+	rest := w.queue[:0:0]
+	for _, b := range w.queue {
+		fits := rows == 0 || rows+len(b.rows) <= w.db.cfg.InsertRows
+		if b.retention == first.retention && b.day == first.day && fits {
+			group = append(group, b)
+			rows += len(b.rows)
+		} else {
+			rest = append(rest, b)
+		}
+	}
+	w.queue = rest
+	if len(rest) > 0 {
+		w.wake.Signal() // for another worker
+	}
+	return group
+}
+
+// insert stores the group as one block.
+//
+// There is no deduplication token, on purpose. The engine writes a token down
+// before the part it stands for, so after a crash between the two a repetition
+// would be taken for stored and lost. What is stored is asked from the table.
+func (w *writer) insert(ctx context.Context, group []*waiting) error {
+	begun := time.Now()
+	batches := make([][]row, len(group))
+	rows := 0
+	for i, b := range group {
+		batches[i] = b.rows
+		rows += len(b.rows)
+	}
+	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(flows.namesAndTypes()))
+	b, err := w.db.conn.PrepareBatch(ctx, flows.insert())
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	for i, c := range flows.columns {
+		if err := b.Column(i).Append(c.values(batches)); err != nil {
+			return fmt.Errorf("column %s: %w", c.name, err)
+		}
+	}
+	if err := b.Send(); err != nil {
+		return err
+	}
+	w.db.metrics.inserted(len(group), rows, time.Since(begun))
+	return nil
+}
+
+// settle tells the batches of a group their outcome and lets their devices on.
+func (w *writer) settle(group []*waiting, err error) {
+	if err != nil {
+		w.db.metrics.insertErrors.Inc()
+		w.db.log.Error("flow rows not stored", "batches", len(group), "error", err)
+	}
+	for _, b := range group {
+		if err == nil {
+			b.device.stored[b.epoch] = b.number
+		} else {
+			b.device.known = false // the rows may be there all the same
+		}
+		b.device.release()
+		b.done <- err
+		w.space.Release(w.weight(b))
+	}
+}
