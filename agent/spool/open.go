@@ -20,6 +20,7 @@ import (
 // Open takes the directory over, finds what an earlier run left, cuts torn
 // tails, and begins a new epoch.
 func Open(cfg Config, deps Deps) (*Spool, error) {
+	cfg.SegmentBytes = min(cfg.SegmentBytes, cfg.MaxBytes/8) // a small bound is dropped in small pieces
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ var ErrClosed = errors.New("spool is closed")
 type Config struct {
 	Dir             string
 	MaxBytes        int64         // bound of the directory, the checkpoint included
-	SegmentBytes    int64         // size of a file, the grain of dropping
+	SegmentBytes    int64         // size of a file, the grain of dropping; at most an eighth of MaxBytes
 	MemoryBytes     int64         // bound of what waits for a disk that refuses writes
 	FlushInterval   time.Duration // age at which a batch is closed
 	BacklogInterval time.Duration // the same while more than BacklogBatches wait: fewer, larger batches
@@ -95,8 +95,8 @@ func (c Config) validate() error {
 		return errors.New("spool: no directory given")
 	case c.BatchBytes <= 0 || c.BatchBytes > maxPayload/2 || c.BatchEvents <= 0:
 		return fmt.Errorf("spool: a batch of %d events and %d bytes is out of range (1 to %d bytes)", c.BatchEvents, c.BatchBytes, maxPayload/2)
-	case c.SegmentBytes < 1 || c.MaxBytes < 2*c.SegmentBytes:
-		return fmt.Errorf("spool: the bound of %d bytes does not hold two segments of %d", c.MaxBytes, c.SegmentBytes)
+	case c.SegmentBytes < 1<<7:
+		return fmt.Errorf("spool: a bound of %d bytes is too small", c.MaxBytes)
 	case c.MemoryBytes <= 0 || c.MaxFlows <= 0 || c.FlushInterval <= 0 || c.RetryInterval <= 0:
 		return errors.New("spool: memory bound, flow bound and intervals must be positive")
 	}

@@ -227,7 +227,6 @@ func TestOldestSegmentsGoFirstAndAreCounted(t *testing.T) {
 
 func TestDroppedCountLeavesAcknowledgedOut(t *testing.T) {
 	cfg := testConfig(t.TempDir())
-	cfg.SegmentBytes, cfg.MaxBytes = 4<<10, 8<<10
 	s := open(t, cfg, Deps{})
 	for n := range uint64(10) {
 		put(t, s, event(1, n+1))
@@ -478,4 +477,20 @@ func (f *flakyFile) Truncate(size int64) error {
 		return syscall.EIO
 	}
 	return f.File.Truncate(size)
+}
+
+func TestSmallBoundHolds(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.MaxBytes = 64 << 10 // far below the default size of a segment
+	s := open(t, cfg, Deps{Logger: slog.New(slog.DiscardHandler)})
+	for n := range uint64(1000) {
+		put(t, s, event(1, n+1))
+	}
+	if st := s.Stats(); st.Bytes > cfg.MaxBytes || st.Bytes < cfg.MaxBytes/2 || st.DroppedBatches == 0 {
+		t.Errorf("%+v", st)
+	}
+	cfg.MaxBytes = 100
+	if _, err := Open(cfg, Deps{}); err == nil {
+		t.Error("a bound of 100 bytes is taken")
+	}
 }

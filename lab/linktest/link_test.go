@@ -120,8 +120,8 @@ func TestAcknowledgementLost(t *testing.T) {
 	}
 	// One round may still die on the way to the end.
 	done := make(chan struct{})
-	var helper sync.WaitGroup
-	helper.Go(func() {
+	var restarts sync.WaitGroup
+	restarts.Go(func() {
 		for {
 			select {
 			case <-died:
@@ -135,7 +135,7 @@ func TestAcknowledgementLost(t *testing.T) {
 	})
 	eventually(t, "all batches acknowledged", func() bool { return r.spool.Stats().Batches == 0 })
 	close(done)
-	helper.Wait()
+	restarts.Wait()
 	r.arrived(c)
 }
 
