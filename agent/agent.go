@@ -123,7 +123,7 @@ func (a *Agent) open() error {
 	}
 	fc := flow.DefaultConfig()
 	fc.UpdateInterval = s.Flow.UpdateInterval
-	a.flows = flow.New(fc, flow.Deps{Log: a.log, Sink: a.record}, a.dataplane.FlowMaps())
+	a.flows = flow.New(fc, flow.Deps{Log: a.log, Sink: a.record, Settle: a.spool.Flush}, a.dataplane.FlowMaps())
 	if a.mode, err = openMode(s.StateDir); err != nil {
 		return err
 	}

@@ -8,15 +8,20 @@ package cloud
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"ngfw.sh/analytics"
+	"ngfw.sh/cloud/account"
+	"ngfw.sh/cloud/api"
+	"ngfw.sh/cloud/devicelink"
 	"ngfw.sh/cloud/tlsca"
+	"ngfw.sh/cloud/traffic"
 )
 
 // Part runs until its context ends; an error ends the service.
@@ -28,15 +33,10 @@ type Part interface {
 type Deps struct {
 	Log      *slog.Logger
 	Registry *prometheus.Registry
-	// Front makes what answers on the two listeners: package api over the core.
-	Front func(Config, *Core, *tls.Config) (Part, error)
 }
 
 // Serve runs the service until the context ends.
 func Serve(ctx context.Context, cfg Config, deps Deps) error {
-	if deps.Front == nil {
-		return errors.New("this build has no API server")
-	}
 	if err := makeDataDir(cfg); err != nil {
 		return err
 	}
@@ -57,19 +57,49 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 	if err := bootstrap(ctx, cfg, core.Account, deps.Log); err != nil {
 		return err
 	}
-
 	certificate, err := certificate(cfg, deps.Log)
 	if err != nil {
 		return err
 	}
-	front, err := deps.Front(cfg, core, certificate.TLS())
+
+	flows, err := analytics.New(cfg.analytics(), analytics.Deps{Log: deps.Log.With("part", "analytics"), Metrics: deps.Registry})
+	if err != nil {
+		return err
+	}
+	plans := traffic.DefaultConfig()
+	link, err := devicelink.New(devicelink.DefaultConfig(), devicelink.Deps{
+		Devices: keys{core.Fleet}, Reports: reports{core.Reports}, Documents: core.Fleet, Ingest: ingest{flows, plans},
+		Logger: deps.Log.With("part", "devicelink"), Registerer: deps.Registry,
+	})
+	if err != nil {
+		return err
+	}
+	core.links.server.Store(link)
+	front, err := api.New(cfg.api(certificate.TLS()), api.Deps{
+		Services: []api.Service{
+			api.Account(core.Account), api.Fleet(core.Fleet), api.Firewall(core.Firewall), api.System(core.System),
+			api.Traffic(traffic.New(plans, traffic.Deps{Log: record{flows}, Devices: core.Fleet})),
+		},
+		Link: api.Link(link), Authenticator: core.Account, Devices: core.Fleet,
+		Health:     func(ctx context.Context) map[string]error { return map[string]error{"analytics": flows.Health(ctx)} },
+		Public:     map[string]http.Handler{"/.well-known/jwks.json": jwks(core.Account)},
+		Logger:     deps.Log.With("part", "api"),
+		Registerer: deps.Registry, Gatherer: deps.Registry,
+	})
 	if err != nil {
 		return err
 	}
 	return run(ctx, map[string]Part{
-		"account":     core.Account,
-		"certificate": certificate,
-		"api":         front,
+		"account": core.Account, "reports": core.Reports, "certificate": certificate, "analytics": flows, "devicelink": link, "api": front,
+	})
+}
+
+// jwks publishes the keys that verify our tokens (RFC 7517).
+func jwks(a *account.Service) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/jwk-set+json")
+		w.Header().Set("Cache-Control", "public, max-age=300")
+		w.Write(a.JWKS()) // a reader that is gone needs no answer
 	})
 }
 

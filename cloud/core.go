@@ -10,22 +10,25 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ngfw.sh/cloud/account"
+	"ngfw.sh/cloud/firewall"
+	"ngfw.sh/cloud/fleet"
+	"ngfw.sh/cloud/resource"
 	"ngfw.sh/cloud/seal"
 	"ngfw.sh/cloud/store"
-	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
+	"ngfw.sh/cloud/system"
 )
 
 // Core is the store and the domain services over it: what the server serves
 // and what a command beside it calls directly.
 type Core struct {
-	Store   *store.Store
-	Account *account.Service
-	Fleet   Fleet // nil until package fleet is wired in Open
-}
+	Store    *store.Store
+	Account  *account.Service
+	Reports  *system.Reports
+	Fleet    *fleet.Service
+	Firewall *firewall.Service
+	System   *system.Service
 
-// Fleet registers routers. Package fleet is it.
-type Fleet interface {
-	RegisterDevice(context.Context, *ngfwv1.RegisterDeviceRequest) (*ngfwv1.RegisteredDevice, error)
+	links *links
 }
 
 // Open opens the data directory's database, migrating it if need be, and makes
@@ -43,16 +46,26 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, registry prometheus
 		db.Close()
 		return nil, err
 	}
+	c := &Core{Store: db, links: &links{}}
 
 	accounts := account.DefaultConfig()
 	accounts.Issuer = cfg.Issuer
 	accounts.TokensPerUser = cfg.Limits.TokensPerUser
 	accounts.Password.Concurrent = cfg.Limits.ConcurrentLogins
+	c.Account = account.New(accounts, account.Deps{Store: db, Seal: key, Log: log.With("part", "account"), Registry: registry})
 
-	return &Core{
-		Store:   db,
-		Account: account.New(accounts, account.Deps{Store: db, Seal: key, Log: log.With("part", "account"), Registry: registry}),
-	}, nil
+	c.Reports = system.NewReports(system.DefaultConfig(), system.Deps{Store: db, Logger: log.With("part", "system"), Registerer: registry})
+	configuration := resource.New(resource.DefaultConfig(), resource.Deps{
+		Store: db, Pusher: c.links, Logger: log.With("part", "resource"), Registerer: registry,
+	})
+	routers := fleet.DefaultConfig()
+	routers.ConnectURL = cfg.connectURL()
+	c.Fleet = fleet.New(routers, fleet.Deps{
+		Store: db, Links: c.links, Reports: c.Reports, Configuration: configuration, Logger: log.With("part", "fleet"),
+	})
+	c.Firewall = firewall.New(firewall.Deps{Configuration: configuration, Devices: c.Fleet, Counters: c.Reports})
+	c.System = system.New(c.Reports, c.Fleet)
+	return c, nil
 }
 
 // Installed says whether the data directory holds a database.

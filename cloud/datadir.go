@@ -14,6 +14,7 @@ const (
 	keyFile       = "master.key" // opens the sealed secrets in the database
 	bootstrapFile = "bootstrap.json"
 	lockFile      = "lock"
+	engineDir     = "analytics" // of the embedded engine
 )
 
 // makeDataDir makes the directory, closed to others.

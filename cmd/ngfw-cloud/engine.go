@@ -1,26 +1,23 @@
 package main
 
 import (
-	"context"
-	"errors"
-
 	"github.com/spf13/cobra"
+
+	"ngfw.sh/analytics/chdb"
 )
 
-// engine runs the analytics engine in this process, the child of a server; nil
-// until package analytics is wired here.
-var engine func(ctx context.Context, args []string) error
-
+// newEngine is the analytics engine's own process, the child of a server.
 func newEngine() *cobra.Command {
 	return &cobra.Command{
 		Use:                "engine",
 		Hidden:             true, // started by the server alone
 		DisableFlagParsing: true,
 		RunE: done(func(cmd *cobra.Command, args []string) error {
-			if engine == nil {
-				return errors.New("this build has no embedded engine")
+			cfg, err := chdb.ParseArgs(args)
+			if err != nil {
+				return err
 			}
-			return engine(cmd.Context(), args)
+			return chdb.Serve(cmd.Context(), cfg)
 		}),
 	}
 }

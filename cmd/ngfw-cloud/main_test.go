@@ -2,8 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
+	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -105,28 +106,28 @@ func login(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// waiting is a front that only waits for its end.
-type waiting struct{ up chan<- struct{} }
-
-func (w waiting) Run(ctx context.Context) error { close(w.up); <-ctx.Done(); return nil }
-
 // serve DIR runs the service until the script ends.
 func serve(ts *testscript.TestScript, neg bool, args []string) {
 	cfg := cloud.DefaultConfig()
 	cfg.DataDir = ts.MkAbs(args[0])
+	cfg.Listen, cfg.GRPCListen = freeAddress(ts), freeAddress(ts)
 	ctx, cancel := context.WithCancel(context.Background())
-	up, done := make(chan struct{}), make(chan error, 1)
+	done := make(chan error, 1)
 	go func() {
-		done <- cloud.Serve(ctx, cfg, cloud.Deps{
-			Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
-			Front: func(cloud.Config, *cloud.Core, *tls.Config) (cloud.Part, error) { return waiting{up}, nil },
-		})
+		done <- cloud.Serve(ctx, cfg, cloud.Deps{Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 	}()
-	select {
-	case <-up:
-	case err := <-done:
-		cancel()
-		ts.Fatalf("serve: %v", err)
+	for up := false; !up; {
+		select {
+		case err := <-done:
+			cancel()
+			ts.Fatalf("serve: %v", err)
+		case <-time.After(50 * time.Millisecond): // between two looks
+		}
+		res, err := http.Get("http://" + cfg.Listen + "/.well-known/jwks.json")
+		if err == nil {
+			res.Body.Close()
+			up = res.StatusCode == http.StatusOK
+		}
 	}
 	ts.Defer(func() {
 		cancel()
@@ -134,4 +135,11 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("serve: %v", err)
 		}
 	})
+}
+
+func freeAddress(ts *testscript.TestScript) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	defer l.Close()
+	return l.Addr().String()
 }

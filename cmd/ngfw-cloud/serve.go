@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"io"
 	"log/slog"
 
@@ -11,9 +10,6 @@ import (
 
 	"ngfw.sh/cloud"
 )
-
-// front makes the API server; nil until package api is wired here.
-var front func(cloud.Config, *cloud.Core, *tls.Config) (cloud.Part, error)
 
 func newServe(o *options) *cobra.Command {
 	var listen, grpcListen, cert, key string
@@ -50,7 +46,7 @@ there, whose ca.pem routers are given.`,
 		}
 		registry := prometheus.NewRegistry()
 		registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-		return cloud.Serve(cmd.Context(), cfg, cloud.Deps{Log: newLog(cfg.Log, cmd.ErrOrStderr()), Registry: registry, Front: front})
+		return cloud.Serve(cmd.Context(), cfg, cloud.Deps{Log: newLog(cfg.Log, cmd.ErrOrStderr()), Registry: registry})
 	})
 	return cmd
 }

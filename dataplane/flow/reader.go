@@ -5,8 +5,8 @@
 // found by scanning the table, which also makes up for what the ring had no
 // room for. What has been told of a flow is kept in a pinned map, so a new
 // process goes on where the last one ended. An event counts as told when the
-// sink has answered; between that answer and the map's update a crash could
-// tell a delta twice, which Reconcile mends from the sink's own memory.
+// sink has answered. The sink may lose what it has not settled; Reconcile tells
+// that again from the sink's own memory.
 //
 // One Reader at a time may read a set of maps.
 package flow
@@ -64,6 +64,10 @@ type Deps struct {
 	// Sink takes events; once it returns nil they are its own. On an error they
 	// are offered again later, with whatever has been counted since.
 	Sink func([]Event) error
+	// Settle returns once everything that the sink took would survive a crash,
+	// or an error if it cannot say so. The last record of a flow is removed from
+	// the kernel after it.
+	Settle func() error
 }
 
 // Reader turns records into events. Run it once.
@@ -95,24 +99,38 @@ type Told struct {
 	Closed bool // its end too
 }
 
-// Reconcile raises what is known as told to the sink's own memory of it.
-func (r *Reader) Reconcile(told map[uint64]Told) error {
+// Reconcile makes the sink's memory of what it was told the truth, before Run:
+// what it lost in a crash is told again, what it kept is not. Flows that it has
+// never heard of are told from their beginning.
+func (r *Reader) Reconcile(sink map[uint64]Told) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, t := range told {
+	var id uint64
+	var have bpfobj.TcReport
+	var unheard []uint64
+	it := r.maps.Told.Iterate()
+	for it.Next(&id, &have) {
+		if _, ok := sink[id]; !ok {
+			unheard = append(unheard, id)
+		}
+	}
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("read what was told of flows: %w", err)
+	}
+	for _, id := range unheard {
+		r.maps.Told.Delete(id) // absent already is as good
+	}
+	for id, t := range sink {
 		var f bpfobj.TcFlow
-		if r.maps.Flows.Lookup(id, &f) != nil {
-			continue // ended since
-		}
-		if t.Closed {
+		switch {
+		case r.maps.Flows.Lookup(id, &f) != nil:
+			// ended since
+		case t.Closed:
 			r.remove(&f)
-			continue
-		}
-		if have, known := r.told(id); known && counts64(have).atLeast(t.Counts) {
-			continue
-		}
-		if err := r.tell(id, t.Counts); err != nil {
-			return err
+		default:
+			if err := r.tell(id, t.Counts); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -256,10 +274,6 @@ func (r *Reader) tell(id uint64, c Counts) error {
 
 func counts64(t bpfobj.TcReport) Counts {
 	return Counts{t.Packets[0], t.Packets[1], t.Bytes[0], t.Bytes[1]}
-}
-
-func (c Counts) atLeast(o Counts) bool {
-	return c.PacketsSent >= o.PacketsSent && c.PacketsReceived >= o.PacketsReceived && c.BytesSent >= o.BytesSent && c.BytesReceived >= o.BytesReceived
 }
 
 // sweepRefusals tells the repeats of the windows that are over.

@@ -54,6 +54,7 @@ func (r *Reader) scan() error {
 		}
 		seen += n
 		var events []Event
+		var ended []bpfobj.TcFlow
 		for i := range n {
 			f := &values[i]
 			quiet := time.Duration(0)
@@ -61,7 +62,7 @@ func (r *Reader) scan() error {
 				quiet = time.Duration(now - f.Seen)
 			}
 			if quiet >= max(idle(f), r.cfg.Linger) {
-				r.end(f, now)
+				ended = append(ended, *f)
 				continue
 			}
 			// A flow that has just begun is the ring's to tell.
@@ -72,7 +73,7 @@ func (r *Reader) scan() error {
 				events = append(events, e)
 			}
 		}
-		if !r.hand(events) {
+		if !r.hand(events) || !r.end(ended, now) {
 			return errors.New("the sink takes nothing")
 		}
 		if err != nil {
@@ -100,6 +101,7 @@ func (r *Reader) progress(f *bpfobj.TcFlow, now uint64) (Event, bool) {
 func (r *Reader) finish(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	var ended []bpfobj.TcFlow
 	for id, due := range r.closing {
 		if now.Before(due) {
 			continue
@@ -107,20 +109,43 @@ func (r *Reader) finish(now time.Time) {
 		delete(r.closing, id)
 		var f bpfobj.TcFlow
 		if r.maps.Flows.Lookup(id, &f) == nil {
-			r.end(&f, uint64(bootNanos()))
+			ended = append(ended, f)
 		}
 	}
+	r.end(ended, uint64(bootNanos()))
 }
 
-// end tells the last of a flow and removes it. If the sink takes nothing it
-// stays, and the next scan tries again.
-func (r *Reader) end(f *bpfobj.TcFlow, now uint64) {
+// end tells the last of flows and removes them once it is settled. If the sink
+// does not take it they stay, and the next scan tries again. mu is held.
+func (r *Reader) end(ended []bpfobj.TcFlow, now uint64) bool {
+	if len(ended) == 0 {
+		return true
+	}
+	var events []Event
+	for i := range ended {
+		events = append(events, r.last(&ended[i], now)...)
+	}
+	if !r.hand(events) {
+		return false
+	}
+	if err := r.deps.Settle(); err != nil {
+		// The sink has taken them and answers for them; holding flows back would
+		// fill the kernel's table while a disk is full.
+		r.deps.Log.Debug("the last records of flows are not on disk yet", "flows", len(ended), "err", err)
+	}
+	for i := range ended {
+		r.remove(&ended[i])
+	}
+	return true
+}
+
+// last are the final events of a flow.
+func (r *Reader) last(f *bpfobj.TcFlow, now uint64) []Event {
 	told, known := r.told(f.Id)
 	var events []Event
 	if !known {
 		open := event(f, Open, f.Opened)
-		open.Time = WallClock(f.Opened)
-		open.Total = Counts{}
+		open.Total, open.Duration = Counts{}, 0
 		events = append(events, open)
 	}
 	e := event(f, Close, min(now, f.Seen))
@@ -128,10 +153,7 @@ func (r *Reader) end(f *bpfobj.TcFlow, now uint64) {
 	if f.Flags&flagCut != 0 {
 		e.Action = policy.Drop
 	}
-	events = append(events, e)
-	if r.hand(events) {
-		r.remove(f)
-	}
+	return append(events, e)
 }
 
 func (r *Reader) remove(f *bpfobj.TcFlow) {
