@@ -2,23 +2,17 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"ngfw.sh/cloud/api/envelope"
-	"ngfw.sh/cloud/api/operation"
-	"ngfw.sh/cloud/api/wirejson"
 	"ngfw.sh/internal/fault"
-	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
 // bridge carries the streaming calls of the in-process connection to WebSockets
@@ -38,7 +32,7 @@ func (b *bridge) serve(w http.ResponseWriter, ex *exchange) {
 	b.open.Add(1)
 	defer b.open.Done()
 	r := ex.request
-	socket, events := isUpgrade(r), accepts(r, "text/event-stream")
+	socket, events := isUpgrade(r), r.Method == http.MethodGet && accepts(r, "text/event-stream")
 	req, f := b.request(ex)
 	switch {
 	case f != nil:
@@ -119,102 +113,6 @@ func (b *bridge) request(ex *exchange) (proto.Message, *fault.Error) {
 		m.Set(fd, protoreflect.ValueOfString(strings.ToValidUTF8(cursor, "")))
 	}
 	return in, nil
-}
-
-// filterRequest makes the message of a filter that came in the open socket.
-func filterRequest(b *operation.Binding, filter json.RawMessage) (proto.Message, *fault.Error) {
-	in, err := newMessage(b.Method.Input().FullName())
-	if err != nil {
-		return nil, fault.New(fault.Internal, "internal error").Because(err)
-	}
-	m := in.ProtoReflect().Mutable(b.FilterField()).Message()
-	hidden := func(fd protoreflect.FieldDescriptor) bool { return !operation.Live(fd) || fd.Name() == "cursor" }
-	if err := (wirejson.Options{Hidden: hidden}).Decode(filter, m.Interface()); err != nil {
-		f, _ := envelope.Classify(err)
-		for i := range f.Fields {
-			f.Fields[i].Path = "filter." + f.Fields[i].Path
-		}
-		return nil, f
-	}
-	return in, nil
-}
-
-// feed is one streaming call. frames and ended are closed when the call has
-// ended, err is then why.
-type feed struct {
-	frames chan *ngfwv1.StreamFrame
-	ended  chan struct{}
-	err    error
-	cancel context.CancelFunc
-}
-
-// acceptedKey is in the header of a call that its service has taken on, by
-// SendHeader or a first frame; settle is how long a service may take to say so
-// before its silence counts as a yes.
-const (
-	acceptedKey = "ngfw-accepted"
-	settle      = 500 * time.Millisecond
-)
-
-// subscribe makes the call and waits until it is refused or accepted.
-func (b *bridge) subscribe(ctx context.Context, ex *exchange, req proto.Message) (*feed, metadata.MD, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	attached, err := ex.attach(ctx)
-	if err != nil {
-		cancel()
-		return nil, nil, err
-	}
-	call, err := b.conn.NewStream(attached, &grpc.StreamDesc{ServerStreams: true}, ex.binding.RPC)
-	if err == nil {
-		err = call.SendMsg(req)
-	}
-	if err == nil {
-		err = call.CloseSend()
-	}
-	if err != nil {
-		cancel()
-		return nil, nil, err
-	}
-	f := &feed{frames: make(chan *ngfwv1.StreamFrame), ended: make(chan struct{}), cancel: cancel}
-	header := make(chan metadata.MD, 1)
-	go f.run(ctx, call, header)
-
-	wait := time.NewTimer(settle)
-	defer wait.Stop()
-	select {
-	case md := <-header:
-		if len(md.Get(acceptedKey)) > 0 {
-			return f, md, nil
-		}
-		select {
-		case <-f.ended: // refused
-			cancel()
-			return nil, md, f.err
-		case <-wait.C:
-			return f, md, nil
-		}
-	case <-wait.C:
-		return f, nil, nil
-	}
-}
-
-func (f *feed) run(ctx context.Context, call grpc.ClientStream, header chan<- metadata.MD) {
-	defer close(f.frames)
-	defer close(f.ended)
-	md, err := call.Header()
-	header <- md
-	for err == nil {
-		frame := &ngfwv1.StreamFrame{}
-		if err = call.RecvMsg(frame); err != nil {
-			break
-		}
-		select {
-		case f.frames <- frame:
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-	}
-	f.err = err
 }
 
 func accepts(r *http.Request, media string) bool {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	"ngfw.sh/cloud/api/envelope"
@@ -59,79 +58,6 @@ func (c *chain) unary(inside bool) grpc.UnaryServerInterceptor {
 		}
 		return c.once(admitted, call, req, handler)
 	}
-}
-
-func (c *chain) stream(inside bool) grpc.StreamServerInterceptor {
-	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
-		call := c.open(ss.Context(), info.FullMethod, inside)
-		ctx, cancel := context.WithCancelCause(ss.Context())
-		defer cancel(nil)
-		defer func() {
-			if cause, ok := fault.As(context.Cause(ctx)); ok {
-				err = cause
-			}
-			err = c.conclude(ctx, call, recover(), err)
-			_ = ss.SetHeader(call.answer) // too late when the header is out: then it was in there
-		}()
-		defer context.AfterFunc(c.closing, func() {
-			cancel(fault.New(fault.Unavailable, "the service restarts; connect again"))
-		})()
-		admitted, release, err := c.admit(ctx, call)
-		if err != nil {
-			return err
-		}
-		defer release()
-		_ = ss.SetHeader(call.answer)
-		defer c.watch(admitted, call, cancel)()
-		return handler(srv, &admittedStream{ServerStream: ss, ctx: admitted, inside: inside, prepare: func(m any) error {
-			return c.prepare(admitted, call, m)
-		}})
-	}
-}
-
-// admittedStream looks at the first message as the unary chain does at its only
-// one.
-type admittedStream struct {
-	grpc.ServerStream
-	ctx     context.Context
-	prepare func(any) error // nil after the first message
-	inside  bool
-	marked  bool
-}
-
-func (s *admittedStream) Context() context.Context { return s.ctx }
-
-func (s *admittedStream) RecvMsg(m any) error {
-	if err := s.ServerStream.RecvMsg(m); err != nil || s.prepare == nil {
-		return err
-	}
-	first := s.prepare
-	s.prepare = nil
-	return first(m)
-}
-
-// SendHeader says that the service has taken the call on.
-func (s *admittedStream) SendHeader(md metadata.MD) error {
-	return s.ServerStream.SendHeader(metadata.Join(md, s.accepted()))
-}
-
-func (s *admittedStream) SendMsg(m any) error {
-	if s.ctx.Err() != nil {
-		return context.Cause(s.ctx)
-	}
-	if md := s.accepted(); md != nil {
-		_ = s.ServerStream.SetHeader(md) // fails when the header is out
-	}
-	return s.ServerStream.SendMsg(m)
-}
-
-// accepted is the mark for the front, once.
-func (s *admittedStream) accepted() metadata.MD {
-	if s.marked || !s.inside {
-		return nil
-	}
-	s.marked = true
-	return metadata.Pairs(acceptedKey, "1")
 }
 
 // admit lets the call in or says why not. release gives back what it holds.
@@ -199,7 +125,7 @@ func (c *chain) conclude(ctx context.Context, call *call, panicked any, err erro
 		answer = envelope.FromFault(f).Err()
 	}
 	if !call.inside {
-		c.metrics.answered("gRPC", rpcName(call), grpcCodeName(answer), c.now().Sub(call.started))
+		c.metrics.answered("gRPC", rpcName(call), grpcCodeName(answer), c.now().Sub(call.started), call.op != nil && call.op.Stream)
 		c.log.Info("request", "method", "gRPC", "pattern", rpcName(call), "status", grpcCodeName(answer),
 			"duration", c.now().Sub(call.started), "request_id", call.RequestID, "user_id", call.caller.UserID)
 	}

@@ -28,32 +28,6 @@ type front struct {
 	now     func() time.Time
 }
 
-// seen is what the log and the metrics say of a request.
-type seen struct {
-	http.ResponseWriter
-	status  int
-	pattern string
-	user    string
-	id      string
-}
-
-func (s *seen) WriteHeader(status int) {
-	if s.status == 0 || s.status < 200 {
-		s.status = status
-	}
-	s.ResponseWriter.WriteHeader(status)
-}
-
-func (s *seen) Write(b []byte) (int, error) {
-	if s.status == 0 {
-		s.status = http.StatusOK
-	}
-	return s.ResponseWriter.Write(b)
-}
-
-// Unwrap lets http.ResponseController and the WebSocket library through.
-func (s *seen) Unwrap() http.ResponseWriter { return s.ResponseWriter }
-
 func (f *front) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	started := f.now()
 	w := &seen{ResponseWriter: rw, pattern: "other", id: r.Header.Get("X-Request-Id")}
@@ -76,21 +50,12 @@ func (f *front) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			status = 499 // the client went away: no failure of ours
 		}
 		method := verb(r.Method)
-		f.metrics.answered(method, w.pattern, fmt.Sprint(status), took)
+		f.metrics.answered(method, w.pattern, fmt.Sprint(status), took, w.stream)
 		f.log.Info("request", "method", method, "pattern", w.pattern, "status", status,
 			"duration", took, "request_id", w.id, "user_id", w.user)
 	}()
 	f.cors(w, r)
 	f.route(w, r)
-}
-
-// verb bounds what a method can be in a label.
-func verb(method string) string {
-	switch method {
-	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS":
-		return method
-	}
-	return "other"
 }
 
 func (f *front) route(w *seen, r *http.Request) {
@@ -161,6 +126,7 @@ func (f *front) operate(w *seen, r *http.Request, b *operation.Binding, path map
 		ex.refuse(badParameter(header, "%s is not supported yet: leave it out", header))
 	}
 	if b.Stream {
+		w.stream = true
 		f.bridge.serve(w, ex)
 		w.user = ex.user
 		return

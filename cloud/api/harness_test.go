@@ -91,7 +91,7 @@ func all(scope identity.Scope) []identity.Scope { return []identity.Scope{scope}
 
 // start runs a server; change may alter its configuration. Limits are high
 // unless a test sets them.
-func start(t testing.TB, change func(*api.Config)) *running {
+func start(t testing.TB, change func(*api.Config), more ...func(*api.Deps)) *running {
 	t.Helper()
 	r := &running{
 		t: t, firewall: &fakeFirewall{}, fleet: &fakeFleet{}, log: &lockedBuffer{}, health: map[string]error{"store": nil},
@@ -112,7 +112,7 @@ func start(t testing.TB, change func(*api.Config)) *running {
 		change(&cfg)
 	}
 	registry := prometheus.NewRegistry()
-	server, err := api.New(cfg, api.Deps{
+	deps := api.Deps{
 		Services: []api.Service{
 			api.Account(fakeAccount{}), api.Fleet(r.fleet), api.Firewall(r.firewall), api.System(fakeSystem{}), api.Traffic(r.traffic),
 		},
@@ -126,7 +126,11 @@ func start(t testing.TB, change func(*api.Config)) *running {
 		})},
 		Logger:     slog.New(slog.NewJSONHandler(r.log, nil)),
 		Registerer: registry, Gatherer: registry,
-	})
+	}
+	for _, f := range more {
+		f(&deps)
+	}
+	server, err := api.New(cfg, deps)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -154,6 +154,9 @@ func TestHeadAndOptions(t *testing.T) {
 	if head.status != 200 || head.body != "" || head.header.Get("Content-Length") != strconv.Itoa(len(get.body)) {
 		t.Errorf("HEAD: %d %q %v", head.status, head.body, head.header)
 	}
+	if a := r.do("HEAD", "/api/traffic/logs/stream", "", "Accept", "text/event-stream"); a.status != 426 {
+		t.Errorf("HEAD of a stream: %d", a.status)
+	}
 	if a := r.do("HEAD", "/api/fleet/devices/none", ""); a.status != 404 || a.body != "" {
 		t.Errorf("HEAD of nothing: %d %q", a.status, a.body)
 	}

@@ -45,9 +45,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 }
 
-func (m *metrics) answered(method, pattern, status string, took time.Duration) {
+// answered counts a request; how long a stream was open is no time to answer.
+func (m *metrics) answered(method, pattern, status string, took time.Duration, stream bool) {
 	m.requests.WithLabelValues(method, pattern, status).Inc()
-	m.seconds.WithLabelValues(method, pattern).Observe(took.Seconds())
+	if !stream {
+		m.seconds.WithLabelValues(method, pattern).Observe(took.Seconds())
+	}
 }
 
 func (m *metrics) limited(pattern string) { m.rateLimited.WithLabelValues(pattern).Inc() }

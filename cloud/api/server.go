@@ -20,13 +20,10 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/test/bufconn"
 
 	"ngfw.sh/cloud/api/openapi"
@@ -121,70 +118,6 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	return s, nil
 }
 
-// register makes both gRPC servers and lists what they serve.
-func (s *Server) register(c *chain) (ops []*operation.Operation, bindings [][]*operation.Binding, err error) {
-	s.inside = grpc.NewServer(
-		grpc.UnaryInterceptor(c.unary(true)), grpc.StreamInterceptor(c.stream(true)),
-		grpc.MaxRecvMsgSize(int(4*s.cfg.BodyLimit)), grpc.MaxSendMsgSize(maxAnswer),
-		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(maxAnswer),
-	)
-	options := []grpc.ServerOption{
-		grpc.UnaryInterceptor(c.unary(false)), grpc.StreamInterceptor(c.stream(false)),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.MaxConcurrentStreams(256),
-	}
-	if s.cfg.TLS != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(s.cfg.TLS)))
-	}
-	s.outside = grpc.NewServer(options...)
-	for _, service := range s.deps.Services {
-		names := &serviceNames{to: []grpc.ServiceRegistrar{s.inside, s.outside}}
-		service.Register(names)
-		var bound []*operation.Binding
-		for _, name := range names.names {
-			list, err := operation.Of(name)
-			if err != nil {
-				return nil, nil, err
-			}
-			for _, o := range list {
-				c.ops[o.RPC] = o
-				bound = append(bound, o.Bindings...)
-			}
-			ops = append(ops, list...)
-		}
-		bindings = append(bindings, bound)
-	}
-	if s.deps.Link == nil {
-		return ops, bindings, nil
-	}
-	names := &serviceNames{to: []grpc.ServiceRegistrar{s.outside}}
-	s.deps.Link(names)
-	for _, name := range names.names {
-		list, err := operation.Of(name)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, o := range list {
-			c.ops[o.RPC] = o
-		}
-	}
-	return ops, bindings, nil
-}
-
-// serviceNames registers and remembers what.
-type serviceNames struct {
-	to    []grpc.ServiceRegistrar
-	names []string
-}
-
-func (s *serviceNames) RegisterService(d *grpc.ServiceDesc, impl any) {
-	s.names = append(s.names, d.ServiceName)
-	for _, r := range s.to {
-		r.RegisterService(d, impl)
-	}
-}
-
 func (s *Server) pages(doc []byte) (map[string]http.Handler, error) {
 	pages := map[string]http.Handler{
 		"/":             indexPage(),
@@ -209,71 +142,3 @@ func (s *Server) HTTPAddr() net.Addr { return s.httpAddr }
 
 // GRPCAddr is the address of the gRPC listener, once ready; nil without one.
 func (s *Server) GRPCAddr() net.Addr { return s.grpcAddr }
-
-// Run serves until ctx ends, then lets running requests end within
-// ShutdownTimeout; streams end at once. It returns the first failure, or nil.
-func (s *Server) Run(ctx context.Context) error {
-	defer s.conn.Close()
-	defer s.close()
-	var listening net.ListenConfig
-	web, err := listening.Listen(ctx, "tcp", s.cfg.Listen)
-	if err != nil {
-		return fmt.Errorf("listen for http: %w", err)
-	}
-	s.httpAddr = web.Addr()
-	var agents net.Listener
-	if s.cfg.GRPCListen != "" {
-		if agents, err = listening.Listen(ctx, "tcp", s.cfg.GRPCListen); err != nil {
-			web.Close()
-			return fmt.Errorf("listen for grpc: %w", err)
-		}
-		s.grpcAddr = agents.Addr()
-	}
-	close(s.ready)
-
-	httpServer := &http.Server{
-		Handler:           s.front,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-	}
-	failed := make(chan error, 3)
-	var running sync.WaitGroup
-	serve := func(name string, f func() error) {
-		running.Go(func() {
-			if err := f(); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) {
-				failed <- fmt.Errorf("serve %s: %w", name, err)
-			}
-		})
-	}
-	serve("in process", func() error { return s.inside.Serve(s.pipe) })
-	serve("http", func() error { return httpServer.Serve(web) })
-	if agents != nil {
-		serve("grpc", func() error { return s.outside.Serve(agents) })
-	}
-	s.deps.Logger.Info("api listening", "http", s.cfg.Listen, "grpc", s.cfg.GRPCListen)
-	select {
-	case <-ctx.Done():
-		err = nil
-	case err = <-failed:
-	}
-	s.close() // ends the streams
-	s.shutdown(httpServer)
-	running.Wait()
-	return err
-}
-
-// shutdown ends the front first: what it still answers needs the inside.
-func (s *Server) shutdown(web *http.Server) {
-	limit, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
-	defer cancel()
-	defer context.AfterFunc(limit, func() {
-		web.Close()
-		s.outside.Stop()
-		s.inside.Stop()
-	})()
-	_ = web.Shutdown(limit) // what is left is closed by force
-	s.front.bridge.wait(limit)
-	s.outside.GracefulStop()
-	s.inside.GracefulStop()
-}

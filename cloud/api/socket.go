@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -133,42 +132,4 @@ func closeReason(s string) string {
 		return strings.ToValidUTF8(s[:120], "")
 	}
 	return s
-}
-
-// hear answers a frame of the client: a new filter, repeated when it is in
-// force, or what is wrong with it. The old feed goes on until the new one is
-// accepted.
-func (s *socket) hear(ctx context.Context, text []byte) bool {
-	next, f := s.refilter(ctx, text)
-	if f != nil {
-		return s.write(ctx, "error", errorFrame(f))
-	}
-	s.feed.cancel()
-	s.feed = next
-	return s.write(ctx, "filter", text)
-}
-
-func (s *socket) refilter(ctx context.Context, text []byte) (*feed, *fault.Error) {
-	var frame struct {
-		Type   string          `json:"type"`
-		Filter json.RawMessage `json:"filter"`
-	}
-	if text == nil || json.Unmarshal(text, &frame) != nil {
-		return nil, fault.New(fault.BadRequest, `a frame is not a JSON text: send {"type":"filter","filter":{…}}`)
-	}
-	if frame.Type != "filter" {
-		return nil, badParameter("type", `the type %q is unknown: send {"type":"filter","filter":{…}}`, clip(frame.Type))
-	}
-	if len(frame.Filter) == 0 {
-		return nil, badParameter("filter", "filter is missing: send an object, {} for everything")
-	}
-	req, f := filterRequest(s.ex.binding, frame.Filter)
-	if f != nil {
-		return nil, f
-	}
-	next, _, err := s.subscribe(ctx, s.ex, req)
-	if err != nil {
-		return nil, ending(err)
-	}
-	return next, nil
 }

@@ -126,6 +126,10 @@ func (s *Service) StreamLogs(req *ngfwv1.StreamLogsRequest, stream ngfwv1.Traffi
 		return err
 	}
 	defer sub.Close()
+	// The caller learns that rows are being watched for before there is one.
+	if err := stream.SendHeader(nil); err != nil {
+		return err
+	}
 	for {
 		frame, err := sub.Next(ctx)
 		if ctx.Err() != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"ngfw.sh/cloud/identity"
 	"ngfw.sh/cloud/traffic"
@@ -63,11 +64,16 @@ func (l *log) Close() { l.closed = true }
 // stream is the caller's end.
 type stream struct {
 	grpc.ServerStream
-	ctx  context.Context
-	sent []*ngfwv1.StreamFrame
+	ctx    context.Context
+	opened bool
+	sent   []*ngfwv1.StreamFrame
 }
 
 func (s *stream) Context() context.Context { return s.ctx }
+func (s *stream) SendHeader(metadata.MD) error {
+	s.opened = true
+	return nil
+}
 func (s *stream) Send(f *ngfwv1.StreamFrame) error {
 	s.sent = append(s.sent, f)
 	return nil
@@ -138,7 +144,7 @@ func TestStream(t *testing.T) {
 	if err := s.StreamLogs(&ngfwv1.StreamLogsRequest{}, to); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Error(err)
 	}
-	if len(to.sent) != 2 || to.sent[0].Cursor != "1" || !l.closed {
+	if !to.opened || len(to.sent) != 2 || to.sent[0].Cursor != "1" || !l.closed {
 		t.Errorf("%v, closed %v", to.sent, l.closed)
 	}
 }
