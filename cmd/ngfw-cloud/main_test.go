@@ -5,9 +5,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -18,6 +20,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// A server starts its own program as the engine's process.
+	if len(os.Args) > 1 && os.Args[1] == "engine" {
+		main()
+	}
 	testscript.Main(m, map[string]func(){"ngfw-cloud": main})
 }
 
