@@ -396,13 +396,13 @@ func TestConcurrentWriters(t *testing.T) {
 
 // TestRulesAgainstModel compares random sequences of writes with a plain list.
 func TestRulesAgainstModel(t *testing.T) {
-	p, path := newProcess(t)
+	p, _ := newProcess(t)
 	n := 0
 	outer := t
 	rapid.Check(t, func(t *rapid.T) {
 		n++
 		org := fmt.Sprintf("model-%d", n)
-		storetest.Organization(outer, path, org, "starter")
+		storetest.Organization(outer, p.store, org, "starter")
 		d, err := p.fleet.RegisterDevice(as(org), &ngfwv1.RegisterDeviceRequest{Name: "m"})
 		if err != nil {
 			t.Fatal(err)

@@ -124,8 +124,8 @@ func TestTimeZone(t *testing.T) {
 func TestPlanCap(t *testing.T) {
 	for plan, limit := range map[string]int{"starter": 1, "pro": 3, "homeplus": 1, "": 1} {
 		t.Run("plan "+plan, func(t *testing.T) {
-			p, path := newProcess(t)
-			storetest.Organization(t, path, "small", plan)
+			p, _ := newProcess(t)
+			storetest.Organization(t, p.store, "small", plan)
 			ctx := identity.With(context.Background(), identity.Caller{UserID: "u", OrgID: "small", Plan: plan})
 			var registered, refused atomic.Int32
 			var wg sync.WaitGroup

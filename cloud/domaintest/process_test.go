@@ -61,13 +61,20 @@ type process struct {
 }
 
 func start(s *store.Store) *process {
-	p := &process{store: s, links: &links{}}
+	l := &links{}
+	p := startWith(s, l, l)
+	p.links = l
+	return p
+}
+
+func startWith(s *store.Store, pusher resource.Pusher, l fleet.Links) *process {
+	p := &process{store: s}
 	log := slog.New(slog.DiscardHandler)
-	p.config = resource.New(resource.DefaultConfig(), resource.Deps{Store: s, Pusher: p.links, Logger: log})
+	p.config = resource.New(resource.DefaultConfig(), resource.Deps{Store: s, Pusher: pusher, Logger: log})
 	p.reports = system.NewReports(system.DefaultConfig(), system.Deps{Store: s, Logger: log})
 	cfg := fleet.DefaultConfig()
 	cfg.ConnectURL = "grpcs://cloud.example:9090"
-	p.fleet = fleet.New(cfg, fleet.Deps{Store: s, Links: p.links, Reports: p.reports, Configuration: p.config, Logger: log})
+	p.fleet = fleet.New(cfg, fleet.Deps{Store: s, Links: l, Reports: p.reports, Configuration: p.config, Logger: log})
 	p.system = system.New(p.reports, p.fleet)
 	p.firewall = firewall.New(firewall.Deps{Configuration: p.config, Devices: p.fleet, Counters: p.reports})
 	return p
@@ -84,8 +91,8 @@ func as(org string) context.Context {
 func newProcess(t testing.TB) (*process, string) {
 	t.Helper()
 	s, path := storetest.Open(t)
-	storetest.Organization(t, path, "a", "business_plus")
-	storetest.Organization(t, path, "b", "business_plus")
+	storetest.Organization(t, s, "a", "business_plus")
+	storetest.Organization(t, s, "b", "business_plus")
 	return start(s), path
 }
 

@@ -128,23 +128,14 @@ func (s *Store) DeviceByKey(ctx context.Context, keyHash []byte) (d Device, plan
 func (s *Store) DeleteDevice(ctx context.Context, orgID, id string, a AuditEntry) error {
 	return s.tx(ctx, func(t *sql.Tx) error {
 		res, err := t.ExecContext(ctx, "DELETE FROM devices WHERE id=? AND org_id=?", id, orgID)
-		if err := affected(res, err); err != nil {
+		if err == nil {
+			err = mustAffect(res)
+		}
+		if err != nil {
 			return fmt.Errorf("delete device: %w", err)
 		}
 		return addAudit(ctx, t, a)
 	})
-}
-
-// affected turns a statement that met no row into ErrNotFound.
-func affected(res sql.Result, err error) error {
-	if err != nil {
-		return err
-	}
-	n, err := res.RowsAffected()
-	if err == nil && n == 0 {
-		return ErrNotFound
-	}
-	return err
 }
 
 func encodeTags(tags []string) (string, error) {

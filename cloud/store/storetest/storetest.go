@@ -4,7 +4,6 @@ package storetest
 
 import (
 	"context"
-	"database/sql"
 	"path/filepath"
 	"testing"
 
@@ -29,15 +28,12 @@ func Reopen(t testing.TB, path string) *store.Store {
 	return s
 }
 
-// Organization adds an organisation to the database at path.
-func Organization(t testing.TB, path, id, plan string) {
+// Organization adds an organisation of that id and plan, with its owner.
+func Organization(t testing.TB, s *store.Store, id, plan string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.Exec("INSERT INTO organizations (id, name, plan, created_at) VALUES (?, ?, ?, 1)", id, id, plan); err != nil {
+	owner := store.User{ID: "user-of-" + id, OrgID: id, Email: id + "@example.org", Role: "owner", CreatedAt: 1}
+	org := store.Organization{ID: id, Name: id, Plan: plan, CreatedAt: 1}
+	if err := s.CreateUser(context.Background(), owner, &org); err != nil {
 		t.Fatal(err)
 	}
 }
