@@ -2,11 +2,12 @@ package dataplane
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sync/errgroup"
 
 	"ngfw.sh/dataplane/internal/bpfobj"
 	"ngfw.sh/policy"
@@ -47,7 +48,7 @@ func (d *Dataplane) Apply(im *policy.Image) error {
 		return err
 	}
 	d.image = im
-	// The slot before stays for packets that are under way; older ones go.
+	// The slot before stays for packets that are under way; the one before that goes.
 	for s := range uint32(imageSlots) {
 		if s != slot && s != old {
 			d.clearSlot(s, c)
@@ -62,11 +63,15 @@ func (d *Dataplane) clearSlot(slot uint32, active bpfobj.TcConfig) {
 	if active.Ready != 0 && slot == active.Slot {
 		return
 	}
-	t := d.tables()
-	for _, outer := range []*ebpf.Map{t.meta, t.ports, t.pairs, t.entries} {
-		if err := outer.Delete(slot); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			d.log.Warn("an old policy's table stays in memory", "slot", slot, "err", err)
+	errs := d.tables().each(func(outer *ebpf.Map) error {
+		var id uint32
+		if outer.Lookup(slot, &id) != nil {
+			return nil // empty already
 		}
+		return outer.Delete(slot)
+	})
+	if errs != nil {
+		d.log.Warn("an old policy's tables stay in memory", "slot", slot, "err", errs)
 	}
 }
 
@@ -105,17 +110,43 @@ func (t tables) write(slot uint32, im *policy.Image, ports map[uint32]uint32) er
 		entries[i] = entry(e)
 	}
 	meta := []bpfobj.TcImage{{Revision: uint64(im.Revision), Zones: uint32(n), System: uint32(im.System)}}
-	return errors.Join(
-		newInner(t.pairs, slot, len(pairs), fillArray(pairs)),
-		newInner(t.entries, slot, len(entries), fillArray(entries)),
-		newInner(t.ports, slot, 1024, fillHash(ports)),
-		newInner(t.meta, slot, len(meta), fillArray(meta)),
-	)
+	return t.each(func(outer *ebpf.Map) error {
+		switch outer {
+		case t.pairs:
+			return newInner(outer, slot, len(pairs), fillArray(pairs))
+		case t.entries:
+			return newInner(outer, slot, len(entries), fillArray(entries))
+		case t.ports:
+			return newInner(outer, slot, 1024, fillHash(ports))
+		default:
+			return newInner(outer, slot, len(meta), fillArray(meta))
+		}
+	})
 }
+
+// each works on all tables at once: the kernel waits for running programs after
+// every change of a table of tables (maybe_wait_bpf_programs), and the waits
+// overlap.
+func (t tables) each(f func(outer *ebpf.Map) error) error {
+	var g errgroup.Group
+	for _, outer := range []*ebpf.Map{t.meta, t.ports, t.pairs, t.entries} {
+		g.Go(func() error { return f(outer) })
+	}
+	return g.Wait()
+}
+
+// mapSpecs are the maps as the object file describes them, read once.
+var mapSpecs = sync.OnceValues(func() (map[string]*ebpf.MapSpec, error) {
+	spec, err := bpfobj.LoadTc()
+	if err != nil {
+		return nil, err
+	}
+	return spec.Maps, nil
+})
 
 // newInner makes a table like the outer map's, fills it and puts it into slot.
 func newInner(outer *ebpf.Map, slot uint32, size int, fill func(*ebpf.Map) error) error {
-	spec, err := bpfobj.LoadTc()
+	specs, err := mapSpecs()
 	if err != nil {
 		return err
 	}
@@ -123,7 +154,7 @@ func newInner(outer *ebpf.Map, slot uint32, size int, fill func(*ebpf.Map) error
 	if err != nil {
 		return err
 	}
-	of, ok := spec.Maps[info.Name]
+	of, ok := specs[info.Name]
 	if !ok || of.InnerMap == nil {
 		return fmt.Errorf("%s is no table of tables", info.Name)
 	}
