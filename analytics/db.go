@@ -57,6 +57,8 @@ func New(cfg Config, deps Deps) (*DB, error) {
 			"async_insert": 0, // an answer must mean that the rows are stored
 			// A batch is one block is one part.
 			"max_insert_block_size": 1 << 22, "min_insert_block_size_rows": 1 << 22, "min_insert_block_size_bytes": 1 << 30,
+			// Small new parts need no skip indexes; merging makes them.
+			"materialize_skip_indexes_on_insert": 0,
 		},
 	}
 	switch {

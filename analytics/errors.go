@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
@@ -44,5 +45,29 @@ func (db *DB) explain(err error) error {
 	if down := db.down(); down != nil {
 		return down
 	}
-	return fault.New(fault.Unavailable, "flow analytics are unavailable: the database does not answer").Because(err)
+	return fault.New(fault.Unavailable, "flow analytics are unavailable: the database does not answer").Because(brief(err))
+}
+
+// unstored is what Store says: a batch that is not acknowledged comes again, so
+// every failure is one that may pass.
+func (db *DB) unstored(err error) error {
+	var ex *clickhouse.Exception
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errStopping):
+		return err
+	case errors.As(err, &ex) && ex.Code == codeNoSpace:
+		return fault.New(fault.Unavailable, "the disk of the flow database is full").Because(err)
+	}
+	return fault.New(fault.Unavailable, "the flow database did not take the rows").Because(brief(err))
+}
+
+// brief leaves out the address of a request, which holds the whole statement.
+func brief(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
 }

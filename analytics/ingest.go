@@ -76,7 +76,7 @@ func (db *DB) Store(ctx context.Context, o Origin, b *ngfwv1.FlowBatch) error {
 	}
 	select {
 	case err := <-w.done:
-		return db.explain(err)
+		return db.unstored(err)
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/signal"
 	"strings"
@@ -108,7 +109,27 @@ func openTest(t testing.TB, change func(*Config, *Deps)) *DB {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { admin.Exec(context.Background(), "DROP DATABASE "+cfg.Database) })
+	if wire {
+		srv := httptest.NewServer(shared.engine)
+		t.Cleanup(srv.Close)
+		cfg.Engine, cfg.Protocol, cfg.Addresses, deps.Engine = Server, "http", []string{srv.Listener.Addr().String()}, nil
+	}
 	return runTest(t, cfg, deps)
+}
+
+// wire makes openTest take the engine for a server: the suite over HTTP.
+var wire bool
+
+func TestOverTheWire(t *testing.T) {
+	wire = true
+	defer func() { wire = false }()
+	for name, test := range map[string]func(*testing.T){
+		"every field": TestLogShowsEveryField, "pages": TestPagesAreStableUnderInserts, "total": TestTotal,
+		"retention": TestRetentionHidesRowsAtOnce, "top clients": TestTopClients, "poisoned rows": TestPoisonedRowsAreSetAside,
+		"filters": TestFilterMeansTheSameInGoAndSQL, "many devices": TestManyDevices,
+	} {
+		t.Run(name, test)
+	}
 }
 
 // runTest runs a DB until the test ends.

@@ -50,9 +50,9 @@ const (
 //
 // Partitions are by the day of the batch's newest row, stamped on all its rows,
 // and not by the day of each row: a batch over midnight must stay one part, as
-// only a part is atomic. The order is what the log is read by. The projection
-// is written in the same part as the rows, so the positions in it are always
-// those of the table.
+// only a part is atomic. The order is that of the log down to the last column, so
+// that a page is read without sorting. The projection is written in the same part
+// as the rows, so the positions in it are always those of the table.
 var flows = table{
 	name: "flows",
 	columns: []column{
@@ -114,7 +114,8 @@ var flows = table{
 		"PROJECTION positions (SELECT device_id, epoch, max(batch) GROUP BY device_id, epoch)",
 	},
 	tail: `PARTITION BY (retention_days, day)
-ORDER BY (org_id, ts)
+PRIMARY KEY (org_id, ts)
+ORDER BY (org_id, ts, origin, batch, row)
 TTL toDateTime(ts) + toIntervalDay(retention_days)
 SETTINGS ttl_only_drop_parts = 1, merge_with_ttl_timeout = 3600`,
 }
@@ -146,11 +147,16 @@ func mapped(a netip.Addr) [16]byte {
 	return a.As16()
 }
 
-// namesAndTypes spares the driver a question about the table before each insert.
+// namesAndTypes spares the driver a question about the table before each
+// insert. Dictionaries are left to the engine, which makes them ten times as
+// fast as the driver does.
 func (t table) namesAndTypes() []clickhouse.ColumnNameAndType {
 	out := make([]clickhouse.ColumnNameAndType, len(t.columns))
 	for i, c := range t.columns {
 		out[i] = clickhouse.ColumnNameAndType{Name: c.name, Type: c.kind}
+		if c.kind == name {
+			out[i].Type = "String"
+		}
 	}
 	return out
 }

@@ -3,8 +3,10 @@ package analytics
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
@@ -38,4 +40,27 @@ func (db *DB) openServer(ctx context.Context) error {
 		return fmt.Errorf("make the database %s: %w", db.cfg.Database, err)
 	}
 	return nil
+}
+
+// awaitEnd waits, after an insert that lost its answer, until the server does
+// not run it any more: only then does the table say whether it is stored. The
+// embedded engine runs nothing whose answer can get lost while it lives.
+func (db *DB) awaitEnd(ctx context.Context, queryID string, err error) {
+	var ex *clickhouse.Exception
+	if db.cfg.Engine != Server || errors.As(err, &ex) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for ctx.Err() == nil {
+		var n uint64
+		err := db.conn.QueryRow(ctx, "SELECT count() FROM system.processes WHERE query_id = {id:String}", named("id", queryID)).Scan(&n)
+		if err == nil && n == 0 {
+			return
+		}
+		select {
+		case <-time.After(500 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
 }

@@ -2,6 +2,7 @@ package analytics
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"sync"
 	"time"
@@ -73,18 +74,23 @@ func (w *writer) run(ctx context.Context) {
 		w.wake.Broadcast()
 	})
 	defer unhook()
+	// Not ctx: what was taken is brought to its end, unless the engine hangs.
+	inserting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })()
 	var wg sync.WaitGroup
 	for range w.db.cfg.Inserts {
 		wg.Go(func() {
 			for group := w.take(); group != nil; group = w.take() {
-				// Not ctx: an insert whose answer nobody awaited would leave open
-				// whether its rows are stored.
-				w.settle(group, w.insert(context.WithoutCancel(ctx), group))
+				w.settle(group, w.insert(inserting, group))
 			}
 		})
 	}
 	wg.Wait()
 }
+
+// stopGrace is how long inserts may take after the end was called for.
+const stopGrace = 10 * time.Second
 
 // take waits for work and removes what goes into the next insert; nil when
 // there will be none.
@@ -129,7 +135,8 @@ func (w *writer) insert(ctx context.Context, group []*waiting) error {
 		batches[i] = b.rows
 		rows += len(b.rows)
 	}
-	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(flows.namesAndTypes()))
+	id := rand.Text()
+	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(flows.namesAndTypes()), clickhouse.WithQueryID(id))
 	b, err := w.db.conn.PrepareBatch(ctx, flows.insert())
 	if err != nil {
 		return err
@@ -141,6 +148,7 @@ func (w *writer) insert(ctx context.Context, group []*waiting) error {
 		}
 	}
 	if err := b.Send(); err != nil {
+		w.db.awaitEnd(ctx, id, err)
 		return err
 	}
 	w.db.metrics.inserted(len(group), rows, time.Since(begun))
@@ -151,7 +159,7 @@ func (w *writer) insert(ctx context.Context, group []*waiting) error {
 func (w *writer) settle(group []*waiting, err error) {
 	if err != nil {
 		w.db.metrics.insertErrors.Inc()
-		w.db.log.Error("flow rows not stored", "batches", len(group), "error", err)
+		w.db.log.Error("flow rows not stored", "batches", len(group), "error", brief(err))
 	}
 	for _, b := range group {
 		if err == nil {

@@ -45,7 +45,7 @@ func Serve(ctx context.Context, cfg Config) error {
 		ln.Close()
 		return fmt.Errorf("restrict the engine socket: %w", err)
 	}
-	srv := &http.Server{Handler: handler{e}, ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn)}
+	srv := &http.Server{Handler: e, ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn)}
 	stopped := make(chan error, 1)
 	go func() { stopped <- srv.Serve(ln) }()
 	select {
@@ -61,15 +61,14 @@ func Serve(ctx context.Context, cfg Config) error {
 	return e.Close()
 }
 
-// handler is the engine as an HTTP server. GET is the readiness probe.
-type handler struct{ engine *Engine }
-
-func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP is the engine as a ClickHouse server's HTTP interface, as far as the
+// driver uses it. GET is the readiness probe.
+func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
 		io.WriteString(w, "Ok.\n")
 		return
 	}
-	res, err := h.engine.RoundTrip(r)
+	res, err := e.RoundTrip(r)
 	if err != nil {
 		if r.Context().Err() == nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
