@@ -124,9 +124,18 @@ func (l *Lab) In(host string, f func() error) error {
 }
 
 // Start starts cmd inside the host's namespace; the returned function waits
-// for its end. The process gets Pdeathsig (SIGKILL unless the caller set
-// another), so it does not outlive the caller.
+// for its end. See StartChild.
 func (l *Lab) Start(host string, cmd *exec.Cmd) (wait func() error, err error) {
+	return start(cmd, func(begin func() error) error { return l.In(host, begin) })
+}
+
+// StartChild starts cmd in the caller's own namespace, so that it does not
+// outlive the caller: it gets Pdeathsig, SIGKILL unless cmd says otherwise.
+func StartChild(cmd *exec.Cmd) (wait func() error, err error) {
+	return start(cmd, func(begin func() error) error { return begin() })
+}
+
+func start(cmd *exec.Cmd, where func(begin func() error) error) (wait func() error, err error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
@@ -139,7 +148,7 @@ func (l *Lab) Start(host string, cmd *exec.Cmd) (wait func() error, err error) {
 		// it for as long as the process lives.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		err := l.In(host, cmd.Start)
+		err := where(cmd.Start)
 		started <- err
 		if err == nil {
 			done <- cmd.Wait()

@@ -48,20 +48,25 @@ func startTime(pid int) uint64 {
 	return start
 }
 
-// End asks processes to end and kills those that have not within grace. Each
-// is held by a descriptor and looked at again before it is signalled, so no
-// other process can be hit. It returns when all are gone.
+// Signal sends a signal to the process if it still runs. It is held by a
+// descriptor and looked at again before, so no other process can be hit.
+func (p Process) Signal(sig os.Signal) {
+	handle, err := os.FindProcess(p.PID) // a pidfd
+	if err != nil {
+		return
+	}
+	defer handle.Release()
+	if p.Alive() {
+		handle.Signal(sig)
+	}
+}
+
+// End asks processes to end and kills those that have not within grace. It
+// returns when all are gone.
 func End(ctx context.Context, processes []Process, grace time.Duration) error {
 	signal := func(sig os.Signal) {
 		for _, p := range processes {
-			handle, err := os.FindProcess(p.PID) // a pidfd
-			if err != nil {
-				continue
-			}
-			if p.Alive() {
-				handle.Signal(sig)
-			}
-			handle.Release()
+			p.Signal(sig)
 		}
 	}
 	signal(syscall.SIGTERM)

@@ -29,7 +29,7 @@ func main() {
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		PersistentPreRun:  func(*cobra.Command, []string) { understood = true },
 	}
-	root.AddCommand(upCommand(), downCommand(), listCommand(), execCommand(), trafficCommand(), serveCommand(), relayCommand())
+	root.AddCommand(runCommand(), stopCommand(), versionCommand(), upCommand(), downCommand(), listCommand(), execCommand(), trafficCommand(), serveCommand(), relayCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return

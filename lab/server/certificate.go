@@ -9,7 +9,6 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"math/big"
-	"net"
 	"time"
 
 	"ngfw.sh/lab"
@@ -31,20 +30,12 @@ func certificate() (tls.Certificate, error) {
 		NotAfter:     now.Add(30 * 24 * time.Hour),
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
-	for _, addr := range append([]net.IP{lab.IP4(lab.INET).AsSlice(), lab.IP6(lab.INET).AsSlice()}, farIPs()...) {
-		template.IPAddresses = append(template.IPAddresses, addr)
+	for _, addr := range append(lab.Far, lab.IP4(lab.INET), lab.IP6(lab.INET)) {
+		template.IPAddresses = append(template.IPAddresses, addr.AsSlice())
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("make a certificate: %w", err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
-}
-
-func farIPs() []net.IP {
-	ips := make([]net.IP, len(lab.Far))
-	for i, a := range lab.Far {
-		ips[i] = a.AsSlice()
-	}
-	return ips
 }
