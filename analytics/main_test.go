@@ -38,6 +38,9 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	code := m.Run()
+	if shared.engine != nil {
+		shared.engine.Close()
+	}
 	if shared.dir != "" {
 		os.RemoveAll(shared.dir)
 	}

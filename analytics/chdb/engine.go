@@ -65,8 +65,7 @@ func Open(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-// Close waits for running statements and closes the engine's connections. The
-// engine's threads stay: a process that is done with its engine should end.
+// Close waits for running statements and shuts the engine down.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	if e.closed {
@@ -84,6 +83,7 @@ func (e *Engine) Close() error {
 	e.control.Lock()
 	defer e.control.Unlock()
 	e.killer.close()
+	e.lib.shutdown()
 	e.dir.close()
 	return nil
 }

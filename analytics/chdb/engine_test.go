@@ -33,7 +33,12 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if shared.engine != nil {
+		shared.engine.Close()
+		os.RemoveAll(shared.dir)
+	}
+	os.Exit(code)
 }
 
 // needLibrary skips where the engine is not installed, except where tests must
@@ -52,6 +57,7 @@ func needLibrary(t testing.TB) {
 
 var shared struct {
 	sync.Once
+	dir    string
 	engine *Engine
 	err    error
 }
@@ -61,13 +67,11 @@ func testEngine(t testing.TB) *Engine {
 	t.Helper()
 	needLibrary(t)
 	shared.Do(func() {
-		dir, err := os.MkdirTemp("", "ngfw-chdb-")
-		if err != nil {
-			shared.err = err
+		if shared.dir, shared.err = os.MkdirTemp("", "ngfw-chdb-"); shared.err != nil {
 			return
 		}
 		cfg := DefaultConfig()
-		cfg.DataDir = dir
+		cfg.DataDir = shared.dir
 		shared.engine, shared.err = Open(cfg)
 	})
 	if shared.err != nil {

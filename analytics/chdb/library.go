@@ -70,6 +70,7 @@ type library struct {
 
 	connect   func(argc int32, argv **byte) *connection
 	closeConn func(*connection)
+	shutdown  func()
 
 	query       func(c connection, q *byte, n uint, format *byte, fn uint, names **byte, nameLens *uint, values **byte, valueLens *uint, params uint) result
 	streamQuery func(c connection, q *byte, n uint, format *byte, fn uint, names **byte, nameLens *uint, values **byte, valueLens *uint, params uint) result
@@ -116,6 +117,7 @@ func load(path string) (*library, error) {
 		"chdb_set_signal_handlers_enabled": &lib.signalHandlers,
 		"chdb_connect":                     &lib.connect,
 		"chdb_close_conn":                  &lib.closeConn,
+		"chdb_shutdown":                    &lib.shutdown,
 		"chdb_query_with_params_n":         &lib.query,
 		"chdb_stream_query_with_params_n":  &lib.streamQuery,
 		"chdb_stream_fetch_result":         &lib.fetch,
