@@ -23,7 +23,6 @@ var (
 		"::", "::1", "::fffe:ffff:ffff", "::1:0:0:0", "2001:db8::1", "2001:db8:0:1::", "fe80::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 	}
 	someTexts = []string{"", "tls", "TLS", "http", "100%", "a_b", "ä Ä", "İstanbul", "it's", "back\\slash", "x\ty", "K", "\x00", "{p0:String}"}
-	someZones = []string{"LAN", "WAN", "IOT"}
 )
 
 func genAddress(t *rapid.T, v4 bool, label string) []byte {

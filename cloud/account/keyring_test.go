@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
-	"math/big"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -43,14 +42,18 @@ func TestOthersVerifyWithTheDocument(t *testing.T) {
 	if key["kty"] != "EC" || key["crv"] != "P-256" || key["alg"] != "ES256" || key["use"] != "sig" || len(key) != 7 {
 		t.Errorf("%v", key)
 	}
-	number := func(name string) *big.Int {
+	point := []byte{4} // uncompressed, SEC 1 2.3.3
+	for _, name := range []string{"x", "y"} {
 		raw, err := base64.RawURLEncoding.DecodeString(key[name])
 		if err != nil || len(raw) != 32 {
-			t.Errorf("%s: %d bytes, %v", name, len(raw), err)
+			t.Fatalf("%s: %d bytes, %v", name, len(raw), err)
 		}
-		return new(big.Int).SetBytes(raw)
+		point = append(point, raw...)
 	}
-	public := &ecdsa.PublicKey{Curve: elliptic.P256(), X: number("x"), Y: number("y")}
+	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+	if err != nil {
+		t.Fatal(err)
+	}
 	tok, err := jwt.Parse(b.mustLogin(t).AccessToken, func(tok *jwt.Token) (any, error) {
 		if tok.Header["kid"] != key["kid"] || tok.Header["alg"] != "ES256" {
 			t.Errorf("header %v", tok.Header)

@@ -206,8 +206,6 @@ func (fakeSystem) Hardware(ctx context.Context, _ *ngfwv1.HardwareRequest) (*ngf
 // fakeTraffic answers streams from a channel that a test writes to.
 type fakeTraffic struct {
 	ngfwv1.UnimplementedTrafficServiceServer
-	mu     sync.Mutex
-	asked  []*ngfwv1.StreamLogsRequest
 	opened chan *liveStream
 }
 

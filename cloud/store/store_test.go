@@ -8,17 +8,6 @@ import (
 	"testing"
 )
 
-// open makes a database in the test's own directory.
-func open(t *testing.T) *Store {
-	t.Helper()
-	s, err := Open(context.Background(), filepath.Join(t.TempDir(), "cloud.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
-
 func TestOpenIsRepeatableAndPrivate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "d", "cloud.db")
 	for range 2 {

@@ -26,9 +26,7 @@ func Envs() *rapid.Generator[policy.Env] {
 				env.System |= policy.SystemSet(rule)
 			}
 		}
-		for _, a := range rapid.SliceOfN(Addresses(), 0, 2).Draw(t, "self") {
-			env.SelfAddresses = append(env.SelfAddresses, a)
-		}
+		env.SelfAddresses = rapid.SliceOfN(Addresses(), 0, 2).Draw(t, "self")
 		for _, a := range rapid.SliceOfN(Addresses(), 0, 1).Draw(t, "cloud") {
 			env.Cloud = append(env.Cloud, netip.AddrPortFrom(a, rapid.SampledFrom(ports).Draw(t, "cloud port")))
 		}
