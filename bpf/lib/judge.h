@@ -242,7 +242,7 @@ static __always_inline int vouched(struct __sk_buff *skb, struct work *w, struct
 {
 	__u8 proto = w->packet.tuple.proto;
 
-	if (w->now - f->checked <= VOUCHED)
+	if (age(w->now, f->checked) <= VOUCHED)
 		return 1;
 	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP) {
 		/* Its first direction may begin again as it is; an answer without a
@@ -250,7 +250,7 @@ static __always_inline int vouched(struct __sk_buff *skb, struct work *w, struct
 		if (!ct_known(skb, &w->packet.tuple) &&
 		    (w->dir || (proto == IPPROTO_TCP && !(w->packet.flags & PKT_SYN))))
 			return 0;
-	} else if (w->dir && w->now - f->seen > (is_icmp(proto) ? ICMP_IDLE : GENERIC_IDLE)) {
+	} else if (w->dir && age(w->now, f->seen) > (is_icmp(proto) ? ICMP_IDLE : GENERIC_IDLE)) {
 		return 0;
 	}
 	f->checked = w->now;
@@ -308,7 +308,7 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 	if (w->closing) {
 		/* The tail of a connection whose end has been told. */
 		count(&counters, w->question.verdict.decider, w->amount);
-		set_mark(skb, MARK_JUDGED | mark_zone(far_zone(f, w->dir)));
+		set_mark(skb, MARK_JUDGED | MARK_REPLY | mark_zone(far_zone(f, w->dir)));
 		return TC_NEXT;
 	}
 	f = create(w);

@@ -180,7 +180,7 @@ static __always_inline int parse_l4(void *data, void *end, struct packet *p)
 			__be32 tag, checksum;
 		} *s = l4;
 
-		if ((void *)(s + 1) > end)
+		if ((void *)(s + 1) > end || p->bytes < ip_headers + sizeof(*s))
 			return PARSE_MALFORMED;
 		p->tuple.sport = s->source;
 		p->tuple.dport = s->dest;
@@ -222,7 +222,7 @@ static __always_inline int parse_v4(void *data, void *end, struct packet *p, __u
 		return PARSE_MALFORMED;
 	hlen = ip->ihl * 4;
 	total = bpf_ntohs(ip->tot_len);
-	if (total == 0)			/* a GSO packet over 64 KiB (BIG TCP) */
+	if (total == 0 && length - p->l3 > 0xffff)	/* a GSO packet over 64 KiB (BIG TCP) */
 		total = length - p->l3;
 	if (total < hlen || p->l3 + total > length)
 		return PARSE_MALFORMED;
@@ -255,7 +255,8 @@ static __always_inline int parse_v6(void *data, void *end, struct packet *p, __u
 	if ((void *)(ip + 1) > end || ip->version != 6)
 		return PARSE_MALFORMED;
 	p->bytes = sizeof(*ip) + bpf_ntohs(ip->payload_len);
-	if (ip->payload_len == 0)	/* a jumbogram or a GSO packet over 64 KiB */
+	/* a jumbogram or a GSO packet over 64 KiB */
+	if (ip->payload_len == 0 && length - p->l3 - sizeof(*ip) > 0xffff)
 		p->bytes = length - p->l3;
 	if (p->l3 + p->bytes > length)
 		return PARSE_MALFORMED;
@@ -268,7 +269,7 @@ static __always_inline int parse_v6(void *data, void *end, struct packet *p, __u
 	if (ip->hop_limit == 255)
 		p->flags |= PKT_LINK_LOCAL_HOPS;
 	next = ip->nexthdr;
-	for (i = 0; i < MAX_EXTENSIONS; i++) {
+	for (i = 0; i <= MAX_EXTENSIONS; i++) {
 		struct extension *x;
 
 		if (at > 1024)
@@ -286,7 +287,7 @@ static __always_inline int parse_v6(void *data, void *end, struct packet *p, __u
 		case NEXTHDR_FRAGMENT: {
 			struct fragment *f = (void *)x;
 
-			if ((void *)(f + 1) > end)
+			if ((void *)(f + 1) > end || at + sizeof(*f) - p->l3 > p->bytes)
 				return PARSE_MALFORMED;
 			p->frag_id = f->id;
 			if (f->offset & bpf_htons(0xfff8)) {
