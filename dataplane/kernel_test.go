@@ -226,7 +226,7 @@ func (k *kernel) send(program *ebpf.Program, frame []byte, ctx skb) outcome {
 	var err error
 	k.in(func() { rc, err = program.Run(&ebpf.RunOptions{Data: frame, Context: in, ContextOut: out}) })
 	if err != nil {
-		k.t.Fatalf("%d bytes %x: %v", len(frame), frame, err)
+		k.t.Fatalf("%d bytes %.64x: %v", len(frame), frame, err)
 	}
 	verdict, known := verdicts[rc]
 	if !known {
@@ -252,7 +252,7 @@ func (k *kernel) early(frame []byte) outcome {
 	before := k.dropped()
 	rc, err := k.xdp.Program.Run(&ebpf.RunOptions{Data: frame})
 	if err != nil {
-		k.t.Fatalf("%d bytes %x: %v", len(frame), frame, err)
+		k.t.Fatalf("%d bytes %.64x: %v", len(frame), frame, err)
 	}
 	verdict := map[uint32]string{1: "drop", 2: "pass"}[rc]
 	return outcome{Verdict: verdict, Reason: k.droppedSince(before)}

@@ -57,7 +57,9 @@ static __always_inline int drop(struct work *w, __u32 reason)
 
 /*
  * Where the kernel would send a packet from src to dst: an interface, or 0 for
- * the router itself, which also answers for what has no route.
+ * the router itself, which also answers for what has no route. Broadcast and
+ * multicast are for the router: the kernel sees to them before it asks its
+ * routes, where a default route would claim them (ip_route_input_slow).
  */
 static __always_inline __u32 route(struct __sk_buff *skb, const struct work *w, const __u8 *src,
 				   const __u8 *dst)
@@ -65,6 +67,8 @@ static __always_inline __u32 route(struct __sk_buff *skb, const struct work *w, 
 	struct bpf_fib_lookup fib = {};
 	long rc;
 
+	if (is_for_many(dst))
+		return 0;
 	fib.ifindex = w->ifindex;
 	fib.l4_protocol = w->packet.tuple.proto;
 	if (is_v4(dst)) {

@@ -111,6 +111,16 @@ static __always_inline int is_loopback(const __u8 *addr)
 	return w[0] == 0 && w[1] == 0 && w[2] == 0 && w[3] == bpf_htonl(1);
 }
 
+/* Multicast, limited broadcast, and its form before RFC 1122 (3.2.1.3). */
+static __always_inline int is_for_many(const __u8 *addr)
+{
+	const __u32 *w = (const __u32 *)addr;
+
+	if (!is_v4(addr))
+		return addr[0] == 0xff;
+	return (addr[12] >= 224 && addr[12] < 240) || w[3] == 0xffffffff || w[3] == 0;
+}
+
 /*
  * Addresses that no packet on a wire has. IPv4 (RFC 1122 3.2.1.3): a multicast
  * or broadcast source, loopback. IPv6 (RFC 4291): a multicast source, loopback,
