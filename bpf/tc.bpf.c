@@ -11,24 +11,32 @@
 /* For the Go side's sake. */
 const struct event *event_type __attribute__((unused));
 
-/* Fills w->packet and what depends on the interface; answers a parse_result. */
-SUBPROGRAM int take(struct __sk_buff *skb, struct work *w)
+/* The image and the interface that a packet meets. 0: there is no image. */
+static __always_inline int arrive(struct __sk_buff *skb, struct work *w)
 {
 	struct config *c = element(&settings, 0);
-	__u32 l3;
-	int result;
+	__u64 active = c ? *(volatile __u64 *)&c->active : 0;
 
-	if (!w || !c)
-		return PARSE_MALFORMED;
 	w->now = bpf_ktime_get_boot_ns();
-	w->slot = c->slot;
-	w->revision = revision_of(w->slot);
+	w->slot = active & ACTIVE_SLOT;
+	w->revision = active >> ACTIVE_SHIFT;
 	w->ifindex = skb->ifindex;
 	w->port = port_of(w->slot, skb->ifindex);
 	w->zone = w->port & PORT_ZONE_MASK;
 	w->dir = 0;
 	w->amount.packets = 1;
 	w->amount.bytes = skb->len;
+	return active != 0;
+}
+
+/* Fills w->packet; answers a parse_result. */
+SUBPROGRAM int take(struct __sk_buff *skb, struct work *w)
+{
+	__u32 l3;
+	int result;
+
+	if (!w)
+		return PARSE_MALFORMED;
 	/* Tagged frames are the VLAN interface's, which has our programs too; the
 	 * tag 0 is a priority alone (802.1Q 9.6). */
 	if (skb->vlan_present && skb->vlan_tci & VLAN_ID)
@@ -113,7 +121,7 @@ static __always_inline int icmp_error(struct __sk_buff *skb, struct work *w)
 	}
 	if (!f || f->flags & FLOW_CUT || w->zone != (dir ? f->zone_out : f->zone_in))
 		return drop(w, w->zone ? REASON_NO_STATE : REASON_NO_ZONE);
-	count(&counters, f->decider, w->amount);
+	count(&counters, f->decider, w->amount, w->now);
 	count_flow(f, dir, w->amount);
 	set_mark(skb, MARK_JUDGED | mark_zone(far_zone(f, dir)));
 	return TC_NEXT;
@@ -126,26 +134,20 @@ static __always_inline void blank_flow(struct work *w)
 	w->flow.revision = w->revision;
 }
 
-static __always_inline int ready(void)
-{
-	struct config *c = element(&settings, 0);
-
-	return c && c->ready;
-}
-
 SEC("tc")
 int ngfw_ingress(struct __sk_buff *skb)
 {
 	struct work *w = element(&works, WORK_INGRESS);
 	struct flow *f;
-	int result;
+	int image, result;
 
 	if (!w)
 		return TC_DROP;
+	image = arrive(skb, w);
 	result = take(skb, w);
 	if (result == PARSE_OTHER)
 		return TC_NEXT;
-	if (!ready())
+	if (!image)
 		return drop(w, REASON_NO_IMAGE);
 	if (result == PARSE_MALFORMED)
 		return drop(w, REASON_MALFORMED);
@@ -216,7 +218,7 @@ static __always_inline int own(struct __sk_buff *skb, struct work *w)
 	count_stat(STAT_BYTES, w->amount.bytes);
 	/* The kernel sends these only in answer to a packet it was given. */
 	if (w->packet.flags & PKT_ICMP_ERROR) {
-		count(&counters, DECIDER(DECIDER_SYSTEM, SYSTEM_ICMP_ERROR), w->amount);
+		count(&counters, DECIDER(DECIDER_SYSTEM, SYSTEM_ICMP_ERROR), w->amount, w->now);
 		return TC_NEXT;
 	}
 	f = find_flow(&w->packet.tuple, &w->dir);
@@ -227,7 +229,7 @@ static __always_inline int own(struct __sk_buff *skb, struct work *w)
 			return result;
 	}
 	if (w->packet.flags & PKT_RST) {
-		count(&counters, DECIDER(DECIDER_SYSTEM, SYSTEM_RESET), w->amount);
+		count(&counters, DECIDER(DECIDER_SYSTEM, SYSTEM_RESET), w->amount, w->now);
 		return TC_NEXT;
 	}
 	blank_flow(w);
@@ -250,25 +252,26 @@ int ngfw_egress(struct __sk_buff *skb)
 {
 	struct work *w = element(&works, WORK_EGRESS);
 	struct fragment_key key = {};
-	int result;
+	int image, result;
 
 	if (!w)
 		return TC_DROP;
-	result = take(skb, w);
-	if (result == PARSE_OTHER)
-		return TC_NEXT;
-	if (!ready())
-		return drop(w, REASON_NO_IMAGE);
-	if (result == PARSE_MALFORMED)
-		return drop(w, REASON_MALFORMED);
-
-	if (skb->mark & MARK_JUDGED && skb->ingress_ifindex) {
+	image = arrive(skb, w);
+	/* Judged at ingress: nothing is left to parse, unless there is to learn. */
+	if (skb->mark & MARK_JUDGED && skb->ingress_ifindex && image) {
 		if ((skb->mark & MARK_ZONE_MASK) != mark_zone(w->zone))
 			return drop(w, REASON_EGRESS_ZONE);
-		if (skb->mark & MARK_LEARN && result == PARSE_OK)
+		if (skb->mark & MARK_LEARN && take(skb, w) == PARSE_OK)
 			learn(skb, w);
 		return TC_NEXT;
 	}
+	result = take(skb, w);
+	if (result == PARSE_OTHER)
+		return TC_NEXT;
+	if (!image)
+		return drop(w, REASON_NO_IMAGE);
+	if (result == PARSE_MALFORMED)
+		return drop(w, REASON_MALFORMED);
 	if (skb->ingress_ifindex)
 		return drop(w, REASON_UNJUDGED);
 

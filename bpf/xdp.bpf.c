@@ -41,7 +41,7 @@ malformed:
 	/* Headers beyond the linear part of a multi-buffer frame: TC looks again. */
 	if (ctx->data_end - ctx->data < a.bytes)
 		return XDP_PASS;
-	count(&drops, REASON_MALFORMED, a);
+	count(&drops, REASON_MALFORMED, a, bpf_ktime_get_boot_ns());
 	return XDP_DROP;
 }
 

@@ -220,10 +220,10 @@ func (d *Dataplane) hook(pin string, program *ebpf.Program, attach func() (link.
 // setPort tells the active image of an interface that came after it.
 func (d *Dataplane) setPort(index int, port attachedPort) error {
 	c, err := d.settings()
-	if err != nil || c.Ready == 0 || d.image == nil {
+	if err != nil || c.Active == 0 || d.image == nil {
 		return err
 	}
-	table, err := inner(d.tc.ImagePorts, c.Slot)
+	table, err := inner(d.tc.ImagePorts, activeSlot(c))
 	if err != nil {
 		return fmt.Errorf("open the port table: %w", err)
 	}
@@ -237,8 +237,8 @@ func (d *Dataplane) setPort(index int, port attachedPort) error {
 func (d *Dataplane) forget(index int) {
 	delete(d.degraded, "xdp:"+d.ports[index].name)
 	delete(d.ports, index)
-	if c, err := d.settings(); err == nil && c.Ready != 0 {
-		if table, err := inner(d.tc.ImagePorts, c.Slot); err == nil {
+	if c, err := d.settings(); err == nil && c.Active != 0 {
+		if table, err := inner(d.tc.ImagePorts, activeSlot(c)); err == nil {
 			table.Delete(uint32(index)) // absent already is as good
 			table.Close()
 		}

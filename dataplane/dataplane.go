@@ -237,19 +237,10 @@ func (d *Dataplane) Revision() int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c, err := d.settings()
-	if err != nil || c.Ready == 0 {
-		return 0
-	}
-	table, err := inner(d.tc.ImageMeta, c.Slot)
 	if err != nil {
 		return 0
 	}
-	defer table.Close()
-	var meta bpfobj.TcImage
-	if err := table.Lookup(uint32(0), &meta); err != nil {
-		return 0
-	}
-	return int64(meta.Revision)
+	return int64(c.Active >> activeShift)
 }
 
 // FlowMaps are what package flow reads records from.

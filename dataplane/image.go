@@ -18,7 +18,11 @@ const (
 	imageSlots = 4
 	maxZones   = policy.MaxZones
 	portL3     = 0x100
+
+	activeShift = 2 // of config.active: the revision is above, the slot below
 )
+
+func activeSlot(c bpfobj.TcConfig) uint32 { return uint32(c.Active & (imageSlots - 1)) }
 
 // Apply makes im the policy. It is whole in the kernel before the first packet
 // meets it, and on any error the old one stays. Established flows are judged
@@ -30,10 +34,10 @@ func (d *Dataplane) Apply(im *policy.Image) error {
 	if err != nil {
 		return err
 	}
-	slot := c.Slot
-	if c.Ready != 0 {
-		slot = (c.Slot + 1) % imageSlots
+	if im.Revision < 1 {
+		return fmt.Errorf("policy revision %d: revisions count from 1", im.Revision)
 	}
+	slot := (activeSlot(c) + 1) % imageSlots
 	if err := d.tables().write(slot, im, d.portValues(im)); err != nil {
 		d.clearSlot(slot, c)
 		return fmt.Errorf("write policy revision %d: %w", im.Revision, err)
@@ -42,8 +46,8 @@ func (d *Dataplane) Apply(im *policy.Image) error {
 		d.clearSlot(slot, c)
 		return err
 	}
-	old := c.Slot
-	c.Slot, c.Ready = slot, 1
+	old := activeSlot(c)
+	c.Active = uint64(im.Revision)<<activeShift | uint64(slot)
 	if err := d.putSettings(c); err != nil {
 		return err
 	}
@@ -60,7 +64,7 @@ func (d *Dataplane) Apply(im *policy.Image) error {
 
 // clearSlot frees an image's tables, unless it is the active one.
 func (d *Dataplane) clearSlot(slot uint32, active bpfobj.TcConfig) {
-	if active.Ready != 0 && slot == active.Slot {
+	if active.Active != 0 && slot == activeSlot(active) {
 		return
 	}
 	errs := d.tables().each(func(outer *ebpf.Map) error {

@@ -107,5 +107,5 @@ func (d *Dataplane) Simulate(p policy.ImagePacket) (policy.Verdict, error) {
 	if err != nil {
 		return policy.Verdict{}, err
 	}
-	return d.sim.judge(c.Slot, p)
+	return d.sim.judge(activeSlot(c), p)
 }

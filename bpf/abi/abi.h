@@ -32,6 +32,8 @@
 #define MAX_ZONES	64
 #define MAX_ENTRIES	4096		/* of one zone pair */
 #define IMAGE_SLOTS	4
+#define ACTIVE_SLOT	3		/* of config.active */
+#define ACTIVE_SHIFT	2
 
 /* Values of the port table: the zone, and whether frames have an Ethernet header. */
 #define PORT_ZONE_MASK	0x3f
@@ -208,8 +210,11 @@ struct image {
 
 /* One element, written by the agent alone. */
 struct config {
-	__u32 slot;			/* the active image */
-	__u32 ready;
+	/*
+	 * The active image: revision<<2 | slot, 0 for none. One word, so that a
+	 * packet never takes one image for another's revision.
+	 */
+	__u64 active;
 	__u64 clock_base;		/* Unix ns at boot clock 0, fixed at first load: seeds flow ids */
 	__u8 cloud_addr[16];		/* the agent's own connection: system rule "cloud" */
 	__be16 cloud_port;

@@ -25,7 +25,8 @@ static __always_inline void count_stat(__u32 stat, __u64 n)
 		*v += n;
 }
 
-static __always_inline void count(void *map, __u32 key, struct amount a)
+/* now is the boot clock, ns: read once a packet, because reading it is not free. */
+static __always_inline void count(void *map, __u32 key, struct amount a, __u64 now)
 {
 	struct counter *c = bpf_map_lookup_elem(map, &key);
 
@@ -35,7 +36,7 @@ static __always_inline void count(void *map, __u32 key, struct amount a)
 	}
 	c->packets += a.packets;
 	c->bytes += a.bytes;
-	c->last = bpf_ktime_get_boot_ns();
+	c->last = now;
 }
 
 static __always_inline void count_flow(struct flow *f, __u32 dir, struct amount a)

@@ -71,17 +71,6 @@ static __always_inline __u32 zone_of(__u32 slot, __u32 ifindex)
 	return ifindex ? port_of(slot, ifindex) & PORT_ZONE_MASK : ZONE_SELF;
 }
 
-static __always_inline __u64 revision_of(__u32 slot)
-{
-	void *table = element(&image_meta, slot);
-	struct image *meta;
-
-	if (!table)
-		return 0;
-	meta = element(table, 0);
-	return meta ? meta->revision : 0;
-}
-
 /* The flow that a tuple leads to, and the tuple's direction in it. */
 static __always_inline struct flow *find_flow(const struct tuple *t, __u32 *dir)
 {

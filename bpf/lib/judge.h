@@ -51,7 +51,7 @@ static __always_inline __u32 far_zone(const struct flow *f, __u32 dir)
 
 static __always_inline int drop(struct work *w, __u32 reason)
 {
-	count(&drops, reason, w->amount);
+	count(&drops, reason, w->amount, w->now);
 	return TC_DROP;
 }
 
@@ -176,7 +176,7 @@ static __always_inline int pass(struct __sk_buff *skb, struct work *w, struct fl
 		__sync_fetch_and_or(&f->flags, FLOW_SEEN_REPLY);
 	f->seen = w->now;
 	count_flow(f, w->dir, w->amount);
-	count(&counters, f->decider, w->amount);
+	count(&counters, f->decider, w->amount, w->now);
 	if (tcp)
 		note_tcp(f, w);
 	if (w->dir || (tcp && !(w->packet.flags & PKT_SYN) && f->flags & FLOW_SEEN_REPLY))
@@ -193,9 +193,9 @@ static __always_inline int refused(struct __sk_buff *skb, struct work *w)
 	__u32 decider = w->question.verdict.decider;
 
 	w->flow.decider = decider;
-	count(&counters, decider, w->amount);
+	count(&counters, decider, w->amount, w->now);
 	count(&drops, decider >> 28 == DECIDER_REASON ? decider & (REASON_MAX - 1) : REASON_POLICY,
-	      w->amount);
+	      w->amount, w->now);
 	refuse(w);
 	/* The backstop answers; never a reset with a reset (RFC 9293 3.5.2). */
 	if (w->question.verdict.action == ACTION_REJECT && w->flow.ifindex_in &&
@@ -311,7 +311,7 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 		return refused(skb, w);
 	if (w->closing) {
 		/* The tail of a connection whose end has been told. */
-		count(&counters, w->question.verdict.decider, w->amount);
+		count(&counters, w->question.verdict.decider, w->amount, w->now);
 		set_mark(skb, MARK_JUDGED | MARK_REPLY | mark_zone(far_zone(f, w->dir)));
 		return TC_NEXT;
 	}
@@ -347,7 +347,7 @@ SUBPROGRAM int begin(struct __sk_buff *skb, struct work *w)
 		return refused(skb, w);
 	w->dir = 0;
 	if (signalling(w->question.verdict.decider)) {
-		count(&counters, w->question.verdict.decider, w->amount);
+		count(&counters, w->question.verdict.decider, w->amount, w->now);
 		set_mark(skb, MARK_JUDGED | mark_zone(w->flow.zone_out));
 		return TC_NEXT;
 	}

@@ -21,8 +21,7 @@ type TcAddress struct {
 
 type TcConfig struct {
 	_         structs.HostLayout
-	Slot      uint32
-	Ready     uint32
+	Active    uint64
 	ClockBase uint64
 	CloudAddr [16]uint8
 	CloudPort uint16

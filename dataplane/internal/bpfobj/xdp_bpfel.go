@@ -15,8 +15,7 @@ import (
 
 type XdpConfig struct {
 	_         structs.HostLayout
-	Slot      uint32
-	Ready     uint32
+	Active    uint64
 	ClockBase uint64
 	CloudAddr [16]uint8
 	CloudPort uint16
