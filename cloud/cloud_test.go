@@ -119,7 +119,7 @@ func TestServe(t *testing.T) {
 		"/api/fleet/devices":     `[]`,
 		"/api/traffic/logs":      `"total":0`,
 		"/.well-known/jwks.json": `"keys"`,
-		"/metrics":               "ngfw_account_authentications_total",
+		"/metrics":               "ngfw_analytics_batches_total",
 		"/openapi.json":          `"openapi"`,
 	} {
 		if code, body := get(t, base+path, made.APIToken); code != http.StatusOK || !strings.Contains(body, want) {

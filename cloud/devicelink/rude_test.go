@@ -52,6 +52,7 @@ type backend struct {
 	asks     int           // of Positions
 	block    chan struct{} // Store waits for it, if there is one
 	stubborn bool          // and does not look at its context
+	began    chan struct{} // closed by the first Store, if there is one
 }
 
 func (b *backend) count() int { b.mu.Lock(); defer b.mu.Unlock(); return b.stored }
@@ -76,6 +77,10 @@ func (b *backend) Positions(context.Context, string) (map[string]uint64, error) 
 	return nil, nil
 }
 func (b *backend) Store(ctx context.Context, _, _, _ string, _ *ngfwv1.FlowBatch) error {
+	if b.began != nil {
+		close(b.began)
+		b.began = nil // calls for one device come one after the other
+	}
 	if b.stubborn {
 		<-b.block
 	} else if b.block != nil {
@@ -380,13 +385,15 @@ func TestWindowIsHeldAgainstARudeRouter(t *testing.T) {
 // The older connection may be storing the batch that the newer is about to
 // repeat: until it has let go, nobody asks what is stored.
 func TestNewerConnectionWaitsForTheOlderToStopStoring(t *testing.T) {
-	b := &backend{block: make(chan struct{}), stubborn: true}
+	began := make(chan struct{})
+	b := &backend{block: make(chan struct{}), stubborn: true, began: began}
 	s := newServer(t, DefaultConfig(), b)
 	state := &ngfwv1.AgentMessage{Id: "s", Payload: &ngfwv1.AgentMessage_SpoolState{SpoolState: &ngfwv1.SpoolState{}}}
 	first := enter(t, s)
 	first.say(state, 10*time.Second)
 	first.hear(t)
 	first.say(&ngfwv1.AgentMessage{Payload: &ngfwv1.AgentMessage_FlowBatch{FlowBatch: &ngfwv1.FlowBatch{Epoch: ulid.Make().String(), Number: 1}}}, 10*time.Second)
+	<-began
 	second := enter(t, s)
 	if err := first.ended(t); status.Code(err) != codes.Aborted {
 		t.Errorf("the older ended with %v", err)
