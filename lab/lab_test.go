@@ -192,6 +192,42 @@ func TestUpAfterACrash(t *testing.T) {
 	}
 }
 
+func TestSweepTakesTheLeftBehindOnly(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: needs root")
+	}
+	dead := exec.Command("sleep", "1000")
+	if err := dead.Start(); err != nil {
+		t.Fatal(err)
+	}
+	owner, _ := lab.ProcessOf(dead.Process.Pid)
+	prefix := "sweep" + ownPrefix // no other process sweeps these
+	for name, owner := range map[string]lab.Process{"left": owner, "mine": lab.Self(), "nobodys": {}} {
+		if _, err := lab.Up(t.Context(), lab.Config{Name: prefix + name, Owner: owner}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { lab.Down(context.Background(), prefix+name) })
+	}
+	dead.Process.Kill()
+	dead.Wait()
+	if err := lab.Sweep(t.Context(), func(name string) bool { return strings.HasPrefix(name, prefix) }); err != nil {
+		t.Fatal(err)
+	}
+	labs, err := lab.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, l := range labs {
+		if name, ok := strings.CutPrefix(l.Name, prefix); ok {
+			got = append(got, name)
+		}
+	}
+	if diff := cmp.Diff([]string{"mine", "nobodys"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestInterruptedUpLeavesNothing(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: needs root")
