@@ -178,10 +178,13 @@ func TestUpAfterACrash(t *testing.T) {
 
 	// What an interrupted creation leaves: no record, a file that is no mount,
 	// a namespace with half its links.
-	if err := os.Remove(filepath.Join(l.Dir(), "lab.json")); err != nil {
+	if err := syscall.Unmount("/run/netns/"+l.Namespace(lab.IOT1), syscall.MNT_DETACH); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Unmount("/run/netns/"+l.Namespace(lab.IOT1), syscall.MNT_DETACH); err != nil {
+	if _, err := lab.Open(name); err == nil {
+		t.Error("opened a lab that lacks a host")
+	}
+	if err := os.Remove(filepath.Join(l.Dir(), "lab.json")); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command("ip", "netns", "exec", l.Namespace(lab.RTR), "ip", "link", "del", "wan").CombinedOutput(); err != nil {

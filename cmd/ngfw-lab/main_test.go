@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"ngfw.sh/lab"
 )
 
 // The test binary is the command when this is set; so are the services that the
@@ -92,6 +94,31 @@ func TestALabByHand(t *testing.T) {
 		if got := run(t, "up", "--name", name, "--forward"); got.code != 0 || !strings.Contains(got.out, want) {
 			t.Fatalf("got %+v, want %q", got, want)
 		}
+	}
+	// Its servers have died: up brings them back.
+	l, err := lab.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers := lab.Processes(func(pid int) bool {
+		cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		return strings.HasPrefix(string(cmdline), self+"\x00serve\x00--name\x00"+name+"\x00")
+	})
+	if len(servers) != 1 {
+		t.Fatalf("%d servers", len(servers))
+	}
+	if err := lab.End(t.Context(), servers, 0); err != nil {
+		t.Fatal(err)
+	}
+	if serving(l) {
+		t.Fatal("they still answer")
+	}
+	if got := run(t, "up", "--name", name, "--forward"); got.code != 0 || !serving(l) {
+		t.Errorf("after its servers died: %+v", got)
 	}
 	if got := run(t, "up", "--name", name); got.code != 1 || !strings.Contains(got.errs, "--forward=true") {
 		t.Errorf("another kind of the same name: %+v", got)
