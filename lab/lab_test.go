@@ -3,6 +3,7 @@ package lab_test
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,9 @@ import (
 	"ngfw.sh/lab"
 	"ngfw.sh/lab/labtest"
 )
+
+// ownSleep is an argument to sleep that tells this process's sleeps from others'.
+var ownSleep = "1000." + strconv.Itoa(os.Getpid())
 
 // ownPrefix begins the names of the labs that this process makes.
 var ownPrefix = "test-" + strconv.Itoa(os.Getpid()) + "-"
@@ -92,7 +96,7 @@ func TestLabsStandSideBySide(t *testing.T) {
 func TestDownLeavesNothing(t *testing.T) {
 	before := footprint(t)
 	l := labtest.New(t, labtest.Servers())
-	cmd := exec.Command("sleep", "1000")
+	cmd := exec.Command("sleep", ownSleep)
 	if err := l.Detach(lab.RTR, cmd); err != nil {
 		t.Fatal(err)
 	}
@@ -133,14 +137,14 @@ func footprint(t *testing.T) string {
 			b.WriteString(line)
 		}
 	}
-	out, err := exec.Command("ip", "-br", "link").Output()
-	if err != nil {
-		t.Fatal(err)
+	for _, segment := range lab.Segments { // ports belong in namespaces, never here
+		if _, err := net.InterfaceByName(segment.RouterPort); err == nil {
+			b.WriteString("port " + segment.RouterPort + "\n")
+		}
 	}
-	b.Write(out)
 	for _, p := range lab.Processes(func(pid int) bool {
 		cmdline, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
-		return string(cmdline) == "sleep\x001000\x00"
+		return string(cmdline) == "sleep\x00"+ownSleep+"\x00"
 	}) {
 		b.WriteString("sleep " + strconv.Itoa(p.PID) + "\n")
 	}
@@ -155,7 +159,7 @@ func TestUpAfterACrash(t *testing.T) {
 	t.Cleanup(func() { lab.Down(context.Background(), name) })
 
 	// A process that owned the lab and is gone.
-	owner := exec.Command("sleep", "1000")
+	owner := exec.Command("sleep", ownSleep)
 	if err := owner.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +203,7 @@ func TestSweepTakesTheLeftBehindOnly(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: needs root")
 	}
-	dead := exec.Command("sleep", "1000")
+	dead := exec.Command("sleep", ownSleep)
 	if err := dead.Start(); err != nil {
 		t.Fatal(err)
 	}
