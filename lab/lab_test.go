@@ -3,6 +3,7 @@ package lab_test
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,9 @@ import (
 	"ngfw.sh/lab"
 	"ngfw.sh/lab/labtest"
 )
+
+// ownSleep is an argument to sleep that tells this process's sleeps from others'.
+var ownSleep = "1000." + strconv.Itoa(os.Getpid())
 
 // ownPrefix begins the names of the labs that this process makes.
 var ownPrefix = "test-" + strconv.Itoa(os.Getpid()) + "-"
@@ -92,7 +96,7 @@ func TestLabsStandSideBySide(t *testing.T) {
 func TestDownLeavesNothing(t *testing.T) {
 	before := footprint(t)
 	l := labtest.New(t, labtest.Servers())
-	cmd := exec.Command("sleep", "1000")
+	cmd := exec.Command("sleep", ownSleep)
 	if err := l.Detach(lab.RTR, cmd); err != nil {
 		t.Fatal(err)
 	}
@@ -133,14 +137,14 @@ func footprint(t *testing.T) string {
 			b.WriteString(line)
 		}
 	}
-	out, err := exec.Command("ip", "-br", "link").Output()
-	if err != nil {
-		t.Fatal(err)
+	for _, segment := range lab.Segments { // ports belong in namespaces, never here
+		if _, err := net.InterfaceByName(segment.RouterPort); err == nil {
+			b.WriteString("port " + segment.RouterPort + "\n")
+		}
 	}
-	b.Write(out)
 	for _, p := range lab.Processes(func(pid int) bool {
 		cmdline, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
-		return string(cmdline) == "sleep\x001000\x00"
+		return string(cmdline) == "sleep\x00"+ownSleep+"\x00"
 	}) {
 		b.WriteString("sleep " + strconv.Itoa(p.PID) + "\n")
 	}
@@ -155,7 +159,7 @@ func TestUpAfterACrash(t *testing.T) {
 	t.Cleanup(func() { lab.Down(context.Background(), name) })
 
 	// A process that owned the lab and is gone.
-	owner := exec.Command("sleep", "1000")
+	owner := exec.Command("sleep", ownSleep)
 	if err := owner.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -178,10 +182,13 @@ func TestUpAfterACrash(t *testing.T) {
 
 	// What an interrupted creation leaves: no record, a file that is no mount,
 	// a namespace with half its links.
-	if err := os.Remove(filepath.Join(l.Dir(), "lab.json")); err != nil {
+	if err := syscall.Unmount("/run/netns/"+l.Namespace(lab.IOT1), syscall.MNT_DETACH); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Unmount("/run/netns/"+l.Namespace(lab.IOT1), syscall.MNT_DETACH); err != nil {
+	if _, err := lab.Open(name); err == nil {
+		t.Error("opened a lab that lacks a host")
+	}
+	if err := os.Remove(filepath.Join(l.Dir(), "lab.json")); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command("ip", "netns", "exec", l.Namespace(lab.RTR), "ip", "link", "del", "wan").CombinedOutput(); err != nil {
@@ -189,6 +196,42 @@ func TestUpAfterACrash(t *testing.T) {
 	}
 	if _, err := lab.Up(t.Context(), lab.Config{Name: name}); err != nil {
 		t.Fatalf("over the rest of an interrupted one: %v", err)
+	}
+}
+
+func TestSweepTakesTheLeftBehindOnly(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: needs root")
+	}
+	dead := exec.Command("sleep", ownSleep)
+	if err := dead.Start(); err != nil {
+		t.Fatal(err)
+	}
+	owner, _ := lab.ProcessOf(dead.Process.Pid)
+	prefix := "sweep" + ownPrefix // no other process sweeps these
+	for name, owner := range map[string]lab.Process{"left": owner, "mine": lab.Self(), "nobodys": {}} {
+		if _, err := lab.Up(t.Context(), lab.Config{Name: prefix + name, Owner: owner}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { lab.Down(context.Background(), prefix+name) })
+	}
+	dead.Process.Kill()
+	dead.Wait()
+	if err := lab.Sweep(t.Context(), func(name string) bool { return strings.HasPrefix(name, prefix) }); err != nil {
+		t.Fatal(err)
+	}
+	labs, err := lab.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, l := range labs {
+		if name, ok := strings.CutPrefix(l.Name, prefix); ok {
+			got = append(got, name)
+		}
+	}
+	if diff := cmp.Diff([]string{"mine", "nobodys"}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -67,7 +67,8 @@ func (l *Lab) cable(s Segment) error {
 	})
 }
 
-// address gives an interface its addresses and sets it up.
+// address gives an interface its addresses and sets it up. One without an IPv6
+// address has no IPv6 at all, not even a link-local address.
 func address(port string, prefixes ...netip.Prefix) error {
 	link, err := netlink.LinkByName(port)
 	if err != nil {
@@ -75,6 +76,9 @@ func address(port string, prefixes ...netip.Prefix) error {
 	}
 	for _, p := range prefixes {
 		if !p.IsValid() {
+			if err := writeSysctls(map[string]string{"net.ipv6.conf." + port + ".disable_ipv6": "1"}); err != nil {
+				return err
+			}
 			continue
 		}
 		addr := &netlink.Addr{IPNet: ipNet(p)}

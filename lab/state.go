@@ -20,7 +20,7 @@ const runDir = "/run/ngfw-lab"
 // State is what is recorded of a lab.
 type State struct {
 	Name    string    `json:"name"`
-	Ready   bool      `json:"ready"`   // false while it is made, and for ever if that was interrupted
+	Ready   bool      `json:"ready"`   // false while it is made, for ever if that was interrupted, and once a host is gone
 	Forward bool      `json:"forward"` // see Config.Forward
 	Owner   *Process  `json:"owner,omitempty"`
 	Created time.Time `json:"created"`
@@ -38,7 +38,19 @@ func (l *Lab) State() (s State, ok bool) {
 	if err != nil || json.Unmarshal(data, &s) != nil {
 		return State{Name: l.name}, false
 	}
+	// The record may outlive what it records, through a reboot.
+	s.Ready = s.Ready && l.whole()
 	return s, true
+}
+
+// whole says whether every host is there.
+func (l *Lab) whole() bool {
+	for _, host := range Hosts {
+		if !isNamespace(l.Namespace(host)) {
+			return false
+		}
+	}
+	return true
 }
 
 func (l *Lab) record(s State) error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +32,7 @@ func upCommand() *cobra.Command {
 func up(ctx context.Context, cfg lab.Config, relayTo string) error {
 	l, err := lab.Up(ctx, cfg)
 	if errors.Is(err, lab.ErrInUse) {
-		return alreadyUp(cfg, err)
+		return alreadyUp(ctx, cfg, err)
 	}
 	if err != nil {
 		return err
@@ -46,8 +48,9 @@ func up(ctx context.Context, cfg lab.Config, relayTo string) error {
 	return nil
 }
 
-// alreadyUp makes `up` repeatable, as long as the same is asked for.
-func alreadyUp(cfg lab.Config, inUse error) error {
+// alreadyUp makes `up` repeatable, as long as the same is asked for. Servers that
+// have died are started again.
+func alreadyUp(ctx context.Context, cfg lab.Config, inUse error) error {
 	l, err := lab.Named(cfg.Name)
 	if err != nil {
 		return err
@@ -59,8 +62,24 @@ func alreadyUp(cfg lab.Config, inUse error) error {
 	case s.Forward != cfg.Forward:
 		return fmt.Errorf("%w, made with --forward=%v: ngfw-lab down --name %s first", inUse, s.Forward, cfg.Name)
 	}
+	if !serving(l) {
+		if err := detachServe(ctx, l); err != nil {
+			return err
+		}
+	}
 	fmt.Printf("lab %s is up already\n", cfg.Name)
 	return nil
+}
+
+// serving says whether inet's web server answers.
+func serving(l *lab.Lab) bool {
+	return l.In(lab.INET, func() error {
+		conn, err := net.DialTimeout("tcp", net.JoinHostPort(lab.IP4(lab.INET).String(), "80"), time.Second)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	}) == nil
 }
 
 func downCommand() *cobra.Command {

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 
@@ -62,6 +63,9 @@ type Measurement struct {
 	Overhead float64 // generator and sink by themselves
 }
 
+// prefix marks the names of benchmarks' labs.
+const prefix = "bench-"
+
 // errLoss says that a round lost frames.
 var errLoss = errors.New("frames were lost on the way")
 
@@ -81,7 +85,11 @@ func measure(ctx context.Context, cfg Config, c Case) (m Measurement, err error)
 	if cfg.Flows < 1 || cfg.Flows > MaxFlows || cfg.Flows&(cfg.Flows-1) != 0 {
 		return m, fmt.Errorf("%d flows: use a power of two up to %d", cfg.Flows, MaxFlows)
 	}
-	name := fmt.Sprintf("bench-%d", os.Getpid())
+	// What a killed benchmark left would disturb this one.
+	if err := lab.Sweep(ctx, func(name string) bool { return strings.HasPrefix(name, prefix) }); err != nil {
+		return m, err
+	}
+	name := fmt.Sprintf("%s%d", prefix, os.Getpid())
 	l, err := lab.Up(ctx, lab.Config{Name: name, Forward: !c.Filters, Owner: lab.Self()})
 	if err != nil {
 		return m, err

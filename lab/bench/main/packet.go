@@ -31,7 +31,7 @@ func packets(ctx context.Context, opts options) ([]bench.Result, error) {
 		cfg.Flows = flows
 		costs := map[string]liveframe.Measurement{}
 		for _, c := range append(rivals, ours) {
-			fmt.Fprintf(os.Stderr, "measuring %s, %d flows\n", c.Name, flows)
+			fmt.Fprintf(os.Stderr, "measuring %s, %s\n", c.Name, counted(flows))
 			m, err := liveframe.Measure(ctx, cfg, c)
 			if err != nil {
 				return results, err
@@ -41,9 +41,16 @@ func packets(ctx context.Context, opts options) ([]bench.Result, error) {
 		mine := costs[ours.Name]
 		note := fmt.Sprintf("64-byte UDP, one core; generator and sink (%.0f ns) subtracted", mine.Overhead)
 		for _, rival := range rivals {
-			name := fmt.Sprintf("packet, %d flows, against %s", flows, rival.Name)
+			name := fmt.Sprintf("packet of %s, against %s", counted(flows), rival.Name)
 			results = append(results, bench.Figure(name, mine.Cost, "ns", bench.Lower).Against(rival.Name, costs[rival.Name].Cost).Noting(note))
 		}
 	}
 	return results, nil
+}
+
+func counted(flows int) string {
+	if flows == 1 {
+		return "one flow"
+	}
+	return fmt.Sprintf("%d flows", flows)
 }
