@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"ngfw.sh/dataplane/netfilter"
 )
 
 // collector shows the packet programs' counters to Prometheus, read when asked.
@@ -13,6 +15,7 @@ var (
 	packetsDesc  = prometheus.NewDesc("ngfw_packets_total", "Packets judged, as on the wire.", nil, nil)
 	bytesDesc    = prometheus.NewDesc("ngfw_bytes_total", "IP bytes judged.", nil, nil)
 	dropsDesc    = prometheus.NewDesc("ngfw_drops_total", "Packets dropped by the packet programs.", []string{"reason"}, nil)
+	backstopDesc = prometheus.NewDesc("ngfw_backstop_drops_total", "Packets dropped by the nftables table since it was loaded.", []string{"reason"}, nil)
 	rulePackets  = prometheus.NewDesc("ngfw_rule_packets_total", "Packets of flows that the rule decided, both directions.", []string{"rule_id"}, nil)
 	ruleBytes    = prometheus.NewDesc("ngfw_rule_bytes_total", "IP bytes of flows that the rule decided, both directions.", []string{"rule_id"}, nil)
 	flowsDesc    = prometheus.NewDesc("ngfw_flows", "Flows in the table at the last scan.", nil, nil)
@@ -53,6 +56,14 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for reason, n := range drops {
 		counter(dropsDesc, n.Packets, reason.String())
+	}
+	backstop, err := netfilter.Drops()
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(backstopDesc, err)
+		return
+	}
+	for reason, n := range backstop {
+		counter(backstopDesc, n, reason)
 	}
 	rules, err := c.hits.Counts()
 	if err != nil {

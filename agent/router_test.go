@@ -270,6 +270,12 @@ func TestPolicyOnRealPackets(t *testing.T) {
 	if s := r.mustStatus(); len(s.Programs) != 5 {
 		t.Errorf("programs on %+v, want all five interfaces", s.Programs)
 	}
+	// Everything above was judged, and conntrack agreed with the flow table.
+	for _, reason := range []string{"unjudged", "stale_state", "wrong_zone"} {
+		if n := r.metric(`ngfw_backstop_drops_total{reason="` + reason + `"}`); n != 0 {
+			t.Errorf("the backstop dropped %v packets as %s", n, reason)
+		}
+	}
 	for _, kind := range []string{"no_counter", "learn_failed"} {
 		if n := r.metric(`ngfw_dataplane_faults_total{kind="` + kind + `"}`); n != 0 {
 			t.Errorf("%s: %v", kind, n)

@@ -8,12 +8,15 @@
 package netfilter
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
+	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
 )
 
@@ -50,15 +53,15 @@ func Apply(r Ruleset) error {
 	input := b.backstop("input", nftables.ChainHookInput)
 	// Judged for another zone, and yet the router takes it: routes or translation
 	// differ from what the programs saw.
-	b.rule(input, unlessLoopback(expr.MetaKeyIIFNAME), markIsNot(zoneMask, zoneSelf), counter(), drop())
-	forward := b.backstop("forward", nftables.ChainHookForward)
-	for _, name := range sorted(r.MSSClamp) {
-		b.rule(forward, clampMSS(name)...)
-	}
+	b.drops(input, "wrong_zone", unlessLoopback(expr.MetaKeyIIFNAME), markIsNot(zoneMask, zoneSelf))
+	b.backstop("forward", nftables.ChainHookForward)
 	// A packet that conntrack calls invalid is not translated and would carry a
 	// private address out.
 	post := b.chain("postrouting", nftables.ChainTypeFilter, nftables.ChainHookPostrouting, nftables.ChainPriorityMangle)
-	b.rule(post, unlessLoopback(expr.MetaKeyOIFNAME), conntrackState(expr.CtStateBitINVALID), counter(), drop())
+	b.drops(post, "invalid", conntrackState(expr.CtStateBitINVALID), unlessLoopback(expr.MetaKeyOIFNAME))
+	for _, name := range sorted(r.MSSClamp) {
+		b.rule(post, clampMSS(name)...)
+	}
 	if len(r.Masquerade) > 0 {
 		nat := b.chain("nat", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource)
 		for _, name := range sorted(r.Masquerade) {
@@ -97,11 +100,15 @@ func (b builder) chain(name string, kind nftables.ChainType, hook *nftables.Chai
 }
 
 func (b builder) rule(chain *nftables.Chain, parts ...[]expr.Any) {
-	var all []expr.Any
-	for _, p := range parts {
-		all = append(all, p...)
-	}
-	b.conn.AddRule(&nftables.Rule{Table: b.table, Chain: chain, Exprs: all})
+	b.conn.AddRule(&nftables.Rule{Table: b.table, Chain: chain, Exprs: slices.Concat(parts...)})
+}
+
+// drops adds a rule that drops and counts, with its reason as comment.
+func (b builder) drops(chain *nftables.Chain, reason string, parts ...[]expr.Any) {
+	all := append(slices.Concat(parts...), &expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop})
+	b.conn.AddRule(&nftables.Rule{
+		Table: b.table, Chain: chain, Exprs: all, UserData: userdata.AppendString(nil, userdata.TypeComment, reason),
+	})
 }
 
 // backstop drops what the programs have not judged, and what they took for a
@@ -109,10 +116,14 @@ func (b builder) rule(chain *nftables.Chain, parts ...[]expr.Any) {
 func (b builder) backstop(name string, hook *nftables.ChainHook) *nftables.Chain {
 	c := b.chain(name, nftables.ChainTypeFilter, hook, nftables.ChainPriorityFilter)
 	outside := unlessLoopback(expr.MetaKeyIIFNAME)
+	if hook == nftables.ChainHookForward {
+		// Most packets: judged, and conntrack agrees. They need no further look.
+		b.rule(c, mark(markJudged|markReject, markJudged), conntrackState(expr.CtStateBitESTABLISHED), []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}})
+	}
 	b.reject(c, outside)
-	b.rule(c, outside, mark(markJudged, 0), counter(), drop())
-	b.rule(c, outside, mark(markReply, markReply), conntrackState(expr.CtStateBitNEW), counter(), drop())
-	b.rule(c, outside, conntrackState(expr.CtStateBitINVALID), counter(), drop())
+	b.drops(c, "unjudged", outside, mark(markJudged, 0))
+	b.drops(c, "stale_state", outside, mark(markReply, markReply), conntrackState(expr.CtStateBitNEW))
+	b.drops(c, "invalid", outside, conntrackState(expr.CtStateBitINVALID))
 	return c
 }
 
@@ -131,7 +142,7 @@ func (b builder) reject(c *nftables.Chain, outside []expr.Any) {
 	prohibited := []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_ADMIN_PROHIBITED}}
 	b.rule(c, outside, mark(markReject, markReject), tcp(expr.CmpOpEq), limit, counter(), reset)
 	b.rule(c, outside, mark(markReject, markReject), tcp(expr.CmpOpNeq), limit, counter(), prohibited)
-	b.rule(c, outside, mark(markReject, markReject), counter(), drop())
+	b.drops(c, "reject_limit", outside, mark(markReject, markReject))
 }
 
 // clampMSS sets the option of passing SYNs to the route's MTU, as nft's
@@ -204,7 +215,6 @@ func family(f byte) []expr.Any {
 }
 
 func counter() []expr.Any { return []expr.Any{&expr.Counter{}} }
-func drop() []expr.Any    { return []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}} }
 
 func sorted(names []string) []string {
 	out := append([]string(nil), names...)
@@ -212,33 +222,38 @@ func sorted(names []string) []string {
 	return out
 }
 
-// Drops are the packets that the table dropped, by chain and rule position:
-// "forward/3". Rule 0 to 2 answer or drop rejected ones.
+// Reasons that the table drops for.
+var Reasons = []string{"unjudged", "stale_state", "invalid", "wrong_zone", "reject_limit"}
+
+// Drops are the packets that the table dropped since it was loaded, by reason.
+// A table that is not loaded has dropped none.
 func Drops() (map[string]uint64, error) {
 	c, err := nftables.New()
 	if err != nil {
 		return nil, fmt.Errorf("open nftables: %w", err)
 	}
+	out := make(map[string]uint64, len(Reasons))
+	for _, reason := range Reasons {
+		out[reason] = 0
+	}
 	table := &nftables.Table{Family: nftables.TableFamilyINet, Name: TableName}
-	out := map[string]uint64{}
 	for _, chain := range []string{"input", "forward", "postrouting"} {
 		rules, err := c.GetRules(table, &nftables.Chain{Name: chain, Table: table})
+		if errors.Is(err, unix.ENOENT) {
+			return out, nil
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read chain %s: %w", chain, err)
 		}
-		for i, r := range rules {
-			var n uint64
-			dropped := false
-			for _, e := range r.Exprs {
-				switch e := e.(type) {
-				case *expr.Counter:
-					n = e.Packets
-				case *expr.Verdict:
-					dropped = e.Kind == expr.VerdictDrop
-				}
+		for _, r := range rules {
+			reason, ok := userdata.GetString(r.UserData, userdata.TypeComment)
+			if !ok {
+				continue
 			}
-			if dropped {
-				out[fmt.Sprintf("%s/%d", chain, i)] = n
+			for _, e := range r.Exprs {
+				if n, ok := e.(*expr.Counter); ok {
+					out[reason] += n.Packets
+				}
 			}
 		}
 	}
