@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -42,21 +43,33 @@ func openMode(dir string) (*mode, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the mode: %w", err)
 	}
+	m.now = modeFile{} // nothing of the default where the file says nothing
 	if err := json.Unmarshal(data, &m.now); err != nil {
 		return nil, fmt.Errorf("%s is damaged: %w: remove it, the cloud sends the mode again", m.path, err)
+	}
+	if err := m.now.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w: remove it, the cloud sends the mode again, or start the newer ngfw-agent", m.path, err)
 	}
 	return m, nil
 }
 
-func (m *mode) set(name string, sections map[string]string) error {
-	for _, n := range append([]string{name}, values(sections)...) {
+// check knows every mode that is named.
+func (f modeFile) check() error {
+	for _, n := range append([]string{f.Mode}, values(f.Sections)...) {
 		if n != modeObserve && n != modeShadow && n != modeTakeover {
 			return fault.Invalid("mode", "mode %q is none of observe, shadow, takeover", n)
 		}
 	}
+	return nil
+}
+
+func (m *mode) set(name string, sections map[string]string) error {
+	next := modeFile{Mode: name, Sections: maps.Clone(sections)}
+	if err := next.check(); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	next := modeFile{Mode: name, Sections: sections}
 	data, err := json.Marshal(next)
 	if err != nil {
 		return err

@@ -32,8 +32,8 @@ type Deps struct {
 	Kernel    Kernel
 	Netfilter func(netfilter.Ruleset) error
 	Addresses func() ([]netip.Addr, error) // the router's own, now
-	// Opened is called once, after the first policy is enforced: forwarding may
-	// be switched on now.
+	// Opened is called until it has succeeded once, after a policy is enforced:
+	// forwarding may be switched on now.
 	Opened func() error
 }
 
@@ -45,9 +45,11 @@ type Section struct {
 	mu       sync.Mutex
 	state    state
 	policy   policy.Policy
+	image    *policy.Image // in the kernel; nil: none of ours yet
 	ruleset  netfilter.Ruleset
 	self     []netip.Addr
 	enforced bool
+	opened   bool
 	first    chan struct{} // closed when the first policy is enforced
 }
 
@@ -70,11 +72,15 @@ func (s *Section) Restore() (bool, error) {
 		return false, fmt.Errorf("the stored firewall section: %w", err)
 	}
 	p.Revision = st.Version
-	return true, s.enforce(p)
+	if err := s.enforce(p); err != nil {
+		return true, err
+	}
+	return true, s.open()
 }
 
 // Apply enforces a document as revision version and keeps it. On an error
-// everything stays as it was; a fault names the field.
+// everything stays as it was, unless it says that the policy is enforced; a
+// fault names the field.
 func (s *Section) Apply(_ context.Context, version int64, document []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +100,7 @@ func (s *Section) Apply(_ context.Context, version int64, document []byte) error
 		// Enforced, but a restart would bring the one before: say so and go on.
 		s.deps.Log.Error("the firewall section is enforced but not stored", "version", version, "err", err)
 	}
-	return nil
+	return s.open()
 }
 
 // enforce compiles p and puts it into the kernel. mu is held.
@@ -108,31 +114,46 @@ func (s *Section) enforce(p policy.Policy) error {
 		return err
 	}
 	rules := ruleset(image)
-	// The table first: with it loaded nothing passes that is not judged.
+	// The programs first: until the router opens they are on no interface, so a
+	// kernel that refuses leaves it as it was. The table then closes it for what
+	// is not judged.
+	if err := s.deps.Kernel.Apply(image); err != nil {
+		return err
+	}
 	if !s.enforced || !same(rules, s.ruleset) {
 		if err := s.deps.Netfilter(rules); err != nil {
+			s.back()
 			return err
 		}
 	}
-	if err := s.deps.Kernel.Apply(image); err != nil {
-		if s.enforced && !same(rules, s.ruleset) {
-			if back := s.deps.Netfilter(s.ruleset); back != nil {
-				s.deps.Log.Error("translation differs from the enforced policy", "err", back)
-			}
-		}
-		return err
+	if !s.enforced {
+		close(s.first)
 	}
-	first := !s.enforced
-	s.policy, s.ruleset, s.self, s.enforced = p, rules, self, true
+	s.policy, s.image, s.ruleset, s.self, s.enforced = p, image, rules, self, true
 	s.state.remember(image.Legend)
-	if !first {
+	return nil
+}
+
+// open lets the router forward, once a policy is enforced. mu is held.
+func (s *Section) open() error {
+	if s.opened || s.deps.Opened == nil {
 		return nil
 	}
-	close(s.first)
-	if s.deps.Opened != nil {
-		return s.deps.Opened()
+	if err := s.deps.Opened(); err != nil {
+		return fmt.Errorf("the policy is enforced, but the router does not forward: %w", err)
 	}
+	s.opened = true
 	return nil
+}
+
+// back has the kernel enforce the policy before again.
+func (s *Section) back() {
+	if s.image == nil {
+		return
+	}
+	if err := s.deps.Kernel.Apply(s.image); err != nil {
+		s.deps.Log.Error("the enforced policy differs from its translation", "err", err)
+	}
 }
 
 // Wait returns when the first policy is enforced; false: ctx ended before.
@@ -160,7 +181,10 @@ func (s *Section) Readdress() error {
 	if slices.Equal(self, s.self) {
 		return nil
 	}
-	return s.enforce(s.policy)
+	if err := s.enforce(s.policy); err != nil {
+		return err
+	}
+	return s.open()
 }
 
 // Version is that of the enforced document; 0: none.
