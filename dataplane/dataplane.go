@@ -41,12 +41,16 @@ const (
 type Config struct {
 	Pins     string // directory on a bpffs, made if absent
 	XDP      XDPMode
-	MaxFlows uint32 // entries of the flow table
+	MaxFlows uint32 // entries of the flow table, each about 490 bytes at once and 100 more while it runs
 }
+
+// DefaultMaxFlows takes 61 MiB of kernel memory from the start (31 for flows, 30
+// for their two tuples each) and up to 14 MiB more for what was told of them.
+const DefaultMaxFlows = 131072
 
 // DefaultConfig is for a router of its own.
 func DefaultConfig() Config {
-	return Config{Pins: "/sys/fs/bpf/ngfw", XDP: XDPAuto, MaxFlows: 131072}
+	return Config{Pins: "/sys/fs/bpf/ngfw", XDP: XDPAuto, MaxFlows: DefaultMaxFlows}
 }
 
 // Deps of a data plane.
@@ -145,7 +149,7 @@ func loadOver(load func() (*ebpf.CollectionSpec, error), objects any, shared map
 func (d *Dataplane) sizeFlows(spec *ebpf.CollectionSpec) error {
 	size := d.cfg.MaxFlows
 	if size == 0 {
-		size = DefaultConfig().MaxFlows
+		size = DefaultMaxFlows
 	}
 	pinned, err := ebpf.LoadPinnedMap(d.pins.mapPath("flows"), &ebpf.LoadPinOptions{ReadOnly: true})
 	switch {
@@ -171,7 +175,7 @@ func loadError(name string, err error) error {
 		if n := len(verifier.Log); n > 0 {
 			last = verifier.Log[n-1]
 		}
-		return fmt.Errorf("the kernel refused the %s program: %w (%s): Linux 6.2 or newer with BTF and CONFIG_NF_CONNTRACK is needed; run ngfw-agent doctor", name, verifier.Cause, last)
+		return fmt.Errorf("the kernel refused the %s program: %w (%s): Linux 6.6 or newer with BTF and CONFIG_NF_CONNTRACK is needed; run ngfw-agent doctor", name, verifier.Cause, last)
 	}
 	if errors.Is(err, ebpf.ErrMapIncompatible) {
 		return fmt.Errorf("the pinned maps do not fit this version: %w: remove the pin directory, running flows are then taken over from conntrack", err)

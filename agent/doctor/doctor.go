@@ -1,10 +1,10 @@
 // Package doctor owns the questions whether this machine can run the agent and
 // whether the agent can reach its cloud, each answered with what to do about it.
 //
-// Checks only look: they load no program, attach nothing, write nothing, and send
-// no key. They are independent of each other, so one that cannot be made says so
-// and the rest go on. What needs the packet programs' library is asked through
-// Kernel.
+// Checks only look: they attach nothing, write nothing, and send no key. They are
+// independent of each other, so one that cannot be made says so and the rest go
+// on. What needs the packet programs' library is asked through Kernel, which may
+// load programs that are gone with its answer.
 package doctor
 
 import (
@@ -56,19 +56,17 @@ type Kernel interface {
 // Config is what is examined.
 type Config struct {
 	SettingsPath string
-	// Optional names features without which the agent works with less: their lack
-	// is a warning.
+	// Optional names features of Kernel without which the agent works with less:
+	// their lack is a warning. The lack of any other fails.
 	Optional []string
 	Timeout  time.Duration // of each step towards the server
 }
 
-// DefaultConfig examines the usual place. What newer kernels add is optional.
+// DefaultConfig examines the usual place. All that the kernel is asked for is
+// needed; how well an interface's driver does shows when programs are on it, in
+// ngfw-agent status.
 func DefaultConfig() Config {
-	return Config{
-		SettingsPath: settings.DefaultPath,
-		Optional:     []string{"tcx", "netfilter-link", "xdp-native"},
-		Timeout:      5 * time.Second,
-	}
+	return Config{SettingsPath: settings.DefaultPath, Timeout: 5 * time.Second}
 }
 
 // Deps are the surfaces that are looked at. Those left nil are the real ones,

@@ -25,6 +25,8 @@ type machine struct {
 	nft   error
 	kern  Kernel
 	file  string // the settings
+
+	optional []string
 }
 
 type features map[string]error
@@ -37,9 +39,9 @@ func healthy(t *testing.T) *machine {
 	m := &machine{
 		root: fstest.MapFS{
 			"proc/self/status":                          file("Name:\tx\nCapEff:\t000001ffffffffff\n"),
-			"proc/sys/kernel/osrelease":                 file("6.1.0-56-amd64\n"),
-			"sys/kernel/btf/vmlinux":                    file("\x9f\xeb\x00bpf_ct_release\x00bpf_skb_ct_lookup\x00"),
-			"sys/kernel/btf/nf_conntrack":               file("\x00bpf_xdp_ct_lookup\x00"),
+			"proc/sys/kernel/osrelease":                 file("6.12.0-56-amd64\n"),
+			"sys/kernel/btf/vmlinux":                    file("\x9f\xeb\x00bpf_ct_release\x00"),
+			"sys/kernel/btf/nf_conntrack":               file("\x00bpf_skb_ct_lookup\x00"),
 			"proc/sys/net/netfilter/nf_conntrack_count": file("0\n"),
 			"proc/sys/net/ipv4/ip_forward":              file("1\n"),
 			"proc/sys/net/ipv6/conf/all/forwarding":     file("1\n"),
@@ -65,7 +67,7 @@ func (m *machine) settings(t *testing.T, content string) {
 
 func (m *machine) examine() map[string]Result {
 	cfg := DefaultConfig()
-	cfg.SettingsPath = m.file
+	cfg.SettingsPath, cfg.Optional = m.file, m.optional
 	d := New(cfg, Deps{
 		Root: m.root, Kernel: m.kern, Tables: func() error { return m.nft }, Now: func() time.Time { return m.now },
 		Clock: func() (Clock, error) { return m.clock, nil },
@@ -108,17 +110,18 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		"open key":          {func(m *machine) { os.Chmod(m.file, 0o644) }, "device key", Warn, "chmod 600"},
 		"not root":          {func(m *machine) { m.root["proc/self/status"] = file("CapEff:\t0000000000000000\n") }, "privileges", Fail, "CAP_NET_ADMIN"},
 		"without BPF":       {func(m *machine) { m.root["proc/self/status"] = file("CapEff:\t0000000000003000\n") }, "privileges", Fail, "CAP_BPF"},
-		"old kernel":        {func(m *machine) { m.root["proc/sys/kernel/osrelease"] = file("5.15.0-91-generic\n") }, "kernel", Fail, "6.1"},
+		"old kernel":        {func(m *machine) { m.root["proc/sys/kernel/osrelease"] = file("6.5.0-91-generic\n") }, "kernel", Fail, "6.6"},
 		"odd kernel":        {func(m *machine) { m.root["proc/sys/kernel/osrelease"] = file("custom\n") }, "kernel", Warn, "custom"},
 		"no BTF":            {func(m *machine) { delete(m.root, "sys/kernel/btf/vmlinux") }, "btf", Fail, "CONFIG_DEBUG_INFO_BTF"},
 		"no bpffs":          {func(m *machine) { m.types["/sys/fs/bpf"] = FileSystem{Type: unix.SYSFS_MAGIC} }, "bpffs", Fail, "mount -t bpf"},
 		"no conntrack":      {func(m *machine) { delete(m.root, "proc/sys/net/netfilter/nf_conntrack_count") }, "conntrack", Fail, "modprobe"},
-		"no kfunc":          {func(m *machine) { delete(m.root, "sys/kernel/btf/nf_conntrack") }, "conntrack kfuncs", Fail, "lacks bpf_xdp_ct_lookup"},
-		"name within name":  {func(m *machine) { m.root["sys/kernel/btf/nf_conntrack"] = file("\x00bpf_xdp_ct_lookup2\x00") }, "conntrack kfuncs", Fail, "bpf_xdp_ct_lookup"},
+		"no kfunc":          {func(m *machine) { delete(m.root, "sys/kernel/btf/nf_conntrack") }, "conntrack kfuncs", Fail, "lacks bpf_skb_ct_lookup"},
+		"name within name":  {func(m *machine) { m.root["sys/kernel/btf/nf_conntrack"] = file("\x00bpf_skb_ct_lookup2\x00") }, "conntrack kfuncs", Fail, "bpf_skb_ct_lookup"},
 		"no nftables":       {func(m *machine) { m.nft = unix.EPROTONOSUPPORT }, "nftables", Fail, "modprobe nf_tables"},
 		"nftables as user":  {func(m *machine) { m.nft = unix.EPERM }, "nftables", Warn, "root"},
+		"no TCX":            {func(m *machine) { m.kern = features{"TCX": errors.New("6.6 brought it")} }, "TCX", Fail, "6.6 brought it"},
 		"feature":           {func(m *machine) { m.kern = features{"xdp": errors.New("no XDP")} }, "xdp", Fail, "no XDP"},
-		"optional feature":  {func(m *machine) { m.kern = features{"tcx": errors.New("needs 6.6")} }, "tcx", Warn, "needs 6.6"},
+		"optional feature":  {func(m *machine) { m.kern, m.optional = features{"spare": errors.New("no spare")}, []string{"spare"} }, "spare", Warn, "no spare"},
 		"no probing":        {func(m *machine) { m.kern = nil }, "packet programs", Warn, "status"},
 		"no forwarding":     {func(m *machine) { m.root["proc/sys/net/ipv4/ip_forward"] = file("0\n") }, "forwarding IPv4", Warn, "ip_forward is 0"},
 		"no IPv6":           {func(m *machine) { delete(m.root, "proc/sys/net/ipv6/conf/all/forwarding") }, "forwarding IPv6", Warn, "lacks"},

@@ -111,7 +111,8 @@ func lackingCapabilities(status []byte) ([]string, error) {
 	return nil, errors.New("proc/self/status: no CapEff")
 }
 
-const oldestMajor, oldestMinor = 6, 1
+// Linux 6.6 brought TCX, by which the packet programs are on interfaces.
+const oldestMajor, oldestMinor = 6, 6
 
 func (d *Doctor) kernel() Result {
 	const check = "kernel"
@@ -130,7 +131,7 @@ func (d *Doctor) kernel() Result {
 	return ok(check, release)
 }
 
-// parseRelease reads the start of 6.1.0-56-amd64 or 6.18.44.
+// parseRelease reads the start of 6.12.0-56-amd64 or 6.18.44.
 func parseRelease(release string) (major, minor int, err error) {
 	first, rest, _ := strings.Cut(release, ".")
 	second := rest

@@ -47,7 +47,7 @@ func (d *Doctor) conntrack() Result {
 }
 
 // kfuncs of net/netfilter/nf_conntrack_bpf.c that the packet programs call.
-var kfuncs = []string{"bpf_skb_ct_lookup", "bpf_xdp_ct_lookup", "bpf_ct_release"}
+var kfuncs = []string{"bpf_skb_ct_lookup", "bpf_ct_release"}
 
 // kfuncs looks for the functions' names among the strings of the kernel's type
 // information (the names stand there between zero bytes), in the kernel's own
@@ -109,7 +109,7 @@ func (d *Doctor) features() []Result {
 		case slices.Contains(d.cfg.Optional, name):
 			results = append(results, warn(name, err.Error(), "nothing must be done: the agent works without; a newer kernel or driver has it"))
 		default:
-			results = append(results, fail(name, err.Error(), "use a kernel that has it"))
+			results = append(results, fail(name, err.Error(), fmt.Sprintf("use a kernel that has it, from %d.%d", oldestMajor, oldestMinor)))
 		}
 	}
 	return results

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"ngfw.sh/agent/command"
+	"ngfw.sh/dataplane"
 )
 
 // version is set by the linker: -X main.version=v1.2.3.
@@ -16,7 +17,7 @@ var version = "devel"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	root := command.New(command.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: version})
+	root := command.New(command.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: version, Kernel: dataplane.Kernel{}})
 	code := command.Execute(ctx, root, os.Args[1:])
 	stop()
 	os.Exit(code)
