@@ -54,10 +54,10 @@ func TestTableSaysWhatItShould(t *testing.T) {
 			"type nat hook postrouting priority srcnat; policy accept;",
 		}},
 		{"0x00000000/1", []string{ // the upper bit, at input and forward
-			`iifname != "lo" meta mark 0x00000000/1 counter drop`,
-			`iifname != "lo" meta mark 0x00000000/1 counter drop`,
+			`iifname != "lo" meta mark 0x00000000/1 counter drop comment "unjudged"`,
+			`iifname != "lo" meta mark 0x00000000/1 counter drop comment "unjudged"`,
 		}},
-		{"0x00200000", []string{`iifname != "lo" meta mark & 0x07e00000 != 0x00200000 counter drop`}},
+		{"0x00200000", []string{`iifname != "lo" meta mark & 0x07e00000 != 0x00200000 counter drop comment "wrong_zone"`}},
 	} {
 		if d := cmp.Diff(want.lines, lines(text, want.with)); d != "" {
 			t.Errorf("%s (-want +got):\n%s\n%s", want.with, d, text)
@@ -156,16 +156,21 @@ func TestBackstopClosesWhatNobodyJudged(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	// Rules 0 to 2 are those of rejected packets, 3 drops the unjudged.
-	if drops["input/3"] == 0 || drops["forward/3"] == 0 || drops["forward/4"] != 0 {
+	if drops["unjudged"] < 4 || drops["stale_state"]+drops["wrong_zone"]+drops["reject_limit"] > 0 {
 		t.Errorf("drops: %v", drops)
 	}
 	l.In("rtr", func() {
 		if err := Remove(); err != nil {
 			t.Error(err)
 		}
-		if none, err := Drops(); err == nil && len(none) > 0 {
-			t.Errorf("a table that is not there has counts: %v", none)
+		none, err := Drops()
+		if err != nil || len(none) != len(Reasons) {
+			t.Errorf("%v, %v", none, err)
+		}
+		for reason, n := range none {
+			if n > 0 {
+				t.Errorf("a table that is not there dropped %d for %s", n, reason)
+			}
 		}
 	})
 	if err := ping("lan1", "203.0.113.1"); err != nil {
