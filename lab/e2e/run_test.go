@@ -251,7 +251,7 @@ func (r *run) log(service string) string {
 }
 
 func (r *run) showLogs() {
-	const keep = 6000
+	const keep = 3000
 	for _, service := range []string{"cloud", "agent", "serve", "traffic"} {
 		text := r.log(service)
 		r.t.Logf("%s.log ends with:\n%s", service, text[max(0, len(text)-keep):])

@@ -128,7 +128,7 @@ func (b *books) compare(rows []entry) error {
 			f.closed++
 		case "update":
 		default:
-			return fmt.Errorf("port %d: a row says %q", e.SourcePort, e.Event)
+			return fmt.Errorf("port %d: a row says %+v", e.SourcePort, e)
 		}
 	}
 	var wrong []string
