@@ -32,7 +32,7 @@ func TestKilled(t *testing.T) {
 
 	t.Run("agent", func(t *testing.T) { r.killAgent(t) })
 	t.Run("agent again and again", func(t *testing.T) {
-		for range 3 {
+		for range 2 {
 			before := r.process("agent")
 			r.kill(before)
 			r.awaitOther(t, "agent", before)

@@ -151,3 +151,13 @@ func (s *stream) await(t *testing.T, fits func(frame) bool) frame {
 func (f frame) lag() time.Duration {
 	return f.at.Sub(time.UnixMicro(int64(f.Data.Timestamp * 1e6)))
 }
+
+// send sends a frame over the WebSocket.
+func (s *stream) send(t *testing.T, text string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := s.conn.Write(ctx, websocket.MessageText, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+}
