@@ -97,6 +97,7 @@ func (d *Dataplane) AttachAll() error {
 			continue
 		}
 		if err := d.attach(a.Index, &port); err != nil {
+			d.forget(a.Index) // it may have had programs before
 			errs = append(errs, fmt.Errorf("interface %s: %w", a.Name, err))
 			continue
 		}
@@ -112,8 +113,43 @@ func (d *Dataplane) AttachAll() error {
 			d.log.Info("interface gone", "interface", port.name, "index", index)
 		}
 	}
+	for index := range d.pinned {
+		if !present[index] {
+			d.forget(index)
+		}
+	}
+	d.pinned = nil
 	d.sweepLinks(present)
 	return errors.Join(errs...)
+}
+
+// pinnedPorts are the interfaces that have the programs of an earlier process.
+// The first policy after a restart must give them their zones: packets go on
+// meanwhile.
+func (d *Dataplane) pinnedPorts() (map[int]attachedPort, error) {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	ports := map[int]attachedPort{}
+	for _, l := range links {
+		a := l.Attrs()
+		if eligible(l, links) && d.attachedBefore(a.Index, "ingress") && d.attachedBefore(a.Index, "egress") {
+			ports[a.Index] = attachedPort{name: a.Name, l3: a.EncapType != "ether"}
+		}
+	}
+	return ports, nil
+}
+
+// attachedBefore is false for a link that outlived its interface.
+func (d *Dataplane) attachedBefore(index int, hook string) bool {
+	l, err := link.LoadPinnedLink(d.pins.link(index, hook), nil)
+	if err != nil {
+		return false
+	}
+	defer l.Close()
+	info, err := l.Info()
+	return err == nil && info.TCX() != nil && info.TCX().Ifindex == uint32(index)
 }
 
 // eligible says whether frames are judged here: on every interface but the

@@ -73,6 +73,7 @@ type Dataplane struct {
 	mu       sync.Mutex           // guards what follows, and writers of the image slots
 	image    *policy.Image        // active; nil until Apply, also after a take-over
 	ports    map[int]attachedPort // by ifindex
+	pinned   map[int]attachedPort // of an earlier process, until AttachAll has been at them
 	previous map[uint32]struct{}  // deciders of the image before
 	degraded map[string]string    // interface or feature → what it lacks
 }
@@ -91,6 +92,11 @@ func Open(cfg Config, deps Deps) (*Dataplane, error) {
 		return nil, err
 	}
 	if err := d.load(); err != nil {
+		d.Close()
+		return nil, err
+	}
+	var err error
+	if d.pinned, err = d.pinnedPorts(); err != nil {
 		d.Close()
 		return nil, err
 	}

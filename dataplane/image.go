@@ -90,6 +90,9 @@ func (d *Dataplane) tables() tables {
 
 func (d *Dataplane) portValues(im *policy.Image) map[uint32]uint32 {
 	values := make(map[uint32]uint32, len(d.ports))
+	for index, p := range d.pinned {
+		values[uint32(index)] = p.value(im)
+	}
 	for index, p := range d.ports {
 		values[uint32(index)] = p.value(im)
 	}

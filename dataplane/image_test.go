@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
 
 	"ngfw.sh/policy"
 )
@@ -275,6 +276,79 @@ func TestTakeOver(t *testing.T) {
 	if fresh, _ := k.Instance(); fresh == instance {
 		t.Error("new maps have the old instance")
 	}
+}
+
+// A new process enforces before it has been at the interfaces: those that an
+// earlier one attached keep their zones, or every packet would be of none.
+func TestTakeOverKeepsZones(t *testing.T) {
+	k := newKernel(t, 64)
+	clear(k.ports)
+	k.apply(1, "", usual)
+	ports := func() map[uint32]uint32 {
+		t.Helper()
+		c, err := k.settings()
+		if err != nil {
+			t.Fatal(err)
+		}
+		table, err := inner(k.tc.ImagePorts, activeSlot(c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer table.Close()
+		zones := map[uint32]uint32{}
+		var index, zone uint32
+		it := table.Iterate()
+		for it.Next(&index, &zone) {
+			zones[index] = zone
+		}
+		if err := it.Err(); err != nil {
+			t.Fatal(err)
+		}
+		return zones
+	}
+	attach := func() {
+		t.Helper()
+		k.in(func() {
+			if err := k.AttachAll(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	equal(t, "before any is attached", ports(), map[uint32]uint32{})
+	attach()
+	attached := ports()
+	if attached[k.lan] != zoneLAN || attached[k.wan] != zoneWAN {
+		t.Fatalf("attached: %v", attached)
+	}
+
+	again := func() {
+		t.Helper()
+		if err := k.Close(); err != nil {
+			t.Fatal(err)
+		}
+		k.in(func() { k.Dataplane = openAt(t, k.pins, 64) })
+		k.apply(2, "", usual)
+	}
+	again()
+	equal(t, "the first policy of a new process", ports(), attached)
+	attach()
+	equal(t, "attached again", ports(), attached)
+
+	// One that went while nobody was there is not among them.
+	k.in(func() {
+		link, err := netlink.LinkByName("iot")
+		if err == nil {
+			err = netlink.LinkDel(link)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	again()
+	if zone, ok := ports()[k.iot]; ok {
+		t.Errorf("an interface that is gone has zone %d", zone)
+	}
+	equal(t, "the others", ports()[k.lan], uint32(zoneLAN))
 }
 
 func TestPinsThatCannotBeUsed(t *testing.T) {

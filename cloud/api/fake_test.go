@@ -232,7 +232,9 @@ func (t *fakeTraffic) TopClients(context.Context, *ngfwv1.TopRequest) (*ngfwv1.T
 func (t *fakeTraffic) StreamLogs(r *ngfwv1.StreamLogsRequest, out grpc.ServerStreamingServer[ngfwv1.StreamFrame]) error {
 	for _, a := range r.GetFilter().GetAction() {
 		if a == "explode" {
-			return fault.New(fault.BadRequest, "no such action").Because(nil)
+			f := fault.Invalid("action", "no such action")
+			f.Code = fault.BadRequest
+			return f
 		}
 	}
 	if err := out.SendHeader(nil); err != nil {

@@ -46,9 +46,17 @@ func (s *socket) refilter(ctx context.Context, text []byte) (*feed, *fault.Error
 	}
 	next, _, err := s.subscribe(ctx, s.ex, req)
 	if err != nil {
-		return nil, ending(err)
+		return nil, within("filter", ending(err))
 	}
 	return next, nil
+}
+
+// within puts what is wrong into the member of the frame that it was found in.
+func within(member string, f *fault.Error) *fault.Error {
+	for i := range f.Fields {
+		f.Fields[i].Path = member + "." + f.Fields[i].Path
+	}
+	return f
 }
 
 // filterRequest makes the message of a filter that came in the open socket.
@@ -61,10 +69,7 @@ func filterRequest(b *operation.Binding, filter json.RawMessage) (proto.Message,
 	hidden := func(fd protoreflect.FieldDescriptor) bool { return !operation.Live(fd) || fd.Name() == "cursor" }
 	if err := (wirejson.Options{Hidden: hidden}).Decode(filter, m.Interface()); err != nil {
 		f, _ := envelope.Classify(err)
-		for i := range f.Fields {
-			f.Fields[i].Path = "filter." + f.Fields[i].Path
-		}
-		return nil, f
+		return nil, within("filter", f)
 	}
 	return in, nil
 }

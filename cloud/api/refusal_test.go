@@ -73,7 +73,7 @@ func TestRefusals(t *testing.T) {
 		{name: "precondition", method: "PUT", path: rules + "/1", body: "{}", header: []string{"If-Match", `"x"`}, status: 400, code: "BAD_REQUEST", field: "If-Match"},
 		{name: "stream as a plain request", method: "GET", path: "/api/traffic/logs/stream", status: 426, code: "UPGRADE_REQUIRED", message: "text/event-stream"},
 		{name: "stream with a page's parameter", method: "GET", path: "/api/traffic/logs/stream?limit=5", header: []string{"Accept", "text/event-stream"}, status: 400, code: "BAD_REQUEST", field: "limit"},
-		{name: "stream refused by its service", method: "GET", path: "/api/traffic/logs/stream?action=explode", header: []string{"Accept", "text/event-stream"}, status: 400, code: "BAD_REQUEST", message: "no such action"},
+		{name: "stream refused by its service", method: "GET", path: "/api/traffic/logs/stream?action=explode", header: []string{"Accept", "text/event-stream"}, status: 400, code: "BAD_REQUEST", field: "action", message: "no such action"},
 		{name: "stream without token", method: "GET", path: "/api/traffic/logs/stream", header: []string{"Authorization", ""}, status: 401, code: "UNAUTHORIZED"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -21,14 +21,11 @@ package devicelink
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"ngfw.sh/internal/fault"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
@@ -247,19 +244,4 @@ func (s *Server) register(ss *session) error {
 	s.sessions[ss.device.ID] = ss
 	s.open.Add(1)
 	return nil
-}
-
-// Reasons to end a connection; they are what the router hears.
-var (
-	errShutdown     = status.Error(codes.Unavailable, "the cloud restarts")
-	errDisconnected = status.Error(codes.PermissionDenied, "disconnected: the device was removed or its key changed")
-	errReplaced     = status.Error(codes.Aborted, "replaced by a newer connection of this device")
-	errSilent       = status.Error(codes.DeadlineExceeded, "the router was silent for too long")
-	errRefused      = status.Error(codes.Unauthenticated, "authentication failed")
-	errTrouble      = status.Error(codes.Unavailable, "the cloud cannot authenticate now")
-	errCrowded      = status.Error(codes.ResourceExhausted, "too many attempts")
-)
-
-func tooMuch(format string, args ...any) error {
-	return status.Error(codes.InvalidArgument, fmt.Sprintf(format, args...))
 }

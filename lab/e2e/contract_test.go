@@ -1,0 +1,139 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ngfw.sh/lab"
+	"ngfw.sh/lab/labtest"
+)
+
+// TestContract makes every request that the published document describes, with
+// every answer held against it, and fails when the document has one that this
+// test does not know.
+func TestContract(t *testing.T) {
+	r := start(t)
+	api := r.api
+	device := r.env["NGFW_DEVICE_ID"]
+	// Reports arrive every few seconds; rows as soon as there is traffic.
+	labtest.Eventually(t, patience, func() error {
+		a, err := api.try(t, "GET", "/api/system/hardware", nil, nil)
+		if err == nil && a.status != http.StatusOK {
+			err = fmt.Errorf("%d %s", a.status, a.body)
+		}
+		return err
+	})
+
+	made := map[string]bool{}
+	// step makes one request of the document's pattern; the last argument, if
+	// there is one, is read into.
+	step := func(status int, method, pattern, id string, body any, into ...any) answer {
+		t.Helper()
+		made[method+" "+pattern] = true
+		var out any
+		if len(into) > 0 {
+			out = into[0]
+		}
+		return api.call(t, status, method, strings.Replace(pattern, "{id}", id, 1), body, out)
+	}
+	type identified struct {
+		ID json.Number `json:"id"`
+	}
+	type named struct {
+		ID    string `json:"id"`
+		Token string `json:"token"`
+	}
+
+	for _, path := range []string{"/", "/health", "/metrics", "/openapi.json", "/.well-known/jwks.json",
+		"/api/system/status", "/api/system/interfaces", "/api/system/hardware", "/api/firewall/rules", "/api/firewall/zones",
+		"/api/firewall/policies", "/api/fleet/devices", "/api/traffic/logs", "/api/traffic/top/clients", "/api/user/profile", "/api/user/tokens"} {
+		a := step(http.StatusOK, "GET", path, "", nil)
+		if path != "/" && len(a.body) < 3 && path != "/api/firewall/rules" {
+			t.Errorf("GET %s answers %q: nothing to hold against the document", path, a.body)
+		}
+	}
+	for _, query := range []string{"limit=500", "count=exact&event=open", "proto=tcp&action=accept&port=80-443", "src=10.0.0.0/8,2001:db8::/32&limit=3", "q=203.0.113.1"} {
+		api.get(t, "/api/traffic/logs?"+query, nil)
+	}
+	api.get(t, "/api/traffic/top/clients?period=1h&limit=1", nil)
+
+	var first, second identified
+	step(http.StatusCreated, "POST", "/api/firewall/rules", "", noWeb(lab.LAN2), &first)
+	step(http.StatusCreated, "POST", "/api/firewall/rules", "", map[string]any{"name": "no ping", "zone_from": "IOT", "zone_to": "WAN", "action": "reject",
+		"protocol": "icmp", "icmp_types": []string{"8"}, "log": true}, &second)
+	step(http.StatusOK, "PUT", "/api/firewall/rules/{id}", second.ID.String(), rule{Name: "ever", ZoneFrom: "IOT", ZoneTo: "WAN", Action: "reject"})
+	step(http.StatusOK, "PUT", "/api/firewall/rules/order", "", map[string]any{"rule_ids": []json.Number{second.ID, first.ID}})
+	api.get(t, "/api/firewall/rules", nil)
+	step(http.StatusNoContent, "DELETE", "/api/firewall/rules/{id}", first.ID.String(), nil)
+
+	var zone identified
+	step(http.StatusCreated, "POST", "/api/firewall/zones", "", map[string]any{"name": "LAB", "interfaces": []string{"lab0"}}, &zone)
+	step(http.StatusOK, "PUT", "/api/firewall/zones/{id}", zone.ID.String(), map[string]any{"name": "LAB", "interfaces": []string{"lab1"}, "mss_clamping": true})
+	step(http.StatusNoContent, "DELETE", "/api/firewall/zones/{id}", zone.ID.String(), nil)
+	var policies []map[string]any
+	api.get(t, "/api/firewall/policies", &policies)
+	step(http.StatusOK, "PUT", "/api/firewall/policies", "", policies)
+
+	var router named
+	step(http.StatusCreated, "POST", "/api/fleet/devices", "", map[string]any{"name": "another", "tags": []string{"spare"}, "location": "shelf"}, &router)
+	step(http.StatusOK, "GET", "/api/fleet/devices/{id}", router.ID, nil)
+	step(http.StatusOK, "PUT", "/api/fleet/devices/{id}", router.ID, map[string]any{"name": "renamed", "mode": "observe", "time_zone": "Europe/Vienna"})
+	step(http.StatusOK, "GET", "/api/fleet/devices/{id}/status", router.ID, nil)
+	step(http.StatusOK, "GET", "/api/fleet/devices/{id}/status", device, nil)
+	step(http.StatusNoContent, "DELETE", "/api/fleet/devices/{id}", router.ID, nil)
+
+	var token named
+	step(http.StatusCreated, "POST", "/api/user/tokens", "", map[string]any{"name": "reader", "scopes": []string{"read"}}, &token)
+	readOnly := http.Header{"Authorization": {"Bearer " + token.Token}}
+	if a, err := api.try(t, "POST", "/api/firewall/rules", noWeb(lab.LAN2), readOnly); err != nil || a.status != http.StatusForbidden {
+		t.Errorf("a token that may read writes: %d %s, %v", a.status, a.body, err)
+	}
+	step(http.StatusNoContent, "DELETE", "/api/user/tokens/{id}", token.ID, nil)
+
+	var session struct {
+		AccessToken  string `json:"access_token"`
+		RefreshToken string `json:"refresh_token"`
+	}
+	step(http.StatusOK, "POST", "/api/auth/login", "", r.owner(), &session)
+	if a, err := api.try(t, "GET", "/api/user/profile", nil, http.Header{"Authorization": {"Bearer " + session.AccessToken}}); err != nil || a.status != http.StatusOK {
+		t.Errorf("with an access token: %d %s, %v", a.status, a.body, err)
+	}
+	step(http.StatusOK, "POST", "/api/auth/refresh", "", map[string]string{"refresh_token": session.RefreshToken}, &session)
+	step(http.StatusNoContent, "POST", "/api/auth/logout", "", map[string]string{"refresh_token": session.RefreshToken})
+
+	made["GET /api/traffic/logs/stream"] = true
+	ws := r.socket(t, "?event=open")
+	ws.send(t, `{"type":"filter","filter":{"action":["sideways"]}}`)
+	if f := ws.await(t, func(f frame) bool { return f.Type == "error" }); f.Error == nil || f.Error.Field != "filter.action" {
+		t.Errorf("a bad filter is answered by %s", f.text)
+	}
+	ws.send(t, `{"type":"filter","filter":{"event":["open","close"],"action":["accept"]}}`)
+	ws.await(t, func(f frame) bool { return f.Type == "filter" })
+	ws.await(t, func(f frame) bool { return f.Type == "log" })
+	r.events(t, "").await(t, func(f frame) bool { return f.Type == "log" })
+
+	if diff := cmp.Diff(api.operations(t), made); diff != "" {
+		t.Errorf("operations of the document (-) and of this test (+):\n%s", diff)
+	}
+}
+
+// operations lists what the published document describes.
+func (c *client) operations(t *testing.T) map[string]bool {
+	t.Helper()
+	var doc struct {
+		Paths map[string]map[string]json.RawMessage
+	}
+	c.get(t, "/openapi.json", &doc)
+	all := map[string]bool{}
+	for path, operations := range doc.Paths {
+		for method := range operations {
+			all[strings.ToUpper(method)+" "+path] = true
+		}
+	}
+	return all
+}
