@@ -6,6 +6,8 @@
  */
 #include "lib/judge.h"
 
+#define VLAN_ID 0x0fff
+
 /* For the Go side's sake. */
 const struct event *event_type __attribute__((unused));
 
@@ -27,6 +29,10 @@ SUBPROGRAM int take(struct __sk_buff *skb, struct work *w)
 	w->dir = 0;
 	w->amount.packets = 1;
 	w->amount.bytes = skb->len;
+	/* Tagged frames are the VLAN interface's, which has our programs too; the
+	 * tag 0 is a priority alone (802.1Q 9.6). */
+	if (skb->vlan_present && skb->vlan_tci & VLAN_ID)
+		return PARSE_OTHER;
 	l3 = w->port & PORT_L3 ? 0 : ETH_HLEN;
 	result = parse((void *)(long)skb->data, (void *)(long)skb->data_end, l3, skb->protocol,
 		       skb->len, &w->packet);
@@ -162,7 +168,10 @@ int ngfw_ingress(struct __sk_buff *skb)
 	blank_flow(w);
 	if (!(w->port & PORT_L3))
 		bpf_skb_load_bytes(skb, ETH_ALEN, w->flow.smac, ETH_ALEN);
-	if (ct_state(skb, &w->packet.tuple, w)) {
+	/* A SYN against the direction of what conntrack knows, or behind its end, is
+	 * no part of it: conntrack too begins anew with it. */
+	if (ct_state(skb, &w->packet.tuple, w) &&
+	    !(w->packet.flags & PKT_SYN && (w->dir || w->closing))) {
 		if (w->dir)
 			return adopt(skb, w, route(skb, w, w->reply.saddr, w->orig.saddr), w->ifindex);
 		return adopt(skb, w, w->ifindex, route(skb, w, w->orig.saddr, w->reply.saddr));

@@ -22,6 +22,8 @@ int ngfw_xdp(struct xdp_md *ctx)
 
 	if ((void *)(eth + 1) > end)
 		return XDP_PASS;	/* not ours to judge: no Ethernet */
+	a.packets = 1;
+	a.bytes = bpf_xdp_get_buff_len(ctx);
 	proto = eth->h_proto;
 	for (i = 0; i < 2; i++) {
 		struct vlan_header *v = data + l3;
@@ -29,14 +31,13 @@ int ngfw_xdp(struct xdp_md *ctx)
 		if (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD))
 			break;
 		if ((void *)(v + 1) > end)
-			return XDP_DROP;
+			goto malformed;
 		proto = v->proto;
 		l3 += sizeof(*v);
 	}
-	a.packets = 1;
-	a.bytes = bpf_xdp_get_buff_len(ctx);
 	if (parse(data, end, l3, proto, a.bytes, &p) != PARSE_MALFORMED)
 		return XDP_PASS;
+malformed:
 	/* Headers beyond the linear part of a multi-buffer frame: TC looks again. */
 	if (ctx->data_end - ctx->data < a.bytes)
 		return XDP_PASS;

@@ -19,6 +19,12 @@
 #define ICMP_IDLE (25 * SECOND)
 #define GENERIC_IDLE (590 * SECOND)
 
+/* Another CPU may have stamped a little later than this packet came. */
+static __always_inline __u64 age(__u64 now, __u64 then)
+{
+	return now > then ? now - then : 0;
+}
+
 /* A subprogram that the verifier takes for itself, knowing no caller. */
 #define SUBPROGRAM __attribute__((noinline))
 
@@ -119,7 +125,7 @@ SUBPROGRAM int refuse(struct work *w)
 	key.zone_in = f->zone_in;
 	r = bpf_map_lookup_elem(&refusals, &key);
 	/* A window that the agent has not fetched yet goes on: nothing is overwritten. */
-	if (r && (w->now - r->since < SECOND || r->repeats)) {
+	if (r && (age(w->now, r->since) < SECOND || r->repeats)) {
 		atomic_add(&r->repeats, w->amount.packets);
 		atomic_add(&r->bytes, w->amount.bytes);
 		return 0;
@@ -164,9 +170,9 @@ static __always_inline void note_tcp(struct flow *f, const struct work *w)
 
 static __always_inline void announce(struct flow *f, __u64 now)
 {
-	if (f->flags & FLOW_ANNOUNCED)
+	/* Two CPUs may come here at once; one of them tells. */
+	if (__sync_fetch_and_or(&f->flags, FLOW_ANNOUNCED) & FLOW_ANNOUNCED)
 		return;
-	__sync_fetch_and_or(&f->flags, FLOW_ANNOUNCED);
 	emit(EVENT_OPEN, ACTION_ACCEPT, now, f);
 }
 

@@ -57,7 +57,9 @@ static __always_inline int drop(struct work *w, __u32 reason)
 
 /*
  * Where the kernel would send a packet from src to dst: an interface, or 0 for
- * the router itself, which also answers for what has no route.
+ * the router itself, which also answers for what has no route. Broadcast and
+ * multicast are for the router: the kernel sees to them before it asks its
+ * routes, where a default route would claim them (ip_route_input_slow).
  */
 static __always_inline __u32 route(struct __sk_buff *skb, const struct work *w, const __u8 *src,
 				   const __u8 *dst)
@@ -65,6 +67,8 @@ static __always_inline __u32 route(struct __sk_buff *skb, const struct work *w, 
 	struct bpf_fib_lookup fib = {};
 	long rc;
 
+	if (is_for_many(dst))
+		return 0;
 	fib.ifindex = w->ifindex;
 	fib.l4_protocol = w->packet.tuple.proto;
 	if (is_v4(dst)) {
@@ -242,7 +246,7 @@ static __always_inline int vouched(struct __sk_buff *skb, struct work *w, struct
 {
 	__u8 proto = w->packet.tuple.proto;
 
-	if (w->now - f->checked <= VOUCHED)
+	if (age(w->now, f->checked) <= VOUCHED)
 		return 1;
 	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP) {
 		/* Its first direction may begin again as it is; an answer without a
@@ -250,7 +254,7 @@ static __always_inline int vouched(struct __sk_buff *skb, struct work *w, struct
 		if (!ct_known(skb, &w->packet.tuple) &&
 		    (w->dir || (proto == IPPROTO_TCP && !(w->packet.flags & PKT_SYN))))
 			return 0;
-	} else if (w->dir && w->now - f->seen > (is_icmp(proto) ? ICMP_IDLE : GENERIC_IDLE)) {
+	} else if (w->dir && age(w->now, f->seen) > (is_icmp(proto) ? ICMP_IDLE : GENERIC_IDLE)) {
 		return 0;
 	}
 	f->checked = w->now;
@@ -308,7 +312,7 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 	if (w->closing) {
 		/* The tail of a connection whose end has been told. */
 		count(&counters, w->question.verdict.decider, w->amount);
-		set_mark(skb, MARK_JUDGED | mark_zone(far_zone(f, w->dir)));
+		set_mark(skb, MARK_JUDGED | MARK_REPLY | mark_zone(far_zone(f, w->dir)));
 		return TC_NEXT;
 	}
 	f = create(w);

@@ -111,6 +111,16 @@ static __always_inline int is_loopback(const __u8 *addr)
 	return w[0] == 0 && w[1] == 0 && w[2] == 0 && w[3] == bpf_htonl(1);
 }
 
+/* Multicast, limited broadcast, and its form before RFC 1122 (3.2.1.3). */
+static __always_inline int is_for_many(const __u8 *addr)
+{
+	const __u32 *w = (const __u32 *)addr;
+
+	if (!is_v4(addr))
+		return addr[0] == 0xff;
+	return (addr[12] >= 224 && addr[12] < 240) || w[3] == 0xffffffff || w[3] == 0;
+}
+
 /*
  * Addresses that no packet on a wire has. IPv4 (RFC 1122 3.2.1.3): a multicast
  * or broadcast source, loopback. IPv6 (RFC 4291): a multicast source, loopback,
@@ -180,7 +190,7 @@ static __always_inline int parse_l4(void *data, void *end, struct packet *p)
 			__be32 tag, checksum;
 		} *s = l4;
 
-		if ((void *)(s + 1) > end)
+		if ((void *)(s + 1) > end || p->bytes < ip_headers + sizeof(*s))
 			return PARSE_MALFORMED;
 		p->tuple.sport = s->source;
 		p->tuple.dport = s->dest;
@@ -222,7 +232,7 @@ static __always_inline int parse_v4(void *data, void *end, struct packet *p, __u
 		return PARSE_MALFORMED;
 	hlen = ip->ihl * 4;
 	total = bpf_ntohs(ip->tot_len);
-	if (total == 0)			/* a GSO packet over 64 KiB (BIG TCP) */
+	if (total == 0 && length - p->l3 > 0xffff)	/* a GSO packet over 64 KiB (BIG TCP) */
 		total = length - p->l3;
 	if (total < hlen || p->l3 + total > length)
 		return PARSE_MALFORMED;
@@ -255,7 +265,8 @@ static __always_inline int parse_v6(void *data, void *end, struct packet *p, __u
 	if ((void *)(ip + 1) > end || ip->version != 6)
 		return PARSE_MALFORMED;
 	p->bytes = sizeof(*ip) + bpf_ntohs(ip->payload_len);
-	if (ip->payload_len == 0)	/* a jumbogram or a GSO packet over 64 KiB */
+	/* a jumbogram or a GSO packet over 64 KiB */
+	if (ip->payload_len == 0 && length - p->l3 - sizeof(*ip) > 0xffff)
 		p->bytes = length - p->l3;
 	if (p->l3 + p->bytes > length)
 		return PARSE_MALFORMED;
@@ -268,7 +279,7 @@ static __always_inline int parse_v6(void *data, void *end, struct packet *p, __u
 	if (ip->hop_limit == 255)
 		p->flags |= PKT_LINK_LOCAL_HOPS;
 	next = ip->nexthdr;
-	for (i = 0; i < MAX_EXTENSIONS; i++) {
+	for (i = 0; i <= MAX_EXTENSIONS; i++) {
 		struct extension *x;
 
 		if (at > 1024)
@@ -286,7 +297,7 @@ static __always_inline int parse_v6(void *data, void *end, struct packet *p, __u
 		case NEXTHDR_FRAGMENT: {
 			struct fragment *f = (void *)x;
 
-			if ((void *)(f + 1) > end)
+			if ((void *)(f + 1) > end || at + sizeof(*f) - p->l3 > p->bytes)
 				return PARSE_MALFORMED;
 			p->frag_id = f->id;
 			if (f->offset & bpf_htons(0xfff8)) {

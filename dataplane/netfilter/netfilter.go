@@ -25,6 +25,8 @@ const (
 	markJudged = 0x80000000
 	markReply  = 0x40000000
 	markReject = 0x10000000
+	zoneMask   = 0x07e00000
+	zoneSelf   = 1 << 21
 )
 
 // Ruleset is what the table depends on.
@@ -45,7 +47,10 @@ func Apply(r Ruleset) error {
 	c.DelTable(table)
 	c.AddTable(table)
 	b := builder{conn: c, table: table}
-	b.backstop("input", nftables.ChainHookInput)
+	input := b.backstop("input", nftables.ChainHookInput)
+	// Judged for another zone, and yet the router takes it: routes or translation
+	// differ from what the programs saw.
+	b.rule(input, unlessLoopback(expr.MetaKeyIIFNAME), markIsNot(zoneMask, zoneSelf), counter(), drop())
 	forward := b.backstop("forward", nftables.ChainHookForward)
 	for _, name := range sorted(r.MSSClamp) {
 		b.rule(forward, clampMSS(name)...)
@@ -112,18 +117,20 @@ func (b builder) backstop(name string, hook *nftables.ChainHook) *nftables.Chain
 }
 
 // reject answers what a rule rejects: TCP by a reset, the rest by ICMP
-// administratively prohibited, at most 100 a second in all. nf_reject itself
+// administratively prohibited, at most 100 a second of each. nf_reject itself
 // keeps silent towards resets, ICMP errors, broadcast and multicast.
 func (b builder) reject(c *nftables.Chain, outside []expr.Any) {
-	tcp := []expr.Any{
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
+	tcp := func(op expr.CmpOp) []expr.Any {
+		return []expr.Any{
+			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
+			&expr.Cmp{Op: op, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
+		}
 	}
 	limit := []expr.Any{&expr.Limit{Type: expr.LimitTypePkts, Rate: 100, Unit: expr.LimitTimeSecond, Burst: 50}}
 	reset := []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}}
 	prohibited := []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_ADMIN_PROHIBITED}}
-	b.rule(c, outside, mark(markReject, markReject), tcp, limit, counter(), reset)
-	b.rule(c, outside, mark(markReject, markReject), limit, counter(), prohibited)
+	b.rule(c, outside, mark(markReject, markReject), tcp(expr.CmpOpEq), limit, counter(), reset)
+	b.rule(c, outside, mark(markReject, markReject), tcp(expr.CmpOpNeq), limit, counter(), prohibited)
 	b.rule(c, outside, mark(markReject, markReject), counter(), drop())
 }
 
@@ -153,6 +160,12 @@ func mark(mask, value uint32) []expr.Any {
 		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(mask), Xor: make([]byte, 4)},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(value)},
 	}
+}
+
+func markIsNot(mask, value uint32) []expr.Any {
+	match := mark(mask, value)
+	match[len(match)-1].(*expr.Cmp).Op = expr.CmpOpNeq
+	return match
 }
 
 func conntrackState(bits uint32) []expr.Any {
