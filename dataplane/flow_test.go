@@ -14,7 +14,7 @@ import (
 )
 
 // drain takes all records out of a ring.
-func drain(t *testing.T, ring *ebpf.Map) [][]byte {
+func drain(t testing.TB, ring *ebpf.Map) [][]byte {
 	t.Helper()
 	r, err := ringbuf.NewReader(ring)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 )
 
 // bpffs mounts one for a test to pin in.
-func bpffs(t *testing.T) string {
+func bpffs(t testing.TB) string {
 	t.Helper()
 	needRoot(t)
 	dir := filepath.Join(t.TempDir(), "bpf")
@@ -39,7 +39,7 @@ func bpffs(t *testing.T) string {
 	return dir
 }
 
-func openAt(t *testing.T, pins string, flows uint32) *Dataplane {
+func openAt(t testing.TB, pins string, flows uint32) *Dataplane {
 	t.Helper()
 	d, err := Open(Config{Pins: pins, XDP: XDPOff, MaxFlows: flows}, Deps{Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
@@ -54,13 +54,13 @@ func openAt(t *testing.T, pins string, flows uint32) *Dataplane {
 // Nothing is attached: the port table is filled as if it were.
 type kernel struct {
 	*Dataplane
-	t             *testing.T
+	t             testing.TB
 	pins          string
 	work          chan func()
 	lan, iot, wan uint32
 }
 
-func newKernel(t *testing.T, flows uint32) *kernel {
+func newKernel(t testing.TB, flows uint32) *kernel {
 	t.Helper()
 	k := &kernel{t: t, pins: filepath.Join(bpffs(t), "ngfw"), work: make(chan func())}
 	k.Dataplane = openAt(t, k.pins, flows)
@@ -155,7 +155,7 @@ func (k *kernel) apply(revision int64, rules, defaults string) {
 	}
 }
 
-func image(t *testing.T, revision int64, rules, defaults string) *policy.Image {
+func image(t testing.TB, revision int64, rules, defaults string) *policy.Image {
 	t.Helper()
 	p, err := policy.Decode([]byte(`{"zones":[{"id":1,"name":"WAN","interfaces":["wan"],"masquerade":true},
 {"id":2,"name":"LAN","interfaces":["lan"]},{"id":3,"name":"IOT","interfaces":["iot"]}],
@@ -341,7 +341,7 @@ func (k *kernel) count(d policy.Decider) Counter {
 	return all[d]
 }
 
-func equal(t *testing.T, what string, got, want any) {
+func equal(t testing.TB, what string, got, want any) {
 	t.Helper()
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("%s (-want +got):\n%s", what, d)

@@ -101,8 +101,10 @@ func run(program *ebpf.Program, q *bpfobj.TcQuestion) error {
 	return err
 }
 
-// Simulate asks the enforced image.
+// Simulate asks the enforced image. No swap takes the image away under it.
 func (d *Dataplane) Simulate(p policy.ImagePacket) (policy.Verdict, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	c, err := d.settings()
 	if err != nil {
 		return policy.Verdict{}, err

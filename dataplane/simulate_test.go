@@ -11,7 +11,7 @@ import (
 	"ngfw.sh/policy/policytest"
 )
 
-func needRoot(t *testing.T) {
+func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED: needs root to load BPF programs")

@@ -297,7 +297,8 @@ static __always_inline int parse_v6(void *data, void *end, struct packet *p, __u
 		case NEXTHDR_FRAGMENT: {
 			struct fragment *f = (void *)x;
 
-			if ((void *)(f + 1) > end || at + sizeof(*f) - p->l3 > p->bytes)
+			if (i == MAX_EXTENSIONS || (void *)(f + 1) > end ||
+			    at + sizeof(*f) - p->l3 > p->bytes)
 				return PARSE_MALFORMED;
 			p->frag_id = f->id;
 			if (f->offset & bpf_htons(0xfff8)) {

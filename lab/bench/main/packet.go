@@ -10,9 +10,14 @@ import (
 	"ngfw.sh/lab/bench/liveframe"
 )
 
-// mainArea is the way of a packet through the router.
+// mainArea is the way of a row, of a change, and of a packet through the router.
 func mainArea(ctx context.Context, opts options) ([]bench.Result, error) {
-	return packets(ctx, opts)
+	results, err := latencies(ctx, opts)
+	if err != nil {
+		return results, err
+	}
+	more, err := packets(ctx, opts)
+	return append(results, more...), err
 }
 
 // packets compares what a packet costs our router with what it costs one that
