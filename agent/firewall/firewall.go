@@ -31,6 +31,7 @@ type Deps struct {
 	Log       *slog.Logger
 	Kernel    Kernel
 	Netfilter func(netfilter.Ruleset) error
+	Loaded    func() (string, error)       // what nftables holds of ours; nil: it is not watched
 	Addresses func() ([]netip.Addr, error) // the router's own, now
 	// Opened is called once, after the first policy is enforced: forwarding may
 	// be switched on now.
@@ -47,6 +48,9 @@ type Section struct {
 	policy   policy.Policy
 	ruleset  netfilter.Ruleset
 	self     []netip.Addr
+	loaded   string // Loaded after the last time that we wrote
+	lacking  string // "" or why nftables does not hold what it should
+	restored uint64
 	enforced bool
 	first    chan struct{} // closed when the first policy is enforced
 }
@@ -110,13 +114,13 @@ func (s *Section) enforce(p policy.Policy) error {
 	rules := ruleset(image)
 	// The table first: with it loaded nothing passes that is not judged.
 	if !s.enforced || !same(rules, s.ruleset) {
-		if err := s.deps.Netfilter(rules); err != nil {
+		if err := s.load(rules); err != nil {
 			return err
 		}
 	}
 	if err := s.deps.Kernel.Apply(image); err != nil {
 		if s.enforced && !same(rules, s.ruleset) {
-			if back := s.deps.Netfilter(s.ruleset); back != nil {
+			if back := s.load(s.ruleset); back != nil {
 				s.deps.Log.Error("translation differs from the enforced policy", "err", back)
 			}
 		}

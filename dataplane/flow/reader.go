@@ -79,6 +79,8 @@ type Reader struct {
 	mu      sync.Mutex           // one writer of told and of the sink
 	closing map[uint64]time.Time // flows that ended, until their last count
 	size    int                  // flows at the last scan
+
+	pressure bool // the table was nearly full then
 }
 
 // New makes a Reader; nothing happens before Run.
@@ -91,6 +93,15 @@ func (r *Reader) Flows() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.size
+}
+
+// pressedInterval is between two scans of a table that is nearly full.
+const pressedInterval = 2 * time.Second
+
+func (r *Reader) pressed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pressure
 }
 
 // Told is what the sink remembers of a flow.
@@ -170,6 +181,9 @@ func (r *Reader) Run(ctx context.Context) error {
 				next = now.Add(r.cfg.UpdateInterval)
 				if err := r.scan(); err != nil {
 					r.deps.Log.Warn("flow scan incomplete, the next one makes up for it", "err", err)
+				}
+				if r.pressed() {
+					next = now.Add(pressedInterval)
 				}
 			}
 		}

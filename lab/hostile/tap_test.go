@@ -103,7 +103,7 @@ func (r *router) arrivals(from, to string, v6 bool) []string {
 }
 
 // describe is a packet in a line: "udp 10.0.0.1:1 > 10.0.0.2:2"; "" is what is
-// no IP, or neighbour discovery.
+// no IP, or IPv6's own signalling.
 func describe(frame []byte) string {
 	p := gopacket.NewPacket(frame, layers.LayerTypeEthernet, gopacket.NoCopy)
 	n := p.NetworkLayer()
@@ -114,6 +114,8 @@ func describe(frame []byte) string {
 	src, _ = netip.AddrFromSlice(n.NetworkFlow().Src().Raw())
 	dst, _ = netip.AddrFromSlice(n.NetworkFlow().Dst().Raw())
 	switch l := p.Layers()[2].(type) {
+	case *layers.IPv6HopByHop: // listener reports
+		return ""
 	case *layers.TCP:
 		var flags string
 		for _, f := range []struct {
