@@ -78,6 +78,7 @@ type Reader struct {
 
 	mu      sync.Mutex           // one writer of told and of the sink
 	closing map[uint64]time.Time // flows that ended, until their last count
+	waiting []Event              // refusals that the sink did not take: no scan finds them again
 	size    int                  // flows at the last scan
 
 	pressure bool // the table was nearly full then
@@ -236,8 +237,8 @@ func (r *Reader) take(batch []bpfobj.TcEvent) {
 		e := &batch[i]
 		switch e.Kind {
 		case ringOpen:
-			if _, known := r.told(e.Flow.Id); known {
-				continue // a scan was first
+			if _, known := r.told(e.Flow.Id); known || !r.Alive(e.Flow.Id) {
+				continue // a scan was first, and may have told the end too
 			}
 			ev := event(&e.Flow, Open, e.Time)
 			ev.Delta = ev.Total
@@ -254,13 +255,20 @@ func (r *Reader) take(batch []bpfobj.TcEvent) {
 	r.hand(events)
 }
 
-// hand gives events to the sink and notes them as told. mu is held.
+// maxWaiting bounds the refusals that are kept while the sink takes nothing.
+const maxWaiting = 4096
+
+// hand gives events to the sink, those that wait first, and notes them as told.
+// mu is held.
 func (r *Reader) hand(events []Event) bool {
+	events = append(r.waiting, events...)
+	r.waiting = nil
 	if len(events) == 0 {
 		return true
 	}
 	if err := r.deps.Sink(events); err != nil {
 		r.deps.Log.Warn("flow events not taken, offered again later", "events", len(events), "err", err)
+		r.keep(events)
 		return false
 	}
 	for _, e := range events {
@@ -271,6 +279,23 @@ func (r *Reader) hand(events []Event) bool {
 		}
 	}
 	return true
+}
+
+// keep has the refusals among events wait for the sink.
+func (r *Reader) keep(events []Event) {
+	lost := 0
+	for _, e := range events {
+		switch {
+		case e.Kind != Refused:
+		case len(r.waiting) < maxWaiting:
+			r.waiting = append(r.waiting, e)
+		default:
+			lost++
+		}
+	}
+	if lost > 0 {
+		r.deps.Log.Error("refused packets stay out of the traffic log: too many wait", "events", lost)
+	}
 }
 
 func (r *Reader) told(id uint64) (bpfobj.TcReport, bool) {
