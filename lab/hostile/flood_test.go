@@ -63,3 +63,24 @@ func TestFullFlowTable(t *testing.T) {
 	r.send(lab.LAN1, client)
 	wait(lab.INET, "udp 203.0.113.2:4000 > 203.0.113.1:4001")
 }
+
+// A scan of every port is counted whole and told in bounded rows.
+func TestRefusedFlood(t *testing.T) {
+	const sent = 40_000
+	r := newRouter(t, usual)
+	for i := range uint16(sent) {
+		r.send(lab.INET, packet{src: farv4, dst: wanv4, proto: tcp, sport: 1, dport: 10 + i, flags: "S"})
+	}
+	r.arrivals(lab.IOT1, lab.INET, false)
+	labtest.Eventually(t, 20*time.Second, func() error {
+		s := r.status()
+		if n := s.Counters.Drops["policy"]; n < sent {
+			return fmt.Errorf("%d drops", n)
+		}
+		if s.Counters.EventsLost > 0 {
+			t.Logf("%d events found no room in the ring", s.Counters.EventsLost)
+		}
+		t.Logf("spool holds %d bytes in %d batches", s.Spool.Bytes, s.Spool.Batches)
+		return nil
+	})
+}

@@ -58,6 +58,7 @@ type router struct {
 	agent    *exec.Cmd
 	taps     map[string]*tap
 	marks    int
+	frames   [][]byte // of the last arrivals
 }
 
 // newRouter starts the agent under a policy; more are lines of its settings.

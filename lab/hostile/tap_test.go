@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -76,8 +77,8 @@ func (t *tap) next(wait time.Duration) []byte {
 }
 
 // arrivals sends an end mark from one host to another, behind what was sent
-// before, and returns what came to the latter until then. dst is the mark's
-// destination; "" is the address of to, in the family of v6.
+// before, and returns what came to the latter until then, its frames in
+// r.frames.
 func (r *router) arrivals(from, to string, v6 bool) []string {
 	r.t.Helper()
 	r.marks++
@@ -88,6 +89,7 @@ func (r *router) arrivals(from, to string, v6 bool) []string {
 	}
 	r.send(from, p)
 	var seen []string
+	r.frames = nil
 	for {
 		frame := r.taps[to].next(5 * time.Second)
 		if frame == nil {
@@ -98,6 +100,7 @@ func (r *router) arrivals(from, to string, v6 bool) []string {
 		}
 		if s := describe(frame); s != "" {
 			seen = append(seen, s)
+			r.frames = append(r.frames, bytes.Clone(frame))
 		}
 	}
 }
