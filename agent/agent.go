@@ -111,7 +111,7 @@ func (a *Agent) open() error {
 		return err
 	}
 	a.firewall = firewall.New(firewall.Config{StateDir: s.StateDir}, firewall.Deps{
-		Log: a.log, Kernel: a.dataplane, Netfilter: netfilter.Apply, Addresses: ownAddresses, Opened: a.openRouter,
+		Log: a.log, Kernel: a.dataplane, Netfilter: netfilter.Apply, Loaded: netfilter.State, Addresses: ownAddresses, Opened: a.openRouter,
 	})
 	if a.hits, err = hits.Open(hits.DefaultConfig(s.StateDir), hits.Deps{Log: a.log, Live: a.ruleCounters}); err != nil {
 		return err
@@ -238,6 +238,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	g.Go(func() error { return a.hits.Run(ctx, a.firewall.Rules) })
 	g.Go(func() error { return a.telemetry.Run(ctx) })
 	g.Go(func() error { return a.prune(ctx) })
+	g.Go(func() error { return a.guard(ctx) })
 	g.Go(func() error { return watchAddresses(ctx, a.log, a.firewall.Readdress) })
 	g.Go(func() error { return a.reload(ctx) })
 	g.Go(func() error {
@@ -260,6 +261,15 @@ func (a *Agent) runDataplane(ctx context.Context) error {
 		return nil
 	}
 	return a.dataplane.Run(ctx)
+}
+
+// guard keeps our nftables table as it is, from the first policy on.
+func (a *Agent) guard(ctx context.Context) error {
+	if !a.firewall.Wait(ctx) {
+		return nil
+	}
+	a.firewall.Guard() // what changed before the watch
+	return netfilter.Watch(ctx, a.firewall.Guard)
 }
 
 // prune lets the spool forget flows that are gone.

@@ -24,6 +24,7 @@ var (
 	rejudgedDesc = prometheus.NewDesc("ngfw_flows_rejudged_total", "Flows judged again after a policy change.", nil, nil)
 	lostDesc     = prometheus.NewDesc("ngfw_flow_events_lost_total", "Flow events that the ring had no room for; scans make up for all but refusals.", nil, nil)
 	revisionDesc = prometheus.NewDesc("ngfw_policy_revision", "Revision of the enforced policy, 0: none.", nil, nil)
+	restoredDesc = prometheus.NewDesc("ngfw_nftables_restored_total", "Times that somebody else changed our nftables table and it was loaded again.", nil, nil)
 	brokenDesc   = prometheus.NewDesc("ngfw_dataplane_faults_total", "Things that must not happen in the packet programs.", []string{"kind"}, nil)
 )
 
@@ -47,6 +48,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(lostDesc, stats.EventsLost)
 	counter(brokenDesc, stats.NoCounter, "no_counter")
 	counter(brokenDesc, stats.LearnFailed, "learn_failed")
+	counter(restoredDesc, c.firewall.Restored())
 	gauge(flowsDesc, float64(c.flows.Flows()))
 	gauge(revisionDesc, float64(c.firewall.Version()))
 	drops, err := c.dataplane.Drops()

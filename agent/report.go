@@ -50,7 +50,7 @@ func (a *Agent) ruleReport() []*ngfwv1.RuleCounter {
 func (a *Agent) dataplaneReport() *ngfwv1.Dataplane {
 	r := &ngfwv1.Dataplane{
 		PolicyRevision: a.firewall.Version(), Flows: int64(a.flows.Flows()),
-		Drops: map[string]int64{}, Degraded: a.dataplane.Degraded(),
+		Drops: map[string]int64{}, Degraded: append(a.dataplane.Degraded(), a.firewall.Degraded()...),
 	}
 	stats, err := a.dataplane.Stats()
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -57,21 +58,74 @@ func (d *Dataplane) Run(ctx context.Context) error {
 	if err := d.AttachAll(); err != nil {
 		return err
 	}
+	look := time.NewTicker(attachmentCheck)
+	defer look.Stop()
+	said := ""
+	attach := func() {
+		now := ""
+		if err := d.AttachAll(); err != nil {
+			now = err.Error()
+		}
+		if now != "" && now != said {
+			d.log.Error("an interface stays closed", "err", now)
+		}
+		said = now
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-look.C:
+			d.releaseDetached()
+			attach()
 		case err := <-failed:
 			return fmt.Errorf("watch interfaces: %w", err)
 		case _, ok := <-updates:
 			if !ok {
 				return errors.New("watch interfaces: the kernel closed the subscription")
 			}
-			if err := d.AttachAll(); err != nil {
-				d.log.Error("an interface stays closed", "err", err)
-			}
+			attach()
 		}
 	}
+}
+
+// attachmentCheck is how often the programs are looked for on their interfaces:
+// somebody with the privilege may take them off, and nothing tells of that.
+const attachmentCheck = 5 * time.Second
+
+// releaseDetached gives up the interfaces that have lost a program, so that
+// AttachAll puts all on again, and says how many there are. Until then what
+// arrives there is dropped by the backstop.
+func (d *Dataplane) releaseDetached() (n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for index, port := range d.ports {
+		if d.attached(index, "ingress") && d.attached(index, "egress") {
+			continue
+		}
+		if _, err := netlink.LinkByIndex(index); err != nil {
+			continue // gone: the next update says so
+		}
+		d.log.Warn("packet programs were taken off an interface", "interface", port.name)
+		delete(d.ports, index)
+		n++
+	}
+	return n
+}
+
+// attached says whether the pinned link still holds a program on the interface.
+func (d *Dataplane) attached(index int, hook string) bool {
+	l, err := link.LoadPinnedLink(d.pins.link(index, hook), nil)
+	if err != nil {
+		return false
+	}
+	defer l.Close()
+	info, err := l.Info()
+	if err != nil {
+		return false
+	}
+	tcx := info.TCX()
+	return tcx != nil && tcx.Ifindex == uint32(index)
 }
 
 // AttachAll puts the programs on every interface that should have them and

@@ -31,6 +31,7 @@ type Deps struct {
 	Log       *slog.Logger
 	Kernel    Kernel
 	Netfilter func(netfilter.Ruleset) error
+	Loaded    func() (string, error)       // what nftables holds of ours; nil: it is not watched
 	Addresses func() ([]netip.Addr, error) // the router's own, now
 	// Opened is called until it has succeeded once, after a policy is enforced:
 	// forwarding may be switched on now.
@@ -48,6 +49,9 @@ type Section struct {
 	image    *policy.Image // in the kernel; nil: none of ours yet
 	ruleset  netfilter.Ruleset
 	self     []netip.Addr
+	loaded   string // Loaded after the last time that we wrote
+	lacking  string // "" or why nftables does not hold what it should
+	restored uint64
 	enforced bool
 	opened   bool
 	first    chan struct{} // closed when the first policy is enforced
@@ -121,7 +125,7 @@ func (s *Section) enforce(p policy.Policy) error {
 		return err
 	}
 	if !s.enforced || !same(rules, s.ruleset) {
-		if err := s.deps.Netfilter(rules); err != nil {
+		if err := s.load(rules); err != nil {
 			s.back()
 			return err
 		}

@@ -78,6 +78,7 @@ enum reason {
 	REASON_FRAGMENT = 8,		/* a later fragment of a refused or unknown packet */
 	REASON_NO_IMAGE = 9,		/* no policy loaded, or swapped away under a packet */
 	REASON_POLICY = 10,		/* by rule, policy or default */
+	REASON_FORGED = 11,		/* the way back to the source is by another zone */
 	REASON_MAX = 16,
 };
 

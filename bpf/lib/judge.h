@@ -55,20 +55,13 @@ static __always_inline int drop(struct work *w, __u32 reason)
 	return TC_DROP;
 }
 
-/*
- * Where the kernel would send a packet from src to dst: an interface, or 0 for
- * the router itself, which also answers for what has no route. Broadcast and
- * multicast are for the router: the kernel sees to them before it asks its
- * routes, where a default route would claim them (ip_route_input_slow).
- */
-static __always_inline __u32 route(struct __sk_buff *skb, const struct work *w, const __u8 *src,
-				   const __u8 *dst)
+/* The kernel's route from src to dst: bpf_fib_lookup's answer, *out the interface. */
+static __always_inline long look_up(struct __sk_buff *skb, const struct work *w, const __u8 *src,
+				    const __u8 *dst, __u32 *out)
 {
 	struct bpf_fib_lookup fib = {};
 	long rc;
 
-	if (is_for_many(dst))
-		return 0;
 	fib.ifindex = w->ifindex;
 	fib.l4_protocol = w->packet.tuple.proto;
 	if (is_v4(dst)) {
@@ -82,11 +75,53 @@ static __always_inline __u32 route(struct __sk_buff *skb, const struct work *w, 
 		copy16(fib.ipv6_dst, dst);
 	}
 	rc = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	*out = fib.ifindex;
 	/* An unresolved neighbour is still a route; so is one that needs fragments. */
-	if (rc == BPF_FIB_LKUP_RET_SUCCESS || rc == BPF_FIB_LKUP_RET_NO_NEIGH ||
-	    rc == BPF_FIB_LKUP_RET_FRAG_NEEDED || rc == BPF_FIB_LKUP_RET_UNSUPP_LWT)
-		return fib.ifindex;
-	return 0;
+	if (rc == BPF_FIB_LKUP_RET_NO_NEIGH || rc == BPF_FIB_LKUP_RET_FRAG_NEEDED ||
+	    rc == BPF_FIB_LKUP_RET_UNSUPP_LWT)
+		return BPF_FIB_LKUP_RET_SUCCESS;
+	return rc;
+}
+
+/*
+ * Where the kernel would send a packet from src to dst: an interface, or 0 for
+ * the router itself, which also answers for what has no route. Broadcast and
+ * multicast are for the router: the kernel sees to them before it asks its
+ * routes, where a default route would claim them (ip_route_input_slow).
+ */
+static __always_inline __u32 route(struct __sk_buff *skb, const struct work *w, const __u8 *src,
+				   const __u8 *dst)
+{
+	__u32 out;
+
+	if (is_for_many(dst) || look_up(skb, w, src, dst, &out) != BPF_FIB_LKUP_RET_SUCCESS)
+		return 0;
+	return out;
+}
+
+/*
+ * Does the packet's source belong to another zone than it came from? The way
+ * back tells (RFC 3704 2.2, by zone and not by interface, so that several ways
+ * into one zone may be used unevenly). A source without a way back is forged
+ * too, as is the router's own. Who has no address yet or IPv6's of the link is
+ * believed; such packets are not forwarded.
+ */
+SUBPROGRAM int forged(struct __sk_buff *skb, struct work *w)
+{
+	const __u8 *src;
+	long rc;
+	__u32 out;
+
+	if (!w)
+		return 1;
+	src = w->packet.tuple.saddr;
+	if (is_unspecified(src) || is_link_local(src))
+		return 0;
+	rc = look_up(skb, w, w->packet.tuple.daddr, src, &out);
+	if (rc == BPF_FIB_LKUP_RET_SUCCESS)
+		return zone_of(w->slot, out) != w->zone;
+	/* Where nothing is forwarded, the lookup knows no way at all. */
+	return rc != BPF_FIB_LKUP_RET_FWD_DISABLED;
 }
 
 /* The agent's own connection, so that no policy can cut a router off its cloud. */
@@ -309,6 +344,8 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 		return drop(w, REASON_NO_IMAGE);
 	if (w->question.verdict.action != ACTION_ACCEPT)
 		return refused(skb, w);
+	if (w->zone != ZONE_SELF && forged(skb, w))
+		return refused_for(skb, w, REASON_FORGED);
 	if (w->closing) {
 		/* The tail of a connection whose end has been told. */
 		count(&counters, w->question.verdict.decider, w->amount, w->now);
@@ -324,11 +361,15 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 	return pass(skb, w, f);
 }
 
-/* IPv6's own signalling is no flow: every message stands for itself. */
+/*
+ * Signalling is no flow: every message stands for itself. Nor is a lease: any
+ * zone may send one, and must not be able to fill the table by it.
+ */
 static __always_inline int signalling(__u32 decider)
 {
 	return decider == DECIDER(DECIDER_SYSTEM, SYSTEM_NEIGHBOUR_DISCOVERY) ||
-	       decider == DECIDER(DECIDER_SYSTEM, SYSTEM_MLD);
+	       decider == DECIDER(DECIDER_SYSTEM, SYSTEM_MLD) ||
+	       decider == DECIDER(DECIDER_SYSTEM, SYSTEM_DHCP_CLIENT);
 }
 
 /* The first packet of a new flow; w->flow has its tuple, interfaces and zones. */
@@ -351,6 +392,8 @@ SUBPROGRAM int begin(struct __sk_buff *skb, struct work *w)
 		set_mark(skb, MARK_JUDGED | mark_zone(w->flow.zone_out));
 		return TC_NEXT;
 	}
+	if (w->flow.zone_in != ZONE_SELF && forged(skb, w))
+		return refused_for(skb, w, REASON_FORGED);
 	f = create(w);
 	if (!f)
 		return drop(w, REASON_FLOW_TABLE_FULL);

@@ -111,6 +111,19 @@ static __always_inline int is_loopback(const __u8 *addr)
 	return w[0] == 0 && w[1] == 0 && w[2] == 0 && w[3] == bpf_htonl(1);
 }
 
+static __always_inline int is_unspecified(const __u8 *addr)
+{
+	const __u32 *w = (const __u32 *)addr;
+
+	return w[0] == 0 && w[1] == 0 && w[3] == 0 && (w[2] == 0 || w[2] == bpf_htonl(0xffff));
+}
+
+/* RFC 4291 2.5.6. Of IPv4's the kernel forwards what comes. */
+static __always_inline int is_link_local(const __u8 *addr)
+{
+	return addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
+}
+
 /* Multicast, limited broadcast, and its form before RFC 1122 (3.2.1.3). */
 static __always_inline int is_for_many(const __u8 *addr)
 {

@@ -80,6 +80,9 @@ type Reader struct {
 	closing map[uint64]time.Time // flows that ended, until their last count
 	waiting []Event              // refusals that the sink did not take: no scan finds them again
 	size    int                  // flows at the last scan
+
+	pressure bool  // the table was nearly full then
+	crowd    crowd // refusals without a row of their own
 }
 
 // New makes a Reader; nothing happens before Run.
@@ -92,6 +95,15 @@ func (r *Reader) Flows() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.size
+}
+
+// pressedInterval is between two scans of a table that is nearly full.
+const pressedInterval = 2 * time.Second
+
+func (r *Reader) pressed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pressure
 }
 
 // Told is what the sink remembers of a flow.
@@ -172,6 +184,9 @@ func (r *Reader) Run(ctx context.Context) error {
 				if err := r.scan(); err != nil {
 					r.deps.Log.Warn("flow scan incomplete, the next one makes up for it", "err", err)
 				}
+				if r.pressed() {
+					next = now.Add(pressedInterval)
+				}
 			}
 		}
 	}
@@ -235,7 +250,9 @@ func (r *Reader) take(batch []bpfobj.TcEvent) {
 			ev := event(&e.Flow, Refused, e.Time)
 			ev.Action = actions[e.Action]
 			ev.Delta, ev.Duration = ev.Total, 0
-			events = append(events, ev)
+			if r.crowd.admit(ev, time.Now()) {
+				events = append(events, ev)
+			}
 		}
 	}
 	r.hand(events)
@@ -322,14 +339,17 @@ func (r *Reader) sweepRefusals() {
 			continue
 		}
 		total := Counts{PacketsSent: v.Repeats, BytesSent: v.Bytes}
-		events = append(events, Event{
+		e := Event{
 			// The window's own id: its start, which no flow of this CPU shares.
 			FlowID: uint64(BootTime().UnixNano()) + v.Since | 63, Kind: Refused, Time: WallClock(v.Since).Add(time.Second),
 			Action: actions[uint32(v.Action)], Tuple: tuple(v.Last), SourceMAC: mac(v.Smac),
 			PortIn: v.IfindexIn, PortOut: v.IfindexOut, ZoneIn: v.ZoneIn, ZoneOut: v.ZoneOut,
 			Decider: policy.Decider(v.Decider), Revision: int64(v.Revision),
 			Delta: total, Total: total, Count: uint32(min(v.Repeats, 1<<32-1)),
-		})
+		}
+		if r.crowd.admit(e, time.Now()) {
+			events = append(events, e)
+		}
 	}
-	r.hand(events)
+	r.hand(append(events, r.crowd.take()...))
 }

@@ -234,8 +234,14 @@ func TestIdleFlowsEnd(t *testing.T) {
 	} {
 		f := bpfobj.TcFlow{Flags: tc.flags}
 		f.Orig.Proto = tc.proto
-		if got := max(idle(&f), DefaultConfig().Linger); got != tc.timeout {
+		if got := max(idle(&f, false), DefaultConfig().Linger); got != tc.timeout {
 			t.Errorf("%s: %v, want %v", name, got, tc.timeout)
+		}
+		if tc.flags&flagSeenReply == 0 {
+			tc.timeout = unanswered
+		}
+		if got := max(idle(&f, true), DefaultConfig().Linger); got != tc.timeout {
+			t.Errorf("%s, nearly full: %v, want %v", name, got, tc.timeout)
 		}
 	}
 	k := newTables(t, 4096)

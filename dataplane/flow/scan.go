@@ -14,8 +14,15 @@ import (
 // idle is how long a flow without packets stays open: conntrack's defaults
 // (nf_conntrack-sysctl), except that an established TCP connection is told
 // closed after two hours. If it speaks again, it is taken over from conntrack.
-func idle(f *bpfobj.TcFlow) time.Duration {
+//
+// Under pressure a flow that nobody has answered ends soon: a flood of first
+// packets must not keep others out for minutes (conntrack has its early_drop
+// for that).
+func idle(f *bpfobj.TcFlow, pressure bool) time.Duration {
 	replied := f.Flags&flagSeenReply != 0
+	if pressure && !replied {
+		return unanswered
+	}
 	switch f.Orig.Proto {
 	case policy.ProtocolTCP:
 		switch {
@@ -35,6 +42,10 @@ func idle(f *bpfobj.TcFlow) time.Duration {
 	}
 	return 600 * time.Second
 }
+
+// unanswered is how long a flow may wait for its first answer while the table
+// is nearly full: longer than TCP's first retransmissions (RFC 6298) take.
+const unanswered = 5 * time.Second
 
 // scan reads the whole table: flows that counted are told, idle ones end.
 func (r *Reader) scan() error {
@@ -61,7 +72,7 @@ func (r *Reader) scan() error {
 			if now > f.Seen {
 				quiet = time.Duration(now - f.Seen)
 			}
-			if quiet >= max(idle(f), r.cfg.Linger) {
+			if quiet >= max(idle(f, r.pressure), r.cfg.Linger) {
 				ended = append(ended, *f)
 				continue
 			}
@@ -78,6 +89,7 @@ func (r *Reader) scan() error {
 		}
 		if err != nil {
 			r.size = seen
+			r.pressure = seen > int(r.maps.Flows.MaxEntries())/4*3
 			return nil
 		}
 	}
