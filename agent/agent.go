@@ -150,7 +150,7 @@ func (a *Agent) openLink() error {
 		return err
 	}
 	c := link.DefaultConfig()
-	c.Server, c.CAFile, c.APIKey, c.Insecure = s.Server, s.CAFile, link.NewSecret(key.Expose()), s.Insecure
+	c.Server, c.CAFile, c.APIKey, c.Insecure = s.Server, s.CAFile, key, s.Insecure
 	c.AgentVersion, c.FirmwareVersion = a.cfg.Version, a.cfg.Version
 	a.link, err = link.New(c, link.Deps{
 		Spool: a.spool, Handler: handler{a}, Status: a.statusReport, Metrics: a.telemetry.Metrics,

@@ -14,6 +14,7 @@ import (
 
 	"ngfw.sh/agent/control"
 	"ngfw.sh/agent/settings"
+	"ngfw.sh/internal/secret"
 )
 
 const testKey = "ngfw_dev_0123456789abcdef0123456789abcdef"
@@ -77,7 +78,7 @@ func TestConfigure(t *testing.T) {
 	if got := run(t, path, "", "configure", "--server", "wss://cloud.example", "--ca-file", ""); got.code != 0 {
 		t.Fatalf("%+v", got)
 	}
-	want.APIKey, want.Server, want.CAFile, want.XDP = settings.Secret(other), "wss://cloud.example", "", settings.XDPOff
+	want.APIKey, want.Server, want.CAFile, want.XDP = secret.Text(other), "wss://cloud.example", "", settings.XDPOff
 	s, err = settings.Load(path)
 	if err != nil {
 		t.Fatal(err)

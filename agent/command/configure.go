@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ngfw.sh/agent/settings"
+	"ngfw.sh/internal/secret"
 )
 
 // configure is what the command was asked for.
@@ -138,10 +139,10 @@ func setOrRemove[T comparable](key string, value T) settings.Change {
 	return settings.Change{Key: key, Value: value}
 }
 
-func (c configure) readKey(env Env, inline bool) (settings.Secret, error) {
+func (c configure) readKey(env Env, inline bool) (secret.Text, error) {
 	switch {
 	case inline:
-		key := settings.Secret(c.key)
+		key := secret.Text(c.key)
 		if err := settings.CheckKey(key); err != nil {
 			return "", usagef("--api-key: %w", err)
 		}

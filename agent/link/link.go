@@ -33,6 +33,7 @@ import (
 
 	"ngfw.sh/agent/spool"
 	"ngfw.sh/internal/backoff"
+	"ngfw.sh/internal/secret"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -40,7 +41,7 @@ import (
 type Config struct {
 	Server   string // grpcs://host:port; grpc:// without TLS, to loopback or with Insecure
 	CAFile   string // PEM; "" trusts the system's authorities
-	APIKey   Secret
+	APIKey   secret.Text
 	DeviceID string // optional: the cloud refuses if the key is another device's
 	Insecure bool   // allows grpc:// to any address
 
@@ -137,7 +138,7 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.APIKey.IsZero() {
+	if cfg.APIKey == "" {
 		return nil, errors.New("no API key: give it with `ngfw-agent configure --api-key`")
 	}
 	if deps.Spool == nil || deps.Handler == nil || deps.Status == nil || deps.Metrics == nil {

@@ -2,7 +2,6 @@ package link
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -57,21 +56,11 @@ func TestTarget(t *testing.T) {
 	}
 }
 
-func TestSecretDoesNotPrintItself(t *testing.T) {
-	s := NewSecret("ngfw_dev_x")
-	var log strings.Builder
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("key", "key", s, "in", struct{ K Secret }{s})
-	j, err := json.Marshal(map[string]any{"k": s})
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := fmt.Sprint(s, &s, []Secret{s}) + fmt.Sprintf("%s %v %+v %#v %q %x %d", s, s, s, s, s, s, s) +
-		fmt.Sprintf("%+v %#v", Config{APIKey: s}, Config{APIKey: s}) + log.String() + string(j) + fmt.Errorf("%v", s).Error()
-	if strings.Contains(all, "ngfw_dev") || strings.Contains(all, "6e676677") {
-		t.Errorf("the secret shows: %s", all)
-	}
-	if s.Reveal() != "ngfw_dev_x" || s.IsZero() {
-		t.Error("the secret is lost")
+func TestKeyDoesNotPrintItself(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.APIKey = "ngfw_dev_x"
+	if all := fmt.Sprintf("%v %+v %#v", cfg, cfg, cfg); strings.Contains(all, "ngfw_dev") {
+		t.Errorf("the key shows: %s", all)
 	}
 }
 
@@ -197,7 +186,7 @@ func client(t *testing.T, address string, h Handler, change func(*Config, *Deps)
 		t.Fatal(err)
 	}
 	cfg := DefaultConfig()
-	cfg.Server, cfg.APIKey = "grpc://"+address, NewSecret("k")
+	cfg.Server, cfg.APIKey = "grpc://"+address, "k"
 	cfg.ReconnectMin, cfg.ReconnectMax = time.Millisecond, 10*time.Millisecond
 	cfg.AuthTimeout = 2 * time.Second
 	deps := Deps{

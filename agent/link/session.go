@@ -52,7 +52,7 @@ func (c *Client) authenticate(cr carrier) (*ngfwv1.AuthOk, error) {
 	id := uuid.NewString()
 	// A failed Send only says that the stream is over; Recv says why.
 	_ = cr.Send(&ngfwv1.AgentMessage{Id: id, Payload: &ngfwv1.AgentMessage_Auth{Auth: &ngfwv1.Auth{
-		ApiKey: c.cfg.APIKey.Reveal(), DeviceId: c.cfg.DeviceID,
+		ApiKey: c.cfg.APIKey.Expose(), DeviceId: c.cfg.DeviceID,
 		FirmwareVersion: c.cfg.FirmwareVersion, AgentVersion: c.cfg.AgentVersion,
 		Protocol: protocolVersion, Applied: c.deps.Handler.Applied(),
 	}}})

@@ -4,7 +4,7 @@
 //
 // The file is strict YAML: an unknown or repeated key is an error with its line.
 // Settings are a plain value; a loaded one has every default filled in and has
-// been validated. Secrets cannot print themselves (Secret), and errors never
+// been validated. Secrets cannot print themselves (package secret), and errors never
 // quote the file. A setting that is empty or 0 has its default. Edit is the only writer and replaces the file atomically.
 package settings
 
@@ -25,6 +25,7 @@ import (
 
 	"ngfw.sh/internal/fault"
 	"ngfw.sh/internal/loopback"
+	"ngfw.sh/internal/secret"
 )
 
 // DefaultPath is where the file is when no other is named.
@@ -32,11 +33,11 @@ const DefaultPath = "/etc/ngfw/agent.yaml"
 
 // Settings is the file.
 type Settings struct {
-	Server     string `yaml:"server,omitempty"`       // see ParseServer; "": works without a cloud
-	Insecure   bool   `yaml:"insecure,omitempty"`     // plaintext to a server that is not on loopback
-	CAFile     string `yaml:"ca_file,omitempty"`      // PEM; "": the system's
-	APIKey     Secret `yaml:"api_key,omitempty"`      // either this
-	APIKeyFile string `yaml:"api_key_file,omitempty"` // or a file that holds it alone
+	Server     string      `yaml:"server,omitempty"`       // see ParseServer; "": works without a cloud
+	Insecure   bool        `yaml:"insecure,omitempty"`     // plaintext to a server that is not on loopback
+	CAFile     string      `yaml:"ca_file,omitempty"`      // PEM; "": the system's
+	APIKey     secret.Text `yaml:"api_key,omitempty"`      // either this
+	APIKeyFile string      `yaml:"api_key_file,omitempty"` // or a file that holds it alone
 
 	StateDir      string `yaml:"state_dir,omitempty"`      // last good configuration, spool
 	BPFDir        string `yaml:"bpf_dir,omitempty"`        // pins, on a bpffs

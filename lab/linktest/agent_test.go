@@ -32,7 +32,7 @@ type router struct {
 
 func linkConfig(c *cloud) link.Config {
 	cfg := link.DefaultConfig()
-	cfg.Server, cfg.CAFile, cfg.APIKey = "grpcs://"+c.address, c.authority.caFile, link.NewSecret(goodKey)
+	cfg.Server, cfg.CAFile, cfg.APIKey = "grpcs://"+c.address, c.authority.caFile, goodKey
 	cfg.AgentVersion = "test"
 	cfg.ReconnectMin, cfg.ReconnectMax = time.Millisecond, 20*time.Millisecond
 	cfg.MetricsInterval = 10 * time.Millisecond

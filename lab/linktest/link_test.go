@@ -381,7 +381,7 @@ func TestWrongKeyWrongCAAndWrongScheme(t *testing.T) {
 		change func(*link.Config)
 		want   string
 	}{
-		"key":    {func(cfg *link.Config) { cfg.APIKey = link.NewSecret("ngfw_dev_wrong") }, "refused by the cloud: authentication failed"},
+		"key":    {func(cfg *link.Config) { cfg.APIKey = "ngfw_dev_wrong" }, "refused by the cloud: authentication failed"},
 		"device": {func(cfg *link.Config) { cfg.DeviceID = "dev2" }, "refused by the cloud: authentication failed"},
 		"CA":     {func(cfg *link.Config) { cfg.CAFile = newAuthority(t).caFile }, "give the cloud's CA with --ca-file"},
 		"no CA":  {func(cfg *link.Config) { cfg.CAFile = "" }, "is not signed by an authority of this system"},
