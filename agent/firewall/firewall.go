@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"ngfw.sh/dataplane/netfilter"
+	"ngfw.sh/internal/fault"
 	"ngfw.sh/policy"
 )
 
@@ -50,6 +51,7 @@ type Section struct {
 	ruleset  netfilter.Ruleset
 	self     []netip.Addr
 	loaded   string // Loaded after the last time that we wrote
+	unfit    string // "" or why the stored document is not enforced
 	lacking  string // "" or why nftables does not hold what it should
 	restored uint64
 	enforced bool
@@ -62,7 +64,8 @@ func New(cfg Config, deps Deps) *Section {
 	return &Section{cfg: cfg, deps: deps, first: make(chan struct{})}
 }
 
-// Restore enforces the last good document. False: there is none.
+// Restore enforces the last good document. False: there is none. One that this
+// version refuses is no error: see Degraded.
 func (s *Section) Restore() (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,11 +75,18 @@ func (s *Section) Restore() (bool, error) {
 	}
 	s.state = st
 	p, err := policy.Decode(st.Document)
-	if err != nil {
-		return false, fmt.Errorf("the stored firewall section: %w", err)
+	if err == nil {
+		p.Revision = st.Version
+		err = s.enforce(p)
 	}
-	p.Revision = st.Version
-	if err := s.enforce(p); err != nil {
+	if _, refused := fault.As(err); refused {
+		// Another version of the agent accepted it. Ending here would leave nobody
+		// to fetch one that fits: what the kernel holds stays, and status says so.
+		s.unfit = err.Error()
+		s.deps.Log.Error("the stored policy cannot be enforced; what the kernel holds stays until the cloud sends another", "version", st.Version, "err", err)
+		return true, nil
+	}
+	if err != nil {
 		return true, err
 	}
 	return true, s.open()
@@ -134,6 +144,7 @@ func (s *Section) enforce(p policy.Policy) error {
 		close(s.first)
 	}
 	s.policy, s.image, s.ruleset, s.self, s.enforced = p, image, rules, self, true
+	s.unfit = ""
 	s.state.remember(image.Legend)
 	return nil
 }

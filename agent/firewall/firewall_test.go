@@ -224,9 +224,6 @@ func TestStateThatCannotBeUsed(t *testing.T) {
 		"cut":           {`{"format":1,"version":3,"docu`, "remove it"},
 		"empty":         {``, "remove it"},
 		"newer":         {fmt.Sprintf(`{"format":%d,"version":3,"document":{}}`, stateFormat+1), "start the newer ngfw-agent"},
-		"not a policy":  {`{"format":1,"version":3,"document":{"zones":7}}`, "zones"},
-		"no document":   {`{"format":1,"version":3}`, "stored firewall section"},
-		"not enforced":  {`{"format":1,"version":3,"document":{"zones":[],"rules":[{"id":1,"name":"x","zone_from":"any","zone_to":"any","source":"geo:DE","action":"drop"}],"policies":[]}}`, "geo:DE"},
 		"not even text": {"\x00\x01", "remove it"},
 	} {
 		if err := os.WriteFile(statePath(w.dir), []byte(tc.content), 0o600); err != nil {
@@ -238,6 +235,35 @@ func TestStateThatCannotBeUsed(t *testing.T) {
 		}
 		if len(w.images)+len(w.rules)+w.opened > 0 {
 			t.Fatalf("%s: the kernel was touched", name)
+		}
+	}
+}
+
+// A document that another version accepted leaves the agent running, so that
+// the cloud can send one that fits.
+func TestStoredPolicyThatIsRefused(t *testing.T) {
+	for name, content := range map[string]string{
+		"not a policy": `{"format":1,"version":3,"document":{"zones":7}}`,
+		"no document":  `{"format":1,"version":3}`,
+		"not enforced": `{"format":1,"version":3,"document":{"zones":[],"rules":[{"id":1,"name":"x","zone_from":"any","zone_to":"any","source":"geo:DE","action":"drop"}],"policies":[]}}`,
+	} {
+		w := newWorld(t)
+		if err := os.WriteFile(statePath(w.dir), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := w.section()
+		if have, err := s.Restore(); !have || err != nil {
+			t.Errorf("%s: %v, %v", name, have, err)
+		}
+		if len(w.images)+len(w.rules)+w.opened > 0 || s.Version() != 0 {
+			t.Errorf("%s: the kernel was touched", name)
+		}
+		if d := s.Degraded(); len(d) != 1 || !strings.Contains(d[0], "stored policy") {
+			t.Errorf("%s: degraded %q", name, d)
+		}
+		apply(t, s, 4, document("WAN", ""))
+		if d := s.Degraded(); len(d) != 0 || s.Version() != 4 {
+			t.Errorf("%s: after a good one: version %d, degraded %q", name, s.Version(), d)
 		}
 	}
 }

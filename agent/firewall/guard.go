@@ -53,10 +53,14 @@ func (s *Section) Guard() {
 func (s *Section) Degraded() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lacking == "" {
-		return nil
+	var list []string
+	if s.unfit != "" {
+		list = append(list, "firewall: the stored policy is not enforced: "+s.unfit)
 	}
-	return []string{"nftables: " + s.lacking}
+	if s.lacking != "" {
+		list = append(list, "nftables: "+s.lacking)
+	}
+	return list
 }
 
 // Restored is how often the table had to be loaded again.
