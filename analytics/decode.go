@@ -14,6 +14,7 @@ import (
 const (
 	futureTolerance = 5 * time.Minute // a router's clock may be that wrong
 	maxText         = 1024            // bytes of a name in a row
+	maxTexts        = 2048            // of all names of a row: live streams keep many rows
 )
 
 // decoded is a batch made ready to store.
@@ -127,8 +128,9 @@ func (r *row) decode(e *ngfwv1.FlowEvent) (reason string) {
 	default:
 		return "source_mac"
 	}
+	texts := 0
 	for _, t := range []string{e.InterfaceIn, e.InterfaceOut, e.ZoneFrom, e.ZoneTo, e.RuleName, e.Reason, e.App, e.Geo, e.Threat, e.Hostname} {
-		if len(t) > maxText {
+		if texts += len(t); len(t) > maxText || texts > maxTexts {
 			return "text"
 		}
 	}

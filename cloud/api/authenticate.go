@@ -29,7 +29,7 @@ func (c *chain) authenticate(ctx context.Context, call *call) error {
 	err := c.identify(ctx, call)
 	if err != nil && fault.Is(err, fault.Unauthorized) {
 		// Guessing is bounded, too: per address, as there is no token to count.
-		if limited := c.count(call, "failed "+call.Address); limited != nil {
+		if limited := c.count(call, "failed "+network(call.Address)); limited != nil {
 			return limited
 		}
 	}

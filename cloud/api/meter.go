@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -21,7 +22,7 @@ func (c *chain) meter(call *call) (release func(), err error) {
 	if call.op.Stream {
 		return c.holdStream(call)
 	}
-	who := "address " + call.Address
+	who := "address " + network(call.Address)
 	switch {
 	case call.public():
 	case call.caller.TokenID != "":
@@ -32,6 +33,17 @@ func (c *chain) meter(call *call) (release func(), err error) {
 		who = "user " + call.caller.UserID
 	}
 	return nothing, c.count(call, who)
+}
+
+// network is what is counted of an address: of IPv6 the 64 bits that a site
+// has, as each of its hosts may take any of the others.
+func network(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil || a.Unmap().Is4() {
+		return address
+	}
+	p, _ := a.WithZone("").Prefix(64) // never fails for IPv6
+	return p.String()
 }
 
 // policy is the line of the table that an operation falls under.

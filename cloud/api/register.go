@@ -10,6 +10,15 @@ import (
 	"ngfw.sh/cloud/api/operation"
 )
 
+// Bounds of the gRPC listener.
+const (
+	minMessage       = 1 << 20  // a router's flow batch
+	messageSpace     = 64 << 10 // around a body or batch
+	headerLimit      = 64 << 10 // as of HTTP
+	handshakeTimeout = 10 * time.Second
+	idleConnection   = 5 * time.Minute // without a call
+)
+
 // register makes both gRPC servers and lists what they serve.
 func (s *Server) register(c *chain) (ops []*operation.Operation, bindings [][]*operation.Binding, err error) {
 	s.inside = grpc.NewServer(
@@ -19,9 +28,12 @@ func (s *Server) register(c *chain) (ops []*operation.Operation, bindings [][]*o
 	)
 	options := []grpc.ServerOption{
 		grpc.UnaryInterceptor(c.unary(false)), grpc.StreamInterceptor(c.stream(false)),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second, MaxConnectionIdle: idleConnection}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.MaxConcurrentStreams(256),
+		// Before anybody has said who it is: a message or a header takes memory.
+		grpc.MaxRecvMsgSize(int(max(s.cfg.BodyLimit, minMessage)) + messageSpace), grpc.MaxHeaderListSize(headerLimit),
+		grpc.ConnectionTimeout(handshakeTimeout),
 	}
 	if s.cfg.TLS != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(s.cfg.TLS)))

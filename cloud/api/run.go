@@ -37,7 +37,9 @@ func (s *Server) Run(ctx context.Context) error {
 		Handler:           s.front,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
+		// A client that takes no answer keeps no connection; streams have their own.
+		WriteTimeout:   s.cfg.BodyTimeout + s.cfg.RequestTimeout + s.cfg.StreamStall,
+		MaxHeaderBytes: 64 << 10,
 	}
 	failed := make(chan error, 3)
 	var running sync.WaitGroup

@@ -37,11 +37,12 @@ func (ss *session) dispatch(inbox <-chan *ngfwv1.AgentMessage) {
 	}
 }
 
+// maxLogged bounds what of a router's words goes into the log.
+const maxLogged = 256
+
 func (ss *session) handle(m *ngfwv1.AgentMessage) {
 	cfg := ss.server.cfg
-	if len(m.Id) > 64 {
-		m.Id = m.Id[:64]
-	}
+	m.Id = clip(m.Id, 64)
 	if m.GetFlowBatch() == nil && proto.Size(m) > cfg.MaxMessage {
 		ss.fail(m.Id, "PAYLOAD_TOO_LARGE", "the message is too large")
 		return
@@ -68,10 +69,10 @@ func (ss *session) handle(m *ngfwv1.AgentMessage) {
 	case *ngfwv1.AgentMessage_ExecResult, *ngfwv1.AgentMessage_CommandAck:
 		ss.asks.answer(m)
 	case *ngfwv1.AgentMessage_ModeAck:
-		ss.log.Info("mode taken", "mode", p.ModeAck.Mode)
+		ss.log.Info("mode taken", "mode", clip(p.ModeAck.Mode, maxLogged))
 	case *ngfwv1.AgentMessage_Error:
 		if !ss.asks.answer(m) {
-			ss.log.Warn("the router reports an error", "code", p.Error.Code, "message", p.Error.Message)
+			ss.log.Warn("the router reports an error", "code", clip(p.Error.Code, maxLogged), "message", clip(p.Error.Message, maxLogged))
 		}
 	case *ngfwv1.AgentMessage_Auth:
 		ss.fail(m.Id, "BAD_REQUEST", "already authenticated")

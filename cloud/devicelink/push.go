@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/google/uuid"
@@ -227,9 +228,11 @@ func (p *pusher) settledLocked() {
 	p.ss.report.config(outcome{section: fullSection, version: p.version})
 }
 
+// clip cuts a router's words to n bytes of text: half a character would be no
+// valid protobuf any more.
 func clip(s string, n int) string {
 	if len(s) > n {
-		return s[:n]
+		return strings.ToValidUTF8(s[:n], "")
 	}
 	return s
 }

@@ -16,6 +16,7 @@ import (
 var version = "devel"
 
 func main() {
+	syscall.Umask(0o077) // what is written is nobody else's, wherever the directory is
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	root := command.New(command.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: version, Kernel: dataplane.Kernel{}})
 	code := command.Execute(ctx, root, os.Args[1:])

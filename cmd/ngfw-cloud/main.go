@@ -20,6 +20,7 @@ import (
 )
 
 func main() {
+	syscall.Umask(0o077) // what is written is nobody else's, wherever the directory is
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends a stop that takes too long.
 	context.AfterFunc(ctx, stop)
