@@ -22,7 +22,7 @@ type hub struct {
 	mu      sync.Mutex        // guards below
 	last    uint64            // number of the newest row
 	recent  []slab            // oldest first
-	rows    int               // in recent
+	rows    int               // in recent, by weight
 	lost    map[string]uint64 // organisation → newest of its rows that is not kept any more
 	start   uint64            // of this process: older numbers are unknown
 	readers map[string]map[*Subscription]struct{}
@@ -34,7 +34,24 @@ type slab struct {
 	orgID string
 	first uint64
 	rows  []row
+
+	weight int
 }
+
+// weight is what rows count of those that are kept: one each, and more where a
+// router sends long names, since memory is what is bounded.
+func weight(rows []row) int {
+	names := 0
+	for i := range rows {
+		r := &rows[i]
+		names += len(r.words) + len(r.hostname) + len(r.app) + len(r.ruleName) + len(r.reason) + len(r.geo) + len(r.threat) +
+			len(r.interfaceIn) + len(r.interfaceOut) + len(r.zoneFrom) + len(r.zoneTo)
+	}
+	return max(len(rows), names/namesPerRow)
+}
+
+// namesPerRow is how many bytes of names a row may have: a usual one has half.
+const namesPerRow = 256
 
 func newHub(cfg Config, now func() time.Time, m *metrics) *hub {
 	start := uint64(now().UnixMicro())
@@ -54,13 +71,13 @@ func (h *hub) publish(orgID string, rows []row) {
 	defer h.mu.Unlock()
 	first := h.last + 1
 	h.last += uint64(len(rows))
-	h.recent = append(h.recent, slab{orgID, first, rows})
-	h.rows += len(rows)
+	h.recent = append(h.recent, slab{orgID, first, rows, weight(rows)})
+	h.rows += h.recent[len(h.recent)-1].weight
 	for h.rows > h.keep {
 		old := h.recent[0]
 		h.recent[0] = slab{} // let the rows go
 		h.recent = h.recent[1:]
-		h.rows -= len(old.rows)
+		h.rows -= old.weight
 		h.lost[old.orgID] = old.first + uint64(len(old.rows)) - 1
 	}
 	for s := range h.readers[orgID] {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -256,4 +257,29 @@ func TestRepeatedBatchIsShownOnce(t *testing.T) {
 		store(t, db, org, batch("e", n, port(int(n))))
 	}
 	want(t, s, "log 1", "log 2")
+}
+
+// A router that sends long names does not make the cloud keep more of memory,
+// only fewer rows.
+func TestLongNamesWeigh(t *testing.T) {
+	now := time.Now()
+	kept := func(name string) (rows, bytes int) {
+		db := testHub(100, 10, now)
+		for n := range uint64(200) {
+			db.feed("o", n+1, flow(now, func(e *ngfwv1.FlowEvent) { e.Hostname = name }))
+		}
+		for _, s := range db.live.recent {
+			for i := range s.rows {
+				rows++
+				bytes += len(s.rows[i].hostname) + len(s.rows[i].words)
+			}
+		}
+		return rows, bytes
+	}
+	if rows, _ := kept("host.example"); rows != 100 {
+		t.Errorf("%d usual rows are kept, want 100", rows)
+	}
+	if rows, bytes := kept(strings.Repeat("x", maxText)); rows == 0 || bytes > 100*namesPerRow {
+		t.Errorf("%d rows with %d bytes of names are kept", rows, bytes)
+	}
 }
