@@ -53,12 +53,11 @@ func watchAddresses(ctx context.Context, log *slog.Logger, changed func() error)
 }
 
 // enableForwarding makes the machine a router, once its backstop is loaded.
-// Liberal conntrack takes segments outside the window it has seen, because the
-// fast path keeps packets from it (research: without it, segments leave
-// untranslated).
+// Conntrack stays strict about TCP sequence numbers: liberal, it would believe
+// a reset with any number, and forget the connection of whoever is silent for
+// ten seconds. It may be, as every packet passes it.
 func enableForwarding() error {
 	for _, path := range []string{
-		"/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal",
 		"/proc/sys/net/ipv4/ip_forward",
 		"/proc/sys/net/ipv6/conf/all/forwarding",
 		"/proc/sys/net/ipv6/conf/default/forwarding",
