@@ -32,7 +32,7 @@ func TestFullDisk(t *testing.T) {
 	if out, err := exec.Command("cp", "-a", spool, kept).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if err := unix.Mount("spool", spool, "tmpfs", 0, "size=64k"); err != nil {
+	if err := unix.Mount("spool", spool, "tmpfs", 0, "size=32k"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -55,8 +55,8 @@ func TestFullDisk(t *testing.T) {
 	r.must(lab.LAN1, "ip", "address", "add", "10.77.1.30/24", "dev", lab.HostPort)
 	flows := 0
 	labtest.Eventually(t, 2*patience, func() error {
-		r.ask(t, netip.MustParseAddr("10.77.1.30"), 20000+flows, 1000)
-		flows += 1000
+		r.ask(t, netip.MustParseAddr("10.77.1.30"), 20000+flows, 500)
+		flows += 500
 		if s := r.spool(t); s.Error == "" {
 			return fmt.Errorf("the disk is not full after %d flows: %+v", flows, s)
 		}
