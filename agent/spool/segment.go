@@ -142,7 +142,7 @@ func (s *Spool) writeLocked(r record) error {
 		err = s.file.Sync()
 	}
 	if err != nil {
-		err = fmt.Errorf("write %s: %w", s.active.path, err)
+		err = fmt.Errorf("write segment: %w", err)
 		if terr := s.file.Truncate(s.active.end); terr != nil || s.cfg.Sync {
 			_ = s.sealLocked() // what lies behind its end is unknown: never write there again
 		}
@@ -178,7 +178,7 @@ func (s *Spool) beginLocked(epoch string) error {
 	if _, err := f.WriteAt(versionHeader(segmentMagic, segmentVersion), 0); err != nil {
 		_ = f.Close()
 		_ = os.Remove(path)
-		return fmt.Errorf("write %s: %w", path, err)
+		return fmt.Errorf("write segment: %w", err)
 	}
 	if s.cfg.Sync {
 		if err := syncDir(s.cfg.Dir); err != nil {
