@@ -83,11 +83,12 @@ func TestChangedPolicyJudgesAgain(t *testing.T) {
 
 	k.events()
 	k.apply(3, rule("6", "reject"), usual)
-	cut := outcome{Verdict: "drop", Reason: "policy"}
+	// The backstop answers both ends: policy.md, a flow cut by reject.
+	cut := outcome{Verdict: "next", Reason: "policy", Mark: 0x10000000}
 	equal(t, "cut from outside", k.arrive(k.wan, p.reply().frame(t)), cut)
 	equal(t, "cut from inside", k.arrive(k.lan, p.frame(t)), cut)
 	f = recordOf(k.flow())
-	equal(t, "cut flow", []any{f.Revision, f.Decider, f.Flags & (flowCut | flowClosed), f.Packets}, []any{uint64(3), "rule 6", uint32(flowCut | flowClosed), [2]uint64{1, 1}})
+	equal(t, "cut flow", []any{f.Revision, f.Decider, f.Flags & (flowCut | flowClosed), f.Packets}, []any{uint64(2), "rule 5", uint32(flowCut | flowClosed), [2]uint64{1, 1}})
 	equal(t, "events", k.events(), map[uint32]int{3: 1, 4: 1}) // the end once, refusals as one
 
 	k.apply(4, "", usual)

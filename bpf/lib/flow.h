@@ -131,8 +131,11 @@ SUBPROGRAM int refuse(struct work *w)
 	__builtin_memcpy(fresh.smac, f->smac, sizeof(fresh.smac));
 	bpf_map_update_elem(&refusals, &key, &fresh, BPF_ANY);
 	f->id = flow_id(w->now);
+	/* Of a flow that was cut this is a copy: what had passed is not refused. */
 	f->packets[0] = w->amount.packets;
+	f->packets[1] = 0;
 	f->bytes[0] = w->amount.bytes;
+	f->bytes[1] = 0;
 	emit(EVENT_REFUSED, fresh.action, w->now, f);
 	return 0;
 }

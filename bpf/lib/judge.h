@@ -261,18 +261,24 @@ SUBPROGRAM int rejudge(struct work *w, struct flow *f)
 	decide_flow(w, &w->flow);
 	if (!w->question.verdict.action)	/* swapped away under us: the next packet asks again */
 		return 0;
+	w->flow.revision = w->revision;
+	if (w->question.verdict.action != ACTION_ACCEPT) {
+		/* The record keeps what let its packets pass, and its old revision: each
+		 * further packet is judged again, and refused for itself. */
+		if (!(f->flags & FLOW_CUT)) {
+			count_stat(STAT_REJUDGED, 1);
+			__sync_fetch_and_or(&f->flags, FLOW_CUT | FLOW_CLOSED);
+			emit(EVENT_CLOSE, ACTION_ACCEPT, w->now, f);
+		}
+		return 0;
+	}
 	count_stat(STAT_REJUDGED, 1);
 	f->decider = w->question.verdict.decider;
 	f->zone_in = w->flow.zone_in;
 	f->zone_out = w->flow.zone_out;
 	f->revision = w->revision;
-	if (w->question.verdict.action == ACTION_ACCEPT) {
-		if (f->flags & FLOW_CUT)
-			__sync_fetch_and_and(&f->flags, ~FLOW_CUT);
-	} else if (!(f->flags & FLOW_CUT)) {
-		__sync_fetch_and_or(&f->flags, FLOW_CUT | FLOW_CLOSED);
-		emit(EVENT_CLOSE, w->question.verdict.action, w->now, f);
-	}
+	if (f->flags & FLOW_CUT)
+		__sync_fetch_and_and(&f->flags, ~FLOW_CUT);
 	return 0;
 }
 
@@ -304,13 +310,11 @@ SUBPROGRAM int known(struct __sk_buff *skb, struct work *w, struct flow *f)
 	/* A port used again is another flow. */
 	if (f->flags & FLOW_CLOSED && !(f->flags & FLOW_CUT) && w->packet.flags & PKT_SYN)
 		return UNKNOWN;
+	w->question.verdict.action = 0;
 	if (f->revision != w->revision)
 		rejudge(w, f);
-	if (f->flags & FLOW_CUT) {
-		__builtin_memcpy(&w->flow, f, sizeof(w->flow));
-		decide(w, f->decider, ACTION_DROP);
-		return refused(skb, w);
-	}
+	if (f->flags & FLOW_CUT)
+		return w->question.verdict.action ? refused(skb, w) : drop(w, REASON_NO_IMAGE);
 	if (w->zone != (w->dir ? f->zone_out : f->zone_in))
 		return drop(w, REASON_WRONG_ZONE);
 	if (!vouched(skb, w, f))

@@ -33,7 +33,6 @@ const (
 	flagNAT       = 1 << 1
 	flagSeenReply = 1 << 2
 	flagClosed    = 1 << 6
-	flagCut       = 1 << 7
 	flagLog       = 1 << 9
 )
 

@@ -260,12 +260,13 @@ func TestIdleFlowsEnd(t *testing.T) {
 	}
 }
 
-func TestCutFlowEndsAsDropped(t *testing.T) {
+// What was counted had passed; what is refused afterwards has rows of its own.
+func TestCutFlowEndsAsAccepted(t *testing.T) {
 	k := newTables(t, 4096)
 	s := &sink{}
 	r := k.reader(s)
 	f := k.open(time.Minute)
-	f.Flags |= flagClosed | flagCut
+	f.Flags |= flagClosed | 1<<7 // FLOW_CUT
 	f.Orig.Proto = policy.ProtocolUDP
 	k.put(f)
 	r.take([]bpfobj.TcEvent{{Kind: ringClose, Action: 2, Flow: f}})
@@ -273,7 +274,7 @@ func TestCutFlowEndsAsDropped(t *testing.T) {
 		t.Fatalf("told before the last count: %+v", s.events)
 	}
 	r.finish(time.Now().Add(2 * time.Second))
-	if events := s.of(f.Id); len(events) != 2 || events[1].Kind != Close || events[1].Action != policy.Drop {
+	if events := s.of(f.Id); len(events) != 2 || events[1].Kind != Close || events[1].Action != policy.Accept {
 		t.Errorf("%+v", events)
 	}
 }

@@ -98,7 +98,7 @@ func (r *Reader) scan() error {
 // progress is the event of a running flow: an open where none was told.
 func (r *Reader) progress(f *bpfobj.TcFlow, now uint64) (Event, bool) {
 	told, known := r.told(f.Id)
-	e := event(f, Update, now)
+	e := event(f, Update, min(now, f.Seen)) // so that no update follows a flow's end
 	if !known {
 		e.Kind = Open
 		e.Time = WallClock(f.Opened)
@@ -162,9 +162,6 @@ func (r *Reader) last(f *bpfobj.TcFlow, now uint64) []Event {
 	}
 	e := event(f, Close, min(now, f.Seen))
 	e.Delta = e.Total.minus(counts64(told))
-	if f.Flags&flagCut != 0 {
-		e.Action = policy.Drop
-	}
 	return append(events, e)
 }
 
