@@ -85,8 +85,9 @@ func (a *Agent) Run(ctx context.Context) error {
 
 // lock holds the state directory: two agents over one set of pins would both
 // tell every flow.
-func (a *Agent) lock() (*os.File, error) {
-	dir := a.cfg.Settings.StateDir
+func (a *Agent) lock() (*os.File, error) { return lock(a.cfg.Settings.StateDir) }
+
+func lock(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the state directory: %w", err)
 	}
@@ -284,4 +285,20 @@ func (a *Agent) prune(ctx context.Context) error {
 			a.spool.PruneTotals(a.flows.Alive)
 		}
 	}
+}
+
+// Remove takes the firewall off this machine: programs, maps and the nftables
+// table. Packets then pass unfiltered and untranslated; what is on disk stays.
+// A running agent must be stopped first.
+func Remove(s settings.Settings) error {
+	held, err := lock(s.StateDir)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	// The backstop last: until then what lost its programs is closed.
+	if err := dataplane.Remove(s.BPFDir); err != nil {
+		return err
+	}
+	return netfilter.Remove()
 }

@@ -466,3 +466,39 @@ func TestLateInterfaceIsClosedThenJoins(t *testing.T) {
 		return nil
 	})
 }
+
+func TestRemoveOpensTheRouter(t *testing.T) {
+	r := newRouter(t)
+	r.rules()
+	r.startPolicy()
+	r.blocked("iot1", ping("10.77.1.10")...)
+	remove := func(args ...string) error {
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(self, append([]string{"remove", "--config", r.settings}, args...)...)
+		cmd.Env = append(os.Environ(), beAgent+"=1")
+		return r.Lab.Lab.Run("rtr", cmd)
+	}
+	if err := remove("--yes"); err == nil {
+		t.Error("removed under a running agent")
+	}
+	r.kill()
+	if err := remove(); err == nil {
+		t.Error("removed without being asked twice")
+	}
+	if err := remove("--yes"); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually(func() error { // links are freed a moment after their pins
+		_, err := r.TryExec("iot1", ping("10.77.1.10")...)
+		return err
+	})
+	if out := r.Exec("rtr", "nft", "list", "tables"); strings.Contains(out, "ngfw") {
+		t.Errorf("the table is still there: %s", out)
+	}
+	// The last good policy comes back with the agent.
+	r.start()
+	r.blocked("iot1", ping("10.77.1.10")...)
+}

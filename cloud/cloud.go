@@ -46,6 +46,9 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 	}
 	defer held.Close()
 
+	if err := cfg.tellConnectURL(); err != nil {
+		return err
+	}
 	core, err := Open(ctx, cfg, deps.Log, deps.Registry)
 	if err != nil {
 		return err

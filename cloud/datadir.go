@@ -14,7 +14,8 @@ const (
 	keyFile       = "master.key" // opens the sealed secrets in the database
 	bootstrapFile = "bootstrap.json"
 	lockFile      = "lock"
-	engineDir     = "analytics" // of the embedded engine
+	connectFile   = "connect-url" // where routers connect, for commands beside the server
+	engineDir     = "analytics"   // of the embedded engine
 )
 
 // makeDataDir makes the directory, closed to others.

@@ -2,7 +2,12 @@ package cloud
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/google/renameio/v2"
 
 	"ngfw.sh/analytics"
 	"ngfw.sh/cloud/api"
@@ -29,10 +34,26 @@ func (c Config) analytics() analytics.Config {
 	return a
 }
 
-// connectURL is where routers are told to connect.
+// connectURL is where routers are told to connect: as configured, else as the
+// server says that uses this data directory, which a command beside it asks.
 func (c Config) connectURL() string {
 	if c.ConnectURL != "" {
 		return c.ConnectURL
 	}
+	if told, err := os.ReadFile(c.path(connectFile)); err == nil {
+		return strings.TrimSpace(string(told))
+	}
 	return "grpcs://" + c.GRPCListen
+}
+
+// tellConnectURL notes where this server's routers connect.
+func (c Config) tellConnectURL() error {
+	url := c.ConnectURL
+	if url == "" {
+		url = "grpcs://" + c.GRPCListen
+	}
+	if err := renameio.WriteFile(c.path(connectFile), []byte(url+"\n"), 0o600); err != nil {
+		return fmt.Errorf("note where routers connect: %w", err)
+	}
+	return nil
 }

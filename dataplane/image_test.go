@@ -264,7 +264,7 @@ func TestTakeOver(t *testing.T) {
 	equal(t, "the next packet", k.arrive(k.lan, frame).Verdict, "next")
 	equal(t, "its flow", k.flow().Packets, [2]uint64{4, 0})
 
-	if err := k.Remove(); err != nil {
+	if err := errors.Join(k.Close(), Remove(k.pins)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(k.pins); !errors.Is(err, os.ErrNotExist) {

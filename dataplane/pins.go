@@ -39,23 +39,45 @@ func (p pinDir) prepare() error {
 			}
 		}
 	}
+	if err := p.onBPFFS(); err != nil {
+		return err
+	}
 	for _, dir := range []string{p.maps(), p.links()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("make the pin directory: %w", err)
 		}
 	}
-	var fs unix.Statfs_t
-	if err := unix.Statfs(p.maps(), &fs); err != nil {
-		return fmt.Errorf("look at the pin directory: %w", err)
-	}
-	if fs.Type != unix.BPF_FS_MAGIC {
-		return fmt.Errorf("%s is not on a bpffs, so nothing can be pinned: mount -t bpf bpf /sys/fs/bpf", p)
-	}
 	return nil
 }
 
-// Remove takes the whole data plane out of the kernel: programs off the
-// interfaces, maps and counters gone. The caller removes the backstop.
-func (d *Dataplane) Remove() error {
-	return errors.Join(d.Close(), os.RemoveAll(string(d.pins)))
+// onBPFFS looks at the directory, or where it would be made.
+func (p pinDir) onBPFFS() error {
+	for dir := filepath.Clean(string(p)); ; dir = filepath.Dir(dir) {
+		var fs unix.Statfs_t
+		err := unix.Statfs(dir, &fs)
+		if errors.Is(err, os.ErrNotExist) && dir != filepath.Dir(dir) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("look at the pin directory: %w", err)
+		}
+		if fs.Type != unix.BPF_FS_MAGIC {
+			return fmt.Errorf("%s is not on a bpffs, so nothing can be pinned: mount -t bpf bpf /sys/fs/bpf", p)
+		}
+		return nil
+	}
+}
+
+// Remove takes what is pinned there out of the kernel: programs off the
+// interfaces, maps and counters gone. No Dataplane may be open on it. The
+// caller removes the backstop.
+func Remove(pins string) error {
+	p := pinDir(pins)
+	if err := p.onBPFFS(); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(string(p)); err != nil {
+		return fmt.Errorf("remove the pins: %w", err)
+	}
+	return nil
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,7 +56,7 @@ func usage(format string, args ...any) error { return exitError{2, fmt.Errorf(fo
 
 // nameFlag adds --name, which means the same everywhere.
 func nameFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().String("name", lab.DefaultName, "name of the lab")
+	return cmd.Flags().String("name", cmp.Or(os.Getenv("NGFW_LAB_NAME"), lab.DefaultName), "name of the lab")
 }
 
 // logger writes what a service has to say to stderr.

@@ -15,6 +15,7 @@ func (s *Stack) writeEnvironment(d device) error {
 		{"NGFW_TOKEN", s.api.token},
 		{"NGFW_DEVICE_ID", d.ID},
 		{"NGFW_LAB_HTTP", labURL()},
+		{"NGFW_LAB_NAME", s.cfg.Name},
 	}
 	for _, host := range []string{lab.LAN1, lab.LAN2, lab.IOT1, lab.INET} {
 		key := "NGFW_LAB_" + strings.ToUpper(host)
