@@ -227,7 +227,7 @@ func (r *run) secondAgent(t *testing.T, key string) *agent {
 		t.Fatalf("configure: %v: %s", err, out)
 	}
 	cmd := exec.Command(filepath.Join(r.bin, "ngfw-agent"), "run", "--config", a.settings)
-	cmd.Env = append(os.Environ(), owner+"="+r.name)
+	cmd.Env = append(os.Environ(), owner+"="+r.name, "GORACE=log_path="+r.races())
 	cmd.Stdout, cmd.Stderr = a.said, a.said
 	wait, err := r.lab.Start(lab.MGMT, cmd)
 	if err != nil {

@@ -71,6 +71,11 @@ func prepare(t *testing.T) *run {
 		for _, what := range r.left() {
 			t.Errorf("left behind: %s", what)
 		}
+		reports, _ := filepath.Glob(r.races() + ".*")
+		for _, path := range reports {
+			text, _ := os.ReadFile(path)
+			t.Errorf("%s", text)
+		}
 		r.command("stop", "--dir", r.dir).Run()
 		lab.Down(context.Background(), r.name)
 	})
@@ -95,9 +100,12 @@ func start(t *testing.T) *run {
 // command is one of ngfw-lab's, in the environment of the run.
 func (r *run) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(r.bin, "ngfw-lab"), args...)
-	cmd.Env = append(os.Environ(), owner+"="+r.name, "NGFW_DETACH=")
+	cmd.Env = append(os.Environ(), owner+"="+r.name, "NGFW_DETACH=", "GORACE=log_path="+r.races())
 	return cmd
 }
+
+// races begins the names of the files that the race detector reports in.
+func (r *run) races() string { return filepath.Join(filepath.Dir(r.dir), "race") }
 
 func (r *run) runArgs() []string {
 	return []string{"run", "--name", r.name, "--dir", r.dir, "--bin", r.bin, "--listen", r.listen, "--grpc-listen", r.grpc}
@@ -154,8 +162,10 @@ func (r *run) interrupt() {
 
 func (r *run) awaitEnd() {
 	r.t.Helper()
+	asked := time.Now()
 	select {
 	case err := <-r.ended:
+		r.t.Logf("ended %v after it was asked to", time.Since(asked).Round(time.Millisecond))
 		if err != nil {
 			r.t.Errorf("the supervisor ended with %v; it said:\n%s", err, r.said)
 		}
