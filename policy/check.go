@@ -38,11 +38,12 @@ type Finding struct {
 	Reason   string  `json:"reason,omitempty"`
 }
 
-// Bounds of one Check. Comparisons of regions take some ten nanoseconds.
+// Bounds of one Check. A comparison of regions takes some thirty nanoseconds.
 const (
 	maxFindingsOfCheck = 10_000
-	maxWorkOfCheck     = 300_000_000
-	maxWorkOfRule      = 20_000_000
+	maxConflictsOfRule = 100
+	maxWorkOfCheck     = 100_000_000
+	maxWorkOfRule      = 10_000_000
 )
 
 // Check looks for rules that do not do what their author may think, in the order

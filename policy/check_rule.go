@@ -99,8 +99,8 @@ func (c *checking) conflicts(rule int) {
 				continue
 			}
 			if f, ok := c.conflict(s, k, earlier, rule); ok {
-				if c.total >= maxFindingsOfCheck {
-					c.undecided(rule, "too many findings: not all conflicts are listed")
+				if len(known) >= maxConflictsOfRule || c.total >= maxFindingsOfCheck {
+					c.undecided(rule, "it conflicts with more earlier rules than are listed")
 					return
 				}
 				known[other] = true
