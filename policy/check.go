@@ -62,26 +62,30 @@ func Check(p Policy, env Env) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := checking{analysis: a, classes: classes, left: maxWorkOfCheck, dead: make([]bool, len(a.rules)), found: make([][]Finding, len(a.rules))}
+	c := checking{analysis: a, classes: classes, left: maxWorkOfCheck, dead: make([]bool, len(a.rules)), needed: make([]bool, len(a.rules)), found: make([][]Finding, len(a.rules))}
 	for i := range a.rules {
 		c.reach(i)
 	}
-	for i := range a.rules {
-		c.redundant(i)
+	for again := true; again; { // one that goes may make another superfluous
+		again = false
+		for i := range a.rules {
+			again = c.redundant(i) || again
+		}
 	}
 	for i := range a.rules {
 		c.conflicts(i)
 	}
-	return slices.Concat(c.found...), nil
+	return append([]Finding{}, slices.Concat(c.found...)...), nil
 }
 
 // checking is one run of Check.
 type checking struct {
 	*analysis
 	classes []class
-	left    int // work, see search
-	total   int // findings
-	dead    []bool
+	left    int         // work, see search
+	total   int         // findings
+	dead    []bool      // found superfluous
+	needed  []bool      // found not to be redundant, whatever else goes
 	found   [][]Finding // by rule
 }
 

@@ -5,29 +5,31 @@ import "slices"
 // redundant finds whether a rule that decides packets could go. It is judged
 // twice: with all other rules there, which is what the finding says, and with
 // those gone that are found superfluous already, so that all may go together.
-func (c *checking) redundant(rule int) {
-	if c.dead[rule] {
-		return
+func (c *checking) redundant(rule int) bool {
+	if c.dead[rule] || c.needed[rule] {
+		return false
 	}
 	s, done := c.search()
 	defer done()
 	for _, all := range []bool{true, false} {
 		for n := range c.classes {
 			if c.matters(s, &c.classes[n], rule, all) {
-				return
+				c.needed[rule] = all
+				return false
 			}
 		}
 	}
+	f, ok := c.decided(s, rule)
 	if s.exhausted() {
 		c.undecided(rule, tooComplex)
-		return
 	}
-	f, ok := c.decided(s, rule)
-	if !ok {
-		return // it was not found out whether any packet comes here
+	if s.exhausted() || !ok { // it was not found out whether any packet comes here
+		c.needed[rule] = true
+		return false
 	}
 	c.dead[rule] = true
 	c.add(rule, f)
+	return true
 }
 
 // matters finds whether some packet of a class has another action without a rule.
