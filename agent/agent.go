@@ -153,7 +153,7 @@ func (a *Agent) openLink() error {
 	c.Server, c.CAFile, c.APIKey, c.Insecure = s.Server, s.CAFile, key, s.Insecure
 	c.AgentVersion, c.FirmwareVersion = a.cfg.Version, a.cfg.Version
 	a.link, err = link.New(c, link.Deps{
-		Spool: a.spool, Handler: handler{a}, Status: a.statusReport, Metrics: a.telemetry.Metrics,
+		Spool: a.spool, Handler: handler{a}, Status: a.statusReport, Metrics: a.telemetry.Metrics, Simulate: a.explain,
 		Dialing: a.dataplane.SetCloud, Logger: a.log, Registerer: a.registry,
 	})
 	return err

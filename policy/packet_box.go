@@ -15,7 +15,7 @@ import (
 type Box struct {
 	ZoneFrom    string   `json:"zone_from"` // under the second policy, or the first where only that has one
 	ZoneTo      string   `json:"zone_to"`
-	WasZoneFrom string   `json:"was_zone_from,omitempty"` // under the first policy, where it is another: "none" is no zone
+	WasZoneFrom string   `json:"was_zone_from,omitempty"` // under the first policy, where it is another; "none": in no zone
 	WasZoneTo   string   `json:"was_zone_to,omitempty"`
 	In          []string `json:"in"` // empty: the zone has no interface yet
 	Out         []string `json:"out"`
