@@ -86,3 +86,45 @@ func (s *slicing) slice(parts []part, order []int) []part {
 	flush()
 	return out
 }
+
+// joined makes one of parts that lie side by side and change alike, as far as
+// that goes.
+func joined(parts []part) []part {
+	for n := len(parts) + 1; len(parts) < n; {
+		n = len(parts)
+		for d := range dimensions {
+			parts = joinedAlong(d, parts)
+		}
+	}
+	return parts
+}
+
+func joinedAlong(d int, parts []part) []part {
+	type row struct {
+		place int // of its first part, so that the order stays
+		part
+	}
+	rows := map[part][]row{}
+	for i, p := range parts {
+		key := p
+		key.region[d] = span{}
+		rows[key] = append(rows[key], row{i, p})
+	}
+	var out []row
+	for _, r := range rows {
+		slices.SortFunc(r, func(x, y row) int { return x.region[d].first.compare(y.region[d].first) })
+		for i, p := range r {
+			if n := len(out); i > 0 && out[n-1].region[d].last.next() == p.region[d].first {
+				out[n-1].region[d].last, out[n-1].place = p.region[d].last, min(out[n-1].place, p.place)
+				continue
+			}
+			out = append(out, p)
+		}
+	}
+	slices.SortFunc(out, func(x, y row) int { return x.place - y.place })
+	parts = parts[:0]
+	for _, r := range out {
+		parts = append(parts, r.part)
+	}
+	return parts
+}
