@@ -154,7 +154,7 @@ func (a *Agent) openLink() error {
 	c.Server, c.CAFile, c.APIKey, c.Insecure = s.Server, s.CAFile, key, s.Insecure
 	c.AgentVersion, c.FirmwareVersion = a.cfg.Version, a.cfg.Version
 	a.link, err = link.New(c, link.Deps{
-		Spool: a.spool, Handler: handler{a}, Status: a.statusReport, Metrics: a.telemetry.Metrics,
+		Spool: a.spool, Handler: handler{a}, Status: a.statusReport, Metrics: a.telemetry.Metrics, Simulate: a.explain,
 		Dialing: a.dataplane.SetCloud, Logger: a.log, Registerer: a.registry,
 	})
 	return err
@@ -243,7 +243,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	g.Go(func() error { return watchAddresses(ctx, a.log, a.firewall.Readdress) })
 	g.Go(func() error { return a.reload(ctx) })
 	g.Go(func() error {
-		return control.New(control.Config{Socket: s.ControlSocket}, control.Deps{Status: a.status, Logger: a.log}).Run(ctx)
+		return control.New(control.Config{Socket: s.ControlSocket}, control.Deps{Status: a.status, Simulate: a.simulate, Logger: a.log}).Run(ctx)
 	})
 	g.Go(func() error {
 		return telemetry.NewServer(telemetry.ServerConfig{Listen: s.MetricsListen, AllowRemote: s.AllowRemoteMetrics},

@@ -175,6 +175,22 @@ func (r *router) status() (status, error) {
 	return s, json.Unmarshal(out, &s)
 }
 
+// simulate asks the running agent about a packet.
+func (r *router) simulate(packet ...string) string {
+	r.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	cmd := exec.Command(self, append([]string{"simulate", "--config", r.settings}, packet...)...)
+	cmd.Env = append(os.Environ(), beAgent+"=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		r.t.Errorf("simulate: %v: %s", err, out)
+	}
+	return string(out)
+}
+
 func (r *router) mustStatus() status {
 	r.t.Helper()
 	s, err := r.status()
@@ -250,6 +266,16 @@ func TestPolicyOnRealPackets(t *testing.T) {
 	r.blocked("inet", ping("10.77.1.10")...)  // WAN to LAN
 	r.blocked("inet", ping("2001:db8:77:1::10")...)
 	r.passes("rtr", curl(web4)...) // the router's own
+
+	// What the clients saw, the running agent tells of a packet.
+	for out, want := range map[string]string{
+		r.simulate("--in", "lan2", "--out", "wan", "--src", "10.77.2.10", "--dst", inet4, "--protocol", "tcp", "--dport", "80"): "drop (rule 7)",
+		r.simulate("--in", "lan2", "--out", "wan", "--src", "10.77.2.10", "--dst", inet4, "--protocol", "udp", "--dport", "53"): "accept (policy)",
+	} {
+		if !strings.HasPrefix(out, want) {
+			t.Errorf("simulate: want %s:\n%s", want, out)
+		}
+	}
 
 	// A reject is heard at once; a drop would time out.
 	asked := time.Now()

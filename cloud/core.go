@@ -63,7 +63,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, registry prometheus
 	c.Fleet = fleet.New(routers, fleet.Deps{
 		Store: db, Links: c.links, Reports: c.Reports, Configuration: configuration, Logger: log.With("part", "fleet"),
 	})
-	c.Firewall = firewall.New(firewall.Deps{Configuration: configuration, Devices: c.Fleet, Counters: c.Reports})
+	c.Firewall = firewall.New(firewall.Deps{Configuration: configuration, Devices: c.Fleet, Counters: c.Reports, Addresses: c.Reports, Routers: c.links})
 	c.System = system.New(c.Reports, c.Fleet)
 	return c, nil
 }

@@ -9,6 +9,7 @@ import (
 	"ngfw.sh/cloud/fleet"
 	"ngfw.sh/cloud/system"
 	"ngfw.sh/cloud/traffic"
+	"ngfw.sh/internal/fault"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -31,6 +32,13 @@ func (l *links) Wanted(deviceID string) {
 	if s := l.server.Load(); s != nil {
 		s.Wanted(deviceID)
 	}
+}
+
+func (l *links) Ask(ctx context.Context, deviceID string, request *ngfwv1.CloudMessage) (*ngfwv1.AgentMessage, error) {
+	if s := l.server.Load(); s != nil {
+		return s.Ask(ctx, deviceID, request)
+	}
+	return nil, fault.New(fault.DeviceOffline, "the router is not connected")
 }
 
 // keys is fleet as the link knows it.

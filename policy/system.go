@@ -56,6 +56,9 @@ func SystemSet(rules ...SystemRule) SystemRules {
 	return s
 }
 
+// RouterSystem are the system rules that a router's image holds.
+var RouterSystem = SystemSet(SystemNeighbourDiscovery, SystemMLD, SystemDHCPClient)
+
 func (s SystemRules) Has(r SystemRule) bool { return s&(1<<r) != 0 }
 
 // Env is what a policy's meaning depends on beside the policy.

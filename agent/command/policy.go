@@ -24,7 +24,7 @@ func policyCommand(env Env) *cobra.Command {
 			return usagef("a command is missing")
 		},
 	}
-	cmd.AddCommand(policyEvalCommand(env))
+	cmd.AddCommand(policyEvalCommand(env), policyCheckCommand(env), policyDiffCommand(env))
 	return cmd
 }
 
@@ -61,7 +61,7 @@ func policyEvalCommand(env Env) *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("%s: %w", *packetFile, err)
 		}
-		answers := dataplane.Evaluate(p, policy.Env{System: policy.SystemSet(policy.SystemNeighbourDiscovery)}, packets)
+		answers := dataplane.Evaluate(p, fileEnv, packets)
 		if inJSON {
 			err = writeJSON(env.Stdout, evaluations(answers))
 		} else {

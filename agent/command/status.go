@@ -32,14 +32,8 @@ func statusCommand(env Env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if *socket == "" {
-			s, err := settings.Load(settingsPath(cmd))
-			if errors.Is(err, fs.ErrNotExist) { // it may run without a file
-				s = settings.Default()
-			} else if err != nil {
-				return err
-			}
-			*socket = s.ControlSocket
+		if *socket, err = controlSocket(cmd, *socket); err != nil {
+			return err
 		}
 		status, err := control.Query(cmd.Context(), *socket)
 		if err != nil {
@@ -51,6 +45,18 @@ func statusCommand(env Env) *cobra.Command {
 		return writeStatus(env.Stdout, status, time.Now())
 	}
 	return cmd
+}
+
+// controlSocket is the given one, else that of the settings.
+func controlSocket(cmd *cobra.Command, given string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
+	s, err := settings.Load(settingsPath(cmd))
+	if errors.Is(err, fs.ErrNotExist) { // it may run without a file
+		s, err = settings.Default(), nil
+	}
+	return s.ControlSocket, err
 }
 
 func writeJSON(w io.Writer, v any) error {

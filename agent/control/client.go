@@ -5,18 +5,27 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"syscall"
 	"time"
+
+	"ngfw.sh/internal/fault"
 )
 
 // ErrNotRunning says that nobody serves the socket.
 var ErrNotRunning = errors.New("ngfw-agent is not running")
 
-// Query asks the agent that serves the socket.
+// Query asks the agent that serves the socket how it is.
 func Query(ctx context.Context, socket string) (Status, error) {
+	var s Status
+	return s, ask(ctx, socket, http.MethodGet, "/status", nil, &s)
+}
+
+// ask sends one request and reads the answer. What the agent refuses is a fault.
+func ask(ctx context.Context, socket, method, path string, body io.Reader, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -24,26 +33,29 @@ func Query(ctx context.Context, socket string) (Status, error) {
 		return d.DialContext(ctx, "unix", socket)
 	}}
 	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://agent/status", nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://agent"+path, body)
 	if err != nil {
-		return Status{}, err
+		return err
 	}
 	resp, err := (&http.Client{Transport: transport}).Do(req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return Status{}, fmt.Errorf("%w: nobody answers on %s", ErrNotRunning, socket)
+		return fmt.Errorf("%w: nobody answers on %s", ErrNotRunning, socket)
 	case errors.Is(err, fs.ErrPermission):
-		return Status{}, fmt.Errorf("not allowed to open %s: run as root", socket)
+		return fmt.Errorf("not allowed to open %s: run as root", socket)
 	case err != nil:
-		return Status{}, fmt.Errorf("ask the agent on %s: %w", socket, err)
+		return fmt.Errorf("ask the agent on %s: %w", socket, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return Status{}, fmt.Errorf("ask the agent on %s: it answered %s", socket, resp.Status)
+		var r refusal
+		if json.NewDecoder(resp.Body).Decode(&r) == nil && r.Message != "" {
+			return &fault.Error{Code: r.Code, Message: r.Message, Fields: r.Fields}
+		}
+		return fmt.Errorf("ask the agent on %s: it answered %s", socket, resp.Status)
 	}
-	var s Status
-	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
-		return Status{}, fmt.Errorf("read the agent's answer: %w", err)
+	if err := json.NewDecoder(resp.Body).Decode(answer); err != nil {
+		return fmt.Errorf("read the agent's answer: %w", err)
 	}
-	return s, nil
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"ngfw.sh/internal/fault"
+	"ngfw.sh/policy"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -147,5 +150,54 @@ func TestAbsentListsAreEmpty(t *testing.T) {
 	}
 	if strings.Contains(string(b), "null") {
 		t.Errorf("%s", b)
+	}
+}
+
+func TestSimulateOverSocket(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "agent.sock")
+	var asked []policy.Packet
+	answer := policy.Explanation{Action: policy.Drop, Reason: "default", PolicyRevision: 3, Stages: []policy.Stage{{Stage: "default", Result: "drop", Reason: "nothing accepts it"}}}
+	var fails error
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	server := New(Config{Socket: socket}, Deps{Status: func() Status { return sample }, Simulate: func(p policy.Packet) (policy.Explanation, error) {
+		asked = append(asked, p)
+		return answer, fails
+	}})
+	go func() { done <- server.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		if _, err := Query(ctx, socket); err == nil {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	packet := policy.Packet{
+		In: "eth0", Out: "self", Src: netip.MustParseAddr("10.0.0.1"), Dst: netip.MustParseAddr("10.0.0.2"), Protocol: policy.ProtocolTCP, SrcPort: 1, DstPort: 22,
+		SrcMAC: policy.MAC{2, 0, 0, 0, 0, 1}, VLAN: 7, Time: time.Unix(1700000000, 0),
+	}
+	got, err := Simulate(ctx, socket, packet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(answer, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]policy.Packet{packet}, asked, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	fails = fault.New(fault.Conflict, "no policy is enforced yet")
+	if _, err := Simulate(ctx, socket, packet); !fault.Is(err, fault.Conflict) || err.Error() != "no policy is enforced yet" {
+		t.Errorf("%v", err)
+	}
+	fails = errors.New("kernel says no")
+	if _, err := Simulate(ctx, socket, packet); !fault.Is(err, fault.Internal) || !strings.Contains(err.Error(), "kernel says no") {
+		t.Errorf("%v", err)
+	}
+	packet.In = ""
+	if _, err := Simulate(ctx, socket, packet); err == nil || len(asked) != 3 {
+		t.Errorf("a packet from nowhere was taken: %v", err)
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ngfw.sh/policy"
 )
 
 // Config is where the agent is asked.
@@ -24,11 +26,12 @@ type Config struct {
 
 // Deps are what the server tells.
 type Deps struct {
-	Status func() Status
-	Logger *slog.Logger
+	Status   func() Status
+	Simulate func(policy.Packet) (policy.Explanation, error) // nil: not to be asked
+	Logger   *slog.Logger
 }
 
-// Server answers GET /status on the socket.
+// Server answers GET /status and POST /simulate on the socket.
 type Server struct {
 	cfg  Config
 	deps Deps
@@ -91,6 +94,7 @@ func (s *Server) handler() http.Handler {
 			s.deps.Logger.Debug("status was not taken", "err", err)
 		}
 	})
+	mux.HandleFunc("POST /simulate", s.simulate)
 	return mux
 }
 

@@ -1,5 +1,5 @@
 // Package control owns the conversation between the running agent and the
-// commands on the same machine: a JSON document over HTTP on a Unix socket that
+// commands on the same machine: JSON documents over HTTP on a Unix socket that
 // only the owner of the agent can open.
 //
 // One process serves a socket at a time, held by a lock file beside it; a socket

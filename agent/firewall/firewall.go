@@ -244,10 +244,7 @@ func (s *Section) WAN() []string {
 
 // environment is what a compiled policy depends on here.
 func environment(self []netip.Addr) policy.Env {
-	return policy.Env{
-		SelfAddresses: self,
-		System:        policy.SystemSet(policy.SystemNeighbourDiscovery, policy.SystemMLD, policy.SystemDHCPClient),
-	}
+	return policy.Env{SelfAddresses: self, System: policy.RouterSystem}
 }
 
 func ruleset(im *policy.Image) netfilter.Ruleset {

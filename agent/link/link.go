@@ -88,13 +88,16 @@ type Handler interface {
 	Applied() map[string]int64
 }
 
-// Deps is what the link needs of the daemon. Dialing, Resolver, Logger,
-// Registerer and Now may be left out.
+// Deps is what the link needs of the daemon. Simulate, Dialing, Resolver,
+// Logger, Registerer and Now may be left out.
 type Deps struct {
 	Spool   *spool.Spool
 	Handler Handler
 	Status  func(context.Context) *ngfwv1.Status
 	Metrics func(context.Context) *ngfwv1.Metrics
+	// Simulate says what would become of a packet; an error that is a fault is
+	// told to the cloud.
+	Simulate func(context.Context, *ngfwv1.Packet) (*ngfwv1.Explanation, error)
 	// Dialing is told each address before the first packet to it, so that the
 	// data plane can permit exactly this connection. An error skips the address.
 	Dialing func(netip.AddrPort) error

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 
 	"ngfw.sh/agent/spool"
+	"ngfw.sh/internal/fault"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -444,5 +445,50 @@ func waitFor(t *testing.T, ok func() bool) {
 			t.Fatal("does not happen")
 		case <-tick.C:
 		}
+	}
+}
+
+func TestQuestionsAboutPackets(t *testing.T) {
+	s, address := scripted(t)
+	var asked []string
+	answer := func(_ context.Context, p *ngfwv1.Packet) (*ngfwv1.Explanation, error) {
+		asked = append(asked, p.Src)
+		switch len(asked) {
+		case 1:
+			return &ngfwv1.Explanation{Action: "drop", Reason: "default"}, nil
+		case 2:
+			return nil, fault.New(fault.Conflict, "no policy is enforced yet")
+		}
+		return nil, errors.New("bpf: operation not permitted")
+	}
+	client(t, address, newHands(), func(_ *Config, d *Deps) { d.Simulate = answer })
+	c := <-s.streams
+	c.welcome(t)
+	ask := func(id string) *ngfwv1.AgentMessage {
+		c.say(t, &ngfwv1.CloudMessage{Id: id, Payload: &ngfwv1.CloudMessage_Simulate{Simulate: &ngfwv1.Simulate{Packet: &ngfwv1.Packet{Src: "10.0.0." + id}}}})
+		return c.next(t, func(m *ngfwv1.AgentMessage) bool { return m.Id == id })
+	}
+	if m := ask("1"); m.GetSimulateResult().GetExplanation().GetReason() != "default" {
+		t.Errorf("answer %v", m)
+	}
+	if m := ask("2"); m.GetError().GetCode() != "CONFLICT" || m.GetError().GetMessage() != "no policy is enforced yet" {
+		t.Errorf("answer %v", m)
+	}
+	if m := ask("3"); m.GetError().GetCode() != "UNAVAILABLE" || strings.Contains(m.GetError().GetMessage(), "bpf") {
+		t.Errorf("answer %v", m)
+	}
+	if d := cmp.Diff([]string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}, asked); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestQuestionToAnAgentThatDoesNotSimulate(t *testing.T) {
+	s, address := scripted(t)
+	client(t, address, newHands(), nil)
+	c := <-s.streams
+	c.welcome(t)
+	c.say(t, &ngfwv1.CloudMessage{Id: "1", Payload: &ngfwv1.CloudMessage_Simulate{Simulate: &ngfwv1.Simulate{}}})
+	if m := c.next(t, func(m *ngfwv1.AgentMessage) bool { return m.Id == "1" }); m.GetError().GetCode() != "UNSUPPORTED" {
+		t.Errorf("answer %v", m)
 	}
 }

@@ -17,16 +17,17 @@ const protocolVersion = 1
 
 // session is one authenticated connection.
 type session struct {
-	c        *Client
-	carrier  carrier
-	ctx      context.Context           // ends with the connection
-	control  chan *ngfwv1.AgentMessage // everything but batches, and sent before them
-	batches  chan *ngfwv1.AgentMessage
-	position chan *ngfwv1.SpoolPosition
-	asked    chan string // ids of status requests
-	window   *window
-	heard    atomic.Int64 // when something was last received, since start
-	start    time.Time
+	c         *Client
+	carrier   carrier
+	ctx       context.Context           // ends with the connection
+	control   chan *ngfwv1.AgentMessage // everything but batches, and sent before them
+	batches   chan *ngfwv1.AgentMessage
+	position  chan *ngfwv1.SpoolPosition
+	asked     chan string // ids of status requests
+	questions chan *ngfwv1.CloudMessage
+	window    *window
+	heard     atomic.Int64 // when something was last received, since start
+	start     time.Time
 }
 
 // connect makes a connection and lives in it. lasted counts from AuthOk.
@@ -81,11 +82,12 @@ func (c *Client) serve(ctx context.Context, cr carrier) error {
 	g, ctx := errgroup.WithContext(ctx)
 	s := &session{
 		c: c, carrier: cr, ctx: ctx, start: time.Now(),
-		control:  make(chan *ngfwv1.AgentMessage, 64),
-		batches:  make(chan *ngfwv1.AgentMessage),
-		position: make(chan *ngfwv1.SpoolPosition, 1),
-		asked:    make(chan string, 4),
-		window:   newWindow(c.cfg.WindowBatches, c.cfg.WindowBytes),
+		control:   make(chan *ngfwv1.AgentMessage, 64),
+		batches:   make(chan *ngfwv1.AgentMessage),
+		position:  make(chan *ngfwv1.SpoolPosition, 1),
+		asked:     make(chan string, 4),
+		questions: make(chan *ngfwv1.CloudMessage, maxQuestions),
+		window:    newWindow(c.cfg.WindowBatches, c.cfg.WindowBytes),
 	}
 	c.changes.attach(s)
 	defer c.changes.detach(s)
@@ -97,6 +99,7 @@ func (c *Client) serve(ctx context.Context, cr carrier) error {
 	g.Go(s.receive)
 	g.Go(s.send)
 	g.Go(s.watch)
+	g.Go(s.answerQuestions)
 	g.Go(func() error { return r.run(ctx) })
 	g.Go(func() error { return s.stream(ctx) })
 	g.Go(func() error { // unblocks receive and send when anyone fails
@@ -226,6 +229,8 @@ func (s *session) handle(m *ngfwv1.CloudMessage) {
 		s.c.changes.add(&change{id: m.Id, session: s, section: fullSection, version: p.ConfigFull.Version, doc: p.ConfigFull.Config})
 	case *ngfwv1.CloudMessage_ModeUpdate:
 		s.c.changes.add(&change{id: m.Id, session: s, mode: p.ModeUpdate})
+	case *ngfwv1.CloudMessage_Simulate:
+		s.question(m)
 	case *ngfwv1.CloudMessage_Error:
 		s.c.log.Warn("the cloud reports an error", "code", p.Error.Code, "message", p.Error.Message, "reply_to", m.Id)
 	default:

@@ -66,7 +66,7 @@ func (ss *session) handle(m *ngfwv1.AgentMessage) {
 		ss.spoolState(m)
 	case *ngfwv1.AgentMessage_FlowBatch:
 		ss.batch(m.Id, p.FlowBatch)
-	case *ngfwv1.AgentMessage_ExecResult, *ngfwv1.AgentMessage_CommandAck:
+	case *ngfwv1.AgentMessage_ExecResult, *ngfwv1.AgentMessage_CommandAck, *ngfwv1.AgentMessage_SimulateResult:
 		ss.asks.answer(m)
 	case *ngfwv1.AgentMessage_ModeAck:
 		ss.log.Info("mode taken", "mode", clip(p.ModeAck.Mode, maxLogged))

@@ -73,6 +73,18 @@ func TestWritesTellTheirVersion(t *testing.T) {
 			_, err := c.DeleteZone(ctx, &ngfwv1.DeleteZoneRequest{Id: 8}, o)
 			return err
 		}},
+		{"CreateGroup", func(o grpc.CallOption) error {
+			_, err := c.CreateGroup(ctx, &ngfwv1.CreateGroupRequest{Group: &ngfwv1.Group{Name: "g", Type: "port", Members: []string{"1"}}}, o)
+			return err
+		}},
+		{"UpdateGroup", func(o grpc.CallOption) error {
+			_, err := c.UpdateGroup(ctx, &ngfwv1.UpdateGroupRequest{Id: 1, Group: &ngfwv1.Group{Name: "h", Type: "port"}}, o)
+			return err
+		}},
+		{"DeleteGroup", func(o grpc.CallOption) error {
+			_, err := c.DeleteGroup(ctx, &ngfwv1.DeleteGroupRequest{Id: 1}, o)
+			return err
+		}},
 		{"UpdatePolicies", func(o grpc.CallOption) error {
 			_, err := c.UpdatePolicies(ctx, &ngfwv1.UpdatePoliciesRequest{}, o)
 			return err

@@ -97,23 +97,7 @@ func (a *agent) push() (id string, version int64, p policy.Policy) {
 // server: it is given the configuration, a change and a new mode, what it
 // answers shows, and a removal ends its connection.
 func TestRouterFollowsTheConfiguration(t *testing.T) {
-	p, _ := newProcess(t)
-	late := &lateLinks{}
-	p = startWith(p.store, late, late)
-	server, err := devicelink.New(devicelink.DefaultConfig(), devicelink.Deps{
-		Devices: linkDevices{p.fleet}, Reports: linkReports{p.reports}, Documents: p.fleet, Ingest: linkIngest{},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	late.Server = server
-	d := p.register(t, "a", "edge")
-
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
-	a := &agent{t: t, up: make(chan *ngfwv1.AgentMessage), down: make(chan *ngfwv1.CloudMessage, 16), ctx: ctx, end: make(chan error, 1)}
-	go func() { a.end <- server.Serve(ctx, a, "192.0.2.7:4711") }()
-	a.up <- &ngfwv1.AgentMessage{Id: "1", Payload: &ngfwv1.AgentMessage_Auth{Auth: &ngfwv1.Auth{ApiKey: d.ApiKey, AgentVersion: "1.2", FirmwareVersion: "v7", Protocol: 1}}}
+	p, a, d := connected(t)
 	a.next("mode", func(m *ngfwv1.CloudMessage) bool { return m.GetModeUpdate().GetMode() == "takeover" })
 	id, version, doc := a.push()
 	if version != 1 || doc.Revision != 1 || len(doc.Policies) != len(doc.Zones)+2 {
@@ -159,6 +143,34 @@ func TestRouterFollowsTheConfiguration(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("a removed device is still connected")
 	}
+}
+
+// connected is a router of organisation a that has authenticated through the real
+// link server.
+func connected(t *testing.T) (p *process, a *agent, d *ngfwv1.RegisteredDevice) {
+	t.Helper()
+	p, _ = newProcess(t)
+	late := &lateLinks{}
+	p = startWith(p.store, late)
+	server, err := devicelink.New(devicelink.DefaultConfig(), devicelink.Deps{
+		Devices: linkDevices{p.fleet}, Reports: linkReports{p.reports}, Documents: p.fleet, Ingest: linkIngest{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	late.Server = server
+	d = p.register(t, "a", "edge")
+
+	ctx, stop := context.WithCancel(context.Background())
+	t.Cleanup(stop)
+	a = &agent{t: t, up: make(chan *ngfwv1.AgentMessage), down: make(chan *ngfwv1.CloudMessage, 16), ctx: ctx, end: make(chan error, 1)}
+	go func() { a.end <- server.Serve(ctx, a, "192.0.2.7:4711") }()
+	a.up <- &ngfwv1.AgentMessage{Id: "1", Payload: &ngfwv1.AgentMessage_Auth{Auth: &ngfwv1.Auth{ApiKey: d.ApiKey, AgentVersion: "1.2", FirmwareVersion: "v7", Protocol: 1}}}
+	return p, a, d
+}
+
+func hello() system.Hello {
+	return system.Hello{AgentVersion: "1.2", FirmwareVersion: "v7", Address: "192.0.2.7:4711", At: time.Now()}
 }
 
 // eventually waits for a condition.

@@ -16,6 +16,7 @@ import (
 	"ngfw.sh/cloud/store"
 	"ngfw.sh/cloud/store/storetest"
 	"ngfw.sh/cloud/system"
+	"ngfw.sh/internal/fault"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -60,23 +61,35 @@ type process struct {
 	firewall *firewall.Service
 }
 
+// Ask finds every router away.
+func (l *links) Ask(context.Context, string, *ngfwv1.CloudMessage) (*ngfwv1.AgentMessage, error) {
+	return nil, fault.New(fault.DeviceOffline, "the router is not connected")
+}
+
 func start(s *store.Store) *process {
 	l := &links{}
-	p := startWith(s, l, l)
+	p := startWith(s, l)
 	p.links = l
 	return p
 }
 
-func startWith(s *store.Store, pusher resource.Pusher, l fleet.Links) *process {
+// routers are the routers' connections, as the services see them.
+type routers interface {
+	resource.Pusher
+	fleet.Links
+	firewall.Routers
+}
+
+func startWith(s *store.Store, l routers) *process {
 	p := &process{store: s}
 	log := slog.New(slog.DiscardHandler)
-	p.config = resource.New(resource.DefaultConfig(), resource.Deps{Store: s, Pusher: pusher, Logger: log})
+	p.config = resource.New(resource.DefaultConfig(), resource.Deps{Store: s, Pusher: l, Logger: log})
 	p.reports = system.NewReports(system.DefaultConfig(), system.Deps{Store: s, Logger: log})
 	cfg := fleet.DefaultConfig()
 	cfg.ConnectURL = "grpcs://cloud.example:9090"
 	p.fleet = fleet.New(cfg, fleet.Deps{Store: s, Links: l, Reports: p.reports, Configuration: p.config, Logger: log})
 	p.system = system.New(p.reports, p.fleet)
-	p.firewall = firewall.New(firewall.Deps{Configuration: p.config, Devices: p.fleet, Counters: p.reports})
+	p.firewall = firewall.New(firewall.Deps{Configuration: p.config, Devices: p.fleet, Counters: p.reports, Addresses: p.reports, Routers: l})
 	return p
 }
 

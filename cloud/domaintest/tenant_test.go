@@ -98,6 +98,14 @@ func fill(m protoreflect.Message, device string, rule int64) (named bool) {
 		in.Zone = &ngfwv1.Zone{Name: "LAB"}
 	case *ngfwv1.UpdateZoneRequest:
 		in.Zone = &ngfwv1.Zone{Name: "WAN", Interfaces: []string{"eth9"}}
+	case *ngfwv1.CreateGroupRequest:
+		in.Group = &ngfwv1.Group{Name: "x", Type: "port"}
+	case *ngfwv1.UpdateGroupRequest:
+		in.Group = &ngfwv1.Group{Name: "x", Type: "port"}
+	case *ngfwv1.DiffRequest:
+		in.Policy = diffOfNothing()
+	case *ngfwv1.SimulateRequest:
+		in.Packet = &ngfwv1.Packet{In: proto.String("eth0"), Out: proto.String("self"), Src: "192.0.2.1", Dst: "192.0.2.2", Protocol: "tcp"}
 	case *ngfwv1.UpdateDeviceRequest:
 		in.Device = &ngfwv1.Device{Name: "taken over"}
 	}

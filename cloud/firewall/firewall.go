@@ -1,11 +1,11 @@
 // Package firewall owns the section "firewall" of a router's configuration:
-// zones, rules and the policies of zone pairs, and the operations on them. What
-// they mean is package policy's; how they are kept and pushed package
-// resource's.
+// zones, groups, rules and the policies of zone pairs, the operations on them, and
+// questions about them. What they mean is package policy's; how they are kept and
+// pushed package resource's.
 //
 // Invariants: nothing is stored that policy.Validate refuses or that the
-// routers do not enforce; rules and zones keep their ids for ever; a zone that a
-// rule or policy names is there.
+// routers do not enforce; rules, zones and groups keep their ids for ever; what a
+// rule, policy or group names is there.
 //
 // The zone SELF, the router itself, stands in the list with an id like any
 // other, because rules name it; it takes no interfaces and no options. Factory
@@ -43,6 +43,8 @@ type Deps struct {
 	Configuration *resource.Service
 	Devices       Devices
 	Counters      Counters
+	Addresses     Addresses
+	Routers       Routers
 }
 
 // Service is the API's FirewallService.
@@ -52,12 +54,18 @@ type Service struct {
 	section *resource.Section[policy.Policy]
 	rules   resource.Members[policy.Policy, policy.Rule]
 	zones   resource.Members[policy.Policy, policy.Zone]
+	groups  resource.Members[policy.Policy, policy.Group]
+
+	analyses chan struct{} // a token for each that runs
 }
 
 // New makes the service and registers its section.
 func New(deps Deps) *Service {
 	section := resource.Register(deps.Configuration, description)
-	return &Service{deps: deps, section: section, rules: ruleMembers(section), zones: zoneMembers(section)}
+	return &Service{
+		deps: deps, section: section, rules: ruleMembers(section), zones: zoneMembers(section), groups: groupMembers(section),
+		analyses: make(chan struct{}, maxAnalyses),
+	}
 }
 
 // device resolves the request's device for its caller.

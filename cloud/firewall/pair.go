@@ -2,7 +2,6 @@ package firewall
 
 import (
 	"context"
-	"fmt"
 
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/policy"
@@ -29,13 +28,9 @@ func (s *Service) UpdatePolicies(ctx context.Context, req *ngfwv1.UpdatePolicies
 	if err != nil {
 		return nil, err
 	}
-	version, err := s.section.Change(ctx, id, func(d *resource.Draft[policy.Policy]) error {
-		d.Note("update", "policy", "", fmt.Sprintf("policies replaced (%d)", len(list)), d.Doc.Policies, list)
-		d.Doc.Policies = list
-		return nil
-	})
+	version, err := s.section.Perform(ctx, id, replacePolicies(list))
 	if err != nil {
-		return nil, resource.Relative(err, "policies")
+		return nil, err
 	}
 	tellVersion(ctx, version)
 	return showPolicies(list)

@@ -3,7 +3,6 @@ package resource
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 
 	"ngfw.sh/cloud/store"
 )
@@ -112,8 +111,6 @@ func (s *Section[D]) load(ctx context.Context, deviceID string) (doc D, sec stor
 			ids[kind] = max(ids[kind], last)
 		}
 	}
-	if err := json.Unmarshal(sec.Document, &doc); err != nil {
-		return doc, sec, nil, fmt.Errorf("stored section %s of %s, version %d: %w", s.desc.Name, deviceID, sec.Version, err)
-	}
-	return doc, sec, ids, nil
+	doc, err = s.decode(deviceID, sec)
+	return doc, sec, ids, err
 }

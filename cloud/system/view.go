@@ -2,6 +2,7 @@ package system
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -114,4 +115,23 @@ func (r *Reports) DeviceStatus(ctx context.Context, deviceID string, wanted int6
 func (r *Reports) RuleCounters(ctx context.Context, deviceID string) (out map[int64]*ngfwv1.RuleCounter, err error) {
 	err = r.with(ctx, deviceID, func(d *report) { out = d.ruleCounters() })
 	return out, err
+}
+
+// OwnAddresses are the router's addresses as it last reported them: of each
+// interface one of IPv4 and one of IPv6. None are known of a router that never
+// reported.
+func (r *Reports) OwnAddresses(ctx context.Context, deviceID string) ([]netip.Addr, error) {
+	s, err := r.snapshot(ctx, deviceID)
+	if err != nil {
+		return nil, err
+	}
+	var out []netip.Addr
+	for _, i := range s.status.GetInterfaces() {
+		for _, text := range []string{i.GetIp(), i.GetIp6()} {
+			if prefix, err := netip.ParsePrefix(text); err == nil && !prefix.Addr().IsLoopback() {
+				out = append(out, prefix.Addr().Unmap().WithZone(""))
+			}
+		}
+	}
+	return out, nil
 }

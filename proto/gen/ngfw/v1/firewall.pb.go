@@ -14,6 +14,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -411,6 +412,727 @@ func (x *ZonePolicy) GetLog() bool {
 	return false
 }
 
+type Group struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // rules refer to it as @name
+	Type          string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"` // address, port, mac
+	Members       []string               `protobuf:"bytes,4,rep,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Group) Reset() {
+	*x = Group{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Group) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Group) ProtoMessage() {}
+
+func (x *Group) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Group.ProtoReflect.Descriptor instead.
+func (*Group) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Group) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Group) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Group) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *Group) GetMembers() []string {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+// Packet is the first packet of a flow. in and out are interfaces, "self" for
+// the router; answers leave them out where a zone has no interface.
+type Packet struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	In            *string                `protobuf:"bytes,1,opt,name=in,proto3,oneof" json:"in,omitempty"`
+	Out           *string                `protobuf:"bytes,2,opt,name=out,proto3,oneof" json:"out,omitempty"`
+	Src           string                 `protobuf:"bytes,3,opt,name=src,proto3" json:"src,omitempty"`
+	Dst           string                 `protobuf:"bytes,4,opt,name=dst,proto3" json:"dst,omitempty"`
+	Protocol      string                 `protobuf:"bytes,5,opt,name=protocol,proto3" json:"protocol,omitempty"` // tcp, udp, icmp …, or a number
+	Sport         *uint32                `protobuf:"varint,6,opt,name=sport,proto3,oneof" json:"sport,omitempty"`
+	Dport         *uint32                `protobuf:"varint,7,opt,name=dport,proto3,oneof" json:"dport,omitempty"`
+	IcmpType      *uint32                `protobuf:"varint,8,opt,name=icmp_type,json=icmpType,proto3,oneof" json:"icmp_type,omitempty"`
+	IcmpCode      *uint32                `protobuf:"varint,9,opt,name=icmp_code,json=icmpCode,proto3,oneof" json:"icmp_code,omitempty"`
+	SrcMac        *string                `protobuf:"bytes,10,opt,name=src_mac,json=srcMac,proto3,oneof" json:"src_mac,omitempty"`
+	Vlan          *uint32                `protobuf:"varint,11,opt,name=vlan,proto3,oneof" json:"vlan,omitempty"`
+	Time          *uint32                `protobuf:"varint,12,opt,name=time,proto3,oneof" json:"time,omitempty"` // Unix seconds, default now
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Packet) Reset() {
+	*x = Packet{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Packet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Packet) ProtoMessage() {}
+
+func (x *Packet) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Packet.ProtoReflect.Descriptor instead.
+func (*Packet) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Packet) GetIn() string {
+	if x != nil && x.In != nil {
+		return *x.In
+	}
+	return ""
+}
+
+func (x *Packet) GetOut() string {
+	if x != nil && x.Out != nil {
+		return *x.Out
+	}
+	return ""
+}
+
+func (x *Packet) GetSrc() string {
+	if x != nil {
+		return x.Src
+	}
+	return ""
+}
+
+func (x *Packet) GetDst() string {
+	if x != nil {
+		return x.Dst
+	}
+	return ""
+}
+
+func (x *Packet) GetProtocol() string {
+	if x != nil {
+		return x.Protocol
+	}
+	return ""
+}
+
+func (x *Packet) GetSport() uint32 {
+	if x != nil && x.Sport != nil {
+		return *x.Sport
+	}
+	return 0
+}
+
+func (x *Packet) GetDport() uint32 {
+	if x != nil && x.Dport != nil {
+		return *x.Dport
+	}
+	return 0
+}
+
+func (x *Packet) GetIcmpType() uint32 {
+	if x != nil && x.IcmpType != nil {
+		return *x.IcmpType
+	}
+	return 0
+}
+
+func (x *Packet) GetIcmpCode() uint32 {
+	if x != nil && x.IcmpCode != nil {
+		return *x.IcmpCode
+	}
+	return 0
+}
+
+func (x *Packet) GetSrcMac() string {
+	if x != nil && x.SrcMac != nil {
+		return *x.SrcMac
+	}
+	return ""
+}
+
+func (x *Packet) GetVlan() uint32 {
+	if x != nil && x.Vlan != nil {
+		return *x.Vlan
+	}
+	return 0
+}
+
+func (x *Packet) GetTime() uint32 {
+	if x != nil && x.Time != nil {
+		return *x.Time
+	}
+	return 0
+}
+
+// PacketBox is a set of packets, in the words of a rule. protocol may also be a
+// range of numbers, icmp_types one of types and codes.
+type PacketBox struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ZoneFrom      string                 `protobuf:"bytes,1,opt,name=zone_from,json=zoneFrom,proto3" json:"zone_from,omitempty"`
+	ZoneTo        string                 `protobuf:"bytes,2,opt,name=zone_to,json=zoneTo,proto3" json:"zone_to,omitempty"`
+	WasZoneFrom   *string                `protobuf:"bytes,3,opt,name=was_zone_from,json=wasZoneFrom,proto3,oneof" json:"was_zone_from,omitempty"` // where the interfaces come from another zone; "none": from none
+	WasZoneTo     *string                `protobuf:"bytes,4,opt,name=was_zone_to,json=wasZoneTo,proto3,oneof" json:"was_zone_to,omitempty"`
+	In            []string               `protobuf:"bytes,5,rep,name=in,proto3" json:"in,omitempty"` // interfaces; empty: the zone has none yet
+	Out           []string               `protobuf:"bytes,6,rep,name=out,proto3" json:"out,omitempty"`
+	Source        string                 `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"`
+	Destination   string                 `protobuf:"bytes,8,opt,name=destination,proto3" json:"destination,omitempty"`
+	Protocol      string                 `protobuf:"bytes,9,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	Port          string                 `protobuf:"bytes,10,opt,name=port,proto3" json:"port,omitempty"`
+	IcmpTypes     *string                `protobuf:"bytes,11,opt,name=icmp_types,json=icmpTypes,proto3,oneof" json:"icmp_types,omitempty"`
+	SourcePort    *string                `protobuf:"bytes,12,opt,name=source_port,json=sourcePort,proto3,oneof" json:"source_port,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PacketBox) Reset() {
+	*x = PacketBox{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PacketBox) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PacketBox) ProtoMessage() {}
+
+func (x *PacketBox) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PacketBox.ProtoReflect.Descriptor instead.
+func (*PacketBox) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PacketBox) GetZoneFrom() string {
+	if x != nil {
+		return x.ZoneFrom
+	}
+	return ""
+}
+
+func (x *PacketBox) GetZoneTo() string {
+	if x != nil {
+		return x.ZoneTo
+	}
+	return ""
+}
+
+func (x *PacketBox) GetWasZoneFrom() string {
+	if x != nil && x.WasZoneFrom != nil {
+		return *x.WasZoneFrom
+	}
+	return ""
+}
+
+func (x *PacketBox) GetWasZoneTo() string {
+	if x != nil && x.WasZoneTo != nil {
+		return *x.WasZoneTo
+	}
+	return ""
+}
+
+func (x *PacketBox) GetIn() []string {
+	if x != nil {
+		return x.In
+	}
+	return nil
+}
+
+func (x *PacketBox) GetOut() []string {
+	if x != nil {
+		return x.Out
+	}
+	return nil
+}
+
+func (x *PacketBox) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *PacketBox) GetDestination() string {
+	if x != nil {
+		return x.Destination
+	}
+	return ""
+}
+
+func (x *PacketBox) GetProtocol() string {
+	if x != nil {
+		return x.Protocol
+	}
+	return ""
+}
+
+func (x *PacketBox) GetPort() string {
+	if x != nil {
+		return x.Port
+	}
+	return ""
+}
+
+func (x *PacketBox) GetIcmpTypes() string {
+	if x != nil && x.IcmpTypes != nil {
+		return *x.IcmpTypes
+	}
+	return ""
+}
+
+func (x *PacketBox) GetSourcePort() string {
+	if x != nil && x.SourcePort != nil {
+		return *x.SourcePort
+	}
+	return ""
+}
+
+// Finding is what a check says of a rule.
+type Finding struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // shadowed, redundant, conflict, unreachable, undecided
+	RuleId        int64                  `protobuf:"varint,2,opt,name=rule_id,json=ruleId,proto3" json:"rule_id,omitempty"`
+	OtherId       *int64                 `protobuf:"varint,3,opt,name=other_id,json=otherId,proto3,oneof" json:"other_id,omitempty"`   // the rule that decides instead
+	ZoneFrom      *string                `protobuf:"bytes,4,opt,name=zone_from,json=zoneFrom,proto3,oneof" json:"zone_from,omitempty"` // of the witness
+	ZoneTo        *string                `protobuf:"bytes,5,opt,name=zone_to,json=zoneTo,proto3,oneof" json:"zone_to,omitempty"`
+	Witness       *Packet                `protobuf:"bytes,6,opt,name=witness,proto3,oneof" json:"witness,omitempty"`
+	Reason        *string                `protobuf:"bytes,7,opt,name=reason,proto3,oneof" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Finding) Reset() {
+	*x = Finding{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Finding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Finding) ProtoMessage() {}
+
+func (x *Finding) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Finding.ProtoReflect.Descriptor instead.
+func (*Finding) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Finding) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Finding) GetRuleId() int64 {
+	if x != nil {
+		return x.RuleId
+	}
+	return 0
+}
+
+func (x *Finding) GetOtherId() int64 {
+	if x != nil && x.OtherId != nil {
+		return *x.OtherId
+	}
+	return 0
+}
+
+func (x *Finding) GetZoneFrom() string {
+	if x != nil && x.ZoneFrom != nil {
+		return *x.ZoneFrom
+	}
+	return ""
+}
+
+func (x *Finding) GetZoneTo() string {
+	if x != nil && x.ZoneTo != nil {
+		return *x.ZoneTo
+	}
+	return ""
+}
+
+func (x *Finding) GetWitness() *Packet {
+	if x != nil {
+		return x.Witness
+	}
+	return nil
+}
+
+func (x *Finding) GetReason() string {
+	if x != nil && x.Reason != nil {
+		return *x.Reason
+	}
+	return ""
+}
+
+// ActionChange is a box of packets, all of which get another action.
+type ActionChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"` // accept, drop, reject
+	To            string                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	Box           *PacketBox             `protobuf:"bytes,3,opt,name=box,proto3" json:"box,omitempty"`
+	Witness       *Packet                `protobuf:"bytes,4,opt,name=witness,proto3" json:"witness,omitempty"`                                  // one of the box
+	FromRuleId    *int64                 `protobuf:"varint,5,opt,name=from_rule_id,json=fromRuleId,proto3,oneof" json:"from_rule_id,omitempty"` // the rule that decides the witness
+	ToRuleId      *int64                 `protobuf:"varint,6,opt,name=to_rule_id,json=toRuleId,proto3,oneof" json:"to_rule_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActionChange) Reset() {
+	*x = ActionChange{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActionChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActionChange) ProtoMessage() {}
+
+func (x *ActionChange) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActionChange.ProtoReflect.Descriptor instead.
+func (*ActionChange) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ActionChange) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *ActionChange) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *ActionChange) GetBox() *PacketBox {
+	if x != nil {
+		return x.Box
+	}
+	return nil
+}
+
+func (x *ActionChange) GetWitness() *Packet {
+	if x != nil {
+		return x.Witness
+	}
+	return nil
+}
+
+func (x *ActionChange) GetFromRuleId() int64 {
+	if x != nil && x.FromRuleId != nil {
+		return *x.FromRuleId
+	}
+	return 0
+}
+
+func (x *ActionChange) GetToRuleId() int64 {
+	if x != nil && x.ToRuleId != nil {
+		return *x.ToRuleId
+	}
+	return 0
+}
+
+// PolicyChange is a write that is not made. body is what the write's request would
+// hold: a resource; {"rule_ids":[…]} to reorder; the list of all policies.
+type PolicyChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Op            string                 `protobuf:"bytes,1,opt,name=op,proto3" json:"op,omitempty"`             // create, update, delete, reorder
+	Resource      string                 `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"` // rule, policy, zone, group
+	Id            *int64                 `protobuf:"varint,3,opt,name=id,proto3,oneof" json:"id,omitempty"`
+	Body          *structpb.Value        `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicyChange) Reset() {
+	*x = PolicyChange{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyChange) ProtoMessage() {}
+
+func (x *PolicyChange) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyChange.ProtoReflect.Descriptor instead.
+func (*PolicyChange) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *PolicyChange) GetOp() string {
+	if x != nil {
+		return x.Op
+	}
+	return ""
+}
+
+func (x *PolicyChange) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *PolicyChange) GetId() int64 {
+	if x != nil && x.Id != nil {
+		return *x.Id
+	}
+	return 0
+}
+
+func (x *PolicyChange) GetBody() *structpb.Value {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+type Stage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Stage         string                 `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
+	Result        string                 `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"` // pass, accept, drop, reject, masquerade
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Stage) Reset() {
+	*x = Stage{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Stage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Stage) ProtoMessage() {}
+
+func (x *Stage) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Stage.ProtoReflect.Descriptor instead.
+func (*Stage) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Stage) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *Stage) GetResult() string {
+	if x != nil {
+		return x.Result
+	}
+	return ""
+}
+
+func (x *Stage) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Explanation is what would become of a packet, and why. The last stage decided.
+type Explanation struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Action         string                 `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
+	RuleId         *int64                 `protobuf:"varint,2,opt,name=rule_id,json=ruleId,proto3,oneof" json:"rule_id,omitempty"`
+	Reason         string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	PolicyRevision int64                  `protobuf:"varint,4,opt,name=policy_revision,json=policyRevision,proto3" json:"policy_revision,omitempty"` // that the router enforces
+	Stages         []*Stage               `protobuf:"bytes,5,rep,name=stages,proto3" json:"stages,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Explanation) Reset() {
+	*x = Explanation{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Explanation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Explanation) ProtoMessage() {}
+
+func (x *Explanation) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
+func (*Explanation) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Explanation) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *Explanation) GetRuleId() int64 {
+	if x != nil && x.RuleId != nil {
+		return *x.RuleId
+	}
+	return 0
+}
+
+func (x *Explanation) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Explanation) GetPolicyRevision() int64 {
+	if x != nil {
+		return x.PolicyRevision
+	}
+	return 0
+}
+
+func (x *Explanation) GetStages() []*Stage {
+	if x != nil {
+		return x.Stages
+	}
+	return nil
+}
+
 type ListRulesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
@@ -420,7 +1142,7 @@ type ListRulesRequest struct {
 
 func (x *ListRulesRequest) Reset() {
 	*x = ListRulesRequest{}
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[4]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -432,7 +1154,7 @@ func (x *ListRulesRequest) String() string {
 func (*ListRulesRequest) ProtoMessage() {}
 
 func (x *ListRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[4]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -445,7 +1167,7 @@ func (x *ListRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRulesRequest.ProtoReflect.Descriptor instead.
 func (*ListRulesRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{4}
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListRulesRequest) GetDeviceId() string {
@@ -464,7 +1186,7 @@ type ListRulesResponse struct {
 
 func (x *ListRulesResponse) Reset() {
 	*x = ListRulesResponse{}
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[5]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -476,7 +1198,7 @@ func (x *ListRulesResponse) String() string {
 func (*ListRulesResponse) ProtoMessage() {}
 
 func (x *ListRulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[5]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -489,7 +1211,7 @@ func (x *ListRulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRulesResponse.ProtoReflect.Descriptor instead.
 func (*ListRulesResponse) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{5}
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListRulesResponse) GetRules() []*FirewallRule {
@@ -510,7 +1232,7 @@ type CreateRuleRequest struct {
 
 func (x *CreateRuleRequest) Reset() {
 	*x = CreateRuleRequest{}
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[6]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -522,7 +1244,7 @@ func (x *CreateRuleRequest) String() string {
 func (*CreateRuleRequest) ProtoMessage() {}
 
 func (x *CreateRuleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[6]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -535,7 +1257,7 @@ func (x *CreateRuleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRuleRequest.ProtoReflect.Descriptor instead.
 func (*CreateRuleRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{6}
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreateRuleRequest) GetDeviceId() string {
@@ -570,7 +1292,7 @@ type UpdateRuleRequest struct {
 
 func (x *UpdateRuleRequest) Reset() {
 	*x = UpdateRuleRequest{}
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[7]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -582,7 +1304,7 @@ func (x *UpdateRuleRequest) String() string {
 func (*UpdateRuleRequest) ProtoMessage() {}
 
 func (x *UpdateRuleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[7]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -595,7 +1317,7 @@ func (x *UpdateRuleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateRuleRequest.ProtoReflect.Descriptor instead.
 func (*UpdateRuleRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{7}
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UpdateRuleRequest) GetDeviceId() string {
@@ -629,7 +1351,7 @@ type DeleteRuleRequest struct {
 
 func (x *DeleteRuleRequest) Reset() {
 	*x = DeleteRuleRequest{}
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[8]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -641,7 +1363,7 @@ func (x *DeleteRuleRequest) String() string {
 func (*DeleteRuleRequest) ProtoMessage() {}
 
 func (x *DeleteRuleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[8]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -654,7 +1376,7 @@ func (x *DeleteRuleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRuleRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRuleRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{8}
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeleteRuleRequest) GetDeviceId() string {
@@ -681,7 +1403,7 @@ type OrderRulesRequest struct {
 
 func (x *OrderRulesRequest) Reset() {
 	*x = OrderRulesRequest{}
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[9]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -693,7 +1415,7 @@ func (x *OrderRulesRequest) String() string {
 func (*OrderRulesRequest) ProtoMessage() {}
 
 func (x *OrderRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[9]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -706,7 +1428,7 @@ func (x *OrderRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderRulesRequest.ProtoReflect.Descriptor instead.
 func (*OrderRulesRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{9}
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *OrderRulesRequest) GetDeviceId() string {
@@ -732,7 +1454,7 @@ type ListZonesRequest struct {
 
 func (x *ListZonesRequest) Reset() {
 	*x = ListZonesRequest{}
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[10]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -744,7 +1466,7 @@ func (x *ListZonesRequest) String() string {
 func (*ListZonesRequest) ProtoMessage() {}
 
 func (x *ListZonesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[10]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -757,7 +1479,7 @@ func (x *ListZonesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListZonesRequest.ProtoReflect.Descriptor instead.
 func (*ListZonesRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{10}
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListZonesRequest) GetDeviceId() string {
@@ -776,7 +1498,7 @@ type ListZonesResponse struct {
 
 func (x *ListZonesResponse) Reset() {
 	*x = ListZonesResponse{}
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[11]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -788,7 +1510,7 @@ func (x *ListZonesResponse) String() string {
 func (*ListZonesResponse) ProtoMessage() {}
 
 func (x *ListZonesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[11]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -801,7 +1523,7 @@ func (x *ListZonesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListZonesResponse.ProtoReflect.Descriptor instead.
 func (*ListZonesResponse) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{11}
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListZonesResponse) GetZones() []*Zone {
@@ -821,7 +1543,7 @@ type CreateZoneRequest struct {
 
 func (x *CreateZoneRequest) Reset() {
 	*x = CreateZoneRequest{}
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[12]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -833,7 +1555,7 @@ func (x *CreateZoneRequest) String() string {
 func (*CreateZoneRequest) ProtoMessage() {}
 
 func (x *CreateZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[12]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -846,7 +1568,7 @@ func (x *CreateZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateZoneRequest.ProtoReflect.Descriptor instead.
 func (*CreateZoneRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{12}
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreateZoneRequest) GetDeviceId() string {
@@ -874,7 +1596,7 @@ type UpdateZoneRequest struct {
 
 func (x *UpdateZoneRequest) Reset() {
 	*x = UpdateZoneRequest{}
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[13]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -886,7 +1608,7 @@ func (x *UpdateZoneRequest) String() string {
 func (*UpdateZoneRequest) ProtoMessage() {}
 
 func (x *UpdateZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[13]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -899,7 +1621,7 @@ func (x *UpdateZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateZoneRequest.ProtoReflect.Descriptor instead.
 func (*UpdateZoneRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{13}
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *UpdateZoneRequest) GetDeviceId() string {
@@ -933,7 +1655,7 @@ type DeleteZoneRequest struct {
 
 func (x *DeleteZoneRequest) Reset() {
 	*x = DeleteZoneRequest{}
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[14]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -945,7 +1667,7 @@ func (x *DeleteZoneRequest) String() string {
 func (*DeleteZoneRequest) ProtoMessage() {}
 
 func (x *DeleteZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[14]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -958,7 +1680,7 @@ func (x *DeleteZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteZoneRequest.ProtoReflect.Descriptor instead.
 func (*DeleteZoneRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{14}
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeleteZoneRequest) GetDeviceId() string {
@@ -984,7 +1706,7 @@ type ListPoliciesRequest struct {
 
 func (x *ListPoliciesRequest) Reset() {
 	*x = ListPoliciesRequest{}
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[15]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -996,7 +1718,7 @@ func (x *ListPoliciesRequest) String() string {
 func (*ListPoliciesRequest) ProtoMessage() {}
 
 func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[15]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1009,7 +1731,7 @@ func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesRequest.ProtoReflect.Descriptor instead.
 func (*ListPoliciesRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{15}
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListPoliciesRequest) GetDeviceId() string {
@@ -1028,7 +1750,7 @@ type ListPoliciesResponse struct {
 
 func (x *ListPoliciesResponse) Reset() {
 	*x = ListPoliciesResponse{}
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[16]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1040,7 +1762,7 @@ func (x *ListPoliciesResponse) String() string {
 func (*ListPoliciesResponse) ProtoMessage() {}
 
 func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[16]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1053,7 +1775,7 @@ func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesResponse.ProtoReflect.Descriptor instead.
 func (*ListPoliciesResponse) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{16}
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListPoliciesResponse) GetPolicies() []*ZonePolicy {
@@ -1073,7 +1795,7 @@ type UpdatePoliciesRequest struct {
 
 func (x *UpdatePoliciesRequest) Reset() {
 	*x = UpdatePoliciesRequest{}
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[17]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1085,7 +1807,7 @@ func (x *UpdatePoliciesRequest) String() string {
 func (*UpdatePoliciesRequest) ProtoMessage() {}
 
 func (x *UpdatePoliciesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[17]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1098,7 +1820,7 @@ func (x *UpdatePoliciesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePoliciesRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePoliciesRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{17}
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *UpdatePoliciesRequest) GetDeviceId() string {
@@ -1115,11 +1837,508 @@ func (x *UpdatePoliciesRequest) GetPolicies() []*ZonePolicy {
 	return nil
 }
 
+type ListGroupsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListGroupsRequest) Reset() {
+	*x = ListGroupsRequest{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListGroupsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListGroupsRequest) ProtoMessage() {}
+
+func (x *ListGroupsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListGroupsRequest.ProtoReflect.Descriptor instead.
+func (*ListGroupsRequest) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListGroupsRequest) GetDeviceId() string {
+	if x != nil {
+		return x.DeviceId
+	}
+	return ""
+}
+
+type ListGroupsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Groups        []*Group               `protobuf:"bytes,1,rep,name=groups,proto3" json:"groups,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListGroupsResponse) Reset() {
+	*x = ListGroupsResponse{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListGroupsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListGroupsResponse) ProtoMessage() {}
+
+func (x *ListGroupsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListGroupsResponse.ProtoReflect.Descriptor instead.
+func (*ListGroupsResponse) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListGroupsResponse) GetGroups() []*Group {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+type CreateGroupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	Group         *Group                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateGroupRequest) Reset() {
+	*x = CreateGroupRequest{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateGroupRequest) ProtoMessage() {}
+
+func (x *CreateGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateGroupRequest.ProtoReflect.Descriptor instead.
+func (*CreateGroupRequest) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *CreateGroupRequest) GetDeviceId() string {
+	if x != nil {
+		return x.DeviceId
+	}
+	return ""
+}
+
+func (x *CreateGroupRequest) GetGroup() *Group {
+	if x != nil {
+		return x.Group
+	}
+	return nil
+}
+
+type UpdateGroupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	Id            int64                  `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
+	Group         *Group                 `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateGroupRequest) Reset() {
+	*x = UpdateGroupRequest{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateGroupRequest) ProtoMessage() {}
+
+func (x *UpdateGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateGroupRequest.ProtoReflect.Descriptor instead.
+func (*UpdateGroupRequest) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *UpdateGroupRequest) GetDeviceId() string {
+	if x != nil {
+		return x.DeviceId
+	}
+	return ""
+}
+
+func (x *UpdateGroupRequest) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *UpdateGroupRequest) GetGroup() *Group {
+	if x != nil {
+		return x.Group
+	}
+	return nil
+}
+
+type DeleteGroupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	Id            int64                  `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteGroupRequest) Reset() {
+	*x = DeleteGroupRequest{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteGroupRequest) ProtoMessage() {}
+
+func (x *DeleteGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteGroupRequest.ProtoReflect.Descriptor instead.
+func (*DeleteGroupRequest) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *DeleteGroupRequest) GetDeviceId() string {
+	if x != nil {
+		return x.DeviceId
+	}
+	return ""
+}
+
+func (x *DeleteGroupRequest) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+type CheckRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckRequest) Reset() {
+	*x = CheckRequest{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckRequest) ProtoMessage() {}
+
+func (x *CheckRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckRequest.ProtoReflect.Descriptor instead.
+func (*CheckRequest) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *CheckRequest) GetDeviceId() string {
+	if x != nil {
+		return x.DeviceId
+	}
+	return ""
+}
+
+type CheckResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Findings      []*Finding             `protobuf:"bytes,1,rep,name=findings,proto3" json:"findings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckResponse) Reset() {
+	*x = CheckResponse{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckResponse) ProtoMessage() {}
+
+func (x *CheckResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckResponse.ProtoReflect.Descriptor instead.
+func (*CheckResponse) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *CheckResponse) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+type DiffRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	DeviceId string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	// A whole policy, {zones,groups,rules,policies,time_zone}, or a change: one of both.
+	Policy        *structpb.Struct `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
+	Change        *PolicyChange    `protobuf:"bytes,3,opt,name=change,proto3" json:"change,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffRequest) Reset() {
+	*x = DiffRequest{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffRequest) ProtoMessage() {}
+
+func (x *DiffRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffRequest.ProtoReflect.Descriptor instead.
+func (*DiffRequest) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *DiffRequest) GetDeviceId() string {
+	if x != nil {
+		return x.DeviceId
+	}
+	return ""
+}
+
+func (x *DiffRequest) GetPolicy() *structpb.Struct {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *DiffRequest) GetChange() *PolicyChange {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
+type DiffResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Changes       []*ActionChange        `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffResponse) Reset() {
+	*x = DiffResponse{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffResponse) ProtoMessage() {}
+
+func (x *DiffResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffResponse.ProtoReflect.Descriptor instead.
+func (*DiffResponse) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *DiffResponse) GetChanges() []*ActionChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+type SimulateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	Packet        *Packet                `protobuf:"bytes,2,opt,name=packet,proto3" json:"packet,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulateRequest) Reset() {
+	*x = SimulateRequest{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulateRequest) ProtoMessage() {}
+
+func (x *SimulateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulateRequest.ProtoReflect.Descriptor instead.
+func (*SimulateRequest) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *SimulateRequest) GetDeviceId() string {
+	if x != nil {
+		return x.DeviceId
+	}
+	return ""
+}
+
+func (x *SimulateRequest) GetPacket() *Packet {
+	if x != nil {
+		return x.Packet
+	}
+	return nil
+}
+
 var File_ngfw_v1_firewall_proto protoreflect.FileDescriptor
 
 const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\n" +
-	"\x16ngfw/v1/firewall.proto\x12\angfw.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x15ngfw/v1/options.proto\"|\n" +
+	"\x16ngfw/v1/firewall.proto\x12\angfw.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x15ngfw/v1/options.proto\"|\n" +
 	"\bSchedule\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12\x19\n" +
 	"\x05start\x18\x02 \x01(\tH\x00R\x05start\x88\x01\x01\x12\x15\n" +
@@ -1170,7 +2389,103 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\tR\x02to\x12\x16\n" +
 	"\x06action\x18\x03 \x01(\tR\x06action\x12\x10\n" +
-	"\x03log\x18\x04 \x01(\bR\x03log\"/\n" +
+	"\x03log\x18\x04 \x01(\bR\x03log\"_\n" +
+	"\x05Group\x12\x14\n" +
+	"\x02id\x18\x01 \x01(\x03B\x04\x98\xb5\x18\x01R\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12\x18\n" +
+	"\amembers\x18\x04 \x03(\tR\amembers\"\x9b\x03\n" +
+	"\x06Packet\x12\x13\n" +
+	"\x02in\x18\x01 \x01(\tH\x00R\x02in\x88\x01\x01\x12\x15\n" +
+	"\x03out\x18\x02 \x01(\tH\x01R\x03out\x88\x01\x01\x12\x10\n" +
+	"\x03src\x18\x03 \x01(\tR\x03src\x12\x10\n" +
+	"\x03dst\x18\x04 \x01(\tR\x03dst\x12\x1a\n" +
+	"\bprotocol\x18\x05 \x01(\tR\bprotocol\x12\x19\n" +
+	"\x05sport\x18\x06 \x01(\rH\x02R\x05sport\x88\x01\x01\x12\x19\n" +
+	"\x05dport\x18\a \x01(\rH\x03R\x05dport\x88\x01\x01\x12 \n" +
+	"\ticmp_type\x18\b \x01(\rH\x04R\bicmpType\x88\x01\x01\x12 \n" +
+	"\ticmp_code\x18\t \x01(\rH\x05R\bicmpCode\x88\x01\x01\x12\x1c\n" +
+	"\asrc_mac\x18\n" +
+	" \x01(\tH\x06R\x06srcMac\x88\x01\x01\x12\x17\n" +
+	"\x04vlan\x18\v \x01(\rH\aR\x04vlan\x88\x01\x01\x12\x17\n" +
+	"\x04time\x18\f \x01(\rH\bR\x04time\x88\x01\x01B\x05\n" +
+	"\x03_inB\x06\n" +
+	"\x04_outB\b\n" +
+	"\x06_sportB\b\n" +
+	"\x06_dportB\f\n" +
+	"\n" +
+	"_icmp_typeB\f\n" +
+	"\n" +
+	"_icmp_codeB\n" +
+	"\n" +
+	"\b_src_macB\a\n" +
+	"\x05_vlanB\a\n" +
+	"\x05_time\"\xa6\x03\n" +
+	"\tPacketBox\x12\x1b\n" +
+	"\tzone_from\x18\x01 \x01(\tR\bzoneFrom\x12\x17\n" +
+	"\azone_to\x18\x02 \x01(\tR\x06zoneTo\x12'\n" +
+	"\rwas_zone_from\x18\x03 \x01(\tH\x00R\vwasZoneFrom\x88\x01\x01\x12#\n" +
+	"\vwas_zone_to\x18\x04 \x01(\tH\x01R\twasZoneTo\x88\x01\x01\x12\x0e\n" +
+	"\x02in\x18\x05 \x03(\tR\x02in\x12\x10\n" +
+	"\x03out\x18\x06 \x03(\tR\x03out\x12\x16\n" +
+	"\x06source\x18\a \x01(\tR\x06source\x12 \n" +
+	"\vdestination\x18\b \x01(\tR\vdestination\x12\x1a\n" +
+	"\bprotocol\x18\t \x01(\tR\bprotocol\x12\x12\n" +
+	"\x04port\x18\n" +
+	" \x01(\tR\x04port\x12\"\n" +
+	"\n" +
+	"icmp_types\x18\v \x01(\tH\x02R\ticmpTypes\x88\x01\x01\x12$\n" +
+	"\vsource_port\x18\f \x01(\tH\x03R\n" +
+	"sourcePort\x88\x01\x01B\x10\n" +
+	"\x0e_was_zone_fromB\x0e\n" +
+	"\f_was_zone_toB\r\n" +
+	"\v_icmp_typesB\x0e\n" +
+	"\f_source_port\"\xa1\x02\n" +
+	"\aFinding\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x17\n" +
+	"\arule_id\x18\x02 \x01(\x03R\x06ruleId\x12\x1e\n" +
+	"\bother_id\x18\x03 \x01(\x03H\x00R\aotherId\x88\x01\x01\x12 \n" +
+	"\tzone_from\x18\x04 \x01(\tH\x01R\bzoneFrom\x88\x01\x01\x12\x1c\n" +
+	"\azone_to\x18\x05 \x01(\tH\x02R\x06zoneTo\x88\x01\x01\x12.\n" +
+	"\awitness\x18\x06 \x01(\v2\x0f.ngfw.v1.PacketH\x03R\awitness\x88\x01\x01\x12\x1b\n" +
+	"\x06reason\x18\a \x01(\tH\x04R\x06reason\x88\x01\x01B\v\n" +
+	"\t_other_idB\f\n" +
+	"\n" +
+	"_zone_fromB\n" +
+	"\n" +
+	"\b_zone_toB\n" +
+	"\n" +
+	"\b_witnessB\t\n" +
+	"\a_reason\"\xed\x01\n" +
+	"\fActionChange\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\tR\x02to\x12$\n" +
+	"\x03box\x18\x03 \x01(\v2\x12.ngfw.v1.PacketBoxR\x03box\x12)\n" +
+	"\awitness\x18\x04 \x01(\v2\x0f.ngfw.v1.PacketR\awitness\x12%\n" +
+	"\ffrom_rule_id\x18\x05 \x01(\x03H\x00R\n" +
+	"fromRuleId\x88\x01\x01\x12!\n" +
+	"\n" +
+	"to_rule_id\x18\x06 \x01(\x03H\x01R\btoRuleId\x88\x01\x01B\x0f\n" +
+	"\r_from_rule_idB\r\n" +
+	"\v_to_rule_id\"\x82\x01\n" +
+	"\fPolicyChange\x12\x0e\n" +
+	"\x02op\x18\x01 \x01(\tR\x02op\x12\x1a\n" +
+	"\bresource\x18\x02 \x01(\tR\bresource\x12\x13\n" +
+	"\x02id\x18\x03 \x01(\x03H\x00R\x02id\x88\x01\x01\x12*\n" +
+	"\x04body\x18\x04 \x01(\v2\x16.google.protobuf.ValueR\x04bodyB\x05\n" +
+	"\x03_id\"M\n" +
+	"\x05Stage\x12\x14\n" +
+	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x16\n" +
+	"\x06result\x18\x02 \x01(\tR\x06result\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xbe\x01\n" +
+	"\vExplanation\x12\x16\n" +
+	"\x06action\x18\x01 \x01(\tR\x06action\x12\"\n" +
+	"\arule_id\x18\x02 \x01(\x03B\x04\x90\xb5\x18\x01H\x00R\x06ruleId\x88\x01\x01\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12'\n" +
+	"\x0fpolicy_revision\x18\x04 \x01(\x03R\x0epolicyRevision\x12&\n" +
+	"\x06stages\x18\x05 \x03(\v2\x0e.ngfw.v1.StageR\x06stagesB\n" +
+	"\n" +
+	"\b_rule_id\"/\n" +
 	"\x10ListRulesRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\"@\n" +
 	"\x11ListRulesResponse\x12+\n" +
@@ -1209,8 +2524,34 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\bpolicies\x18\x01 \x03(\v2\x13.ngfw.v1.ZonePolicyR\bpolicies\"e\n" +
 	"\x15UpdatePoliciesRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12/\n" +
-	"\bpolicies\x18\x02 \x03(\v2\x13.ngfw.v1.ZonePolicyR\bpolicies2\x87\n" +
-	"\n" +
+	"\bpolicies\x18\x02 \x03(\v2\x13.ngfw.v1.ZonePolicyR\bpolicies\"0\n" +
+	"\x11ListGroupsRequest\x12\x1b\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\"<\n" +
+	"\x12ListGroupsResponse\x12&\n" +
+	"\x06groups\x18\x01 \x03(\v2\x0e.ngfw.v1.GroupR\x06groups\"W\n" +
+	"\x12CreateGroupRequest\x12\x1b\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12$\n" +
+	"\x05group\x18\x02 \x01(\v2\x0e.ngfw.v1.GroupR\x05group\"g\n" +
+	"\x12UpdateGroupRequest\x12\x1b\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\x03R\x02id\x12$\n" +
+	"\x05group\x18\x03 \x01(\v2\x0e.ngfw.v1.GroupR\x05group\"A\n" +
+	"\x12DeleteGroupRequest\x12\x1b\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\x03R\x02id\"+\n" +
+	"\fCheckRequest\x12\x1b\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\"=\n" +
+	"\rCheckResponse\x12,\n" +
+	"\bfindings\x18\x01 \x03(\v2\x10.ngfw.v1.FindingR\bfindings\"\x8a\x01\n" +
+	"\vDiffRequest\x12\x1b\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12/\n" +
+	"\x06policy\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06policy\x12-\n" +
+	"\x06change\x18\x03 \x01(\v2\x15.ngfw.v1.PolicyChangeR\x06change\"?\n" +
+	"\fDiffResponse\x12/\n" +
+	"\achanges\x18\x01 \x03(\v2\x15.ngfw.v1.ActionChangeR\achanges\"W\n" +
+	"\x0fSimulateRequest\x12\x1b\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12'\n" +
+	"\x06packet\x18\x02 \x01(\v2\x0f.ngfw.v1.PacketR\x06packet2\xfe\x0f\n" +
 	"\x0fFirewallService\x12n\n" +
 	"\tListRules\x12\x19.ngfw.v1.ListRulesRequest\x1a\x1a.ngfw.v1.ListRulesResponse\"*\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02\x1cb\x05rules\x12\x13/api/firewall/rules\x12m\n" +
 	"\n" +
@@ -1229,7 +2570,15 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\n" +
 	"DeleteZone\x12\x1a.ngfw.v1.DeleteZoneRequest\x1a\x16.google.protobuf.Empty\"+\x8a\xb5\x18\a\b\x03\x18\xcc\x01 \x01\x82\xd3\xe4\x93\x02\x1a*\x18/api/firewall/zones/{id}\x12}\n" +
 	"\fListPolicies\x12\x1c.ngfw.v1.ListPoliciesRequest\x1a\x1d.ngfw.v1.ListPoliciesResponse\"0\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02\"b\bpolicies\x12\x16/api/firewall/policies\x12\x8b\x01\n" +
-	"\x0eUpdatePolicies\x12\x1e.ngfw.v1.UpdatePoliciesRequest\x1a\x1d.ngfw.v1.ListPoliciesResponse\":\x8a\xb5\x18\x04\b\x03 \x01\x82\xd3\xe4\x93\x02,:\bpoliciesb\bpolicies\x1a\x16/api/firewall/policiesB\"Z ngfw.sh/proto/gen/ngfw/v1;ngfwv1b\x06proto3"
+	"\x0eUpdatePolicies\x12\x1e.ngfw.v1.UpdatePoliciesRequest\x1a\x1d.ngfw.v1.ListPoliciesResponse\":\x8a\xb5\x18\x04\b\x03 \x01\x82\xd3\xe4\x93\x02,:\bpoliciesb\bpolicies\x1a\x16/api/firewall/policies\x12s\n" +
+	"\n" +
+	"ListGroups\x12\x1a.ngfw.v1.ListGroupsRequest\x1a\x1b.ngfw.v1.ListGroupsResponse\",\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02\x1eb\x06groups\x12\x14/api/firewall/groups\x12j\n" +
+	"\vCreateGroup\x12\x1b.ngfw.v1.CreateGroupRequest\x1a\x0e.ngfw.v1.Group\".\x8a\xb5\x18\a\b\x03\x18\xc9\x01 \x01\x82\xd3\xe4\x93\x02\x1d:\x05group\"\x14/api/firewall/groups\x12l\n" +
+	"\vUpdateGroup\x12\x1b.ngfw.v1.UpdateGroupRequest\x1a\x0e.ngfw.v1.Group\"0\x8a\xb5\x18\x04\b\x03 \x01\x82\xd3\xe4\x93\x02\":\x05group\x1a\x19/api/firewall/groups/{id}\x12p\n" +
+	"\vDeleteGroup\x12\x1b.ngfw.v1.DeleteGroupRequest\x1a\x16.google.protobuf.Empty\",\x8a\xb5\x18\a\b\x03\x18\xcc\x01 \x01\x82\xd3\xe4\x93\x02\x1b*\x19/api/firewall/groups/{id}\x12h\n" +
+	"\x05Check\x12\x15.ngfw.v1.CheckRequest\x1a\x16.ngfw.v1.CheckResponse\"0\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02\":\x01*b\bfindings\"\x13/api/firewall/check\x12c\n" +
+	"\x04Diff\x12\x14.ngfw.v1.DiffRequest\x1a\x15.ngfw.v1.DiffResponse\".\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02 :\x01*b\achanges\"\x12/api/firewall/diff\x12e\n" +
+	"\bSimulate\x12\x18.ngfw.v1.SimulateRequest\x1a\x14.ngfw.v1.Explanation\")\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/api/firewall/simulateB\"Z ngfw.sh/proto/gen/ngfw/v1;ngfwv1b\x06proto3"
 
 var (
 	file_ngfw_v1_firewall_proto_rawDescOnce sync.Once
@@ -1243,65 +2592,112 @@ func file_ngfw_v1_firewall_proto_rawDescGZIP() []byte {
 	return file_ngfw_v1_firewall_proto_rawDescData
 }
 
-var file_ngfw_v1_firewall_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_ngfw_v1_firewall_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_ngfw_v1_firewall_proto_goTypes = []any{
 	(*Schedule)(nil),              // 0: ngfw.v1.Schedule
 	(*FirewallRule)(nil),          // 1: ngfw.v1.FirewallRule
 	(*Zone)(nil),                  // 2: ngfw.v1.Zone
 	(*ZonePolicy)(nil),            // 3: ngfw.v1.ZonePolicy
-	(*ListRulesRequest)(nil),      // 4: ngfw.v1.ListRulesRequest
-	(*ListRulesResponse)(nil),     // 5: ngfw.v1.ListRulesResponse
-	(*CreateRuleRequest)(nil),     // 6: ngfw.v1.CreateRuleRequest
-	(*UpdateRuleRequest)(nil),     // 7: ngfw.v1.UpdateRuleRequest
-	(*DeleteRuleRequest)(nil),     // 8: ngfw.v1.DeleteRuleRequest
-	(*OrderRulesRequest)(nil),     // 9: ngfw.v1.OrderRulesRequest
-	(*ListZonesRequest)(nil),      // 10: ngfw.v1.ListZonesRequest
-	(*ListZonesResponse)(nil),     // 11: ngfw.v1.ListZonesResponse
-	(*CreateZoneRequest)(nil),     // 12: ngfw.v1.CreateZoneRequest
-	(*UpdateZoneRequest)(nil),     // 13: ngfw.v1.UpdateZoneRequest
-	(*DeleteZoneRequest)(nil),     // 14: ngfw.v1.DeleteZoneRequest
-	(*ListPoliciesRequest)(nil),   // 15: ngfw.v1.ListPoliciesRequest
-	(*ListPoliciesResponse)(nil),  // 16: ngfw.v1.ListPoliciesResponse
-	(*UpdatePoliciesRequest)(nil), // 17: ngfw.v1.UpdatePoliciesRequest
-	(*emptypb.Empty)(nil),         // 18: google.protobuf.Empty
+	(*Group)(nil),                 // 4: ngfw.v1.Group
+	(*Packet)(nil),                // 5: ngfw.v1.Packet
+	(*PacketBox)(nil),             // 6: ngfw.v1.PacketBox
+	(*Finding)(nil),               // 7: ngfw.v1.Finding
+	(*ActionChange)(nil),          // 8: ngfw.v1.ActionChange
+	(*PolicyChange)(nil),          // 9: ngfw.v1.PolicyChange
+	(*Stage)(nil),                 // 10: ngfw.v1.Stage
+	(*Explanation)(nil),           // 11: ngfw.v1.Explanation
+	(*ListRulesRequest)(nil),      // 12: ngfw.v1.ListRulesRequest
+	(*ListRulesResponse)(nil),     // 13: ngfw.v1.ListRulesResponse
+	(*CreateRuleRequest)(nil),     // 14: ngfw.v1.CreateRuleRequest
+	(*UpdateRuleRequest)(nil),     // 15: ngfw.v1.UpdateRuleRequest
+	(*DeleteRuleRequest)(nil),     // 16: ngfw.v1.DeleteRuleRequest
+	(*OrderRulesRequest)(nil),     // 17: ngfw.v1.OrderRulesRequest
+	(*ListZonesRequest)(nil),      // 18: ngfw.v1.ListZonesRequest
+	(*ListZonesResponse)(nil),     // 19: ngfw.v1.ListZonesResponse
+	(*CreateZoneRequest)(nil),     // 20: ngfw.v1.CreateZoneRequest
+	(*UpdateZoneRequest)(nil),     // 21: ngfw.v1.UpdateZoneRequest
+	(*DeleteZoneRequest)(nil),     // 22: ngfw.v1.DeleteZoneRequest
+	(*ListPoliciesRequest)(nil),   // 23: ngfw.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),  // 24: ngfw.v1.ListPoliciesResponse
+	(*UpdatePoliciesRequest)(nil), // 25: ngfw.v1.UpdatePoliciesRequest
+	(*ListGroupsRequest)(nil),     // 26: ngfw.v1.ListGroupsRequest
+	(*ListGroupsResponse)(nil),    // 27: ngfw.v1.ListGroupsResponse
+	(*CreateGroupRequest)(nil),    // 28: ngfw.v1.CreateGroupRequest
+	(*UpdateGroupRequest)(nil),    // 29: ngfw.v1.UpdateGroupRequest
+	(*DeleteGroupRequest)(nil),    // 30: ngfw.v1.DeleteGroupRequest
+	(*CheckRequest)(nil),          // 31: ngfw.v1.CheckRequest
+	(*CheckResponse)(nil),         // 32: ngfw.v1.CheckResponse
+	(*DiffRequest)(nil),           // 33: ngfw.v1.DiffRequest
+	(*DiffResponse)(nil),          // 34: ngfw.v1.DiffResponse
+	(*SimulateRequest)(nil),       // 35: ngfw.v1.SimulateRequest
+	(*structpb.Value)(nil),        // 36: google.protobuf.Value
+	(*structpb.Struct)(nil),       // 37: google.protobuf.Struct
+	(*emptypb.Empty)(nil),         // 38: google.protobuf.Empty
 }
 var file_ngfw_v1_firewall_proto_depIdxs = []int32{
 	0,  // 0: ngfw.v1.FirewallRule.schedule:type_name -> ngfw.v1.Schedule
-	1,  // 1: ngfw.v1.ListRulesResponse.rules:type_name -> ngfw.v1.FirewallRule
-	1,  // 2: ngfw.v1.CreateRuleRequest.rule:type_name -> ngfw.v1.FirewallRule
-	1,  // 3: ngfw.v1.UpdateRuleRequest.rule:type_name -> ngfw.v1.FirewallRule
-	2,  // 4: ngfw.v1.ListZonesResponse.zones:type_name -> ngfw.v1.Zone
-	2,  // 5: ngfw.v1.CreateZoneRequest.zone:type_name -> ngfw.v1.Zone
-	2,  // 6: ngfw.v1.UpdateZoneRequest.zone:type_name -> ngfw.v1.Zone
-	3,  // 7: ngfw.v1.ListPoliciesResponse.policies:type_name -> ngfw.v1.ZonePolicy
-	3,  // 8: ngfw.v1.UpdatePoliciesRequest.policies:type_name -> ngfw.v1.ZonePolicy
-	4,  // 9: ngfw.v1.FirewallService.ListRules:input_type -> ngfw.v1.ListRulesRequest
-	6,  // 10: ngfw.v1.FirewallService.CreateRule:input_type -> ngfw.v1.CreateRuleRequest
-	9,  // 11: ngfw.v1.FirewallService.OrderRules:input_type -> ngfw.v1.OrderRulesRequest
-	7,  // 12: ngfw.v1.FirewallService.UpdateRule:input_type -> ngfw.v1.UpdateRuleRequest
-	8,  // 13: ngfw.v1.FirewallService.DeleteRule:input_type -> ngfw.v1.DeleteRuleRequest
-	10, // 14: ngfw.v1.FirewallService.ListZones:input_type -> ngfw.v1.ListZonesRequest
-	12, // 15: ngfw.v1.FirewallService.CreateZone:input_type -> ngfw.v1.CreateZoneRequest
-	13, // 16: ngfw.v1.FirewallService.UpdateZone:input_type -> ngfw.v1.UpdateZoneRequest
-	14, // 17: ngfw.v1.FirewallService.DeleteZone:input_type -> ngfw.v1.DeleteZoneRequest
-	15, // 18: ngfw.v1.FirewallService.ListPolicies:input_type -> ngfw.v1.ListPoliciesRequest
-	17, // 19: ngfw.v1.FirewallService.UpdatePolicies:input_type -> ngfw.v1.UpdatePoliciesRequest
-	5,  // 20: ngfw.v1.FirewallService.ListRules:output_type -> ngfw.v1.ListRulesResponse
-	1,  // 21: ngfw.v1.FirewallService.CreateRule:output_type -> ngfw.v1.FirewallRule
-	5,  // 22: ngfw.v1.FirewallService.OrderRules:output_type -> ngfw.v1.ListRulesResponse
-	1,  // 23: ngfw.v1.FirewallService.UpdateRule:output_type -> ngfw.v1.FirewallRule
-	18, // 24: ngfw.v1.FirewallService.DeleteRule:output_type -> google.protobuf.Empty
-	11, // 25: ngfw.v1.FirewallService.ListZones:output_type -> ngfw.v1.ListZonesResponse
-	2,  // 26: ngfw.v1.FirewallService.CreateZone:output_type -> ngfw.v1.Zone
-	2,  // 27: ngfw.v1.FirewallService.UpdateZone:output_type -> ngfw.v1.Zone
-	18, // 28: ngfw.v1.FirewallService.DeleteZone:output_type -> google.protobuf.Empty
-	16, // 29: ngfw.v1.FirewallService.ListPolicies:output_type -> ngfw.v1.ListPoliciesResponse
-	16, // 30: ngfw.v1.FirewallService.UpdatePolicies:output_type -> ngfw.v1.ListPoliciesResponse
-	20, // [20:31] is the sub-list for method output_type
-	9,  // [9:20] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	5,  // 1: ngfw.v1.Finding.witness:type_name -> ngfw.v1.Packet
+	6,  // 2: ngfw.v1.ActionChange.box:type_name -> ngfw.v1.PacketBox
+	5,  // 3: ngfw.v1.ActionChange.witness:type_name -> ngfw.v1.Packet
+	36, // 4: ngfw.v1.PolicyChange.body:type_name -> google.protobuf.Value
+	10, // 5: ngfw.v1.Explanation.stages:type_name -> ngfw.v1.Stage
+	1,  // 6: ngfw.v1.ListRulesResponse.rules:type_name -> ngfw.v1.FirewallRule
+	1,  // 7: ngfw.v1.CreateRuleRequest.rule:type_name -> ngfw.v1.FirewallRule
+	1,  // 8: ngfw.v1.UpdateRuleRequest.rule:type_name -> ngfw.v1.FirewallRule
+	2,  // 9: ngfw.v1.ListZonesResponse.zones:type_name -> ngfw.v1.Zone
+	2,  // 10: ngfw.v1.CreateZoneRequest.zone:type_name -> ngfw.v1.Zone
+	2,  // 11: ngfw.v1.UpdateZoneRequest.zone:type_name -> ngfw.v1.Zone
+	3,  // 12: ngfw.v1.ListPoliciesResponse.policies:type_name -> ngfw.v1.ZonePolicy
+	3,  // 13: ngfw.v1.UpdatePoliciesRequest.policies:type_name -> ngfw.v1.ZonePolicy
+	4,  // 14: ngfw.v1.ListGroupsResponse.groups:type_name -> ngfw.v1.Group
+	4,  // 15: ngfw.v1.CreateGroupRequest.group:type_name -> ngfw.v1.Group
+	4,  // 16: ngfw.v1.UpdateGroupRequest.group:type_name -> ngfw.v1.Group
+	7,  // 17: ngfw.v1.CheckResponse.findings:type_name -> ngfw.v1.Finding
+	37, // 18: ngfw.v1.DiffRequest.policy:type_name -> google.protobuf.Struct
+	9,  // 19: ngfw.v1.DiffRequest.change:type_name -> ngfw.v1.PolicyChange
+	8,  // 20: ngfw.v1.DiffResponse.changes:type_name -> ngfw.v1.ActionChange
+	5,  // 21: ngfw.v1.SimulateRequest.packet:type_name -> ngfw.v1.Packet
+	12, // 22: ngfw.v1.FirewallService.ListRules:input_type -> ngfw.v1.ListRulesRequest
+	14, // 23: ngfw.v1.FirewallService.CreateRule:input_type -> ngfw.v1.CreateRuleRequest
+	17, // 24: ngfw.v1.FirewallService.OrderRules:input_type -> ngfw.v1.OrderRulesRequest
+	15, // 25: ngfw.v1.FirewallService.UpdateRule:input_type -> ngfw.v1.UpdateRuleRequest
+	16, // 26: ngfw.v1.FirewallService.DeleteRule:input_type -> ngfw.v1.DeleteRuleRequest
+	18, // 27: ngfw.v1.FirewallService.ListZones:input_type -> ngfw.v1.ListZonesRequest
+	20, // 28: ngfw.v1.FirewallService.CreateZone:input_type -> ngfw.v1.CreateZoneRequest
+	21, // 29: ngfw.v1.FirewallService.UpdateZone:input_type -> ngfw.v1.UpdateZoneRequest
+	22, // 30: ngfw.v1.FirewallService.DeleteZone:input_type -> ngfw.v1.DeleteZoneRequest
+	23, // 31: ngfw.v1.FirewallService.ListPolicies:input_type -> ngfw.v1.ListPoliciesRequest
+	25, // 32: ngfw.v1.FirewallService.UpdatePolicies:input_type -> ngfw.v1.UpdatePoliciesRequest
+	26, // 33: ngfw.v1.FirewallService.ListGroups:input_type -> ngfw.v1.ListGroupsRequest
+	28, // 34: ngfw.v1.FirewallService.CreateGroup:input_type -> ngfw.v1.CreateGroupRequest
+	29, // 35: ngfw.v1.FirewallService.UpdateGroup:input_type -> ngfw.v1.UpdateGroupRequest
+	30, // 36: ngfw.v1.FirewallService.DeleteGroup:input_type -> ngfw.v1.DeleteGroupRequest
+	31, // 37: ngfw.v1.FirewallService.Check:input_type -> ngfw.v1.CheckRequest
+	33, // 38: ngfw.v1.FirewallService.Diff:input_type -> ngfw.v1.DiffRequest
+	35, // 39: ngfw.v1.FirewallService.Simulate:input_type -> ngfw.v1.SimulateRequest
+	13, // 40: ngfw.v1.FirewallService.ListRules:output_type -> ngfw.v1.ListRulesResponse
+	1,  // 41: ngfw.v1.FirewallService.CreateRule:output_type -> ngfw.v1.FirewallRule
+	13, // 42: ngfw.v1.FirewallService.OrderRules:output_type -> ngfw.v1.ListRulesResponse
+	1,  // 43: ngfw.v1.FirewallService.UpdateRule:output_type -> ngfw.v1.FirewallRule
+	38, // 44: ngfw.v1.FirewallService.DeleteRule:output_type -> google.protobuf.Empty
+	19, // 45: ngfw.v1.FirewallService.ListZones:output_type -> ngfw.v1.ListZonesResponse
+	2,  // 46: ngfw.v1.FirewallService.CreateZone:output_type -> ngfw.v1.Zone
+	2,  // 47: ngfw.v1.FirewallService.UpdateZone:output_type -> ngfw.v1.Zone
+	38, // 48: ngfw.v1.FirewallService.DeleteZone:output_type -> google.protobuf.Empty
+	24, // 49: ngfw.v1.FirewallService.ListPolicies:output_type -> ngfw.v1.ListPoliciesResponse
+	24, // 50: ngfw.v1.FirewallService.UpdatePolicies:output_type -> ngfw.v1.ListPoliciesResponse
+	27, // 51: ngfw.v1.FirewallService.ListGroups:output_type -> ngfw.v1.ListGroupsResponse
+	4,  // 52: ngfw.v1.FirewallService.CreateGroup:output_type -> ngfw.v1.Group
+	4,  // 53: ngfw.v1.FirewallService.UpdateGroup:output_type -> ngfw.v1.Group
+	38, // 54: ngfw.v1.FirewallService.DeleteGroup:output_type -> google.protobuf.Empty
+	32, // 55: ngfw.v1.FirewallService.Check:output_type -> ngfw.v1.CheckResponse
+	34, // 56: ngfw.v1.FirewallService.Diff:output_type -> ngfw.v1.DiffResponse
+	11, // 57: ngfw.v1.FirewallService.Simulate:output_type -> ngfw.v1.Explanation
+	40, // [40:58] is the sub-list for method output_type
+	22, // [22:40] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_ngfw_v1_firewall_proto_init() }
@@ -1312,13 +2708,19 @@ func file_ngfw_v1_firewall_proto_init() {
 	file_ngfw_v1_options_proto_init()
 	file_ngfw_v1_firewall_proto_msgTypes[0].OneofWrappers = []any{}
 	file_ngfw_v1_firewall_proto_msgTypes[1].OneofWrappers = []any{}
+	file_ngfw_v1_firewall_proto_msgTypes[5].OneofWrappers = []any{}
+	file_ngfw_v1_firewall_proto_msgTypes[6].OneofWrappers = []any{}
+	file_ngfw_v1_firewall_proto_msgTypes[7].OneofWrappers = []any{}
+	file_ngfw_v1_firewall_proto_msgTypes[8].OneofWrappers = []any{}
+	file_ngfw_v1_firewall_proto_msgTypes[9].OneofWrappers = []any{}
+	file_ngfw_v1_firewall_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ngfw_v1_firewall_proto_rawDesc), len(file_ngfw_v1_firewall_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

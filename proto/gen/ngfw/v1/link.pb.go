@@ -156,6 +156,7 @@ type AgentMessage struct {
 	//	*AgentMessage_FlowBatch
 	//	*AgentMessage_SpoolState
 	//	*AgentMessage_CommandAck
+	//	*AgentMessage_SimulateResult
 	Payload       isAgentMessage_Payload `protobuf_oneof:"payload"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -340,6 +341,15 @@ func (x *AgentMessage) GetCommandAck() *CommandAck {
 	return nil
 }
 
+func (x *AgentMessage) GetSimulateResult() *SimulateResult {
+	if x != nil {
+		if x, ok := x.Payload.(*AgentMessage_SimulateResult); ok {
+			return x.SimulateResult
+		}
+	}
+	return nil
+}
+
 type isAgentMessage_Payload interface {
 	isAgentMessage_Payload()
 }
@@ -404,6 +414,10 @@ type AgentMessage_CommandAck struct {
 	CommandAck *CommandAck `protobuf:"bytes,16,opt,name=command_ack,json=commandAck,proto3,oneof"`
 }
 
+type AgentMessage_SimulateResult struct {
+	SimulateResult *SimulateResult `protobuf:"bytes,17,opt,name=simulate_result,json=simulateResult,proto3,oneof"`
+}
+
 func (*AgentMessage_Auth) isAgentMessage_Payload() {}
 
 func (*AgentMessage_Status) isAgentMessage_Payload() {}
@@ -434,6 +448,8 @@ func (*AgentMessage_SpoolState) isAgentMessage_Payload() {}
 
 func (*AgentMessage_CommandAck) isAgentMessage_Payload() {}
 
+func (*AgentMessage_SimulateResult) isAgentMessage_Payload() {}
+
 type CloudMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -455,6 +471,7 @@ type CloudMessage struct {
 	//	*CloudMessage_Error
 	//	*CloudMessage_BatchAck
 	//	*CloudMessage_SpoolPosition
+	//	*CloudMessage_Simulate
 	Payload       isCloudMessage_Payload `protobuf_oneof:"payload"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -648,6 +665,15 @@ func (x *CloudMessage) GetSpoolPosition() *SpoolPosition {
 	return nil
 }
 
+func (x *CloudMessage) GetSimulate() *Simulate {
+	if x != nil {
+		if x, ok := x.Payload.(*CloudMessage_Simulate); ok {
+			return x.Simulate
+		}
+	}
+	return nil
+}
+
 type isCloudMessage_Payload interface {
 	isCloudMessage_Payload()
 }
@@ -716,6 +742,10 @@ type CloudMessage_SpoolPosition struct {
 	SpoolPosition *SpoolPosition `protobuf:"bytes,17,opt,name=spool_position,json=spoolPosition,proto3,oneof"`
 }
 
+type CloudMessage_Simulate struct {
+	Simulate *Simulate `protobuf:"bytes,18,opt,name=simulate,proto3,oneof"`
+}
+
 func (*CloudMessage_AuthOk) isCloudMessage_Payload() {}
 
 func (*CloudMessage_AuthFail) isCloudMessage_Payload() {}
@@ -747,6 +777,8 @@ func (*CloudMessage_Error) isCloudMessage_Payload() {}
 func (*CloudMessage_BatchAck) isCloudMessage_Payload() {}
 
 func (*CloudMessage_SpoolPosition) isCloudMessage_Payload() {}
+
+func (*CloudMessage_Simulate) isCloudMessage_Payload() {}
 
 type Auth struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -1662,6 +1694,96 @@ func (x *CommandAck) GetError() string {
 	return ""
 }
 
+// Simulate asks for a packet's verdict under the enforced policy. A packet that
+// means nothing is answered by Error.
+type Simulate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Packet        *Packet                `protobuf:"bytes,1,opt,name=packet,proto3" json:"packet,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Simulate) Reset() {
+	*x = Simulate{}
+	mi := &file_ngfw_v1_link_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Simulate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Simulate) ProtoMessage() {}
+
+func (x *Simulate) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_link_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Simulate.ProtoReflect.Descriptor instead.
+func (*Simulate) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Simulate) GetPacket() *Packet {
+	if x != nil {
+		return x.Packet
+	}
+	return nil
+}
+
+type SimulateResult struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Explanation   *Explanation           `protobuf:"bytes,1,opt,name=explanation,proto3" json:"explanation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulateResult) Reset() {
+	*x = SimulateResult{}
+	mi := &file_ngfw_v1_link_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulateResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulateResult) ProtoMessage() {}
+
+func (x *SimulateResult) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_link_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulateResult.ProtoReflect.Descriptor instead.
+func (*SimulateResult) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *SimulateResult) GetExplanation() *Explanation {
+	if x != nil {
+		return x.Explanation
+	}
+	return nil
+}
+
 type ModeUpdate struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Mode          string                 `protobuf:"bytes,1,opt,name=mode,proto3" json:"mode,omitempty"`
@@ -1672,7 +1794,7 @@ type ModeUpdate struct {
 
 func (x *ModeUpdate) Reset() {
 	*x = ModeUpdate{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[18]
+	mi := &file_ngfw_v1_link_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1684,7 +1806,7 @@ func (x *ModeUpdate) String() string {
 func (*ModeUpdate) ProtoMessage() {}
 
 func (x *ModeUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[18]
+	mi := &file_ngfw_v1_link_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1697,7 +1819,7 @@ func (x *ModeUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModeUpdate.ProtoReflect.Descriptor instead.
 func (*ModeUpdate) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{18}
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ModeUpdate) GetMode() string {
@@ -1723,7 +1845,7 @@ type ModeAck struct {
 
 func (x *ModeAck) Reset() {
 	*x = ModeAck{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[19]
+	mi := &file_ngfw_v1_link_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1735,7 +1857,7 @@ func (x *ModeAck) String() string {
 func (*ModeAck) ProtoMessage() {}
 
 func (x *ModeAck) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[19]
+	mi := &file_ngfw_v1_link_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1748,7 +1870,7 @@ func (x *ModeAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModeAck.ProtoReflect.Descriptor instead.
 func (*ModeAck) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{19}
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ModeAck) GetMode() string {
@@ -1770,7 +1892,7 @@ type Log struct {
 
 func (x *Log) Reset() {
 	*x = Log{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[20]
+	mi := &file_ngfw_v1_link_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1782,7 +1904,7 @@ func (x *Log) String() string {
 func (*Log) ProtoMessage() {}
 
 func (x *Log) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[20]
+	mi := &file_ngfw_v1_link_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1795,7 +1917,7 @@ func (x *Log) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Log.ProtoReflect.Descriptor instead.
 func (*Log) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{20}
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Log) GetTimestamp() float64 {
@@ -1839,7 +1961,7 @@ type Alert struct {
 
 func (x *Alert) Reset() {
 	*x = Alert{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[21]
+	mi := &file_ngfw_v1_link_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1851,7 +1973,7 @@ func (x *Alert) String() string {
 func (*Alert) ProtoMessage() {}
 
 func (x *Alert) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[21]
+	mi := &file_ngfw_v1_link_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1864,7 +1986,7 @@ func (x *Alert) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alert.ProtoReflect.Descriptor instead.
 func (*Alert) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{21}
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Alert) GetTimestamp() float64 {
@@ -1911,7 +2033,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[22]
+	mi := &file_ngfw_v1_link_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1923,7 +2045,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[22]
+	mi := &file_ngfw_v1_link_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1936,7 +2058,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{22}
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Ping) GetNonce() int64 {
@@ -1955,7 +2077,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[23]
+	mi := &file_ngfw_v1_link_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1967,7 +2089,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[23]
+	mi := &file_ngfw_v1_link_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1980,7 +2102,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{23}
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Pong) GetNonce() int64 {
@@ -2000,7 +2122,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[24]
+	mi := &file_ngfw_v1_link_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2012,7 +2134,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[24]
+	mi := &file_ngfw_v1_link_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2025,7 +2147,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{24}
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Error) GetCode() string {
@@ -2056,7 +2178,7 @@ type SpoolState struct {
 
 func (x *SpoolState) Reset() {
 	*x = SpoolState{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[25]
+	mi := &file_ngfw_v1_link_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2068,7 +2190,7 @@ func (x *SpoolState) String() string {
 func (*SpoolState) ProtoMessage() {}
 
 func (x *SpoolState) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[25]
+	mi := &file_ngfw_v1_link_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2081,7 +2203,7 @@ func (x *SpoolState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SpoolState.ProtoReflect.Descriptor instead.
 func (*SpoolState) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{25}
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SpoolState) GetEpochs() []*SpoolState_Epoch {
@@ -2102,7 +2224,7 @@ type SpoolPosition struct {
 
 func (x *SpoolPosition) Reset() {
 	*x = SpoolPosition{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[26]
+	mi := &file_ngfw_v1_link_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2114,7 +2236,7 @@ func (x *SpoolPosition) String() string {
 func (*SpoolPosition) ProtoMessage() {}
 
 func (x *SpoolPosition) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[26]
+	mi := &file_ngfw_v1_link_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2127,7 +2249,7 @@ func (x *SpoolPosition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SpoolPosition.ProtoReflect.Descriptor instead.
 func (*SpoolPosition) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{26}
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SpoolPosition) GetEpochs() []*SpoolPosition_Epoch {
@@ -2164,7 +2286,7 @@ type FlowBatch struct {
 
 func (x *FlowBatch) Reset() {
 	*x = FlowBatch{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[27]
+	mi := &file_ngfw_v1_link_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +2298,7 @@ func (x *FlowBatch) String() string {
 func (*FlowBatch) ProtoMessage() {}
 
 func (x *FlowBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[27]
+	mi := &file_ngfw_v1_link_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +2311,7 @@ func (x *FlowBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowBatch.ProtoReflect.Descriptor instead.
 func (*FlowBatch) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{27}
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *FlowBatch) GetEpoch() string {
@@ -2224,7 +2346,7 @@ type BatchAck struct {
 
 func (x *BatchAck) Reset() {
 	*x = BatchAck{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[28]
+	mi := &file_ngfw_v1_link_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2236,7 +2358,7 @@ func (x *BatchAck) String() string {
 func (*BatchAck) ProtoMessage() {}
 
 func (x *BatchAck) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[28]
+	mi := &file_ngfw_v1_link_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2249,7 +2371,7 @@ func (x *BatchAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchAck.ProtoReflect.Descriptor instead.
 func (*BatchAck) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{28}
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *BatchAck) GetEpoch() string {
@@ -2317,7 +2439,7 @@ type FlowEvent struct {
 
 func (x *FlowEvent) Reset() {
 	*x = FlowEvent{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[29]
+	mi := &file_ngfw_v1_link_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2329,7 +2451,7 @@ func (x *FlowEvent) String() string {
 func (*FlowEvent) ProtoMessage() {}
 
 func (x *FlowEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[29]
+	mi := &file_ngfw_v1_link_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2342,7 +2464,7 @@ func (x *FlowEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowEvent.ProtoReflect.Descriptor instead.
 func (*FlowEvent) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{29}
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *FlowEvent) GetFlowId() uint64 {
@@ -2629,7 +2751,7 @@ type SpoolState_Epoch struct {
 
 func (x *SpoolState_Epoch) Reset() {
 	*x = SpoolState_Epoch{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[33]
+	mi := &file_ngfw_v1_link_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2641,7 +2763,7 @@ func (x *SpoolState_Epoch) String() string {
 func (*SpoolState_Epoch) ProtoMessage() {}
 
 func (x *SpoolState_Epoch) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[33]
+	mi := &file_ngfw_v1_link_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2654,7 +2776,7 @@ func (x *SpoolState_Epoch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SpoolState_Epoch.ProtoReflect.Descriptor instead.
 func (*SpoolState_Epoch) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{25, 0}
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{27, 0}
 }
 
 func (x *SpoolState_Epoch) GetEpoch() string {
@@ -2688,7 +2810,7 @@ type SpoolPosition_Epoch struct {
 
 func (x *SpoolPosition_Epoch) Reset() {
 	*x = SpoolPosition_Epoch{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[34]
+	mi := &file_ngfw_v1_link_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2700,7 +2822,7 @@ func (x *SpoolPosition_Epoch) String() string {
 func (*SpoolPosition_Epoch) ProtoMessage() {}
 
 func (x *SpoolPosition_Epoch) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[34]
+	mi := &file_ngfw_v1_link_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2713,7 +2835,7 @@ func (x *SpoolPosition_Epoch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SpoolPosition_Epoch.ProtoReflect.Descriptor instead.
 func (*SpoolPosition_Epoch) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{26, 0}
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{28, 0}
 }
 
 func (x *SpoolPosition_Epoch) GetEpoch() string {
@@ -2734,7 +2856,7 @@ var File_ngfw_v1_link_proto protoreflect.FileDescriptor
 
 const file_ngfw_v1_link_proto_rawDesc = "" +
 	"\n" +
-	"\x12ngfw/v1/link.proto\x12\angfw.v1\x1a\x15ngfw/v1/options.proto\x1a\x14ngfw/v1/system.proto\"\xdc\x05\n" +
+	"\x12ngfw/v1/link.proto\x12\angfw.v1\x1a\x16ngfw/v1/firewall.proto\x1a\x15ngfw/v1/options.proto\x1a\x14ngfw/v1/system.proto\"\xa0\x06\n" +
 	"\fAgentMessage\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\x04auth\x18\x02 \x01(\v2\r.ngfw.v1.AuthH\x00R\x04auth\x12)\n" +
@@ -2758,8 +2880,9 @@ const file_ngfw_v1_link_proto_rawDesc = "" +
 	"\vspool_state\x18\x0f \x01(\v2\x13.ngfw.v1.SpoolStateH\x00R\n" +
 	"spoolState\x126\n" +
 	"\vcommand_ack\x18\x10 \x01(\v2\x13.ngfw.v1.CommandAckH\x00R\n" +
-	"commandAckB\t\n" +
-	"\apayload\"\xb4\x06\n" +
+	"commandAck\x12B\n" +
+	"\x0fsimulate_result\x18\x11 \x01(\v2\x17.ngfw.v1.SimulateResultH\x00R\x0esimulateResultB\t\n" +
+	"\apayload\"\xe5\x06\n" +
 	"\fCloudMessage\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12*\n" +
 	"\aauth_ok\x18\x02 \x01(\v2\x0f.ngfw.v1.AuthOkH\x00R\x06authOk\x120\n" +
@@ -2781,7 +2904,8 @@ const file_ngfw_v1_link_proto_rawDesc = "" +
 	"\x04pong\x18\x0e \x01(\v2\r.ngfw.v1.PongH\x00R\x04pong\x12&\n" +
 	"\x05error\x18\x0f \x01(\v2\x0e.ngfw.v1.ErrorH\x00R\x05error\x120\n" +
 	"\tbatch_ack\x18\x10 \x01(\v2\x11.ngfw.v1.BatchAckH\x00R\bbatchAck\x12?\n" +
-	"\x0espool_position\x18\x11 \x01(\v2\x16.ngfw.v1.SpoolPositionH\x00R\rspoolPositionB\t\n" +
+	"\x0espool_position\x18\x11 \x01(\v2\x16.ngfw.v1.SpoolPositionH\x00R\rspoolPosition\x12/\n" +
+	"\bsimulate\x18\x12 \x01(\v2\x11.ngfw.v1.SimulateH\x00R\bsimulateB\t\n" +
 	"\apayload\"\x9a\x02\n" +
 	"\x04Auth\x12\x17\n" +
 	"\aapi_key\x18\x01 \x01(\tR\x06apiKey\x12\x1b\n" +
@@ -2854,7 +2978,11 @@ const file_ngfw_v1_link_proto_rawDesc = "" +
 	"\n" +
 	"CommandAck\x12\x1a\n" +
 	"\baccepted\x18\x01 \x01(\bR\baccepted\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error\"\x9c\x01\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\"3\n" +
+	"\bSimulate\x12'\n" +
+	"\x06packet\x18\x01 \x01(\v2\x0f.ngfw.v1.PacketR\x06packet\"H\n" +
+	"\x0eSimulateResult\x126\n" +
+	"\vexplanation\x18\x01 \x01(\v2\x14.ngfw.v1.ExplanationR\vexplanation\"\x9c\x01\n" +
 	"\n" +
 	"ModeUpdate\x12\x12\n" +
 	"\x04mode\x18\x01 \x01(\tR\x04mode\x12=\n" +
@@ -2982,7 +3110,7 @@ func file_ngfw_v1_link_proto_rawDescGZIP() []byte {
 }
 
 var file_ngfw_v1_link_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_ngfw_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_ngfw_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_ngfw_v1_link_proto_goTypes = []any{
 	(EventKind)(0),              // 0: ngfw.v1.EventKind
 	(Verdict)(0),                // 1: ngfw.v1.Verdict
@@ -3004,26 +3132,30 @@ var file_ngfw_v1_link_proto_goTypes = []any{
 	(*Shutdown)(nil),            // 17: ngfw.v1.Shutdown
 	(*Upgrade)(nil),             // 18: ngfw.v1.Upgrade
 	(*CommandAck)(nil),          // 19: ngfw.v1.CommandAck
-	(*ModeUpdate)(nil),          // 20: ngfw.v1.ModeUpdate
-	(*ModeAck)(nil),             // 21: ngfw.v1.ModeAck
-	(*Log)(nil),                 // 22: ngfw.v1.Log
-	(*Alert)(nil),               // 23: ngfw.v1.Alert
-	(*Ping)(nil),                // 24: ngfw.v1.Ping
-	(*Pong)(nil),                // 25: ngfw.v1.Pong
-	(*Error)(nil),               // 26: ngfw.v1.Error
-	(*SpoolState)(nil),          // 27: ngfw.v1.SpoolState
-	(*SpoolPosition)(nil),       // 28: ngfw.v1.SpoolPosition
-	(*FlowBatch)(nil),           // 29: ngfw.v1.FlowBatch
-	(*BatchAck)(nil),            // 30: ngfw.v1.BatchAck
-	(*FlowEvent)(nil),           // 31: ngfw.v1.FlowEvent
-	nil,                         // 32: ngfw.v1.Auth.AppliedEntry
-	nil,                         // 33: ngfw.v1.ModeUpdate.SectionsEntry
-	nil,                         // 34: ngfw.v1.Log.AttributesEntry
-	(*SpoolState_Epoch)(nil),    // 35: ngfw.v1.SpoolState.Epoch
-	(*SpoolPosition_Epoch)(nil), // 36: ngfw.v1.SpoolPosition.Epoch
-	(*Metrics)(nil),             // 37: ngfw.v1.Metrics
-	(*SystemStatus)(nil),        // 38: ngfw.v1.SystemStatus
-	(*Hardware)(nil),            // 39: ngfw.v1.Hardware
+	(*Simulate)(nil),            // 20: ngfw.v1.Simulate
+	(*SimulateResult)(nil),      // 21: ngfw.v1.SimulateResult
+	(*ModeUpdate)(nil),          // 22: ngfw.v1.ModeUpdate
+	(*ModeAck)(nil),             // 23: ngfw.v1.ModeAck
+	(*Log)(nil),                 // 24: ngfw.v1.Log
+	(*Alert)(nil),               // 25: ngfw.v1.Alert
+	(*Ping)(nil),                // 26: ngfw.v1.Ping
+	(*Pong)(nil),                // 27: ngfw.v1.Pong
+	(*Error)(nil),               // 28: ngfw.v1.Error
+	(*SpoolState)(nil),          // 29: ngfw.v1.SpoolState
+	(*SpoolPosition)(nil),       // 30: ngfw.v1.SpoolPosition
+	(*FlowBatch)(nil),           // 31: ngfw.v1.FlowBatch
+	(*BatchAck)(nil),            // 32: ngfw.v1.BatchAck
+	(*FlowEvent)(nil),           // 33: ngfw.v1.FlowEvent
+	nil,                         // 34: ngfw.v1.Auth.AppliedEntry
+	nil,                         // 35: ngfw.v1.ModeUpdate.SectionsEntry
+	nil,                         // 36: ngfw.v1.Log.AttributesEntry
+	(*SpoolState_Epoch)(nil),    // 37: ngfw.v1.SpoolState.Epoch
+	(*SpoolPosition_Epoch)(nil), // 38: ngfw.v1.SpoolPosition.Epoch
+	(*Metrics)(nil),             // 39: ngfw.v1.Metrics
+	(*SystemStatus)(nil),        // 40: ngfw.v1.SystemStatus
+	(*Hardware)(nil),            // 41: ngfw.v1.Hardware
+	(*Packet)(nil),              // 42: ngfw.v1.Packet
+	(*Explanation)(nil),         // 43: ngfw.v1.Explanation
 }
 var file_ngfw_v1_link_proto_depIdxs = []int32{
 	4,  // 0: ngfw.v1.AgentMessage.auth:type_name -> ngfw.v1.Auth
@@ -3031,49 +3163,53 @@ var file_ngfw_v1_link_proto_depIdxs = []int32{
 	12, // 2: ngfw.v1.AgentMessage.config_ack:type_name -> ngfw.v1.ConfigAck
 	13, // 3: ngfw.v1.AgentMessage.config_fail:type_name -> ngfw.v1.ConfigFail
 	15, // 4: ngfw.v1.AgentMessage.exec_result:type_name -> ngfw.v1.ExecResult
-	22, // 5: ngfw.v1.AgentMessage.log:type_name -> ngfw.v1.Log
-	23, // 6: ngfw.v1.AgentMessage.alert:type_name -> ngfw.v1.Alert
-	37, // 7: ngfw.v1.AgentMessage.metrics:type_name -> ngfw.v1.Metrics
-	21, // 8: ngfw.v1.AgentMessage.mode_ack:type_name -> ngfw.v1.ModeAck
-	24, // 9: ngfw.v1.AgentMessage.ping:type_name -> ngfw.v1.Ping
-	25, // 10: ngfw.v1.AgentMessage.pong:type_name -> ngfw.v1.Pong
-	26, // 11: ngfw.v1.AgentMessage.error:type_name -> ngfw.v1.Error
-	29, // 12: ngfw.v1.AgentMessage.flow_batch:type_name -> ngfw.v1.FlowBatch
-	27, // 13: ngfw.v1.AgentMessage.spool_state:type_name -> ngfw.v1.SpoolState
+	24, // 5: ngfw.v1.AgentMessage.log:type_name -> ngfw.v1.Log
+	25, // 6: ngfw.v1.AgentMessage.alert:type_name -> ngfw.v1.Alert
+	39, // 7: ngfw.v1.AgentMessage.metrics:type_name -> ngfw.v1.Metrics
+	23, // 8: ngfw.v1.AgentMessage.mode_ack:type_name -> ngfw.v1.ModeAck
+	26, // 9: ngfw.v1.AgentMessage.ping:type_name -> ngfw.v1.Ping
+	27, // 10: ngfw.v1.AgentMessage.pong:type_name -> ngfw.v1.Pong
+	28, // 11: ngfw.v1.AgentMessage.error:type_name -> ngfw.v1.Error
+	31, // 12: ngfw.v1.AgentMessage.flow_batch:type_name -> ngfw.v1.FlowBatch
+	29, // 13: ngfw.v1.AgentMessage.spool_state:type_name -> ngfw.v1.SpoolState
 	19, // 14: ngfw.v1.AgentMessage.command_ack:type_name -> ngfw.v1.CommandAck
-	5,  // 15: ngfw.v1.CloudMessage.auth_ok:type_name -> ngfw.v1.AuthOk
-	6,  // 16: ngfw.v1.CloudMessage.auth_fail:type_name -> ngfw.v1.AuthFail
-	8,  // 17: ngfw.v1.CloudMessage.status_ok:type_name -> ngfw.v1.StatusOk
-	10, // 18: ngfw.v1.CloudMessage.config_push:type_name -> ngfw.v1.ConfigPush
-	11, // 19: ngfw.v1.CloudMessage.config_full:type_name -> ngfw.v1.ConfigFull
-	14, // 20: ngfw.v1.CloudMessage.exec:type_name -> ngfw.v1.Exec
-	16, // 21: ngfw.v1.CloudMessage.reboot:type_name -> ngfw.v1.Reboot
-	17, // 22: ngfw.v1.CloudMessage.shutdown:type_name -> ngfw.v1.Shutdown
-	18, // 23: ngfw.v1.CloudMessage.upgrade:type_name -> ngfw.v1.Upgrade
-	9,  // 24: ngfw.v1.CloudMessage.status_request:type_name -> ngfw.v1.StatusQuery
-	20, // 25: ngfw.v1.CloudMessage.mode_update:type_name -> ngfw.v1.ModeUpdate
-	24, // 26: ngfw.v1.CloudMessage.ping:type_name -> ngfw.v1.Ping
-	25, // 27: ngfw.v1.CloudMessage.pong:type_name -> ngfw.v1.Pong
-	26, // 28: ngfw.v1.CloudMessage.error:type_name -> ngfw.v1.Error
-	30, // 29: ngfw.v1.CloudMessage.batch_ack:type_name -> ngfw.v1.BatchAck
-	28, // 30: ngfw.v1.CloudMessage.spool_position:type_name -> ngfw.v1.SpoolPosition
-	32, // 31: ngfw.v1.Auth.applied:type_name -> ngfw.v1.Auth.AppliedEntry
-	38, // 32: ngfw.v1.Status.status:type_name -> ngfw.v1.SystemStatus
-	39, // 33: ngfw.v1.Status.hardware:type_name -> ngfw.v1.Hardware
-	33, // 34: ngfw.v1.ModeUpdate.sections:type_name -> ngfw.v1.ModeUpdate.SectionsEntry
-	34, // 35: ngfw.v1.Log.attributes:type_name -> ngfw.v1.Log.AttributesEntry
-	35, // 36: ngfw.v1.SpoolState.epochs:type_name -> ngfw.v1.SpoolState.Epoch
-	36, // 37: ngfw.v1.SpoolPosition.epochs:type_name -> ngfw.v1.SpoolPosition.Epoch
-	31, // 38: ngfw.v1.FlowBatch.events:type_name -> ngfw.v1.FlowEvent
-	0,  // 39: ngfw.v1.FlowEvent.kind:type_name -> ngfw.v1.EventKind
-	1,  // 40: ngfw.v1.FlowEvent.action:type_name -> ngfw.v1.Verdict
-	2,  // 41: ngfw.v1.LinkService.Connect:input_type -> ngfw.v1.AgentMessage
-	3,  // 42: ngfw.v1.LinkService.Connect:output_type -> ngfw.v1.CloudMessage
-	42, // [42:43] is the sub-list for method output_type
-	41, // [41:42] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	21, // 15: ngfw.v1.AgentMessage.simulate_result:type_name -> ngfw.v1.SimulateResult
+	5,  // 16: ngfw.v1.CloudMessage.auth_ok:type_name -> ngfw.v1.AuthOk
+	6,  // 17: ngfw.v1.CloudMessage.auth_fail:type_name -> ngfw.v1.AuthFail
+	8,  // 18: ngfw.v1.CloudMessage.status_ok:type_name -> ngfw.v1.StatusOk
+	10, // 19: ngfw.v1.CloudMessage.config_push:type_name -> ngfw.v1.ConfigPush
+	11, // 20: ngfw.v1.CloudMessage.config_full:type_name -> ngfw.v1.ConfigFull
+	14, // 21: ngfw.v1.CloudMessage.exec:type_name -> ngfw.v1.Exec
+	16, // 22: ngfw.v1.CloudMessage.reboot:type_name -> ngfw.v1.Reboot
+	17, // 23: ngfw.v1.CloudMessage.shutdown:type_name -> ngfw.v1.Shutdown
+	18, // 24: ngfw.v1.CloudMessage.upgrade:type_name -> ngfw.v1.Upgrade
+	9,  // 25: ngfw.v1.CloudMessage.status_request:type_name -> ngfw.v1.StatusQuery
+	22, // 26: ngfw.v1.CloudMessage.mode_update:type_name -> ngfw.v1.ModeUpdate
+	26, // 27: ngfw.v1.CloudMessage.ping:type_name -> ngfw.v1.Ping
+	27, // 28: ngfw.v1.CloudMessage.pong:type_name -> ngfw.v1.Pong
+	28, // 29: ngfw.v1.CloudMessage.error:type_name -> ngfw.v1.Error
+	32, // 30: ngfw.v1.CloudMessage.batch_ack:type_name -> ngfw.v1.BatchAck
+	30, // 31: ngfw.v1.CloudMessage.spool_position:type_name -> ngfw.v1.SpoolPosition
+	20, // 32: ngfw.v1.CloudMessage.simulate:type_name -> ngfw.v1.Simulate
+	34, // 33: ngfw.v1.Auth.applied:type_name -> ngfw.v1.Auth.AppliedEntry
+	40, // 34: ngfw.v1.Status.status:type_name -> ngfw.v1.SystemStatus
+	41, // 35: ngfw.v1.Status.hardware:type_name -> ngfw.v1.Hardware
+	42, // 36: ngfw.v1.Simulate.packet:type_name -> ngfw.v1.Packet
+	43, // 37: ngfw.v1.SimulateResult.explanation:type_name -> ngfw.v1.Explanation
+	35, // 38: ngfw.v1.ModeUpdate.sections:type_name -> ngfw.v1.ModeUpdate.SectionsEntry
+	36, // 39: ngfw.v1.Log.attributes:type_name -> ngfw.v1.Log.AttributesEntry
+	37, // 40: ngfw.v1.SpoolState.epochs:type_name -> ngfw.v1.SpoolState.Epoch
+	38, // 41: ngfw.v1.SpoolPosition.epochs:type_name -> ngfw.v1.SpoolPosition.Epoch
+	33, // 42: ngfw.v1.FlowBatch.events:type_name -> ngfw.v1.FlowEvent
+	0,  // 43: ngfw.v1.FlowEvent.kind:type_name -> ngfw.v1.EventKind
+	1,  // 44: ngfw.v1.FlowEvent.action:type_name -> ngfw.v1.Verdict
+	2,  // 45: ngfw.v1.LinkService.Connect:input_type -> ngfw.v1.AgentMessage
+	3,  // 46: ngfw.v1.LinkService.Connect:output_type -> ngfw.v1.CloudMessage
+	46, // [46:47] is the sub-list for method output_type
+	45, // [45:46] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_ngfw_v1_link_proto_init() }
@@ -3081,6 +3217,7 @@ func file_ngfw_v1_link_proto_init() {
 	if File_ngfw_v1_link_proto != nil {
 		return
 	}
+	file_ngfw_v1_firewall_proto_init()
 	file_ngfw_v1_options_proto_init()
 	file_ngfw_v1_system_proto_init()
 	file_ngfw_v1_link_proto_msgTypes[0].OneofWrappers = []any{
@@ -3099,6 +3236,7 @@ func file_ngfw_v1_link_proto_init() {
 		(*AgentMessage_FlowBatch)(nil),
 		(*AgentMessage_SpoolState)(nil),
 		(*AgentMessage_CommandAck)(nil),
+		(*AgentMessage_SimulateResult)(nil),
 	}
 	file_ngfw_v1_link_proto_msgTypes[1].OneofWrappers = []any{
 		(*CloudMessage_AuthOk)(nil),
@@ -3117,6 +3255,7 @@ func file_ngfw_v1_link_proto_init() {
 		(*CloudMessage_Error)(nil),
 		(*CloudMessage_BatchAck)(nil),
 		(*CloudMessage_SpoolPosition)(nil),
+		(*CloudMessage_Simulate)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3124,7 +3263,7 @@ func file_ngfw_v1_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ngfw_v1_link_proto_rawDesc), len(file_ngfw_v1_link_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   35,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,132 @@
+package firewall
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"ngfw.sh/cloud/resource"
+	"ngfw.sh/internal/fault"
+	"ngfw.sh/policy"
+	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
+)
+
+// maxAnalyses bounds those that run at once: each may take a processor for
+// seconds.
+const maxAnalyses = 2
+
+// Addresses knows a router's own addresses, as far as it has reported them.
+type Addresses interface {
+	OwnAddresses(ctx context.Context, deviceID string) ([]netip.Addr, error)
+}
+
+// analyse runs f when its turn comes, with what policies mean on the device.
+func (s *Service) analyse(ctx context.Context, deviceID string, f func(policy.Env) error) error {
+	self, err := s.deps.Addresses.OwnAddresses(ctx, deviceID)
+	if err != nil {
+		return err
+	}
+	select {
+	case s.analyses <- struct{}{}:
+		defer func() { <-s.analyses }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return f(policy.Env{SelfAddresses: self, System: policy.RouterSystem})
+}
+
+// Check looks for rules that do not do what they seem to.
+func (s *Service) Check(ctx context.Context, req *ngfwv1.CheckRequest) (*ngfwv1.CheckResponse, error) {
+	id, p, err := s.read(ctx, req.GetDeviceId())
+	if err != nil {
+		return nil, err
+	}
+	out := &ngfwv1.CheckResponse{}
+	return out, s.analyse(ctx, id, func(env policy.Env) error {
+		found, err := policy.Check(p, env)
+		if err != nil {
+			return err
+		}
+		for _, f := range found {
+			m := &ngfwv1.Finding{}
+			if err := resource.ToMessage(f, m); err != nil {
+				return err
+			}
+			out.Findings = append(out.Findings, m)
+		}
+		return nil
+	})
+}
+
+// Diff tells which packets another policy, or a change of the stored one, would
+// decide otherwise.
+func (s *Service) Diff(ctx context.Context, req *ngfwv1.DiffRequest) (*ngfwv1.DiffResponse, error) {
+	id, stored, err := s.read(ctx, req.GetDeviceId())
+	if err != nil {
+		return nil, err
+	}
+	var other policy.Policy
+	switch {
+	case (req.GetPolicy() == nil) == (req.GetChange() == nil):
+		return nil, fault.New(fault.BadRequest, "say either policy or change")
+	case req.GetPolicy() != nil:
+		other, err = decodePolicy(req.GetPolicy())
+		err = below("policy", err)
+	default:
+		stored, other, err = s.changed(ctx, id, req.GetChange())
+		err = below("change", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &ngfwv1.DiffResponse{}
+	return out, s.analyse(ctx, id, func(env policy.Env) error {
+		changes, err := policy.Diff(stored, other, env)
+		if err != nil {
+			return err
+		}
+		for _, c := range changes {
+			m := &ngfwv1.ActionChange{}
+			if err := resource.ToMessage(c, m); err != nil {
+				return err
+			}
+			out.Changes = append(out.Changes, m)
+		}
+		return nil
+	})
+}
+
+// decodePolicy reads a whole policy that could be stored.
+func decodePolicy(s *structpb.Struct) (policy.Policy, error) {
+	text, err := protojson.Marshal(s)
+	if err != nil {
+		return policy.Policy{}, err
+	}
+	p, err := policy.Decode(text)
+	if err == nil {
+		err = check(p)
+	}
+	return p, err
+}
+
+// below puts the field paths of a fault below a member of the request.
+func below(member string, err error) error {
+	f, ok := fault.As(err)
+	if !ok {
+		return err
+	}
+	out := *f
+	out.Fields = nil
+	for _, field := range f.Fields {
+		if strings.HasPrefix(field.Path, "[") || field.Path == "" {
+			field.Path = member + field.Path
+		} else {
+			field.Path = member + "." + field.Path
+		}
+		out.Fields = append(out.Fields, field)
+	}
+	return &out
+}

@@ -1,0 +1,72 @@
+package policy
+
+import "slices"
+
+// changes shows parts as boxes, each of which holds a packet that there can be.
+func (d *differ) changes(from, to link, found [families][]part) []Change {
+	in, out := ends(from.interfaces, to.interfaces)
+	bothZoned := from.before != "" && to.before != "" && from.after != "" && to.after != ""
+	var list []Change
+	for family := range families {
+		before := beforeRules(d.before.env, from.before, to.before, family)
+		if !bothZoned { // then system rules are among what differs
+			before = before[:len(impossible[family])+len(stateless[family])]
+		}
+		for _, p := range found[family] {
+			for service := range byProtocol(p.region[atService]) {
+				r := p.region
+				r[atService] = service
+				point, ok := d.outside(r, family, before)
+				if !ok {
+					continue
+				}
+				c := Change{From: p.from, To: p.to, Box: newBox(from, to), Witness: packetOf(point, family, in, out)}
+				c.Box.except[family] = before
+				c.Box.setRegion(r, family)
+				at, _, _ := regionOf(c.Witness)
+				c.FromRuleID = d.before.ruleFor(&at, family, from.before, to.before, !bothZoned)
+				c.ToRuleID = d.after.ruleFor(&at, family, from.after, to.after, !bothZoned)
+				if !joinsFamilies(list, c) {
+					list = append(list, c)
+				}
+			}
+		}
+	}
+	return list
+}
+
+// joinsFamilies puts what is of IPv6 and of every address into a box that is the
+// same of IPv4.
+func joinsFamilies(list []Change, c Change) bool {
+	r := c.Box.regions[family6]
+	if r == nil || r[atSource] != allAddresses[family6] || r[atDestination] != allAddresses[family6] {
+		return false
+	}
+	for i := range list {
+		o := list[i].Box.regions[family4]
+		if list[i].From == c.From && list[i].To == c.To && o != nil && list[i].Box.regions[family6] == nil &&
+			o[atSource] == allAddresses[family4] && o[atDestination] == allAddresses[family4] &&
+			o[atService] == r[atService] && o[atSourcePort] == r[atSourcePort] {
+			list[i].Box.except[family6] = c.Box.except[family6]
+			list[i].Box.setRegion(*r, family6)
+			return true
+		}
+	}
+	return false
+}
+
+// ruleFor is the rule that decides a packet; 0: none, something else does.
+func (a *analysis) ruleFor(point *region, family int, from, to string, system bool) int64 {
+	if from == "" || to == "" {
+		return 0
+	}
+	if system && slices.ContainsFunc(systemRegions(a.env, from, to, family), func(r region) bool { return r.covers(point) }) {
+		return 0
+	}
+	for _, i := range a.between(from, to) {
+		if slices.ContainsFunc(a.rules[i].regions[family], func(r region) bool { return r.covers(point) }) {
+			return a.rules[i].id()
+		}
+	}
+	return 0
+}

@@ -1,0 +1,91 @@
+package policy
+
+import "fmt"
+
+// Stage is one step of judging a packet and what came of it. The last one
+// decided.
+type Stage struct {
+	Stage  string `json:"stage"`  // headers, zone_in, state, zone_out, system, rules, policy, default, nat
+	Result string `json:"result"` // pass, accept, drop, reject; for nat masquerade
+	Reason string `json:"reason"`
+}
+
+// Explanation is the answer about one packet, with the way to it.
+type Explanation struct {
+	Action         Action  `json:"action"`
+	RuleID         *int64  `json:"rule_id"` // null: no rule decided
+	Reason         string  `json:"reason"`
+	PolicyRevision int64   `json:"policy_revision"`
+	Stages         []Stage `json:"stages"`
+}
+
+// Explain puts the image's answer about a packet into words.
+func (im *Image) Explain(p Packet, v Verdict) Explanation {
+	r := v.Result()
+	e := Explanation{Action: r.Action, Reason: r.Reason, PolicyRevision: im.Revision, Stages: im.Stages(p, v)}
+	if r.RuleID != 0 {
+		e.RuleID = &r.RuleID
+	}
+	return e
+}
+
+// Stages tells how the image's answer about a packet came about, step by step as
+// docs/policy.md lists them. v is the verdict, which says which step decided;
+// those before it were passed.
+func (im *Image) Stages(p Packet, v Verdict) []Stage {
+	w := stages{image: im, packet: p, verdict: v, from: im.zoneOf(p.In), to: im.zoneOf(p.Out)}
+	reason := DropReason(0)
+	if v.Decider.Kind() == DeciderReason {
+		reason = DropReason(v.Decider.ID())
+	}
+	zoneIn, zoneOut := reason == DropNoZone && w.from == ZoneIndexNone, reason == DropNoZone && w.from != ZoneIndexNone
+	switch {
+	case w.step("headers", reason == DropMalformed, "addresses that no packet may have", "well-formed"):
+	case w.step("zone_in", zoneIn, p.In+" is in no zone", w.link(p.In, w.from)):
+	case w.step("state", reason == DropNoState, "an ICMP error, and no flow is known that it belongs to", "the first packet of a flow"):
+	case w.step("zone_out", zoneOut, p.Out+" is in no zone", w.link(p.Out, w.to)):
+	case w.step("system", v.Decider.Kind() == DeciderSystem, "system rule "+SystemRule(v.Decider.ID()).String(), "no system rule is for it"):
+	case w.step("rules", v.Decider.Kind() == DeciderRule, w.rule(), w.count()):
+	case w.step("policy", v.Decider.Kind() == DeciderPolicy, fmt.Sprintf("the policy from %s to %s", im.Zones[w.from], im.Zones[w.to]),
+		fmt.Sprintf("there is none from %s to %s", im.Zones[w.from], im.Zones[w.to])):
+	case w.step("default", v.Decider.Kind() == DeciderDefault, "nothing accepts it", ""):
+	}
+	if v.Action == Accept && p.Src.Is4() && im.Masquerade[w.to] {
+		w.out = append(w.out, Stage{"nat", "masquerade", fmt.Sprintf("zone %s gives IPv4 its own source address", im.Zones[w.to])})
+	}
+	return w.out
+}
+
+type stages struct {
+	image    *Image
+	packet   Packet
+	verdict  Verdict
+	from, to uint8
+	out      []Stage
+}
+
+// step adds a stage; true: it decided.
+func (w *stages) step(name string, decided bool, why, passed string) bool {
+	s := Stage{name, "pass", passed}
+	if decided {
+		s.Result, s.Reason = string(w.verdict.Action), why
+	}
+	w.out = append(w.out, s)
+	return decided
+}
+
+func (w *stages) link(name string, zone uint8) string {
+	if zone == ZoneIndexSelf {
+		return "the router itself, zone " + ZoneSelf
+	}
+	return fmt.Sprintf("%s is in zone %s", name, w.image.Zones[zone])
+}
+
+func (w *stages) rule() string {
+	id := int64(w.verdict.Decider.ID())
+	return fmt.Sprintf("rule %d (%s)", id, w.image.Legend.Rules[id])
+}
+
+func (w *stages) count() string {
+	return fmt.Sprintf("none matches from %s to %s", w.image.Zones[w.from], w.image.Zones[w.to])
+}
