@@ -308,7 +308,9 @@ func TestNonsenseGetsErrorAndTheStreamLives(t *testing.T) {
 	s := newServer(t, cfg, b)
 	w := enter(t, s)
 	epoch := ulid.Make().String()
-	state := &ngfwv1.AgentMessage{Id: "s", Payload: &ngfwv1.AgentMessage_SpoolState{SpoolState: &ngfwv1.SpoolState{}}}
+	state := func() *ngfwv1.AgentMessage {
+		return &ngfwv1.AgentMessage{Id: "s", Payload: &ngfwv1.AgentMessage_SpoolState{SpoolState: &ngfwv1.SpoolState{}}}
+	}
 	batch := func(epoch string, number uint64, events int) *ngfwv1.AgentMessage {
 		b := &ngfwv1.FlowBatch{Epoch: epoch, Number: number}
 		for range events {
@@ -390,7 +392,7 @@ func TestNewerConnectionWaitsForTheOlderToStopStoring(t *testing.T) {
 	s := newServer(t, DefaultConfig(), b)
 	state := &ngfwv1.AgentMessage{Id: "s", Payload: &ngfwv1.AgentMessage_SpoolState{SpoolState: &ngfwv1.SpoolState{}}}
 	first := enter(t, s)
-	first.say(state, 10*time.Second)
+	first.say(state(), 10*time.Second)
 	first.hear(t)
 	first.say(&ngfwv1.AgentMessage{Payload: &ngfwv1.AgentMessage_FlowBatch{FlowBatch: &ngfwv1.FlowBatch{Epoch: ulid.Make().String(), Number: 1}}}, 10*time.Second)
 	<-began
@@ -398,7 +400,7 @@ func TestNewerConnectionWaitsForTheOlderToStopStoring(t *testing.T) {
 	if err := first.ended(t); status.Code(err) != codes.Aborted {
 		t.Errorf("the older ended with %v", err)
 	}
-	second.say(state, 10*time.Second)
+	second.say(state(), 10*time.Second)
 	select {
 	case m := <-second.down:
 		t.Errorf("%v while the older stores", m)
