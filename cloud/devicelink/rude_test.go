@@ -308,9 +308,7 @@ func TestNonsenseGetsErrorAndTheStreamLives(t *testing.T) {
 	s := newServer(t, cfg, b)
 	w := enter(t, s)
 	epoch := ulid.Make().String()
-	state := func() *ngfwv1.AgentMessage {
-		return &ngfwv1.AgentMessage{Id: "s", Payload: &ngfwv1.AgentMessage_SpoolState{SpoolState: &ngfwv1.SpoolState{}}}
-	}
+	state := &ngfwv1.AgentMessage{Id: "s", Payload: &ngfwv1.AgentMessage_SpoolState{SpoolState: &ngfwv1.SpoolState{}}}
 	batch := func(epoch string, number uint64, events int) *ngfwv1.AgentMessage {
 		b := &ngfwv1.FlowBatch{Epoch: epoch, Number: number}
 		for range events {
@@ -390,7 +388,9 @@ func TestNewerConnectionWaitsForTheOlderToStopStoring(t *testing.T) {
 	began := make(chan struct{})
 	b := &backend{block: make(chan struct{}), stubborn: true, began: began}
 	s := newServer(t, DefaultConfig(), b)
-	state := &ngfwv1.AgentMessage{Id: "s", Payload: &ngfwv1.AgentMessage_SpoolState{SpoolState: &ngfwv1.SpoolState{}}}
+	state := func() *ngfwv1.AgentMessage {
+		return &ngfwv1.AgentMessage{Id: "s", Payload: &ngfwv1.AgentMessage_SpoolState{SpoolState: &ngfwv1.SpoolState{}}}
+	}
 	first := enter(t, s)
 	first.say(state(), 10*time.Second)
 	first.hear(t)
