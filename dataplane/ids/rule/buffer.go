@@ -79,7 +79,6 @@ type slot struct {
 	frame      string
 	toward     string // to_server, to_client or as its kind
 	transforms []Transform
-	used       bool
 }
 
 // placed is a match and its slot, in the order of the text.
@@ -179,12 +178,16 @@ func (p *parser) restrict(at int, to AppSet, keyword string) error {
 		p.rule.Apps = to
 		return nil
 	}
-	if p.rule.Apps&to == 0 {
+	// DNS over HTTP is both, but a rule of one is not about the other.
+	both := p.rule.Apps & to
+	if both == 0 || both == doh2 && p.rule.Protocol.IsApp() && p.rule.Protocol.Apps() != doh2 {
 		return faultf(at, "%s is of %s, but what stands before it in the rule is of %s", keyword, to, p.rule.Apps)
 	}
-	p.rule.Apps &= to
+	p.rule.Apps = both
 	return nil
 }
+
+var doh2 = appSet("doh2")
 
 // settle makes the rule's buffers of the slots, in the order of their first match.
 func (p *parser) settle() {

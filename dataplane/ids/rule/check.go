@@ -15,12 +15,17 @@ func (p *parser) finish() error {
 		r.GID = 1
 	}
 	p.settle()
-	for _, check := range [...]func() error{p.contents, p.directions, p.layers, p.fastPattern} {
-		if err := check(); err != nil {
-			return err
-		}
+	err := p.contents()
+	if err == nil {
+		err = p.directions()
 	}
-	return nil
+	if err == nil {
+		err = p.layers()
+	}
+	if err == nil {
+		err = p.fastPattern()
+	}
+	return err
 }
 
 // at finds where a keyword of the rule stands, for errors.

@@ -268,7 +268,7 @@ func (p *parser) header(text string) (open int, err error) {
 		}
 	}
 	r.Apps = r.Protocol.Apps()
-	if r.Source, err = p.endpoint(field, "source"); err != nil {
+	if r.Source, err = p.endpoint(field, "source addresses", "source ports"); err != nil {
 		return 0, err
 	}
 	if word, from, err = field("direction"); err != nil {
@@ -283,7 +283,7 @@ func (p *parser) header(text string) (open int, err error) {
 	default:
 		return 0, faultf(from, "%q is no direction: -> or <> or =>", word)
 	}
-	if r.Destination, err = p.endpoint(field, "destination"); err != nil {
+	if r.Destination, err = p.endpoint(field, "destination addresses", "destination ports"); err != nil {
 		return 0, err
 	}
 	for at < len(text) && isSpace(text[at]) {
@@ -298,8 +298,8 @@ func (p *parser) header(text string) (open int, err error) {
 // dangling says whether an expression goes on after a space: ! 1.1.1.1.
 func dangling(s string) bool { return s == "!" }
 
-func (p *parser) endpoint(field func(string) (string, int, error), side string) (e Endpoint, err error) {
-	text, from, err := field(side + " addresses")
+func (p *parser) endpoint(field func(string) (string, int, error), addresses, ports string) (e Endpoint, err error) {
+	text, from, err := field(addresses)
 	if err != nil {
 		return e, err
 	}
@@ -308,11 +308,11 @@ func (p *parser) endpoint(field func(string) (string, int, error), side string) 
 			return e, err
 		}
 		if _, err := p.resolver.Addresses(e.Addresses); err != nil {
-			return e, faultf(from, "%s addresses: %s", side, err)
+			return e, faultf(from, "%s: %s", addresses, err)
 		}
 		p.addresses[text] = e.Addresses
 	}
-	if text, from, err = field(side + " ports"); err != nil {
+	if text, from, err = field(ports); err != nil {
 		return e, err
 	}
 	if e.Ports = p.ports[text]; e.Ports == nil {
@@ -320,7 +320,7 @@ func (p *parser) endpoint(field func(string) (string, int, error), side string) 
 			return e, err
 		}
 		if _, err := p.resolver.Ports(e.Ports); err != nil {
-			return e, faultf(from, "%s ports: %s", side, err)
+			return e, faultf(from, "%s: %s", ports, err)
 		}
 		p.ports[text] = e.Ports
 	}
