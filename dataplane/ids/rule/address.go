@@ -13,7 +13,7 @@ type Addresses struct{ root node[span[netip.Addr]] }
 func ParseAddresses(s string) (*Addresses, error) {
 	a, err := parseAddresses(s, 0)
 	if err != nil {
-		return nil, located("", 1, s, err)
+		return nil, located(err)
 	}
 	return a, nil
 }

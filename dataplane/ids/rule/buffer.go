@@ -81,6 +81,8 @@ type slot struct {
 	transforms []Transform
 }
 
+const maxBuffers = 64
+
 // placed is a match and its slot, in the order of the text.
 type placed struct {
 	match Match
@@ -155,6 +157,9 @@ func (p *parser) slotOf(want slot, fresh bool) int {
 		}
 	}
 	p.slots = append(p.slots, want)
+	if len(p.slots) > maxBuffers && p.tooMany == 0 {
+		p.tooMany = p.option.at
+	}
 	return len(p.slots) - 1
 }
 

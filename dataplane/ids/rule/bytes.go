@@ -398,8 +398,13 @@ func parseByteMath(p *parser, o *option) error {
 	return p.addNumber(m, &m.Number, o)
 }
 
+const maxVariables = 64
+
 // variable introduces one.
 func (p *parser) variable(name string, at int) (uint16, error) {
+	if len(p.rule.Variables) == maxVariables {
+		return 0, faultf(at, "the rule sets more than %d variables", maxVariables)
+	}
 	if !isVariable(name) {
 		return 0, faultf(at, "%q cannot name a variable", name)
 	}

@@ -73,18 +73,12 @@ func configured(s string, at int, what string) (string, int, error) {
 // Lines that end with a backslash go on.
 func eachLine(f File, line func(s string, at int) error) []*Error {
 	var problems []*Error
-	n := 0
-	for rest := f.Text; rest != ""; {
-		var text string
-		first := n + 1
-		text, rest, _ = strings.Cut(rest, "\n")
-		n++
-		whole := text
-		for strings.HasSuffix(strings.TrimRight(text, " \t\r"), `\`) && rest != "" {
-			text, rest, _ = strings.Cut(rest, "\n")
-			n++
-			whole += "\n" + text
-		}
+	for count, rest := 0, f.Text; rest != ""; {
+		first := count + 1
+		var whole string
+		var n int
+		whole, rest, n = logicalLine(rest)
+		count += n
 		joined, lines := join(whole)
 		s, at := skipSpace(joined, 0)
 		if s = trim(s); s == "" || s[0] == '#' {

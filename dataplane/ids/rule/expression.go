@@ -163,21 +163,26 @@ func (sp *space[T]) complement(all []span[T]) []span[T] {
 // subtract b from a, both normal.
 func (sp *space[T]) subtract(a, b []span[T]) []span[T] {
 	var out []span[T]
-	for _, keep := range sp.complement(b) {
-		for _, s := range a {
-			from, to := s.from, s.to
-			if sp.compare(keep.from, from) > 0 {
-				from = keep.from
-			}
-			if sp.compare(keep.to, to) < 0 {
-				to = keep.to
-			}
-			if sp.compare(from, to) <= 0 {
-				out = append(out, span[T]{from, to})
-			}
+	keep := sp.complement(b)
+	for i, j := 0, 0; i < len(a) && j < len(keep); {
+		from, to := a[i].from, a[i].to
+		if sp.compare(keep[j].from, from) > 0 {
+			from = keep[j].from
+		}
+		ends := sp.compare(keep[j].to, to)
+		if ends < 0 {
+			to = keep[j].to
+		}
+		if sp.compare(from, to) <= 0 {
+			out = append(out, span[T]{from, to})
+		}
+		if ends < 0 {
+			j++
+		} else {
+			i++
 		}
 	}
-	return sp.normal(out)
+	return out
 }
 
 // eval is the normal set that an expression means. lookup parses the value of

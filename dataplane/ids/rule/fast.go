@@ -5,6 +5,7 @@ func (p *parser) fastPattern() error {
 	r := p.rule
 	best := -1
 	for i := range r.Buffers {
+		optional := r.Buffers[i].optional()
 		for j, m := range r.Buffers[i].Matches {
 			c, ok := m.(*Content)
 			if !ok {
@@ -21,7 +22,7 @@ func (p *parser) fastPattern() error {
 					}
 				}
 			}
-			if c.Is(Negated) || r.Fast.Chosen || r.Buffers[i].optional() {
+			if c.Is(Negated) || r.Fast.Chosen || optional {
 				continue
 			}
 			if s := score(r.Buffers[i].Kind, c); s > best {

@@ -201,15 +201,6 @@ func parseFrame(p *parser, o *option) error {
 	return p.sticky(o, bufferKindByName["frame"], p.rule.Protocol.String()+"."+frame, "")
 }
 
-// parseRequires is reached only by rules whose requirements are met.
-func parseRequires(p *parser, o *option) error {
-	if p.rule.Requirements != "" {
-		p.rule.Requirements += ", "
-	}
-	p.rule.Requirements += o.value
-	return nil
-}
-
 // Keywords lists every keyword that a rule may have, aliases too.
 func Keywords() []string {
 	names := make([]string, 0, len(keywords))

@@ -71,10 +71,8 @@ func join(text string) (string, []int) {
 	return b.String(), lines
 }
 
-// located makes an error in one line an *Error.
-func located(file string, line int, _ string, err error) error {
-	return locatedIn(file, line, nil, 0, err)
-}
+// located makes an error in a single line an *Error.
+func located(err error) error { return locatedIn("", 1, nil, 0, err) }
 
 // locatedIn makes an error an *Error. first is the number of the first line.
 func locatedIn(file string, first int, lines []int, sid uint32, err error) error {
@@ -87,8 +85,11 @@ func locatedIn(file string, first int, lines []int, sid uint32, err error) error
 	if n > 0 {
 		column -= lines[n-1]
 	}
-	return &Error{File: file, Line: first + n, Column: column, SID: sid, Reason: f.reason}
+	return &Error{File: file, Line: first + n, Column: column, SID: sid, Reason: shorten(f.reason)}
 }
+
+// maxLength bounds a rule's text.
+const maxLength = 1 << 20
 
 // option is one keyword of a rule and its value.
 type option struct {
@@ -125,6 +126,7 @@ type parser struct {
 	revised      bool
 	decodes      bool    // there is a base64_decode
 	option       *option // being parsed
+	tooMany      int     // where the rule has more buffers than it may
 }
 
 func (p *parser) sid() uint32 {
@@ -147,8 +149,11 @@ func (p *parser) sid() uint32 {
 func (p *parser) parse(text string, line int) (*Rule, error) {
 	p.options, p.slots, p.placed = p.options[:0], p.slots[:0], p.placed[:0]
 	p.active, p.bound, p.pending, p.last, p.lastWasMatch = false, -1, slot{}, nil, false
-	p.fast, p.flow, p.revised, p.decodes = nil, 0, false, false
+	p.fast, p.flow, p.revised, p.decodes, p.tooMany = nil, 0, false, false, 0
 	p.rule = &Rule{Line: line, Text: text}
+	if len(text) > maxLength {
+		return nil, faultf(maxLength, "the rule is longer than %d bytes", maxLength)
+	}
 	open, err := p.header(text)
 	if err != nil {
 		return nil, err
@@ -165,6 +170,9 @@ func (p *parser) parse(text string, line int) (*Rule, error) {
 		conditions := len(p.rule.Conditions)
 		if err := p.one(o); err != nil {
 			return nil, err
+		}
+		if p.tooMany > 0 {
+			return nil, faultf(p.tooMany, "the rule has more than %d buffers", maxBuffers)
 		}
 		if len(p.placed) != before {
 			p.lastWasMatch = true
@@ -223,110 +231,6 @@ func (p *parser) requirements() (met bool, err error) {
 	return false, nil
 }
 
-// header reads what stands before the options and returns where they begin.
-func (p *parser) header(text string) (open int, err error) {
-	at := 0
-	field := func(what string) (string, int, error) {
-		for at < len(text) && isSpace(text[at]) {
-			at++
-		}
-		from, depth := at, 0
-		for at < len(text) {
-			c := text[at]
-			switch {
-			case c == '[':
-				depth++
-			case c == ']':
-				depth--
-			}
-			if depth <= 0 && (isSpace(c) && !dangling(text[from:at]) || c == '(') {
-				break
-			}
-			at++
-		}
-		if from == at {
-			return "", at, faultf(from, "the rule ends before its %s", what)
-		}
-		return trim(text[from:at]), from, nil
-	}
-	r := p.rule
-	word, from, err := field("action")
-	if err != nil {
-		return 0, err
-	}
-	var ok bool
-	if r.Action, ok = parseAction(word); !ok {
-		return 0, faultf(from, "%q is no action: alert, pass, drop, reject, rejectsrc, rejectdst or rejectboth", word)
-	}
-	if word, from, err = field("protocol"); err != nil {
-		return 0, err
-	}
-	if r.Protocol, ok = ParseProtocol(word); !ok {
-		lower := strings.ToLower(word)
-		if r.Protocol, ok = ParseProtocol(lower); !ok {
-			return 0, faultf(from, "unknown protocol %q%s", word, nearest(lower, keysOf(protocols)))
-		}
-	}
-	r.Apps = r.Protocol.Apps()
-	if r.Source, err = p.endpoint(field, "source addresses", "source ports"); err != nil {
-		return 0, err
-	}
-	if word, from, err = field("direction"); err != nil {
-		return 0, err
-	}
-	switch word {
-	case "->":
-	case "<>":
-		r.Direction = EitherWay
-	case "=>":
-		r.Direction = Transaction
-	default:
-		return 0, faultf(from, "%q is no direction: -> or <> or =>", word)
-	}
-	if r.Destination, err = p.endpoint(field, "destination addresses", "destination ports"); err != nil {
-		return 0, err
-	}
-	for at < len(text) && isSpace(text[at]) {
-		at++
-	}
-	if at == len(text) || text[at] != '(' {
-		return 0, faultf(at, "the options are missing: they follow the header in parentheses")
-	}
-	return at, nil
-}
-
-// dangling says whether an expression goes on after a space: ! 1.1.1.1.
-func dangling(s string) bool { return s == "!" }
-
-func (p *parser) endpoint(field func(string) (string, int, error), addresses, ports string) (e Endpoint, err error) {
-	text, from, err := field(addresses)
-	if err != nil {
-		return e, err
-	}
-	if e.Addresses = p.addresses[text]; e.Addresses == nil {
-		if e.Addresses, err = parseAddresses(text, from); err != nil {
-			return e, err
-		}
-		if _, err := p.resolver.Addresses(e.Addresses); err != nil {
-			return e, faultf(from, "%s: %s", addresses, err)
-		}
-		p.addresses[text] = e.Addresses
-	}
-	if text, from, err = field(ports); err != nil {
-		return e, err
-	}
-	if e.Ports = p.ports[text]; e.Ports == nil {
-		if e.Ports, err = parsePorts(text, from); err != nil {
-			return e, err
-		}
-		if _, err := p.resolver.Ports(e.Ports); err != nil {
-			return e, faultf(from, "%s: %s", ports, err)
-		}
-		p.ports[text] = e.Ports
-	}
-	return e, nil
-}
-
 // split cuts the options apart. A semicolon ends one unless a backslash stands
 // before it, in quotes as elsewhere.
 func (p *parser) split(text string, open int) error {
@@ -374,6 +278,15 @@ func (p *parser) split(text string, open int) error {
 		return faultf(open, "the rule has no options")
 	}
 	return nil
+}
+
+// shorten keeps a reason readable that quotes a rule's text.
+func shorten(s string) string {
+	const most = 400
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most/2], "") + " … " + strings.ToValidUTF8(s[len(s)-most/2:], "")
 }
 
 func clip(s string) string {

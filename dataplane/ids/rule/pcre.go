@@ -209,7 +209,8 @@ func classEnd(s string) int {
 			i++
 		case '[':
 			if i+1 < len(s) && s[i+1] == ':' {
-				if end := strings.Index(s[i:], ":]"); end > 0 {
+				// The longest name of a class is xdigit.
+				if end := strings.Index(s[i:min(len(s), i+12)], ":]"); end > 0 {
 					i += end + 1
 				}
 			}

@@ -10,7 +10,7 @@ type Ports struct{ root node[span[uint16]] }
 func ParsePorts(s string) (*Ports, error) {
 	p, err := parsePorts(s, 0)
 	if err != nil {
-		return nil, located("", 1, s, err)
+		return nil, located(err)
 	}
 	return p, nil
 }

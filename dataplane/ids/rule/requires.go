@@ -101,3 +101,12 @@ func meets(v Version, s string, at int) (bool, error) {
 	}
 	return met, nil
 }
+
+// parseRequires is reached only by rules whose requirements are met.
+func parseRequires(p *parser, o *option) error {
+	if p.rule.Requirements != "" {
+		p.rule.Requirements += ", "
+	}
+	p.rule.Requirements += o.value
+	return nil
+}

@@ -46,18 +46,12 @@ type loader struct {
 }
 
 func (l *loader) file(index int, f File) {
-	line := 0
-	for rest := f.Text; rest != ""; {
-		var text string
+	for line, rest := 0, f.Text; rest != ""; {
 		first := line + 1
-		text, rest, _ = strings.Cut(rest, "\n")
-		line++
-		whole := text
-		for strings.HasSuffix(strings.TrimRight(text, " \t\r"), `\`) && rest != "" && !isComment(whole) {
-			text, rest, _ = strings.Cut(rest, "\n")
-			line++
-			whole = whole + "\n" + text
-		}
+		var whole string
+		var n int
+		whole, rest, n = logicalLine(rest)
+		line += n
 		if trim(whole) == "" {
 			continue
 		}
@@ -73,6 +67,24 @@ func (l *loader) file(index int, f File) {
 		}
 		r.File = index
 		l.add(f.Name, r)
+	}
+}
+
+// logicalLine cuts a line off, with those that a backslash at the end continues
+// it by, n in all. Comments are not continued.
+func logicalLine(s string) (line, rest string, n int) {
+	end := 0
+	for {
+		n++
+		i := strings.IndexByte(s[end:], '\n')
+		if i < 0 {
+			return s, "", n
+		}
+		last := strings.TrimRight(s[end:end+i], " \t\r")
+		end += i + 1
+		if !strings.HasSuffix(last, `\`) || n == 1 && isComment(last) || end == len(s) {
+			return s[:end-1], s[end:], n
+		}
 	}
 }
 

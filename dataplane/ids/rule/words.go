@@ -153,10 +153,6 @@ func parseWords(p *parser, o *option) error {
 			if item == "" || strings.ContainsAny(item, `"\`) || spec.check == nil && !isName(item) || spec.check != nil && !spec.check(item) {
 				return faultf(o.valueAt, "%s takes %s, not %q", name, spec.form, item)
 			}
-			if separator == "|" {
-				w.Args = append(w.Args, item)
-				continue
-			}
 			w.Args = append(w.Args, item)
 		}
 	}
