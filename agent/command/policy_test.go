@@ -12,7 +12,7 @@ import (
 	"ngfw.sh/policy"
 )
 
-const checked = `{
+const sampled = `{
 	"zones":[{"id":1,"name":"WAN","interfaces":["wan0"],"masquerade":true},{"id":2,"name":"LAN","interfaces":["lan0"]},{"id":3,"name":"NEW","interfaces":[]}],
 	"rules":[
 		{"id":1,"name":"no tens","zone_from":"LAN","zone_to":"WAN","source":"10.0.0.0/8","action":"drop"},
@@ -23,7 +23,7 @@ const checked = `{
 func TestPolicyCheck(t *testing.T) {
 	dir := t.TempDir()
 	none := filepath.Join(dir, "none.yaml")
-	file := write(t, filepath.Join(dir, "p.json"), checked)
+	file := write(t, filepath.Join(dir, "p.json"), sampled)
 	got := run(t, none, "", "policy", "check", file)
 	want := `RULE     FINDING                                                                      PACKET
 2 (ssh)  shadowed: decides nothing, as rule 1 (no tens) and those before it take all  lan0→wan0 10.1.0.1→198.51.100.20 tcp 22
@@ -64,8 +64,8 @@ func TestPolicyCheck(t *testing.T) {
 func TestPolicyDiff(t *testing.T) {
 	dir := t.TempDir()
 	none := filepath.Join(dir, "none.yaml")
-	a := write(t, filepath.Join(dir, "a.json"), checked)
-	b := write(t, filepath.Join(dir, "b.json"), strings.Replace(strings.Replace(checked, "10.0.0.0/8", "10.0.0.0/9", 1), `"zone_from":"any"`, `"zone_from":"NEW"`, 1))
+	a := write(t, filepath.Join(dir, "a.json"), sampled)
+	b := write(t, filepath.Join(dir, "b.json"), strings.Replace(strings.Replace(sampled, "10.0.0.0/8", "10.0.0.0/9", 1), `"zone_from":"any"`, `"zone_from":"NEW"`, 1))
 	want := `CHANGE       ZONES    SOURCE        DESTINATION  SERVICE  PACKET
 accept→drop  WAN→WAN  any           any          tcp 80   wan0→wan0 192.0.2.10→198.51.100.20 tcp 80
 drop→accept  LAN→WAN  10.128.0.0/9  0.0.0.0/0    all      lan0→wan0 10.128.0.1→198.51.100.20 tcp 443
@@ -84,7 +84,7 @@ drop→accept  LAN→WAN  10.128.0.0/9  0.0.0.0/0    all      lan0→wan0 10.128
 			t.Errorf("%v: %+v", args, got)
 		}
 	}
-	bad := write(t, filepath.Join(dir, "bad.json"), strings.Replace(checked, "10.0.0.0/8", "10.0.0.0/33", 1))
+	bad := write(t, filepath.Join(dir, "bad.json"), strings.Replace(sampled, "10.0.0.0/8", "10.0.0.0/33", 1))
 	for _, args := range [][]string{{"policy", "diff", a, bad}, {"policy", "check", bad}} {
 		if got := run(t, none, "", args...); got.code != 1 || !strings.Contains(got.err, "bad.json") || !strings.Contains(got.err, "rules[0].source") {
 			t.Errorf("%v: %+v", args, got)
@@ -123,7 +123,7 @@ func TestSimulateFile(t *testing.T) {
 	}
 	dir := t.TempDir()
 	none := filepath.Join(dir, "none.yaml")
-	file := write(t, filepath.Join(dir, "p.json"), checked)
+	file := write(t, filepath.Join(dir, "p.json"), sampled)
 	packet := []string{"simulate", "--policy", file, "--in", "lan0", "--out", "wan0", "--src", "10.1.0.1", "--dst", "192.0.2.1", "--protocol", "tcp", "--dport", "22"}
 	want := `drop (rule 1)
   headers   pass  well-formed
