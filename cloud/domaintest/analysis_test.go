@@ -177,6 +177,7 @@ func TestDiff(t *testing.T) {
 // TestSimulateAsksTheRouter goes through the real link server.
 func TestSimulateAsksTheRouter(t *testing.T) {
 	p, a, d := connected(t)
+	a.next("welcome", func(m *ngfwv1.CloudMessage) bool { return m.GetAuthOk() != nil })
 	packet := &ngfwv1.Packet{In: proto.String("eth1"), Out: proto.String("self"), Src: "10.0.0.1", Dst: "10.0.0.2", Protocol: "tcp", Dport: proto.Uint32(22)}
 	ask := func(answer func(id string) *ngfwv1.AgentMessage) (*ngfwv1.Explanation, error) {
 		done := make(chan struct{})

@@ -71,6 +71,16 @@ func TestContract(t *testing.T) {
 	api.get(t, "/api/firewall/rules", nil)
 	step(http.StatusNoContent, "DELETE", "/api/firewall/rules/{id}", first.ID.String(), nil)
 
+	var group identified
+	step(http.StatusCreated, "POST", "/api/firewall/groups", "", map[string]any{"name": "lab", "type": "address", "members": []string{"10.77.0.0/16"}}, &group)
+	step(http.StatusOK, "PUT", "/api/firewall/groups/{id}", group.ID.String(), map[string]any{"name": "lab", "type": "address", "members": []string{"10.77.1.0/24"}})
+	step(http.StatusOK, "GET", "/api/firewall/groups", "", nil)
+	step(http.StatusNoContent, "DELETE", "/api/firewall/groups/{id}", group.ID.String(), nil)
+	step(http.StatusOK, "POST", "/api/firewall/check", "", map[string]any{})
+	step(http.StatusOK, "POST", "/api/firewall/diff", "", map[string]any{"change": map[string]any{"op": "create", "resource": "rule", "body": noWeb(lab.LAN1)}})
+	step(http.StatusOK, "POST", "/api/firewall/simulate", "", map[string]any{"packet": map[string]any{
+		"in": "lan1", "out": "wan", "src": lab.IP4(lab.LAN1).String(), "dst": lab.IP4(lab.INET).String(), "protocol": "tcp", "dport": 443}})
+
 	var zone identified
 	step(http.StatusCreated, "POST", "/api/firewall/zones", "", map[string]any{"name": "LAB", "interfaces": []string{"lab0"}}, &zone)
 	step(http.StatusOK, "PUT", "/api/firewall/zones/{id}", zone.ID.String(), map[string]any{"name": "LAB", "interfaces": []string{"lab1"}, "mss_clamping": true})
