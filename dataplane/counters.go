@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"ngfw.sh/dataplane/flow"
 	"ngfw.sh/dataplane/internal/bpfobj"
@@ -126,14 +127,43 @@ func deciders(im *policy.Image) map[uint32]struct{} {
 
 // prepareCounters sees to it that every decider of im can count before it decides.
 func (d *Dataplane) prepareCounters(im *policy.Image) error {
-	zero := make([]bpfobj.TcCounter, ebpf.MustPossibleCPU())
-	for id := range deciders(im) {
-		err := d.tc.Counters.Update(id, zero, ebpf.UpdateNoExist)
-		if err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
-			return fmt.Errorf("make a counter: %w", err)
+	if d.counted == nil {
+		counters, err := d.Counters()
+		if err != nil {
+			return err
+		}
+		d.counted = make(map[uint32]struct{}, len(counters))
+		for id := range counters {
+			d.counted[uint32(id)] = struct{}{}
 		}
 	}
+	zero := make([]bpfobj.TcCounter, ebpf.MustPossibleCPU())
+	for id := range deciders(im) {
+		if _, ok := d.counted[id]; ok {
+			continue
+		}
+		if err := d.makeCounter(id, zero); err != nil {
+			return fmt.Errorf("make a counter: %w", err)
+		}
+		d.counted[id] = struct{}{}
+	}
 	return nil
+}
+
+// makeCounter makes one, if there is none. The kernel takes memory for them from
+// a reserve that it refills behind our back; many at once find it empty.
+func (d *Dataplane) makeCounter(id uint32, zero []bpfobj.TcCounter) error {
+	const patience = time.Second
+	for from := time.Now(); ; time.Sleep(time.Millisecond) {
+		err := d.tc.Counters.Update(id, zero, ebpf.UpdateNoExist)
+		if errors.Is(err, unix.ENOMEM) && time.Since(from) < patience {
+			continue
+		}
+		if errors.Is(err, ebpf.ErrKeyExist) {
+			return nil
+		}
+		return err
+	}
 }
 
 // dropCounters removes the counters of rules that neither this image nor the
@@ -144,15 +174,12 @@ func (d *Dataplane) dropCounters(im *policy.Image) {
 		now[uint32(policy.NewDecider(policy.DeciderRule, uint32(id)))] = struct{}{}
 	}
 	if d.previous != nil {
-		counters, err := d.Counters()
-		if err != nil {
-			d.log.Warn("old rule counters stay", "err", err)
-		}
-		for id := range counters {
-			_, used := now[uint32(id)]
-			_, recent := d.previous[uint32(id)]
+		for id := range d.counted {
+			_, used := now[id]
+			_, recent := d.previous[id]
 			if !used && !recent {
-				d.tc.Counters.Delete(uint32(id)) // absent already is as good
+				d.tc.Counters.Delete(id) // absent already is as good
+				delete(d.counted, id)
 			}
 		}
 	}

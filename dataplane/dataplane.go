@@ -75,6 +75,7 @@ type Dataplane struct {
 	ports    map[int]attachedPort // by ifindex
 	pinned   map[int]attachedPort // of an earlier process, until AttachAll has been at them
 	previous map[uint32]struct{}  // deciders of the image before
+	counted  map[uint32]struct{}  // deciders that have a counter; nil until read
 	degraded map[string]string    // interface or feature → what it lacks
 }
 
@@ -122,7 +123,7 @@ func (d *Dataplane) load() error {
 	}
 	shared := map[string]*ebpf.Map{
 		"drops": d.tc.Drops, "stats": d.tc.Stats, "image_meta": d.tc.ImageMeta, "image_pairs": d.tc.ImagePairs,
-		"image_entries": d.tc.ImageEntries, "image_ports": d.tc.ImagePorts, "works": d.tc.Works,
+		"image_lines": d.tc.ImageLines, "image_ports": d.tc.ImagePorts, "works": d.tc.Works,
 	}
 	if err := loadOver(bpfobj.LoadXdp, &d.xdp, shared); err != nil {
 		return loadError("xdp", err)

@@ -4,10 +4,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"os"
 	"sync"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"ngfw.sh/dataplane/internal/bpfobj"
 	"ngfw.sh/policy"
@@ -81,11 +84,11 @@ func (d *Dataplane) clearSlot(slot uint32, active bpfobj.TcConfig) {
 
 // tables hold images, one a slot.
 type tables struct {
-	meta, ports, pairs, entries *ebpf.Map
+	meta, ports, pairs, lines *ebpf.Map
 }
 
 func (d *Dataplane) tables() tables {
-	return tables{d.tc.ImageMeta, d.tc.ImagePorts, d.tc.ImagePairs, d.tc.ImageEntries}
+	return tables{d.tc.ImageMeta, d.tc.ImagePorts, d.tc.ImagePairs, d.tc.ImageLines}
 }
 
 func (d *Dataplane) portValues(im *policy.Image) map[uint32]uint32 {
@@ -109,20 +112,20 @@ func (t tables) write(slot uint32, im *policy.Image, ports map[uint32]uint32) er
 	for from := range n {
 		for to := range n {
 			p := im.Pairs[from*n+to]
-			pairs[from*maxZones+to] = bpfobj.TcPair{First: p.First, Count: p.Count, Fallback: verdict(p.Default)}
+			pairs[from*maxZones+to] = bpfobj.TcPair{Tree4: p.Tree4, Tree6: p.Tree6, Fallback: verdict(p.Default)}
 		}
 	}
-	entries := make([]bpfobj.TcEntry, max(len(im.Entries), 1))
-	for i, e := range im.Entries {
-		entries[i] = entry(e)
+	lines := im.Lines
+	if len(lines) == 0 {
+		lines = make([]policy.Line, 1) // a map has at least one element
 	}
 	meta := []bpfobj.TcImage{{Revision: uint64(im.Revision), Zones: uint32(n), System: uint32(im.System)}}
 	return t.each(func(outer *ebpf.Map) error {
 		switch outer {
 		case t.pairs:
 			return newInner(outer, slot, len(pairs), fillArray(pairs))
-		case t.entries:
-			return newInner(outer, slot, len(entries), fillArray(entries))
+		case t.lines:
+			return newInner(outer, slot, len(lines), fillLines(lines))
 		case t.ports:
 			return newInner(outer, slot, 1024, fillHash(ports))
 		default:
@@ -136,7 +139,7 @@ func (t tables) write(slot uint32, im *policy.Image, ports map[uint32]uint32) er
 // overlap.
 func (t tables) each(f func(outer *ebpf.Map) error) error {
 	var g errgroup.Group
-	for _, outer := range []*ebpf.Map{t.meta, t.ports, t.pairs, t.entries} {
+	for _, outer := range []*ebpf.Map{t.meta, t.ports, t.pairs, t.lines} {
 		g.Go(func() error { return f(outer) })
 	}
 	return g.Wait()
@@ -201,6 +204,21 @@ func fillArray[T any](values []T) func(*ebpf.Map) error {
 	}
 }
 
+// fillLines copies lines through a mapping of the table: a large image is there
+// at once. The mapping ends here, since it would keep the table alive.
+func fillLines(lines []policy.Line) func(*ebpf.Map) error {
+	return func(m *ebpf.Map) error {
+		bytes := unsafe.Slice((*byte)(unsafe.Pointer(&lines[0])), len(lines)*int(unsafe.Sizeof(lines[0])))
+		page := os.Getpagesize()
+		memory, err := unix.Mmap(m.FD(), 0, (len(bytes)+page-1)/page*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		if err != nil {
+			return fmt.Errorf("map the table's memory: %w", err)
+		}
+		copy(memory, bytes)
+		return unix.Munmap(memory)
+	}
+}
+
 func fillHash(values map[uint32]uint32) func(*ebpf.Map) error {
 	return func(m *ebpf.Map) error {
 		for k, v := range values {
@@ -218,18 +236,6 @@ func verdict(v policy.Verdict) bpfobj.TcVerdict {
 	out := bpfobj.TcVerdict{Decider: uint32(v.Decider), Action: actions[v.Action]}
 	if v.Log {
 		out.Log = 1
-	}
-	return out
-}
-
-func entry(e policy.Entry) bpfobj.TcEntry {
-	out := bpfobj.TcEntry{
-		SrcLo: address(e.SourceLo), SrcHi: address(e.SourceHi),
-		DstLo: address(e.DestinationLo), DstHi: address(e.DestinationHi),
-		PortLo: e.PortLo, PortHi: e.PortHi, Proto: e.Protocol, Verdict: verdict(e.Verdict),
-	}
-	if e.AnyProtocol {
-		out.AnyProto = 1
 	}
 	return out
 }

@@ -21,7 +21,7 @@ type Simulator struct {
 		Meta    *ebpf.Map     `ebpf:"image_meta"`
 		Ports   *ebpf.Map     `ebpf:"image_ports"`
 		Pairs   *ebpf.Map     `ebpf:"image_pairs"`
-		Entries *ebpf.Map     `ebpf:"image_entries"`
+		Lines   *ebpf.Map     `ebpf:"image_lines"`
 	}
 	mu sync.Mutex // the program has one work area
 }
@@ -35,7 +35,7 @@ func NewSimulator(im *policy.Image) (*Simulator, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := tables{s.objects.Meta, s.objects.Ports, s.objects.Pairs, s.objects.Entries}
+	t := tables{s.objects.Meta, s.objects.Ports, s.objects.Pairs, s.objects.Lines}
 	if err := t.write(0, im, nil); err != nil {
 		s.Close()
 		return nil, err
@@ -54,7 +54,7 @@ func newSimulator(shared map[string]*ebpf.Map) (*Simulator, error) {
 
 // Close frees the program and the image, if it is the simulator's own.
 func (s *Simulator) Close() error {
-	for _, m := range []*ebpf.Map{s.objects.Meta, s.objects.Ports, s.objects.Pairs, s.objects.Entries} {
+	for _, m := range []*ebpf.Map{s.objects.Meta, s.objects.Ports, s.objects.Pairs, s.objects.Lines} {
 		m.Close()
 	}
 	return s.objects.Program.Close()

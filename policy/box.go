@@ -8,6 +8,7 @@ const uncountable = 1_000_000_000
 // match is what a rule matches: the boxes of its sets crossed.
 type match struct {
 	index               int // of the rule in the policy
+	at                  int // in compiler.rules
 	source, destination []span
 	services            []service
 	verdict             Verdict
@@ -89,6 +90,7 @@ func (m *match) boxes() int {
 
 // box is an Entry in numbers.
 type box struct {
+	rule                int // index into compiler.rules
 	source, destination span
 	service             service
 	verdict             Verdict
@@ -100,7 +102,7 @@ func (m *match) entries() iter.Seq[box] {
 		for _, source := range m.source {
 			for _, destination := range m.destination {
 				for _, s := range m.services {
-					if !yield(box{source, destination, s, m.verdict}) {
+					if !yield(box{m.at, source, destination, s, m.verdict}) {
 						return
 					}
 				}

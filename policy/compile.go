@@ -36,6 +36,7 @@ func Compile(p Policy, env Env) (*Image, error) {
 			return nil, fmt.Errorf("compile rules[%d]: %w", i, err)
 		}
 		if m.boxes() > 0 {
+			m.at = len(c.rules)
 			c.rules = append(c.rules, m)
 		}
 	}

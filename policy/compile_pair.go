@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 
 	"ngfw.sh/internal/fault"
 )
@@ -12,33 +13,46 @@ type compiler struct {
 	image  *Image
 	rules  []match // in order
 
-	// runs finds the pairs whose entries come from the same rules.
-	runs map[string]Pair
+	// named are the rules, by index into rules, of each pair of zones as rules
+	// name them; what applies to a pair is at most four of these lists.
+	named map[[2]string]*namedRules
+
+	// runs finds the pairs whose entries come from the same lists.
+	runs map[[4]*namedRules]Pair
+
+	share int // lines that each entry may use
+}
+
+type namedRules struct {
+	rules []int
+	boxes int
 }
 
 func (c *compiler) pairs() error {
-	zones := len(c.image.Zones)
-	index := make(map[string]int, zones)
-	for i, name := range c.image.Zones {
-		index[name] = i
-	}
-	perPair := make([]pairRules, zones*zones)
-	for i, m := range c.rules {
-		rule := c.policy.Rules[m.index]
-		for _, from := range zonesNamed(rule.ZoneFrom, index, zones) {
-			for _, to := range zonesNamed(rule.ZoneTo, index, zones) {
-				perPair[from*zones+to].add(i, m.boxes())
-			}
+	c.named = map[[2]string]*namedRules{}
+	for i := range c.rules {
+		r := &c.policy.Rules[c.rules[i].index]
+		name := [2]string{r.ZoneFrom, r.ZoneTo}
+		if c.named[name] == nil {
+			c.named[name] = &namedRules{}
 		}
+		list := c.named[name]
+		list.rules = append(list.rules, i)
+		list.boxes = min(list.boxes+c.rules[i].boxes(), uncountable)
 	}
-	if err := c.checkSize(perPair); err != nil {
+	if err := c.checkSize(); err != nil {
 		return err
 	}
 	defaults := make(map[[2]string]Default, len(c.policy.Policies))
 	for _, d := range c.policy.Policies {
 		defaults[[2]string{d.From, d.To}] = d
 	}
-	c.runs = map[string]Pair{}
+	c.runs = map[[4]*namedRules]Pair{}
+	var err error
+	if c.share, err = c.shares(); err != nil {
+		return err
+	}
+	zones := len(c.image.Zones)
 	for from := range zones {
 		for to := range zones {
 			at := from*zones + to
@@ -46,7 +60,7 @@ func (c *compiler) pairs() error {
 				c.image.Pairs[at].Default = dropped(DropNoZone)
 				continue
 			}
-			if err := c.run(&c.image.Pairs[at], perPair[at]); err != nil {
+			if err := c.run(&c.image.Pairs[at], at); err != nil {
 				return err
 			}
 			c.image.Pairs[at].Default = defaultVerdict(defaults, c.image.Zones[from], c.image.Zones[to])
@@ -55,54 +69,58 @@ func (c *compiler) pairs() error {
 	return nil
 }
 
-// pairRules are the rules of one zone pair, while they fit.
-type pairRules struct {
-	rules []uint32 // indexes into compiler.rules
-	boxes int
+// listsOf gives the lists that apply to a pair.
+func (c *compiler) listsOf(at int) (lists [4]*namedRules, boxes int) {
+	from, to := c.zonesOf(at)
+	for i, name := range [4][2]string{{from, to}, {from, ZoneAny}, {ZoneAny, to}, {ZoneAny, ZoneAny}} {
+		if zoneMatches(name[0], from) && zoneMatches(name[1], to) && c.named[name] != nil {
+			lists[i] = c.named[name]
+			boxes = min(boxes+lists[i].boxes, uncountable)
+		}
+	}
+	return lists, boxes
 }
 
-func (p *pairRules) add(rule, boxes int) {
-	p.boxes = min(p.boxes+boxes, uncountable)
-	if p.boxes > MaxEntries {
-		p.rules = nil // only its size is of interest
-		return
-	}
-	p.rules = append(p.rules, uint32(rule))
+func (c *compiler) zonesOf(at int) (from, to string) {
+	zones := len(c.image.Zones)
+	return c.image.Zones[at/zones], c.image.Zones[at%zones]
 }
 
-// zonesNamed expands a zone's name to indexes; any is all but SELF.
-func zonesNamed(name string, index map[string]int, zones int) []int {
-	if name != ZoneAny {
-		return []int{index[name]}
+// inOrder joins the lists.
+func inOrder(lists [4]*namedRules) []int {
+	var all []int
+	for _, l := range lists {
+		if l != nil {
+			all = append(all, l.rules...)
+		}
 	}
-	all := make([]int, 0, zones)
-	for i := ZoneIndexSelf + 1; i < zones; i++ {
-		all = append(all, i)
-	}
+	slices.Sort(all)
 	return all
 }
 
 // checkSize refuses the first pair that is too large, and names the rule that
 // makes it so.
-func (c *compiler) checkSize(perPair []pairRules) error {
+func (c *compiler) checkSize() error {
 	zones := len(c.image.Zones)
-	for at, pair := range perPair {
-		if pair.boxes <= MaxEntries {
+	for at := range zones * zones {
+		if at/zones == ZoneIndexNone || at%zones == ZoneIndexNone {
 			continue
 		}
-		from, to := c.image.Zones[at/zones], c.image.Zones[at%zones]
+		lists, boxes := c.listsOf(at)
+		if boxes <= MaxEntries {
+			continue
+		}
+		from, to := c.zonesOf(at)
 		costliest := -1
-		for i, m := range c.rules {
-			r := c.policy.Rules[m.index]
-			if zoneMatches(r.ZoneFrom, from) && zoneMatches(r.ZoneTo, to) &&
-				(costliest < 0 || m.boxes() > c.rules[costliest].boxes()) {
+		for _, i := range inOrder(lists) {
+			if costliest < 0 || c.rules[i].boxes() > c.rules[costliest].boxes() {
 				costliest = i
 			}
 		}
 		m := c.rules[costliest]
 		return fault.Invalid(fmt.Sprintf("rules[%d]", m.index),
 			"the rules from %s to %s make %s entries, the limit is %d; the costliest is rule %d (%q) with %s (%d source ranges × %d destination ranges × %d services): shorten its lists or split the zones",
-			from, to, count(pair.boxes), MaxEntries, c.policy.Rules[m.index].ID, c.policy.Rules[m.index].Name,
+			from, to, count(boxes), MaxEntries, c.policy.Rules[m.index].ID, c.policy.Rules[m.index].Name,
 			count(m.boxes()), len(m.source), len(m.destination), len(m.services))
 	}
 	return nil
@@ -115,33 +133,35 @@ func count(n int) string {
 	return fmt.Sprint(n)
 }
 
-// run gives a pair its entries, the ones of an earlier pair where the rules are
-// the same.
-func (c *compiler) run(pair *Pair, rules pairRules) error {
-	if len(rules.rules) == 0 {
+// run gives a pair its entries and trees, the ones of an earlier pair where the
+// rules are the same.
+func (c *compiler) run(pair *Pair, at int) error {
+	lists, boxes := c.listsOf(at)
+	if boxes == 0 {
 		return nil
 	}
-	key := runKey(rules.rules)
-	if same, ok := c.runs[key]; ok {
+	if same, ok := c.runs[lists]; ok {
 		*pair = same
 		return nil
 	}
-	if len(c.image.Entries)+rules.boxes > MaxImageEntries {
-		return fault.New(fault.InvalidConfig,
-			"the rules of all zone pairs make more than %d entries: use fewer zones, shorter lists, or rules without the zone any", MaxImageEntries)
-	}
 	pair.First = uint32(len(c.image.Entries))
+	c.image.Entries = slices.Grow(c.image.Entries, boxes)
+	kept := make([]box, 0, boxes)
 	var wide wideBoxes
-	for _, i := range rules.rules {
+	for _, i := range inOrder(lists) {
 		for e := range c.rules[i].entries() {
 			if !wide.cover(e) {
 				c.image.Entries = append(c.image.Entries, e.entry())
+				kept = append(kept, e)
 				wide.add(e)
 			}
 		}
 	}
-	pair.Count = uint32(len(c.image.Entries)) - pair.First
-	c.runs[key] = *pair
+	pair.Count = uint32(len(kept))
+	if err := c.trees(pair, at, kept); err != nil {
+		return err
+	}
+	c.runs[lists] = *pair
 	return nil
 }
 

@@ -1,5 +1,7 @@
 package policy
 
+import "strings"
+
 const notYet = "is not enforced yet: remove it or disable the rule"
 
 // CheckEnforced reports, by path, what a valid policy asks for and the packet
@@ -17,6 +19,9 @@ func CheckEnforced(p Policy) error {
 			found.add(path+".schedule", "a schedule %s", notYet)
 		}
 		for _, side := range []struct{ name, list string }{{"source", r.Source}, {"destination", r.Destination}} {
+			if !strings.ContainsAny(side.list, "@gm") {
+				continue // no group, geo: or mac:
+			}
 			list, err := parseAddressList(side.list)
 			if found.failed(path+"."+side.name, err) {
 				continue

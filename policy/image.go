@@ -14,6 +14,7 @@ type Image struct {
 	MSSClamp   []bool           // zone index → clamp TCP MSS
 	Pairs      []Pair           // from*len(Zones)+to
 	Entries    []Entry          // the rules of all pairs, a run each; pairs may share one
+	Lines      []Line           // the trees that find them
 	System     SystemRules      // judged before the entries
 	Cloud      []netip.AddrPort // what SystemCloud accepts, addresses in As16 form
 	Legend     Legend
@@ -25,7 +26,7 @@ const MaxZones = 64
 
 // MaxEntries bounds the entries of one zone pair; a policy beyond it does not
 // compile.
-const MaxEntries = 4096
+const MaxEntries = 1 << 18
 
 const (
 	ZoneIndexNone = 0
@@ -33,9 +34,10 @@ const (
 )
 
 // Pair is the policy from one zone to another: entries First … First+Count-1 in
-// order, then Default.
+// order, then Default. The trees find the entry, those of a family each.
 type Pair struct {
 	First, Count uint32
+	Tree4, Tree6 uint32 // references to lines
 	Default      Verdict
 }
 

@@ -66,20 +66,15 @@ func (im *Image) Judge(p ImagePacket) Verdict {
 		return Verdict{Action: Accept, Decider: NewDecider(DeciderSystem, uint32(rule))}
 	}
 	pair := im.Pairs[int(p.From)*len(im.Zones)+int(p.To)]
-	source, destination := netip.AddrFrom16(p.Source), netip.AddrFrom16(p.Destination)
-	for i := pair.First; i < pair.First+pair.Count; i++ {
-		if e := &im.Entries[i]; e.matches(p, source, destination) {
-			return e.Verdict
-		}
+	root, key := pair.Tree4, p.key()
+	if p.IPv6 {
+		root = pair.Tree6
 	}
-	return pair.Default
-}
-
-func (e *Entry) matches(p ImagePacket, source, destination netip.Addr) bool {
-	return (e.AnyProtocol || e.Protocol == p.Protocol) &&
-		e.PortLo <= p.Port && p.Port <= e.PortHi &&
-		e.SourceLo.Compare(source) <= 0 && source.Compare(e.SourceHi) <= 0 &&
-		e.DestinationLo.Compare(destination) <= 0 && destination.Compare(e.DestinationHi) <= 0
+	order, decider := im.find(root, &key, p.IPv6)
+	if order == lineOpen {
+		return pair.Default
+	}
+	return Verdict{Action: orderActions[order&orderAction], Log: order&orderLog != 0, Decider: Decider(decider)}
 }
 
 var mappedPrefix = [12]byte{10: 0xff, 11: 0xff}

@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define NGFW_ABI 1
+#define NGFW_ABI 2
 
 /*
  * The packet mark. Ours are the upper 16 bits; the lower ones belong to others
@@ -30,7 +30,27 @@
 #define ZONE_NONE	0
 #define ZONE_SELF	1
 #define MAX_ZONES	64
-#define MAX_ENTRIES	4096		/* of one zone pair */
+
+/* The search trees of an image; policy.Line says what stands where. */
+#define MAX_LEAF	4096		/* entries of the longest leaf */
+#define TREE_DEPTH	24
+#define TREE_NUMBER	8		/* of a forest */
+#define NODE_PARTS	8
+#define LEAF_ENTRIES	15
+#define LINE_OPEN	0xffffffffu
+#define REF_NODE	1		/* kinds of reference; 0 is a leaf */
+#define REF_FOREST	2
+#define REF_LONG	3
+#define REF_KIND(ref)	((ref) >> 30)
+#define REF_COUNT(ref)	((ref) >> 26 & 0xf)
+#define REF_LINE(ref)	((ref) & 0x3ffffff)
+#define KEY_WORDS	16		/* as many as the word of a node can name; 12 are used */
+#define KEY_SOURCE	0
+#define KEY_DESTINATION	4
+#define KEY_SERVICE	11
+#define ORDER_ACTION	3		/* bits of an entry's order */
+#define ORDER_LOG	4
+
 #define IMAGE_SLOTS	4
 #define ACTIVE_SLOT	3		/* of config.active */
 #define ACTIVE_SHIFT	2
@@ -185,22 +205,16 @@ struct verdict {
 };
 
 struct pair {
-	__u32 first;
-	__u32 count;
+	__u32 tree4, tree6;		/* references to lines */
 	struct verdict fallback;
+};
+
+struct line {
+	__u32 word[16];
 };
 
 struct address {
 	__u64 hi, lo;			/* host order */
-};
-
-struct entry {
-	struct address src_lo, src_hi, dst_lo, dst_hi;
-	__u16 port_lo, port_hi;		/* host order */
-	__u8 proto;
-	__u8 any_proto;
-	__u8 pad[2];
-	struct verdict verdict;
 };
 
 struct image {
@@ -234,6 +248,15 @@ enum stat {
 	STAT_MAX = 8,
 };
 
+/* The classifier's own, the way of one key through the trees: too large for the stack. */
+struct search {
+	__u32 key[KEY_WORDS];
+	__u32 order;			/* of the first match so far */
+	__u32 decider;
+	__u32 v6;
+	__u32 torn;			/* a table was swapped away: no answer is better than a wrong one */
+};
+
 /* Question to and answer of the classifier; simulation asks the same. */
 struct question {
 	struct address src, dst;
@@ -245,6 +268,7 @@ struct question {
 	__u32 slot;
 	__u32 pad;
 	struct verdict verdict;		/* the answer; action 0: no image */
+	struct search search;
 };
 
 #endif

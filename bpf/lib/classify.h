@@ -2,7 +2,9 @@
 /*
  * The classifier: a question about a flow's first packet against an image.
  * Enforcement and simulation call this one function; policy.Image.Judge is its
- * twin in Go, held equal by a differential test.
+ * twin in Go, held equal by differential tests.
+ *
+ * A packet costs at most TREE_NUMBER trees of TREE_DEPTH nodes and a leaf each.
  */
 #ifndef NGFW_CLASSIFY_H
 #define NGFW_CLASSIFY_H
@@ -20,46 +22,240 @@ static __always_inline struct address to_address(const __u8 *raw)
 	return a;
 }
 
-static __always_inline int at_least(struct address a, struct address b)
+static __always_inline struct line *line_at(void *lines, __u32 at)
 {
-	return a.hi > b.hi || (a.hi == b.hi && a.lo >= b.lo);
+	return bpf_map_lookup_elem(lines, &at);
 }
 
-static __always_inline int matches(const struct entry *e, const struct question *q)
+/*
+ * 1 where a < b. Written so that it is arithmetic to the compiler, too: a jump
+ * here is one that the processor cannot foresee.
+ */
+static __always_inline __u64 below(__u32 a, __u32 b)
 {
-	if (!e->any_proto && e->proto != q->proto)
-		return 0;
-	if (q->port < e->port_lo || q->port > e->port_hi)
-		return 0;
-	return at_least(q->src, e->src_lo) && at_least(e->src_hi, q->src) &&
-	       at_least(q->dst, e->dst_lo) && at_least(e->dst_hi, q->dst);
+	__u64 difference = (__u64)a - b;
+
+	asm("" : "+r"(difference));
+	return difference >> 63;
 }
 
-struct scan {
+/* The part of the node's cube in which the key lies. */
+static __always_inline __u32 descend(const struct line *node, const struct search *s)
+{
+	__u32 key = s->key[node->word[0] % KEY_WORDS];
+	__u64 part = 0;
+
+#pragma unroll
+	for (int i = 1; i < NODE_PARTS; i++)
+		part += below(node->word[i], key);
+	return node->word[NODE_PARTS + part % NODE_PARTS];
+}
+
+#define NEXT_ENTRY 0
+#define LAST_ENTRY 1			/* those behind cannot be the answer */
+#define TORN_ENTRY 2
+
+static __always_inline int entry4(struct search *s, const __u32 *e)
+{
+	__u32 source = s->key[KEY_SOURCE + 3], destination = s->key[KEY_DESTINATION + 3];
+	__u32 service = s->key[KEY_SERVICE];
+
+	if (e[7] >= s->order)
+		return LAST_ENTRY;
+	if (below(source, e[0]) | below(e[1], source) | below(destination, e[2]) |
+	    below(e[3], destination) | below(service, e[4]) | below(e[5], service))
+		return NEXT_ENTRY;
+	s->order = e[7];
+	s->decider = e[6];
+	return LAST_ENTRY;
+}
+
+static __always_inline __u64 number(const __u32 *low_first)
+{
+	return (__u64)low_first[1] << 32 | low_first[0];
+}
+
+static __always_inline int at_least(__u64 hi, __u64 lo, const __u32 *bound)
+{
+	return hi > number(bound) || (hi == number(bound) && lo >= number(bound + 2));
+}
+
+static __always_inline int at_most(__u64 hi, __u64 lo, const __u32 *bound)
+{
+	return hi < number(bound) || (hi == number(bound) && lo <= number(bound + 2));
+}
+
+static __always_inline __u64 key64(const struct search *s, int i)
+{
+	return (__u64)s->key[i] << 32 | s->key[i + 1];
+}
+
+static __always_inline int entry6(struct search *s, void *lines, const __u32 *e, __u32 addresses)
+{
+	__u32 service = s->key[KEY_SERVICE];
+	__u64 hi, lo;
+	struct line *box;
+
+	if (e[3] >= s->order)
+		return LAST_ENTRY;
+	if (below(service, e[0]) | below(e[1], service))
+		return NEXT_ENTRY;
+	box = line_at(lines, addresses);
+	if (!box)
+		return TORN_ENTRY;
+	hi = key64(s, KEY_SOURCE);
+	lo = key64(s, KEY_SOURCE + 2);
+	if (!at_least(hi, lo, box->word) || !at_most(hi, lo, box->word + 4))
+		return NEXT_ENTRY;
+	hi = key64(s, KEY_DESTINATION);
+	lo = key64(s, KEY_DESTINATION + 2);
+	if (!at_least(hi, lo, box->word + 8) || !at_most(hi, lo, box->word + 12))
+		return NEXT_ENTRY;
+	s->order = e[3];
+	s->decider = e[2];
+	return LAST_ENTRY;
+}
+
+/* The i-th entry of a leaf of n. */
+static __always_inline int entry_at(struct search *s, void *lines, __u32 first, __u32 i, __u32 n)
+{
+	struct line *l = line_at(lines, first + (s->v6 ? i / 4 : i / 2));
+
+	if (!l)
+		return TORN_ENTRY;
+	if (s->v6)
+		return entry6(s, lines, l->word + i % 4 * 4, first + (n + 3) / 4 + i);
+	return entry4(s, l->word + i % 2 * 8);
+}
+
+struct long_leaf {
 	struct question *q;
-	__u32 first;
-	__u32 torn;			/* a table was swapped away: no answer is better than a wrong one */
+	__u32 first, count;
 };
 
-static long walk_entry(__u32 i, void *ctx)
+static long long_entry(__u32 i, void *ctx)
 {
-	struct scan *w = ctx;
-	void *entries = element(&image_entries, w->q->slot);
-	struct entry *e;
-	__u32 at = w->first + i;
+	struct long_leaf *leaf = ctx;
+	struct search *s = &leaf->q->search;
+	void *lines = element(&image_lines, leaf->q->slot);
+	int rc;
 
-	if (!entries)
-		goto torn;
-	e = bpf_map_lookup_elem(entries, &at);
-	if (!e)
-		goto torn;
-	if (!matches(e, w->q))
+	if (!lines) {
+		s->torn = 1;
+		return 1;
+	}
+	rc = entry_at(s, lines, leaf->first, i, leaf->count);
+	s->torn |= rc == TORN_ENTRY;
+	return rc != NEXT_ENTRY;
+}
+
+static __always_inline int leaf4(struct search *s, void *lines, __u32 ref)
+{
+	__u32 n = REF_COUNT(ref), first = REF_LINE(ref);
+	int rc;
+
+	for (__u32 i = 0; i < (LEAF_ENTRIES + 1) / 2; i++) {
+		struct line *l;
+
+		if (2 * i >= n)
+			return NEXT_ENTRY;
+		l = line_at(lines, first + i);
+		if (!l)
+			return TORN_ENTRY;
+		rc = entry4(s, l->word);
+		if (rc)
+			return rc;
+		if (2 * i + 1 >= n)
+			return NEXT_ENTRY;
+		rc = entry4(s, l->word + 8);
+		if (rc)
+			return rc;
+	}
+	return NEXT_ENTRY;
+}
+
+static __always_inline int leaf6(struct search *s, void *lines, __u32 ref)
+{
+	__u32 n = REF_COUNT(ref), first = REF_LINE(ref);
+	__u32 addresses = first + (n + 3) / 4;
+	int rc;
+
+	for (__u32 i = 0; i < LEAF_ENTRIES; i++) {
+		struct line *l;
+
+		if (i >= n)
+			return NEXT_ENTRY;
+		l = line_at(lines, first + i / 4);
+		if (!l)
+			return TORN_ENTRY;
+		rc = entry6(s, lines, l->word + i % 4 * 4, addresses + i);
+		if (rc)
+			return rc;
+	}
+	return NEXT_ENTRY;
+}
+
+/* A global function, so that the verifier takes it once and not for each tree. */
+__attribute__((noinline)) int search_tree(struct question *q, __u32 ref)
+{
+	struct search *s;
+	struct long_leaf leaf = {};
+	struct line *l;
+	void *lines;
+
+	if (!q)
 		return 0;
-	w->q->verdict = e->verdict;
-	return 1;
+	s = &q->search;
+	lines = element(&image_lines, q->slot);
+	if (!lines)
+		goto torn;
+	for (int depth = 0; depth <= TREE_DEPTH && REF_KIND(ref) == REF_NODE; depth++) {
+		l = line_at(lines, REF_LINE(ref));
+		if (!l)
+			goto torn;
+		ref = descend(l, s);
+	}
+	if (REF_KIND(ref) == REF_LONG) {
+		l = line_at(lines, REF_LINE(ref));
+		if (!l)
+			goto torn;
+		leaf.q = q;
+		leaf.first = REF_LINE(ref) + 1;
+		leaf.count = l->word[0];
+		if (leaf.count > MAX_LEAF)
+			goto torn;
+		bpf_loop(leaf.count, long_entry, &leaf, 0);
+		return 0;
+	}
+	if (REF_KIND(ref))
+		goto torn;
+	if ((s->v6 ? leaf6(s, lines, ref) : leaf4(s, lines, ref)) == TORN_ENTRY)
+		goto torn;
+	return 0;
 torn:
-	w->torn = 1;
-	return 1;
+	s->torn = 1;
+	return 0;
+}
+
+static __always_inline void search_forest(struct question *q, void *lines, __u32 ref)
+{
+	struct search *s = &q->search;
+	struct line *trees;
+
+	if (REF_KIND(ref) != REF_FOREST) {
+		search_tree(q, ref);
+		return;
+	}
+	trees = line_at(lines, REF_LINE(ref));
+	if (!trees) {
+		s->torn = 1;
+		return;
+	}
+	for (__u32 i = 0; i < TREE_NUMBER; i++) {
+		if (trees->word[2 * i + 1] >= s->order)
+			return;
+		search_tree(q, trees->word[2 * i]);
+	}
 }
 
 /* What a router needs to work: RFC 4861, 2710 and 3810, DHCP's answers (RFC 2131, 8415). */
@@ -90,11 +286,11 @@ static __always_inline __u32 system_rule(const struct question *q, __u32 system)
  */
 __attribute__((noinline)) int judge(struct question *q)
 {
-	struct scan w = {};
 	struct image *meta;
+	struct search *s;
 	struct pair *pair;
 	void *table;
-	__u32 rule, first, n;
+	__u32 rule, ref;
 
 	if (!q)
 		return 0;
@@ -117,16 +313,35 @@ __attribute__((noinline)) int judge(struct question *q)
 	pair = element(table, (q->zone_in % MAX_ZONES) * MAX_ZONES + q->zone_out % MAX_ZONES);
 	if (!pair)
 		return 0;
-	first = pair->first;
-	n = pair->count;
-	w.q = q;
-	w.first = first;
-	if (n)
-		bpf_loop(n > MAX_ENTRIES ? MAX_ENTRIES : n, walk_entry, &w, 0);
-	if (w.torn)
-		return 0;
-	if (!q->verdict.action)
-		q->verdict = pair->fallback;
+	q->verdict = pair->fallback;
+	ref = q->v6 ? pair->tree6 : pair->tree4;
+	if (ref) {
+		table = element(&image_lines, q->slot);
+		s = &q->search;
+		__builtin_memset(s, 0, sizeof(*s));
+		s->key[KEY_SOURCE] = q->src.hi >> 32;
+		s->key[KEY_SOURCE + 1] = q->src.hi;
+		s->key[KEY_SOURCE + 2] = q->src.lo >> 32;
+		s->key[KEY_SOURCE + 3] = q->src.lo;
+		s->key[KEY_DESTINATION] = q->dst.hi >> 32;
+		s->key[KEY_DESTINATION + 1] = q->dst.hi;
+		s->key[KEY_DESTINATION + 2] = q->dst.lo >> 32;
+		s->key[KEY_DESTINATION + 3] = q->dst.lo;
+		s->key[KEY_SERVICE] = (__u32)q->proto << 16 | q->port;
+		s->order = LINE_OPEN;
+		s->v6 = q->v6;
+		if (table)
+			search_forest(q, table, ref);
+		if (!table || s->torn) {
+			__builtin_memset(&q->verdict, 0, sizeof(q->verdict));
+			return 0;
+		}
+		if (s->order != LINE_OPEN) {
+			q->verdict.decider = s->decider;
+			q->verdict.action = s->order & ORDER_ACTION;
+			q->verdict.log = !!(s->order & ORDER_LOG);
+		}
+	}
 	/* The router does not answer itself. */
 	if (q->zone_in == ZONE_SELF && q->verdict.action == ACTION_REJECT)
 		q->verdict.action = ACTION_DROP;

@@ -64,24 +64,25 @@ struct {
 } image_pairs SEC(".maps");
 
 /* clang emits no full type for what only an inner map's definition names. */
-const struct entry *entry_type __attribute__((unused));
+const struct line *line_type __attribute__((unused));
 const struct pair *pair_type __attribute__((unused));
 const struct image *meta_type __attribute__((unused));
 
-struct entry_table {
+/* Mappable, because its elements then begin at a page: a line is a cache line. */
+struct line_table {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_INNER_MAP); /* images differ in size */
+	__uint(map_flags, BPF_F_INNER_MAP | BPF_F_MMAPABLE); /* images differ in size */
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct entry);
+	__type(value, struct line);
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, IMAGE_SLOTS);
 	__type(key, __u32);
-	__array(values, struct entry_table);
-} image_entries SEC(".maps");
+	__array(values, struct line_table);
+} image_lines SEC(".maps");
 
 /* Flows. Not LRU: a flood of new flows must not evict established ones. */
 struct {
@@ -101,7 +102,7 @@ struct {
 /* decider → counts */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 262144); /* a policy's rules, and those of the one before */
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32);
 	__type(value, struct counter);

@@ -168,6 +168,14 @@ type SimulateWork struct {
 			Log     uint8
 			Pad     [2]uint8
 		}
+		Search struct {
+			_       structs.HostLayout
+			Key     [16]uint32
+			Order   uint32
+			Decider uint32
+			V6      uint32
+			Torn    uint32
+		}
 	}
 }
 
@@ -180,7 +188,7 @@ const (
 	SimulateMapEvents        = "events"
 	SimulateMapFlows         = "flows"
 	SimulateMapFragments     = "fragments"
-	SimulateMapImageEntries  = "image_entries"
+	SimulateMapImageLines    = "image_lines"
 	SimulateMapImageMeta     = "image_meta"
 	SimulateMapImagePairs    = "image_pairs"
 	SimulateMapImagePorts    = "image_ports"
@@ -191,7 +199,7 @@ const (
 	SimulateMapTuples        = "tuples"
 	SimulateMapWorks         = "works"
 	SimulateProgNgfwSimulate = "ngfw_simulate"
-	SimulateVarEntryType     = "entry_type"
+	SimulateVarLineType      = "line_type"
 	SimulateVarMetaType      = "meta_type"
 	SimulateVarPairType      = "pair_type"
 )
@@ -245,30 +253,30 @@ type SimulateProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SimulateMapSpecs struct {
-	Counters     *ebpf.MapSpec `ebpf:"counters"`
-	Drops        *ebpf.MapSpec `ebpf:"drops"`
-	Events       *ebpf.MapSpec `ebpf:"events"`
-	Flows        *ebpf.MapSpec `ebpf:"flows"`
-	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
-	ImageEntries *ebpf.MapSpec `ebpf:"image_entries"`
-	ImageMeta    *ebpf.MapSpec `ebpf:"image_meta"`
-	ImagePairs   *ebpf.MapSpec `ebpf:"image_pairs"`
-	ImagePorts   *ebpf.MapSpec `ebpf:"image_ports"`
-	Refusals     *ebpf.MapSpec `ebpf:"refusals"`
-	Settings     *ebpf.MapSpec `ebpf:"settings"`
-	Stats        *ebpf.MapSpec `ebpf:"stats"`
-	Told         *ebpf.MapSpec `ebpf:"told"`
-	Tuples       *ebpf.MapSpec `ebpf:"tuples"`
-	Works        *ebpf.MapSpec `ebpf:"works"`
+	Counters   *ebpf.MapSpec `ebpf:"counters"`
+	Drops      *ebpf.MapSpec `ebpf:"drops"`
+	Events     *ebpf.MapSpec `ebpf:"events"`
+	Flows      *ebpf.MapSpec `ebpf:"flows"`
+	Fragments  *ebpf.MapSpec `ebpf:"fragments"`
+	ImageLines *ebpf.MapSpec `ebpf:"image_lines"`
+	ImageMeta  *ebpf.MapSpec `ebpf:"image_meta"`
+	ImagePairs *ebpf.MapSpec `ebpf:"image_pairs"`
+	ImagePorts *ebpf.MapSpec `ebpf:"image_ports"`
+	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
+	Settings   *ebpf.MapSpec `ebpf:"settings"`
+	Stats      *ebpf.MapSpec `ebpf:"stats"`
+	Told       *ebpf.MapSpec `ebpf:"told"`
+	Tuples     *ebpf.MapSpec `ebpf:"tuples"`
+	Works      *ebpf.MapSpec `ebpf:"works"`
 }
 
 // SimulateVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SimulateVariableSpecs struct {
-	EntryType *ebpf.VariableSpec `ebpf:"entry_type"`
-	MetaType  *ebpf.VariableSpec `ebpf:"meta_type"`
-	PairType  *ebpf.VariableSpec `ebpf:"pair_type"`
+	LineType *ebpf.VariableSpec `ebpf:"line_type"`
+	MetaType *ebpf.VariableSpec `ebpf:"meta_type"`
+	PairType *ebpf.VariableSpec `ebpf:"pair_type"`
 }
 
 // SimulateObjects contains all objects after they have been loaded into the kernel.
@@ -291,21 +299,21 @@ func (o *SimulateObjects) Close() error {
 //
 // It can be passed to LoadSimulateObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SimulateMaps struct {
-	Counters     *ebpf.Map `ebpf:"counters"`
-	Drops        *ebpf.Map `ebpf:"drops"`
-	Events       *ebpf.Map `ebpf:"events"`
-	Flows        *ebpf.Map `ebpf:"flows"`
-	Fragments    *ebpf.Map `ebpf:"fragments"`
-	ImageEntries *ebpf.Map `ebpf:"image_entries"`
-	ImageMeta    *ebpf.Map `ebpf:"image_meta"`
-	ImagePairs   *ebpf.Map `ebpf:"image_pairs"`
-	ImagePorts   *ebpf.Map `ebpf:"image_ports"`
-	Refusals     *ebpf.Map `ebpf:"refusals"`
-	Settings     *ebpf.Map `ebpf:"settings"`
-	Stats        *ebpf.Map `ebpf:"stats"`
-	Told         *ebpf.Map `ebpf:"told"`
-	Tuples       *ebpf.Map `ebpf:"tuples"`
-	Works        *ebpf.Map `ebpf:"works"`
+	Counters   *ebpf.Map `ebpf:"counters"`
+	Drops      *ebpf.Map `ebpf:"drops"`
+	Events     *ebpf.Map `ebpf:"events"`
+	Flows      *ebpf.Map `ebpf:"flows"`
+	Fragments  *ebpf.Map `ebpf:"fragments"`
+	ImageLines *ebpf.Map `ebpf:"image_lines"`
+	ImageMeta  *ebpf.Map `ebpf:"image_meta"`
+	ImagePairs *ebpf.Map `ebpf:"image_pairs"`
+	ImagePorts *ebpf.Map `ebpf:"image_ports"`
+	Refusals   *ebpf.Map `ebpf:"refusals"`
+	Settings   *ebpf.Map `ebpf:"settings"`
+	Stats      *ebpf.Map `ebpf:"stats"`
+	Told       *ebpf.Map `ebpf:"told"`
+	Tuples     *ebpf.Map `ebpf:"tuples"`
+	Works      *ebpf.Map `ebpf:"works"`
 }
 
 func (m *SimulateMaps) Close() error {
@@ -315,7 +323,7 @@ func (m *SimulateMaps) Close() error {
 		m.Events,
 		m.Flows,
 		m.Fragments,
-		m.ImageEntries,
+		m.ImageLines,
 		m.ImageMeta,
 		m.ImagePairs,
 		m.ImagePorts,
@@ -332,9 +340,9 @@ func (m *SimulateMaps) Close() error {
 //
 // It can be passed to LoadSimulateObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SimulateVariables struct {
-	EntryType *ebpf.Variable `ebpf:"entry_type"`
-	MetaType  *ebpf.Variable `ebpf:"meta_type"`
-	PairType  *ebpf.Variable `ebpf:"pair_type"`
+	LineType *ebpf.Variable `ebpf:"line_type"`
+	MetaType *ebpf.Variable `ebpf:"meta_type"`
+	PairType *ebpf.Variable `ebpf:"pair_type"`
 }
 
 // SimulatePrograms contains all programs after they have been loaded into the kernel.

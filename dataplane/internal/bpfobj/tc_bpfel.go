@@ -35,20 +35,6 @@ type TcCounter struct {
 	Last    uint64
 }
 
-type TcEntry struct {
-	_        structs.HostLayout
-	SrcLo    TcAddress
-	SrcHi    TcAddress
-	DstLo    TcAddress
-	DstHi    TcAddress
-	PortLo   uint16
-	PortHi   uint16
-	Proto    uint8
-	AnyProto uint8
-	Pad      [2]uint8
-	Verdict  TcVerdict
-}
-
 type TcEvent struct {
 	_      structs.HostLayout
 	Kind   uint32
@@ -99,10 +85,15 @@ type TcImage struct {
 	System   uint32
 }
 
+type TcLine struct {
+	_    structs.HostLayout
+	Word [16]uint32
+}
+
 type TcPair struct {
 	_        structs.HostLayout
-	First    uint32
-	Count    uint32
+	Tree4    uint32
+	Tree6    uint32
 	Fallback TcVerdict
 }
 
@@ -119,6 +110,14 @@ type TcQuestion struct {
 	Slot    uint32
 	Pad     uint32
 	Verdict TcVerdict
+	Search  struct {
+		_       structs.HostLayout
+		Key     [16]uint32
+		Order   uint32
+		Decider uint32
+		V6      uint32
+		Torn    uint32
+	}
 }
 
 type TcRefusal struct {
@@ -218,7 +217,7 @@ const (
 	TcMapEvents       = "events"
 	TcMapFlows        = "flows"
 	TcMapFragments    = "fragments"
-	TcMapImageEntries = "image_entries"
+	TcMapImageLines   = "image_lines"
 	TcMapImageMeta    = "image_meta"
 	TcMapImagePairs   = "image_pairs"
 	TcMapImagePorts   = "image_ports"
@@ -230,8 +229,8 @@ const (
 	TcMapWorks        = "works"
 	TcProgNgfwEgress  = "ngfw_egress"
 	TcProgNgfwIngress = "ngfw_ingress"
-	TcVarEntryType    = "entry_type"
 	TcVarEventType    = "event_type"
+	TcVarLineType     = "line_type"
 	TcVarMetaType     = "meta_type"
 	TcVarPairType     = "pair_type"
 )
@@ -286,29 +285,29 @@ type TcProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcMapSpecs struct {
-	Counters     *ebpf.MapSpec `ebpf:"counters"`
-	Drops        *ebpf.MapSpec `ebpf:"drops"`
-	Events       *ebpf.MapSpec `ebpf:"events"`
-	Flows        *ebpf.MapSpec `ebpf:"flows"`
-	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
-	ImageEntries *ebpf.MapSpec `ebpf:"image_entries"`
-	ImageMeta    *ebpf.MapSpec `ebpf:"image_meta"`
-	ImagePairs   *ebpf.MapSpec `ebpf:"image_pairs"`
-	ImagePorts   *ebpf.MapSpec `ebpf:"image_ports"`
-	Refusals     *ebpf.MapSpec `ebpf:"refusals"`
-	Settings     *ebpf.MapSpec `ebpf:"settings"`
-	Stats        *ebpf.MapSpec `ebpf:"stats"`
-	Told         *ebpf.MapSpec `ebpf:"told"`
-	Tuples       *ebpf.MapSpec `ebpf:"tuples"`
-	Works        *ebpf.MapSpec `ebpf:"works"`
+	Counters   *ebpf.MapSpec `ebpf:"counters"`
+	Drops      *ebpf.MapSpec `ebpf:"drops"`
+	Events     *ebpf.MapSpec `ebpf:"events"`
+	Flows      *ebpf.MapSpec `ebpf:"flows"`
+	Fragments  *ebpf.MapSpec `ebpf:"fragments"`
+	ImageLines *ebpf.MapSpec `ebpf:"image_lines"`
+	ImageMeta  *ebpf.MapSpec `ebpf:"image_meta"`
+	ImagePairs *ebpf.MapSpec `ebpf:"image_pairs"`
+	ImagePorts *ebpf.MapSpec `ebpf:"image_ports"`
+	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
+	Settings   *ebpf.MapSpec `ebpf:"settings"`
+	Stats      *ebpf.MapSpec `ebpf:"stats"`
+	Told       *ebpf.MapSpec `ebpf:"told"`
+	Tuples     *ebpf.MapSpec `ebpf:"tuples"`
+	Works      *ebpf.MapSpec `ebpf:"works"`
 }
 
 // TcVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcVariableSpecs struct {
-	EntryType *ebpf.VariableSpec `ebpf:"entry_type"`
 	EventType *ebpf.VariableSpec `ebpf:"event_type"`
+	LineType  *ebpf.VariableSpec `ebpf:"line_type"`
 	MetaType  *ebpf.VariableSpec `ebpf:"meta_type"`
 	PairType  *ebpf.VariableSpec `ebpf:"pair_type"`
 }
@@ -333,21 +332,21 @@ func (o *TcObjects) Close() error {
 //
 // It can be passed to LoadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcMaps struct {
-	Counters     *ebpf.Map `ebpf:"counters"`
-	Drops        *ebpf.Map `ebpf:"drops"`
-	Events       *ebpf.Map `ebpf:"events"`
-	Flows        *ebpf.Map `ebpf:"flows"`
-	Fragments    *ebpf.Map `ebpf:"fragments"`
-	ImageEntries *ebpf.Map `ebpf:"image_entries"`
-	ImageMeta    *ebpf.Map `ebpf:"image_meta"`
-	ImagePairs   *ebpf.Map `ebpf:"image_pairs"`
-	ImagePorts   *ebpf.Map `ebpf:"image_ports"`
-	Refusals     *ebpf.Map `ebpf:"refusals"`
-	Settings     *ebpf.Map `ebpf:"settings"`
-	Stats        *ebpf.Map `ebpf:"stats"`
-	Told         *ebpf.Map `ebpf:"told"`
-	Tuples       *ebpf.Map `ebpf:"tuples"`
-	Works        *ebpf.Map `ebpf:"works"`
+	Counters   *ebpf.Map `ebpf:"counters"`
+	Drops      *ebpf.Map `ebpf:"drops"`
+	Events     *ebpf.Map `ebpf:"events"`
+	Flows      *ebpf.Map `ebpf:"flows"`
+	Fragments  *ebpf.Map `ebpf:"fragments"`
+	ImageLines *ebpf.Map `ebpf:"image_lines"`
+	ImageMeta  *ebpf.Map `ebpf:"image_meta"`
+	ImagePairs *ebpf.Map `ebpf:"image_pairs"`
+	ImagePorts *ebpf.Map `ebpf:"image_ports"`
+	Refusals   *ebpf.Map `ebpf:"refusals"`
+	Settings   *ebpf.Map `ebpf:"settings"`
+	Stats      *ebpf.Map `ebpf:"stats"`
+	Told       *ebpf.Map `ebpf:"told"`
+	Tuples     *ebpf.Map `ebpf:"tuples"`
+	Works      *ebpf.Map `ebpf:"works"`
 }
 
 func (m *TcMaps) Close() error {
@@ -357,7 +356,7 @@ func (m *TcMaps) Close() error {
 		m.Events,
 		m.Flows,
 		m.Fragments,
-		m.ImageEntries,
+		m.ImageLines,
 		m.ImageMeta,
 		m.ImagePairs,
 		m.ImagePorts,
@@ -374,8 +373,8 @@ func (m *TcMaps) Close() error {
 //
 // It can be passed to LoadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcVariables struct {
-	EntryType *ebpf.Variable `ebpf:"entry_type"`
 	EventType *ebpf.Variable `ebpf:"event_type"`
+	LineType  *ebpf.Variable `ebpf:"line_type"`
 	MetaType  *ebpf.Variable `ebpf:"meta_type"`
 	PairType  *ebpf.Variable `ebpf:"pair_type"`
 }

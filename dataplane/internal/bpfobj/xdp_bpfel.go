@@ -168,6 +168,14 @@ type XdpWork struct {
 			Log     uint8
 			Pad     [2]uint8
 		}
+		Search struct {
+			_       structs.HostLayout
+			Key     [16]uint32
+			Order   uint32
+			Decider uint32
+			V6      uint32
+			Torn    uint32
+		}
 	}
 }
 
@@ -175,25 +183,25 @@ type XdpWork struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	XdpMapCounters     = "counters"
-	XdpMapDrops        = "drops"
-	XdpMapEvents       = "events"
-	XdpMapFlows        = "flows"
-	XdpMapFragments    = "fragments"
-	XdpMapImageEntries = "image_entries"
-	XdpMapImageMeta    = "image_meta"
-	XdpMapImagePairs   = "image_pairs"
-	XdpMapImagePorts   = "image_ports"
-	XdpMapRefusals     = "refusals"
-	XdpMapSettings     = "settings"
-	XdpMapStats        = "stats"
-	XdpMapTold         = "told"
-	XdpMapTuples       = "tuples"
-	XdpMapWorks        = "works"
-	XdpProgNgfwXdp     = "ngfw_xdp"
-	XdpVarEntryType    = "entry_type"
-	XdpVarMetaType     = "meta_type"
-	XdpVarPairType     = "pair_type"
+	XdpMapCounters   = "counters"
+	XdpMapDrops      = "drops"
+	XdpMapEvents     = "events"
+	XdpMapFlows      = "flows"
+	XdpMapFragments  = "fragments"
+	XdpMapImageLines = "image_lines"
+	XdpMapImageMeta  = "image_meta"
+	XdpMapImagePairs = "image_pairs"
+	XdpMapImagePorts = "image_ports"
+	XdpMapRefusals   = "refusals"
+	XdpMapSettings   = "settings"
+	XdpMapStats      = "stats"
+	XdpMapTold       = "told"
+	XdpMapTuples     = "tuples"
+	XdpMapWorks      = "works"
+	XdpProgNgfwXdp   = "ngfw_xdp"
+	XdpVarLineType   = "line_type"
+	XdpVarMetaType   = "meta_type"
+	XdpVarPairType   = "pair_type"
 )
 
 // LoadXdp returns the embedded CollectionSpec for Xdp.
@@ -245,30 +253,30 @@ type XdpProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type XdpMapSpecs struct {
-	Counters     *ebpf.MapSpec `ebpf:"counters"`
-	Drops        *ebpf.MapSpec `ebpf:"drops"`
-	Events       *ebpf.MapSpec `ebpf:"events"`
-	Flows        *ebpf.MapSpec `ebpf:"flows"`
-	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
-	ImageEntries *ebpf.MapSpec `ebpf:"image_entries"`
-	ImageMeta    *ebpf.MapSpec `ebpf:"image_meta"`
-	ImagePairs   *ebpf.MapSpec `ebpf:"image_pairs"`
-	ImagePorts   *ebpf.MapSpec `ebpf:"image_ports"`
-	Refusals     *ebpf.MapSpec `ebpf:"refusals"`
-	Settings     *ebpf.MapSpec `ebpf:"settings"`
-	Stats        *ebpf.MapSpec `ebpf:"stats"`
-	Told         *ebpf.MapSpec `ebpf:"told"`
-	Tuples       *ebpf.MapSpec `ebpf:"tuples"`
-	Works        *ebpf.MapSpec `ebpf:"works"`
+	Counters   *ebpf.MapSpec `ebpf:"counters"`
+	Drops      *ebpf.MapSpec `ebpf:"drops"`
+	Events     *ebpf.MapSpec `ebpf:"events"`
+	Flows      *ebpf.MapSpec `ebpf:"flows"`
+	Fragments  *ebpf.MapSpec `ebpf:"fragments"`
+	ImageLines *ebpf.MapSpec `ebpf:"image_lines"`
+	ImageMeta  *ebpf.MapSpec `ebpf:"image_meta"`
+	ImagePairs *ebpf.MapSpec `ebpf:"image_pairs"`
+	ImagePorts *ebpf.MapSpec `ebpf:"image_ports"`
+	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
+	Settings   *ebpf.MapSpec `ebpf:"settings"`
+	Stats      *ebpf.MapSpec `ebpf:"stats"`
+	Told       *ebpf.MapSpec `ebpf:"told"`
+	Tuples     *ebpf.MapSpec `ebpf:"tuples"`
+	Works      *ebpf.MapSpec `ebpf:"works"`
 }
 
 // XdpVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type XdpVariableSpecs struct {
-	EntryType *ebpf.VariableSpec `ebpf:"entry_type"`
-	MetaType  *ebpf.VariableSpec `ebpf:"meta_type"`
-	PairType  *ebpf.VariableSpec `ebpf:"pair_type"`
+	LineType *ebpf.VariableSpec `ebpf:"line_type"`
+	MetaType *ebpf.VariableSpec `ebpf:"meta_type"`
+	PairType *ebpf.VariableSpec `ebpf:"pair_type"`
 }
 
 // XdpObjects contains all objects after they have been loaded into the kernel.
@@ -291,21 +299,21 @@ func (o *XdpObjects) Close() error {
 //
 // It can be passed to LoadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type XdpMaps struct {
-	Counters     *ebpf.Map `ebpf:"counters"`
-	Drops        *ebpf.Map `ebpf:"drops"`
-	Events       *ebpf.Map `ebpf:"events"`
-	Flows        *ebpf.Map `ebpf:"flows"`
-	Fragments    *ebpf.Map `ebpf:"fragments"`
-	ImageEntries *ebpf.Map `ebpf:"image_entries"`
-	ImageMeta    *ebpf.Map `ebpf:"image_meta"`
-	ImagePairs   *ebpf.Map `ebpf:"image_pairs"`
-	ImagePorts   *ebpf.Map `ebpf:"image_ports"`
-	Refusals     *ebpf.Map `ebpf:"refusals"`
-	Settings     *ebpf.Map `ebpf:"settings"`
-	Stats        *ebpf.Map `ebpf:"stats"`
-	Told         *ebpf.Map `ebpf:"told"`
-	Tuples       *ebpf.Map `ebpf:"tuples"`
-	Works        *ebpf.Map `ebpf:"works"`
+	Counters   *ebpf.Map `ebpf:"counters"`
+	Drops      *ebpf.Map `ebpf:"drops"`
+	Events     *ebpf.Map `ebpf:"events"`
+	Flows      *ebpf.Map `ebpf:"flows"`
+	Fragments  *ebpf.Map `ebpf:"fragments"`
+	ImageLines *ebpf.Map `ebpf:"image_lines"`
+	ImageMeta  *ebpf.Map `ebpf:"image_meta"`
+	ImagePairs *ebpf.Map `ebpf:"image_pairs"`
+	ImagePorts *ebpf.Map `ebpf:"image_ports"`
+	Refusals   *ebpf.Map `ebpf:"refusals"`
+	Settings   *ebpf.Map `ebpf:"settings"`
+	Stats      *ebpf.Map `ebpf:"stats"`
+	Told       *ebpf.Map `ebpf:"told"`
+	Tuples     *ebpf.Map `ebpf:"tuples"`
+	Works      *ebpf.Map `ebpf:"works"`
 }
 
 func (m *XdpMaps) Close() error {
@@ -315,7 +323,7 @@ func (m *XdpMaps) Close() error {
 		m.Events,
 		m.Flows,
 		m.Fragments,
-		m.ImageEntries,
+		m.ImageLines,
 		m.ImageMeta,
 		m.ImagePairs,
 		m.ImagePorts,
@@ -332,9 +340,9 @@ func (m *XdpMaps) Close() error {
 //
 // It can be passed to LoadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type XdpVariables struct {
-	EntryType *ebpf.Variable `ebpf:"entry_type"`
-	MetaType  *ebpf.Variable `ebpf:"meta_type"`
-	PairType  *ebpf.Variable `ebpf:"pair_type"`
+	LineType *ebpf.Variable `ebpf:"line_type"`
+	MetaType *ebpf.Variable `ebpf:"meta_type"`
+	PairType *ebpf.Variable `ebpf:"pair_type"`
 }
 
 // XdpPrograms contains all programs after they have been loaded into the kernel.

@@ -1,0 +1,22 @@
+package policy
+
+// LongestLeaf is the number of entries of the longest leaf below a reference.
+func (im *Image) LongestLeaf(ref uint32) int {
+	line := &im.Lines[ref&refLine]
+	longest := 0
+	switch ref & refKind {
+	case refNode:
+		for _, part := range line[nodeParts:] {
+			longest = max(longest, im.LongestLeaf(part))
+		}
+	case refForest:
+		for t := 0; t < treeNumber && line[2*t+1] != lineOpen; t++ {
+			longest = max(longest, im.LongestLeaf(line[2*t]))
+		}
+	case refLong:
+		longest = int(line[0])
+	default:
+		longest = int(ref >> refCountShift & refCount)
+	}
+	return longest
+}
