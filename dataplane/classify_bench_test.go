@@ -85,16 +85,15 @@ func (c *classifierBench) load(b *testing.B, im *policy.Image, v6 bool) {
 		b.Fatal(err)
 	}
 	r := rand.New(rand.NewPCG(1, 2))
-	questions := make([]bpfobj.TcQuestion, c.objects.Questions.MaxEntries())
+	questions := make([]bpfobj.BenchAsked, c.objects.Questions.MaxEntries())
 	for i := range questions {
 		p := policytest.Aim(r, &im.Entries[r.IntN(len(im.Entries))], v6, false)
-		questions[i] = bpfobj.TcQuestion{
-			Src: address(netip.AddrFrom16(p.Source)), Dst: address(netip.AddrFrom16(p.Destination)),
-			Port: p.Port, Sport: p.SourcePort, Proto: p.Protocol, ZoneIn: p.From, ZoneOut: p.To,
-			Pad: uint32(r.IntN(100_000)),
-		}
+		src, dst := address(netip.AddrFrom16(p.Source)), address(netip.AddrFrom16(p.Destination))
+		q := &questions[i]
+		q.Src.Hi, q.Src.Lo, q.Dst.Hi, q.Dst.Lo = src.Hi, src.Lo, dst.Hi, dst.Lo
+		q.Port, q.Proto, q.ZoneIn, q.ZoneOut, q.Index = p.Port, p.Protocol, p.From, p.To, uint32(r.IntN(100_000))
 		if v6 {
-			questions[i].V6 = 1
+			q.V6 = 1
 		}
 	}
 	if err := fillArray(questions)(c.objects.Questions); err != nil {
@@ -116,6 +115,9 @@ func (c *classifierBench) run(b *testing.B, mode uint32) float64 {
 	}
 	if _, err := binary.Decode(out, binary.NativeEndian, &bench); err != nil {
 		b.Fatal(err)
+	}
+	if bench.Sum < uint64(bench.Count) {
+		b.Fatalf("mode %d found nothing: %+v", mode, bench)
 	}
 	return float64(bench.Ns) / float64(bench.Count)
 }

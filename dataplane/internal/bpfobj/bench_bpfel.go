@@ -13,12 +13,35 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type BenchAsked struct {
+	_   structs.HostLayout
+	Src struct {
+		_  structs.HostLayout
+		Hi uint64
+		Lo uint64
+	}
+	Dst struct {
+		_  structs.HostLayout
+		Hi uint64
+		Lo uint64
+	}
+	Port    uint16
+	Proto   uint8
+	V6      uint8
+	ZoneIn  uint8
+	ZoneOut uint8
+	Pad     uint16
+	Index   uint32
+	Pad2    uint32
+}
+
 type BenchBench struct {
 	_     structs.HostLayout
 	Mode  uint32
 	Count uint32
 	Ns    uint64
 	Sum   uint64
+	Next  uint64
 }
 
 type BenchConfig struct {
@@ -70,43 +93,6 @@ type BenchFragmentKey struct {
 	Daddr [16]uint8
 	Id    uint32
 	Proto uint32
-}
-
-type BenchQuestion struct {
-	_   structs.HostLayout
-	Src struct {
-		_  structs.HostLayout
-		Hi uint64
-		Lo uint64
-	}
-	Dst struct {
-		_  structs.HostLayout
-		Hi uint64
-		Lo uint64
-	}
-	Port    uint16
-	Sport   uint16
-	Proto   uint8
-	V6      uint8
-	ZoneIn  uint8
-	ZoneOut uint8
-	Slot    uint32
-	Pad     uint32
-	Verdict struct {
-		_       structs.HostLayout
-		Decider uint32
-		Action  uint8
-		Log     uint8
-		Pad     [2]uint8
-	}
-	Search struct {
-		_       structs.HostLayout
-		Key     [16]uint32
-		Order   uint32
-		Decider uint32
-		V6      uint32
-		Torn    uint32
-	}
 }
 
 type BenchRefusal struct {
@@ -186,7 +172,42 @@ type BenchWork struct {
 	Reply    BenchTuple
 	Tuple    BenchTuple
 	Flow     BenchFlow
-	Question BenchQuestion
+	Question struct {
+		_   structs.HostLayout
+		Src struct {
+			_  structs.HostLayout
+			Hi uint64
+			Lo uint64
+		}
+		Dst struct {
+			_  structs.HostLayout
+			Hi uint64
+			Lo uint64
+		}
+		Port    uint16
+		Sport   uint16
+		Proto   uint8
+		V6      uint8
+		ZoneIn  uint8
+		ZoneOut uint8
+		Slot    uint32
+		Pad     uint32
+		Verdict struct {
+			_       structs.HostLayout
+			Decider uint32
+			Action  uint8
+			Log     uint8
+			Pad     [2]uint8
+		}
+		Search struct {
+			_       structs.HostLayout
+			Key     [16]uint32
+			Order   uint32
+			Decider uint32
+			V6      uint32
+			Torn    uint32
+		}
+	}
 }
 
 // Names of all BPF objects in the ELF.
