@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -31,11 +32,15 @@ type system struct {
 	dir    string
 }
 
-const (
-	systemName   = "bench"
-	systemListen = "127.0.0.1:18080"
-	systemGRPC   = "127.0.0.1:19090"
-)
+// freeAddress is one that nobody listens on now.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
 
 // startSystem waits until the product is ready.
 func startSystem(ctx context.Context, bin string) (*system, error) {
@@ -43,14 +48,23 @@ func startSystem(ctx context.Context, bin string) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := lab.Named(systemName)
+	name := fmt.Sprintf("bench-%d", os.Getpid())
+	l, err := lab.Named(name)
+	if err != nil {
+		return nil, err
+	}
+	listen, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	grpcListen, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
 	run := filepath.Join(dir, "run")
 	s := &system{lab: l, said: &bytes.Buffer{}, dir: dir}
-	s.cmd = exec.Command(filepath.Join(bin, "ngfw-lab"), "run", "--name", systemName, "--dir", run, "--bin", bin,
-		"--listen", systemListen, "--grpc-listen", systemGRPC, "--traffic=false", "--detach=false")
+	s.cmd = exec.Command(filepath.Join(bin, "ngfw-lab"), "run", "--name", name, "--dir", run, "--bin", bin,
+		"--listen", listen, "--grpc-listen", grpcListen, "--traffic=false", "--detach=false")
 	s.cmd.Stdout, s.cmd.Stderr = s.said, s.said
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
