@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"sort"
 
-	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate" // buf/validate/validate.proto
 	"github.com/bufbuild/protocompile"
 	_ "google.golang.org/genproto/googleapis/api/annotations" // google/api/annotations.proto
 	"google.golang.org/protobuf/proto"
