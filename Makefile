@@ -53,13 +53,19 @@ lint: ## gofmt, go vet, staticcheck
 	go tool staticcheck ./...
 
 .PHONY: bench
-bench: bench-main ## Run every benchmark
+bench: bench-main bench-dataplane ## Run every benchmark
 
 .PHONY: bench-main
 bench-main: ## Benchmark the way of a packet, a change and a log row
 	@.ci/prepare run
 	@$(MAKE) --no-print-directory build
 	go run ./lab/bench/main -area main
+
+.PHONY: bench-dataplane
+bench-dataplane: ## Benchmark what packets cost the router
+	@.ci/prepare run
+	@$(MAKE) --no-print-directory build
+	go run ./lab/bench/main -area dataplane
 
 .PHONY: generate
 generate: ## Make again what is generated: API, BPF objects, captures

@@ -56,6 +56,7 @@ func (a *Agent) dataplaneReport() *ngfwv1.Dataplane {
 	if err != nil {
 		a.log.Warn("statistics unreadable", "err", err)
 	}
+	r.FastpathPackets = int64(stats.FastPackets)
 	r.Packets, r.Bytes, r.EventsLost = int64(stats.Packets), int64(stats.Bytes), int64(stats.EventsLost)
 	drops, err := a.dataplane.Drops()
 	if err != nil {
@@ -85,7 +86,7 @@ func (a *Agent) status() control.Status {
 	legend := a.firewall.Legend(s.PolicyRevision)
 	for _, p := range a.dataplane.Ports() {
 		s.Programs = append(s.Programs, control.Program{
-			Interface: p.Name, Zone: legend.Zone(p.Zone), XDP: string(p.XDP), TC: "tcx",
+			Interface: p.Name, Zone: legend.Zone(p.Zone), XDP: string(p.XDP), TC: "tcx", FastPath: p.Fast,
 		})
 	}
 	s.Link = control.Link{State: "off", Server: a.cfg.Settings.Server}

@@ -156,8 +156,11 @@ type status struct {
 		Packets int64            `json:"packets"`
 		Drops   map[string]int64 `json:"drops"`
 	} `json:"counters"`
-	Programs []struct{ Interface, Zone string } `json:"programs"`
-	Degraded []string                           `json:"degraded"`
+	Programs []struct {
+		Interface, Zone string
+		FastPath        string `json:"fast_path"`
+	} `json:"programs"`
+	Degraded []string `json:"degraded"`
 }
 
 func (r *router) status() (status, error) {

@@ -24,6 +24,7 @@ type attachedPort struct {
 	name string
 	l3   bool    // frames have no Ethernet header
 	xdp  XDPMode // as it came to be
+	fast uint32  // portXDPRx, portXDPTx
 }
 
 // value is the port table's element: see PORT_* in bpf/abi/abi.h.
@@ -35,7 +36,7 @@ func (p attachedPort) value(im *policy.Image) uint32 {
 	if p.l3 {
 		v |= portL3
 	}
-	return v
+	return v | p.fast
 }
 
 // Run follows the interfaces until ctx ends: programs go on each as it appears,
@@ -55,6 +56,7 @@ func (d *Dataplane) Run(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("watch interfaces: %w", err)
 	}
+	defer d.followAsks(ctx)()
 	if err := d.AttachAll(); err != nil {
 		return err
 	}
@@ -148,18 +150,22 @@ func (d *Dataplane) AttachAll() error {
 		present[a.Index] = true
 		port := attachedPort{name: a.Name, l3: a.EncapType != "ether"}
 		if have, ok := d.ports[a.Index]; ok && have.name == port.name && have.l3 == port.l3 {
-			continue
-		}
-		if err := d.attach(a.Index, &port); err != nil {
+			port.xdp = have.xdp
+			if port.fast = d.fastPort(l, port); port.fast == have.fast {
+				continue
+			}
+		} else if err := d.attach(a.Index, &port); err != nil {
 			d.forget(a.Index) // it may have had programs before
 			errs = append(errs, fmt.Errorf("interface %s: %w", a.Name, err))
 			continue
+		} else {
+			port.fast = d.fastPort(l, port)
+			d.log.Info("interface attached", "interface", a.Name, "index", a.Index)
 		}
 		d.ports[a.Index] = port
 		if err := d.setPort(a.Index, port); err != nil {
 			errs = append(errs, fmt.Errorf("interface %s: %w", a.Name, err))
 		}
-		d.log.Info("interface attached", "interface", a.Name, "index", a.Index)
 	}
 	for index, port := range d.ports {
 		if !present[index] {
@@ -174,7 +180,7 @@ func (d *Dataplane) AttachAll() error {
 	}
 	d.pinned = nil
 	d.sweepLinks(present)
-	return errors.Join(errs...)
+	return errors.Join(append(errs, d.setFastForms())...)
 }
 
 // pinnedPorts are the interfaces that have the programs of an earlier process.
@@ -326,6 +332,7 @@ func (d *Dataplane) setPort(index int, port attachedPort) error {
 
 func (d *Dataplane) forget(index int) {
 	delete(d.degraded, "xdp:"+d.ports[index].name)
+	delete(d.degraded, "fast_path:"+d.ports[index].name)
 	delete(d.ports, index)
 	if c, err := d.settings(); err == nil && c.Active != 0 {
 		if table, err := inner(d.tc.ImagePorts, activeSlot(c)); err == nil {
@@ -354,6 +361,7 @@ type Port struct {
 	Name string
 	Zone uint8 // index in the enforced image
 	XDP  XDPMode
+	Fast string // how the fast path's packets arrive here: "xdp", "tc", "off"
 }
 
 // Ports lists them by name.
@@ -362,7 +370,7 @@ func (d *Dataplane) Ports() []Port {
 	defer d.mu.Unlock()
 	list := make([]Port, 0, len(d.ports))
 	for _, p := range d.ports {
-		list = append(list, Port{Name: p.name, Zone: uint8(p.value(d.image) &^ portL3), XDP: p.xdp})
+		list = append(list, Port{Name: p.name, Zone: uint8(p.value(d.image) & portZoneMask), XDP: p.xdp, Fast: d.fastForm(p)})
 	}
 	slices.SortFunc(list, func(a, b Port) int { return strings.Compare(a.Name, b.Name) })
 	return list

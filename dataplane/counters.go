@@ -42,10 +42,17 @@ type Stats struct {
 	FlowsOpened, Adopted   uint64
 	Rejudged               uint64
 	NoCounter, LearnFailed uint64 // must stay 0
+
+	FastPackets, FastBytes uint64 // of those judged: by the fast path
+	FastLearned            uint64 // ways of the fast path that were learnt
+	FastFull               uint64 // times that its table had no room
 }
 
 // Counters are absolute counts by decider, as long as the maps live.
 func (d *Dataplane) Counters() (map[policy.Decider]Counter, error) {
+	if err := d.settle(); err != nil {
+		return nil, err
+	}
 	out := map[policy.Decider]Counter{}
 	var key uint32
 	var perCPU []bpfobj.TcCounter
@@ -78,16 +85,27 @@ func (d *Dataplane) Drops() (map[DropReason]Counter, error) {
 // Stats reads the data plane's own counts.
 func (d *Dataplane) Stats() (Stats, error) {
 	var s Stats
-	for i, to := range []*uint64{&s.Packets, &s.Bytes, &s.EventsLost, &s.FlowsOpened, &s.Adopted, &s.Rejudged, &s.NoCounter, &s.LearnFailed} {
+	if err := d.settle(); err != nil {
+		return s, err
+	}
+	return s, errors.Join(
+		addUp(d.tc.Stats, &s.Packets, &s.Bytes, &s.EventsLost, &s.FlowsOpened, &s.Adopted, &s.Rejudged, &s.NoCounter, &s.LearnFailed),
+		addUp(d.tc.FastStats, &s.FastPackets, &s.FastBytes, &s.FastLearned, &s.FastFull),
+	)
+}
+
+// addUp reads the elements of a per-CPU array.
+func addUp(m *ebpf.Map, to ...*uint64) error {
+	for i, sum := range to {
 		var perCPU []uint64
-		if err := d.tc.Stats.Lookup(uint32(i), &perCPU); err != nil {
-			return s, fmt.Errorf("read statistics: %w", err)
+		if err := m.Lookup(uint32(i), &perCPU); err != nil {
+			return fmt.Errorf("read statistics: %w", err)
 		}
 		for _, v := range perCPU {
-			*to += v
+			*sum += v
 		}
 	}
-	return s, nil
+	return nil
 }
 
 func sum(perCPU []bpfobj.TcCounter) Counter {

@@ -41,7 +41,8 @@ const (
 type Config struct {
 	Pins     string // directory on a bpffs, made if absent
 	XDP      XDPMode
-	MaxFlows uint32 // entries of the flow table, each about 490 bytes at once and 100 more while it runs
+	FastPath FastPath // "" is FastOff
+	MaxFlows uint32   // entries of the flow table, each about 490 bytes at once and 100 more while it runs
 }
 
 // DefaultMaxFlows takes 61 MiB of kernel memory from the start (31 for flows, 30
@@ -50,7 +51,7 @@ const DefaultMaxFlows = 131072
 
 // DefaultConfig is for a router of its own.
 func DefaultConfig() Config {
-	return Config{Pins: "/sys/fs/bpf/ngfw", XDP: XDPAuto, MaxFlows: DefaultMaxFlows}
+	return Config{Pins: "/sys/fs/bpf/ngfw", XDP: XDPAuto, FastPath: FastAuto, MaxFlows: DefaultMaxFlows}
 }
 
 // Deps of a data plane.
@@ -68,7 +69,8 @@ type Dataplane struct {
 	xdp struct {
 		Program *ebpf.Program `ebpf:"ngfw_xdp"`
 	}
-	sim *Simulator
+	sim     *Simulator
+	collect *ebpf.Program // of the fast path's counts; nil: there is no fast path
 
 	mu       sync.Mutex           // guards what follows, and writers of the image slots
 	image    *policy.Image        // active; nil until Apply, also after a take-over
@@ -124,6 +126,8 @@ func (d *Dataplane) load() error {
 	shared := map[string]*ebpf.Map{
 		"drops": d.tc.Drops, "stats": d.tc.Stats, "image_meta": d.tc.ImageMeta, "image_pairs": d.tc.ImagePairs,
 		"image_lines": d.tc.ImageLines, "image_ports": d.tc.ImagePorts, "works": d.tc.Works,
+		"settings": d.tc.Settings, "counters": d.tc.Counters, "flows": d.tc.Flows,
+		"fast4": d.tc.Fast4, "fast6": d.tc.Fast6, "fast_stats": d.tc.FastStats,
 	}
 	if err := loadOver(bpfobj.LoadXdp, &d.xdp, shared); err != nil {
 		return loadError("xdp", err)
@@ -132,6 +136,7 @@ func (d *Dataplane) load() error {
 	if err != nil {
 		return err
 	}
+	d.loadCollector(shared)
 	return d.initSettings()
 }
 
@@ -145,6 +150,7 @@ func loadOver(load func() (*ebpf.CollectionSpec, error), objects any, shared map
 	replace := map[string]*ebpf.Map{}
 	for name := range spec.Maps {
 		if m, ok := shared[name]; ok {
+			spec.Maps[name].MaxEntries = m.MaxEntries() // sizes are the running tables'
 			replace[name] = m
 		}
 	}
@@ -172,6 +178,8 @@ func (d *Dataplane) sizeFlows(spec *ebpf.CollectionSpec) error {
 	spec.Maps["flows"].MaxEntries = size
 	spec.Maps["told"].MaxEntries = size
 	spec.Maps["tuples"].MaxEntries = 2 * size
+	spec.Maps["fast4"].MaxEntries = 2 * size
+	spec.Maps["fast6"].MaxEntries = 2 * size
 	return nil
 }
 
@@ -197,10 +205,15 @@ func (d *Dataplane) initSettings() error {
 	if err != nil {
 		return err
 	}
-	if c.ClockBase != 0 {
-		return nil
+	if c.ClockBase == 0 {
+		c.ClockBase = uint64(flow.BootTime().UnixNano())
 	}
-	c.ClockBase = uint64(flow.BootTime().UnixNano())
+	switch {
+	case !d.fast():
+		c.Fast = 0
+	case c.Fast == 0: // else what the ports allowed before a restart
+		c.Fast = d.fastForms()
+	}
 	return d.putSettings(c)
 }
 
@@ -258,6 +271,7 @@ func (d *Dataplane) Revision() int64 {
 func (d *Dataplane) FlowMaps() flow.Maps {
 	return flow.Maps{
 		Events: d.tc.Events, Flows: d.tc.Flows, Tuples: d.tc.Tuples, Told: d.tc.Told, Refusals: d.tc.Refusals,
+		Settle: d.settle,
 	}
 }
 
@@ -269,6 +283,9 @@ func (d *Dataplane) Close() error {
 	}
 	if d.sim != nil {
 		errs = append(errs, d.sim.Close())
+	}
+	if d.collect != nil {
+		errs = append(errs, d.collect.Close())
 	}
 	return errors.Join(errs...)
 }

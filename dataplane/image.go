@@ -22,6 +22,8 @@ const (
 	maxZones   = policy.MaxZones
 	portL3     = 0x100
 
+	portZoneMask = 0x3f
+
 	activeShift = 2 // of config.active: the revision is above, the slot below
 )
 

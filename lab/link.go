@@ -46,15 +46,12 @@ func (l *Lab) cable(s Segment) error {
 		}
 		// Without GRO or an XDP program of its own a veth refuses the frames
 		// that XDP redirects into it.
-		if err := setOffload(s.RouterPort, offloadGRO, true); err != nil {
-			return err
-		}
-		return address(s.RouterPort, s.Router4, s.Router6)
+		return setOffload(s.RouterPort, offloadGRO, true)
 	})
 	if err != nil {
 		return err
 	}
-	return l.In(s.Host, func() error {
+	err = l.In(s.Host, func() error {
 		if err := setOffload(HostPort, offloadGRO, true); err != nil {
 			return err
 		}
@@ -65,6 +62,11 @@ func (l *Lab) cable(s Segment) error {
 		}
 		return address(HostPort, s.Host4, s.Host6)
 	})
+	if err != nil {
+		return err
+	}
+	// Set up last: a veth learns what its peer takes as it is set up.
+	return l.In(RTR, func() error { return address(s.RouterPort, s.Router4, s.Router6) })
 }
 
 // address gives an interface its addresses and sets it up. One without an IPv6

@@ -37,8 +37,9 @@ type Link struct {
 type Program struct {
 	Interface string `json:"interface"`
 	Zone      string `json:"zone,omitempty"`
-	XDP       string `json:"xdp"` // native, generic, off
-	TC        string `json:"tc"`  // tcx, clsact, off
+	XDP       string `json:"xdp"`                 // native, generic, off
+	TC        string `json:"tc"`                  // tcx, clsact, off
+	FastPath  string `json:"fast_path,omitempty"` // xdp, tc, off
 	Error     string `json:"error,omitempty"`
 }
 
@@ -54,6 +55,7 @@ type Spool struct {
 // Counters are those of the packet programs since they were first loaded.
 type Counters struct {
 	Packets    int64            `json:"packets"`
+	FastPath   int64            `json:"fastpath_packets"` // of packets
 	Bytes      int64            `json:"bytes"`
 	Flows      int64            `json:"flows"` // in the table now
 	Drops      map[string]int64 `json:"drops"` // packets by reason
@@ -65,7 +67,7 @@ func (s *Status) Take(d *ngfwv1.Dataplane) {
 	s.PolicyRevision = d.GetPolicyRevision()
 	s.Degraded = d.GetDegraded()
 	s.Counters = Counters{
-		Packets: d.GetPackets(), Bytes: d.GetBytes(), Flows: d.GetFlows(), Drops: d.GetDrops(), EventsLost: d.GetEventsLost(),
+		Packets: d.GetPackets(), FastPath: d.GetFastpathPackets(), Bytes: d.GetBytes(), Flows: d.GetFlows(), Drops: d.GetDrops(), EventsLost: d.GetEventsLost(),
 	}
 	p := d.GetSpool()
 	s.Spool = Spool{

@@ -50,6 +50,8 @@ type Settings struct {
 	Flow  Flow  `yaml:"flow,omitempty"`
 	Spool Spool `yaml:"spool,omitempty"`
 	XDP   XDP   `yaml:"xdp,omitempty"`
+
+	FastPath FastPath `yaml:"fast_path,omitempty"`
 }
 
 // Log is how the agent logs to stderr.
@@ -80,6 +82,15 @@ const (
 	XDPOff     XDP = "off"     // TC alone
 )
 
+// FastPath says how packets of established flows pass by the kernel's stack.
+type FastPath string
+
+const (
+	FastAuto FastPath = "auto" // in XDP between real devices, else in TC
+	FastXDP  FastPath = "xdp"  // in XDP on veth and tun too: only where senders fill in checksums
+	FastOff  FastPath = "off"
+)
+
 // Default is the settings of an empty file.
 func Default() Settings {
 	s := Settings{
@@ -90,6 +101,7 @@ func Default() Settings {
 		Flow:          Flow{UpdateInterval: 10 * time.Second, MaxFlows: 131072},
 		Spool:         Spool{MaxBytes: 256 << 20},
 		XDP:           XDPAuto,
+		FastPath:      FastAuto,
 	}
 	s.ControlSocket = socketIn(s.StateDir)
 	return s
@@ -110,6 +122,7 @@ func (s *Settings) fill() {
 	s.Flow.MaxFlows = cmp.Or(s.Flow.MaxFlows, d.Flow.MaxFlows)
 	s.Spool.MaxBytes = cmp.Or(s.Spool.MaxBytes, d.Spool.MaxBytes)
 	s.XDP = cmp.Or(s.XDP, d.XDP)
+	s.FastPath = cmp.Or(s.FastPath, d.FastPath)
 }
 
 // Load reads and validates the file at path. A missing file is fs.ErrNotExist
@@ -189,6 +202,7 @@ func (s Settings) Validate() error {
 	oneOf(refuse, "log.level", s.Log.Level, "debug", "info", "warn", "error")
 	oneOf(refuse, "log.format", s.Log.Format, "text", "json")
 	oneOf(refuse, "xdp", s.XDP, XDPAuto, XDPNative, XDPGeneric, XDPOff)
+	oneOf(refuse, "fast_path", s.FastPath, FastAuto, FastXDP, FastOff)
 	if s.Flow.UpdateInterval < time.Second || s.Flow.UpdateInterval > time.Hour {
 		refuse("flow.update_interval", "%v is not from 1s to 1h", s.Flow.UpdateInterval)
 	}

@@ -77,6 +77,7 @@ func TestParseRefuses(t *testing.T) {
 		"log level":         {"log:\n  level: loud\n", "log.level", `"loud"`},
 		"log format":        {"log:\n  format: xml\n", "log.format", "json"},
 		"xdp":               {"xdp: fast\n", "xdp", "native"},
+		"fast path":         {"fast_path: tc\n", "fast_path", "auto"},
 		"interval":          {"flow:\n  update_interval: 5ms\n", "flow.update_interval", "1s"},
 		"flows":             {"flow:\n  max_flows: 3\n", "flow.max_flows", "1024"},
 		"relative path":     {"state_dir: ngfw\n", "state_dir", "absolute"},

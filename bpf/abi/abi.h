@@ -233,7 +233,8 @@ struct config {
 	__u64 clock_base;		/* Unix ns at boot clock 0, fixed at first load: seeds flow ids */
 	__u8 cloud_addr[16];		/* the agent's own connection: system rule "cloud" */
 	__be16 cloud_port;
-	__u16 pad[3];
+	__u16 fast;			/* forms of the fast path that may be used: FAST_* */
+	__u32 pad;
 };
 
 enum stat {

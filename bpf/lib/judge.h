@@ -9,6 +9,7 @@
 #define NGFW_JUDGE_H
 
 #include "flow.h"
+#include "learn.h"
 
 #define TC_NEXT (-1)		/* TCX_NEXT, TC_ACT_UNSPEC: other filters still run */
 #define TC_DROP 2		/* TCX_DROP, TC_ACT_SHOT */
@@ -212,12 +213,15 @@ static __always_inline int pass(struct __sk_buff *skb, struct work *w, struct fl
 	f->seen = w->now;
 	count_flow(f, w->dir, w->amount);
 	count(&counters, f->decider, w->amount, w->now);
-	if (tcp)
+	if (tcp && w->packet.flags & (PKT_FIN | PKT_RST)) {
 		note_tcp(f, w);
+		end_fast(f);
+	}
 	if (w->dir || (tcp && !(w->packet.flags & PKT_SYN) && f->flags & FLOW_SEEN_REPLY))
 		mark |= MARK_REPLY;
 	if (!w->dir && !(f->flags & FLOW_REPLY_KNOWN))
 		mark |= MARK_LEARN;
+	mark |= ask_way(skb, w, f);
 	set_mark(skb, mark);
 	return TC_NEXT;
 }
@@ -268,6 +272,7 @@ SUBPROGRAM int rejudge(struct work *w, struct flow *f)
 		if (!(f->flags & FLOW_CUT)) {
 			count_stat(STAT_REJUDGED, 1);
 			__sync_fetch_and_or(&f->flags, FLOW_CUT | FLOW_CLOSED);
+			end_fast(f);
 			emit(EVENT_CLOSE, ACTION_ACCEPT, w->now, f);
 		}
 		return 0;
@@ -319,6 +324,8 @@ SUBPROGRAM int known(struct __sk_buff *skb, struct work *w, struct flow *f)
 		return drop(w, REASON_WRONG_ZONE);
 	if (!vouched(skb, w, f))
 		return UNKNOWN;
+	if (w->packet.flags & (PKT_FIN | PKT_RST) && !is_end(skb, w, f))
+		return drop(w, REASON_NO_STATE);
 	return pass(skb, w, f);
 }
 
@@ -350,6 +357,9 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 		return refused(skb, w);
 	if (w->zone != ZONE_SELF && forged(skb, w))
 		return refused_for(skb, w, REASON_FORGED);
+	/* The record is gone, and with it what would show that it is no guess. */
+	if (w->packet.flags & PKT_RST && ct_liberal(skb, w))
+		return refused_for(skb, w, REASON_NO_STATE);
 	if (w->closing) {
 		/* The tail of a connection whose end has been told. */
 		count(&counters, w->question.verdict.decider, w->amount, w->now);

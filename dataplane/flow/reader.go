@@ -46,6 +46,19 @@ const (
 // Maps that a Reader reads.
 type Maps struct {
 	Events, Flows, Tuples, Told, Refusals *ebpf.Map
+	// Settle adds what the fast path has counted to the records; nil: nothing to add.
+	Settle func() error
+}
+
+// settle is Settle, before records are read. Counts that it could not move stay
+// where they are for the next time.
+func (r *Reader) settle() {
+	if r.maps.Settle == nil {
+		return
+	}
+	if err := r.maps.Settle(); err != nil {
+		r.deps.Log.Warn("flow counts are behind", "err", err)
+	}
 }
 
 // Config of a Reader.

@@ -51,6 +51,7 @@ const unanswered = 5 * time.Second
 func (r *Reader) scan() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.settle()
 	now := uint64(bootNanos())
 	var (
 		cursor ebpf.MapBatchCursor
@@ -114,9 +115,14 @@ func (r *Reader) finish(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var ended []bpfobj.TcFlow
+	settled := false
 	for id, due := range r.closing {
 		if now.Before(due) {
 			continue
+		}
+		if !settled {
+			r.settle()
+			settled = true
 		}
 		delete(r.closing, id)
 		var f bpfobj.TcFlow

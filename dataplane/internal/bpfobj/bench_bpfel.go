@@ -50,7 +50,8 @@ type BenchConfig struct {
 	ClockBase uint64
 	CloudAddr [16]uint8
 	CloudPort uint16
-	Pad       [3]uint16
+	Fast      uint16
+	Pad       uint32
 }
 
 type BenchCounter struct {

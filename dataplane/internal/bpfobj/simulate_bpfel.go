@@ -19,7 +19,8 @@ type SimulateConfig struct {
 	ClockBase uint64
 	CloudAddr [16]uint8
 	CloudPort uint16
-	Pad       [3]uint16
+	Fast      uint16
+	Pad       uint32
 }
 
 type SimulateCounter struct {

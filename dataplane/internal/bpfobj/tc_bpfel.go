@@ -25,7 +25,8 @@ type TcConfig struct {
 	ClockBase uint64
 	CloudAddr [16]uint8
 	CloudPort uint16
-	Pad       [3]uint16
+	Fast      uint16
+	Pad       uint32
 }
 
 type TcCounter struct {
@@ -41,6 +42,60 @@ type TcEvent struct {
 	Action uint32
 	Time   uint64
 	Flow   TcFlow
+}
+
+type TcFast struct {
+	_   structs.HostLayout
+	Way struct {
+		_          structs.HostLayout
+		Active     uint64
+		Seq        uint32
+		Until      uint32
+		IfindexIn  uint32
+		IfindexOut uint32
+		Macs       [12]uint8
+		MacIn      [6]uint8
+		Mtu        uint16
+		Saddr      uint32
+		Daddr      uint32
+		Sport      uint16
+		Dport      uint16
+		AddressSum uint16
+		PortSum    uint16
+		Form       uint16
+		Zone       uint8
+		Rx         uint8
+	}
+	Packets uint64
+	Bytes   uint64
+	Id      uint64
+	Decider uint32
+	Dir     uint16
+	Tcp     uint16
+	Due     uint32
+	Last    uint32
+	Asked   uint32
+	Ack     uint32
+	End     uint32
+	_       [4]byte
+}
+
+type TcFastKey4 struct {
+	_     structs.HostLayout
+	Saddr uint32
+	Daddr uint32
+	Sport uint16
+	Dport uint16
+	Proto uint32
+}
+
+type TcFastKey6 struct {
+	_     structs.HostLayout
+	Saddr [16]uint8
+	Daddr [16]uint8
+	Sport uint16
+	Dport uint16
+	Proto uint32
 }
 
 type TcFlow struct {
@@ -215,6 +270,11 @@ const (
 	TcMapCounters     = "counters"
 	TcMapDrops        = "drops"
 	TcMapEvents       = "events"
+	TcMapFast4        = "fast4"
+	TcMapFast6        = "fast6"
+	TcMapFastAsks     = "fast_asks"
+	TcMapFastStats    = "fast_stats"
+	TcMapFastWork     = "fast_work"
 	TcMapFlows        = "flows"
 	TcMapFragments    = "fragments"
 	TcMapImageLines   = "image_lines"
@@ -288,6 +348,11 @@ type TcMapSpecs struct {
 	Counters   *ebpf.MapSpec `ebpf:"counters"`
 	Drops      *ebpf.MapSpec `ebpf:"drops"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
+	Fast4      *ebpf.MapSpec `ebpf:"fast4"`
+	Fast6      *ebpf.MapSpec `ebpf:"fast6"`
+	FastAsks   *ebpf.MapSpec `ebpf:"fast_asks"`
+	FastStats  *ebpf.MapSpec `ebpf:"fast_stats"`
+	FastWork   *ebpf.MapSpec `ebpf:"fast_work"`
 	Flows      *ebpf.MapSpec `ebpf:"flows"`
 	Fragments  *ebpf.MapSpec `ebpf:"fragments"`
 	ImageLines *ebpf.MapSpec `ebpf:"image_lines"`
@@ -335,6 +400,11 @@ type TcMaps struct {
 	Counters   *ebpf.Map `ebpf:"counters"`
 	Drops      *ebpf.Map `ebpf:"drops"`
 	Events     *ebpf.Map `ebpf:"events"`
+	Fast4      *ebpf.Map `ebpf:"fast4"`
+	Fast6      *ebpf.Map `ebpf:"fast6"`
+	FastAsks   *ebpf.Map `ebpf:"fast_asks"`
+	FastStats  *ebpf.Map `ebpf:"fast_stats"`
+	FastWork   *ebpf.Map `ebpf:"fast_work"`
 	Flows      *ebpf.Map `ebpf:"flows"`
 	Fragments  *ebpf.Map `ebpf:"fragments"`
 	ImageLines *ebpf.Map `ebpf:"image_lines"`
@@ -354,6 +424,11 @@ func (m *TcMaps) Close() error {
 		m.Counters,
 		m.Drops,
 		m.Events,
+		m.Fast4,
+		m.Fast6,
+		m.FastAsks,
+		m.FastStats,
+		m.FastWork,
 		m.Flows,
 		m.Fragments,
 		m.ImageLines,

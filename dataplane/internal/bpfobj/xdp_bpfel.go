@@ -19,7 +19,8 @@ type XdpConfig struct {
 	ClockBase uint64
 	CloudAddr [16]uint8
 	CloudPort uint16
-	Pad       [3]uint16
+	Fast      uint16
+	Pad       uint32
 }
 
 type XdpCounter struct {
@@ -27,6 +28,60 @@ type XdpCounter struct {
 	Packets uint64
 	Bytes   uint64
 	Last    uint64
+}
+
+type XdpFast struct {
+	_   structs.HostLayout
+	Way struct {
+		_          structs.HostLayout
+		Active     uint64
+		Seq        uint32
+		Until      uint32
+		IfindexIn  uint32
+		IfindexOut uint32
+		Macs       [12]uint8
+		MacIn      [6]uint8
+		Mtu        uint16
+		Saddr      uint32
+		Daddr      uint32
+		Sport      uint16
+		Dport      uint16
+		AddressSum uint16
+		PortSum    uint16
+		Form       uint16
+		Zone       uint8
+		Rx         uint8
+	}
+	Packets uint64
+	Bytes   uint64
+	Id      uint64
+	Decider uint32
+	Dir     uint16
+	Tcp     uint16
+	Due     uint32
+	Last    uint32
+	Asked   uint32
+	Ack     uint32
+	End     uint32
+	_       [4]byte
+}
+
+type XdpFastKey4 struct {
+	_     structs.HostLayout
+	Saddr uint32
+	Daddr uint32
+	Sport uint16
+	Dport uint16
+	Proto uint32
+}
+
+type XdpFastKey6 struct {
+	_     structs.HostLayout
+	Saddr [16]uint8
+	Daddr [16]uint8
+	Sport uint16
+	Dport uint16
+	Proto uint32
 }
 
 type XdpFlow struct {
@@ -186,6 +241,9 @@ const (
 	XdpMapCounters   = "counters"
 	XdpMapDrops      = "drops"
 	XdpMapEvents     = "events"
+	XdpMapFast4      = "fast4"
+	XdpMapFast6      = "fast6"
+	XdpMapFastStats  = "fast_stats"
 	XdpMapFlows      = "flows"
 	XdpMapFragments  = "fragments"
 	XdpMapImageLines = "image_lines"
@@ -256,6 +314,9 @@ type XdpMapSpecs struct {
 	Counters   *ebpf.MapSpec `ebpf:"counters"`
 	Drops      *ebpf.MapSpec `ebpf:"drops"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
+	Fast4      *ebpf.MapSpec `ebpf:"fast4"`
+	Fast6      *ebpf.MapSpec `ebpf:"fast6"`
+	FastStats  *ebpf.MapSpec `ebpf:"fast_stats"`
 	Flows      *ebpf.MapSpec `ebpf:"flows"`
 	Fragments  *ebpf.MapSpec `ebpf:"fragments"`
 	ImageLines *ebpf.MapSpec `ebpf:"image_lines"`
@@ -302,6 +363,9 @@ type XdpMaps struct {
 	Counters   *ebpf.Map `ebpf:"counters"`
 	Drops      *ebpf.Map `ebpf:"drops"`
 	Events     *ebpf.Map `ebpf:"events"`
+	Fast4      *ebpf.Map `ebpf:"fast4"`
+	Fast6      *ebpf.Map `ebpf:"fast6"`
+	FastStats  *ebpf.Map `ebpf:"fast_stats"`
 	Flows      *ebpf.Map `ebpf:"flows"`
 	Fragments  *ebpf.Map `ebpf:"fragments"`
 	ImageLines *ebpf.Map `ebpf:"image_lines"`
@@ -321,6 +385,9 @@ func (m *XdpMaps) Close() error {
 		m.Counters,
 		m.Drops,
 		m.Events,
+		m.Fast4,
+		m.Fast6,
+		m.FastStats,
 		m.Flows,
 		m.Fragments,
 		m.ImageLines,

@@ -16,11 +16,31 @@ import (
 )
 
 // Agent is a router with ngfw-agent, without a cloud, under the policy that
-// NFTMasquerade writes in nft's words.
-func Agent(program string) Case {
-	return Case{Name: "ngfw-agent", Filters: true, Prepare: func(ctx context.Context, l *lab.Lab) (func(), error) {
-		return runAgent(ctx, l, program)
-	}}
+// NFTMasquerade writes in nft's words. fastPath is the agent's setting of that
+// name.
+func Agent(program, fastPath string) Case {
+	return Case{
+		Name: "ngfw-agent, fast path " + fastPath, Filters: true, Masquerades: true,
+		Prepare: func(ctx context.Context, l *lab.Lab) (func(), error) { return runAgent(ctx, l, program, fastPath) },
+		Packets: func(ctx context.Context, l *lab.Lab) (uint64, error) { return judged(ctx, l, program) },
+	}
+}
+
+// judged asks the running agent for its count of packets.
+func judged(ctx context.Context, l *lab.Lab, program string) (uint64, error) {
+	out, err := exec.CommandContext(ctx, program, "status", "--config", filepath.Join(l.Dir(), "agent", "agent.yaml"), "-o", "json").Output()
+	if err != nil {
+		return 0, fmt.Errorf("ask the agent: %w", err)
+	}
+	var s struct {
+		Counters struct {
+			Packets uint64 `json:"packets"`
+		} `json:"counters"`
+	}
+	if err := json.Unmarshal(out, &s); err != nil {
+		return 0, fmt.Errorf("ask the agent: %w", err)
+	}
+	return s.Counters.Packets, nil
 }
 
 type object = map[string]any
@@ -53,7 +73,7 @@ func agentPolicy() object {
 }
 
 // runAgent starts the agent and returns when the router forwards.
-func runAgent(ctx context.Context, l *lab.Lab, program string) (undo func(), err error) {
+func runAgent(ctx context.Context, l *lab.Lab, program, fastPath string) (undo func(), err error) {
 	program, err = filepath.Abs(program)
 	if err != nil {
 		return nil, err
@@ -66,7 +86,7 @@ func runAgent(ctx context.Context, l *lab.Lab, program string) (undo func(), err
 	if err != nil {
 		return nil, err
 	}
-	settings := fmt.Sprintf("state_dir: %q\nbpf_dir: %q\nmetrics_listen: \"off\"\n", dir, l.BPFDir())
+	settings := fmt.Sprintf("state_dir: %q\nbpf_dir: %q\nmetrics_listen: \"off\"\nfast_path: %q\n", dir, l.BPFDir(), fastPath)
 	for name, text := range map[string]string{"policy.json": string(policy), "agent.yaml": settings} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return nil, err

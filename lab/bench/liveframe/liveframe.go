@@ -49,9 +49,16 @@ type Case struct {
 	// Prepare has made it do so.
 	Filters bool
 
+	// Masquerades says that frames leave with the router's address.
+	Masquerades bool
+
 	// Prepare configures the router of a fresh lab; the returned function ends
 	// what it started. Nil: nothing to do.
 	Prepare func(ctx context.Context, l *lab.Lab) (undo func(), err error)
+
+	// Packets reads the router's own count of packets. Nil: it has none. After
+	// the rounds it must agree with the sink.
+	Packets func(ctx context.Context, l *lab.Lab) (uint64, error)
 }
 
 // Measurement is what a packet costs, in nanoseconds.
@@ -66,8 +73,12 @@ type Measurement struct {
 // prefix marks the names of benchmarks' labs.
 const prefix = "bench-"
 
-// errLoss says that a round lost frames.
-var errLoss = errors.New("frames were lost on the way")
+// errLoss says that a round lost frames, errWrong that some arrived with another
+// TTL or source than they should, or with a bad checksum.
+var (
+	errLoss  = errors.New("frames were lost on the way")
+	errWrong = errors.New("frames arrived wrong")
+)
 
 // tolerated loss of a round.
 const tolerance = 0.002
@@ -106,7 +117,7 @@ func measure(ctx context.Context, cfg Config, c Case) (m Measurement, err error)
 
 	m = Measurement{Case: c.Name, Flows: cfg.Flows}
 	client, _ := lab.SegmentOf(lab.LAN1)
-	if m.Overhead, err = withSink(l, lab.RTR, client.RouterPort, func(s *sink) (float64, error) {
+	if m.Overhead, err = withSink(l, lab.RTR, client.RouterPort, arrival{ttl: firstTTL}, func(s *sink) (float64, error) {
 		return rounds(ctx, cfg, gen, s)
 	}); err != nil {
 		return m, fmt.Errorf("generator and sink alone: %w", err)
@@ -123,8 +134,13 @@ func measure(ctx context.Context, cfg Config, c Case) (m Measurement, err error)
 	if err := establish(l, cfg, gen); err != nil {
 		return m, err
 	}
-	m.Gross, err = withSink(l, lab.INET, lab.HostPort, func(s *sink) (float64, error) {
-		return rounds(ctx, cfg, gen, s)
+	want := arrival{ttl: firstTTL - 1}
+	if c.Masquerades {
+		uplink, _ := lab.SegmentOf(lab.INET)
+		want.source = uplink.Router4.Addr()
+	}
+	m.Gross, err = withSink(l, lab.INET, lab.HostPort, want, func(s *sink) (float64, error) {
+		return counted(ctx, l, c, s, func() (float64, error) { return rounds(ctx, cfg, gen, s) })
 	})
 	m.Cost = m.Gross - m.Overhead
 	return m, err
@@ -173,17 +189,45 @@ func establish(l *lab.Lab, cfg Config, gen *generator) error {
 		return err
 	}
 	defer undo()
-	_, err = withSink(l, lab.LAN1, lab.HostPort, func(s *sink) (float64, error) {
-		if _, err := gen.run(max(4*cfg.Flows, 4096)); err != nil {
+	_, err = withSink(l, lab.LAN1, lab.HostPort, arrival{}, func(s *sink) (float64, error) {
+		if _, err := gen.run(max(8*cfg.Flows, 4096)); err != nil {
 			return 0, err
 		}
 		back, err := s.count()
-		if err == nil && back == 0 {
+		if err == nil && back.All == 0 {
 			err = errors.New("no frame comes back through the router: it does not forward")
 		}
 		return 0, err
 	})
 	return err
+}
+
+// counted runs f and compares the router's count with the sink's. The router also
+// sees its neighbours' few words.
+func counted(ctx context.Context, l *lab.Lab, c Case, s *sink, f func() (float64, error)) (float64, error) {
+	if c.Packets == nil {
+		return f()
+	}
+	before, err := c.Packets(ctx, l)
+	if err != nil {
+		return 0, err
+	}
+	ns, err := f()
+	if err != nil {
+		return 0, err
+	}
+	after, err := c.Packets(ctx, l)
+	if err != nil {
+		return 0, err
+	}
+	came, err := s.count()
+	if err != nil {
+		return 0, err
+	}
+	if n := after - before; n < came.All || float64(n) > float64(came.All)*(1+tolerance)+100 {
+		return 0, fmt.Errorf("the router counted %d packets, %d came through it", n, came.All)
+	}
+	return ns, nil
 }
 
 // rounds returns the fastest round, in nanoseconds a frame.
@@ -205,7 +249,11 @@ func rounds(ctx context.Context, cfg Config, gen *generator, s *sink) (float64, 
 		if err != nil {
 			return 0, err
 		}
-		if loss := 1 - float64(after-before)/float64(cfg.Frames); loss > tolerance {
+		came := after.All - before.All
+		if good := after.Good - before.Good; good != came {
+			return 0, fmt.Errorf("%w: %d of %d", errWrong, came-good, came)
+		}
+		if loss := 1 - float64(came)/float64(cfg.Frames); loss > tolerance {
 			lost = max(lost, loss)
 		} else if best == 0 || ns < best {
 			best = ns

@@ -1,6 +1,8 @@
 package liveframe
 
 import (
+	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"net/netip"
@@ -9,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+
+	"ngfw.sh/lab"
 )
 
 func needsRoot(t *testing.T) {
@@ -40,6 +44,16 @@ func TestLossIsNoSpeed(t *testing.T) {
 	cfg := Config{Frames: 20_000, Rounds: 1, Flows: 2}
 	drops := Case{Name: "half dropped", Prepare: nft(`table ip f { chain c { type filter hook forward priority 0; udp sport 10001 drop; }; }`)}
 	if _, err := Measure(t.Context(), cfg, drops); !errors.Is(err, errLoss) {
+		t.Errorf("got %v", err)
+	}
+	wrong := NFTMasquerade
+	wrong.Name, wrong.Prepare = "not translated", NFT.Prepare
+	if _, err := Measure(t.Context(), cfg, wrong); !errors.Is(err, errWrong) {
+		t.Errorf("got %v", err)
+	}
+	uncounted := Plain
+	uncounted.Packets = func(context.Context, *lab.Lab) (uint64, error) { return 0, nil }
+	if _, err := Measure(t.Context(), cfg, uncounted); err == nil || !strings.Contains(err.Error(), "counted 0") {
 		t.Errorf("got %v", err)
 	}
 	closed := Case{Name: "closed", Filters: true}
@@ -91,10 +105,20 @@ func TestFrames(t *testing.T) {
 		if total != 0xffff {
 			t.Fatalf("frame %d: wrong checksum in % x", i, header)
 		}
+		datagram := uint32(17 + frameSize - udpHeader)
+		for j := ipSrc; j < frameSize; j += 2 {
+			datagram += uint32(binary.BigEndian.Uint16(out[j:]))
+		}
+		for datagram > 0xffff {
+			datagram = datagram>>16 + datagram&0xffff
+		}
+		if datagram != 0xffff || out[udpSum] == 0 && out[udpSum+1] == 0 {
+			t.Fatalf("frame %d: wrong UDP checksum in % x", i, out)
+		}
 		if got, want := source(i%flows>>portBits).String(), ipString(out[ipSrc:]); got != want {
 			t.Fatalf("frame %d comes from %s, want %s", i, want, got)
 		}
-		if out[headersEnd] != 0xa5 || out[40] != 0 || out[41] != 0 {
+		if !bytes.Equal(out[headersEnd:], make([]byte, frameSize-headersEnd)) {
 			t.Fatalf("frame %d: % x", i, out)
 		}
 		key := string(out[ipSrc:ipSrc+4]) + string(out[udpHeader:udpHeader+2])

@@ -19,7 +19,7 @@ var Plain = Case{Name: "plain forwarding"}
 var NFT = Case{Name: "nft, few rules", Prepare: nft(filter)}
 
 // NFTMasquerade is NFT with source NAT on wan, what a home router does.
-var NFTMasquerade = Case{Name: "nft, few rules, masquerade", Prepare: nft(filter + masquerade)}
+var NFTMasquerade = Case{Name: "nft, few rules, masquerade", Masquerades: true, Prepare: nft(filter + masquerade)}
 
 const filter = `
 table inet filter {

@@ -10,10 +10,10 @@ import (
 	"ngfw.sh/lab"
 )
 
-// The frame: 64 bytes of Ethernet, IPv4, UDP without a checksum. Numbers are
-// offsets.
+// The frame: 64 bytes of Ethernet, IPv4, UDP, zeros. Numbers are offsets.
 const (
 	frameSize  = 64
+	firstTTL   = 64
 	ethDst     = 0
 	ethSrc     = 6
 	ipHeader   = 14
@@ -21,6 +21,7 @@ const (
 	ipSrc      = ipHeader + 12
 	ipDst      = ipHeader + 16
 	udpHeader  = ipHeader + 20
+	udpSum     = udpHeader + 6
 	headersEnd = udpHeader + 8
 )
 
@@ -47,8 +48,8 @@ func source(n int) netip.Addr {
 	return netip.AddrFrom4(a)
 }
 
-// template is the frame of flow 0 with neither its source's last byte nor its IP
-// checksum.
+// template is the frame of flow 0 without its source's last byte and port, and
+// without checksums.
 func template() []byte {
 	client, _ := lab.SegmentOf(lab.LAN1)
 	f := make([]byte, frameSize)
@@ -58,8 +59,8 @@ func template() []byte {
 	f[ipHeader] = 0x45
 	binary.BigEndian.PutUint16(f[ipHeader+2:], frameSize-ipHeader)
 	f[ipHeader+6] = 0x40 // don't fragment
-	f[ipHeader+8] = 64   // TTL
-	f[ipHeader+9] = 17   // UDP
+	f[ipHeader+8] = firstTTL
+	f[ipHeader+9] = 17 // UDP
 	src, dst := source(0).As4(), lab.IP4(lab.INET).As4()
 	src[3] = 0
 	copy(f[ipSrc:], src[:])
@@ -94,9 +95,13 @@ func generatorProgram(port, flows int, counter *ebpf.Map) asm.Instructions {
 			asm.StoreMem(asm.R6, int16(at), asm.R5, asm.DWord),
 		)
 	}
-	return append(insns,
-		asm.StoreImm(asm.R6, 40, 0, asm.Half), // UDP checksum: none
-
+	for at, size := headersEnd, asm.Word; at < frameSize; at += size.Sizeof() {
+		for at+size.Sizeof() > frameSize {
+			size = asm.Half
+		}
+		insns = append(insns, asm.StoreImm(asm.R6, int16(at), 0, size))
+	}
+	insns = append(insns,
 		// The source's last byte, and the checksum with it (RFC 1071: a sum of
 		// words in either byte order).
 		asm.Mov.Reg(asm.R5, asm.R4),
@@ -104,14 +109,10 @@ func generatorProgram(port, flows int, counter *ebpf.Map) asm.Instructions {
 		asm.Add.Imm(asm.R5, int32(src[3])),
 		asm.StoreMem(asm.R6, ipSrc+3, asm.R5, asm.Byte),
 		asm.LSh.Imm(asm.R5, 8),
+		asm.Mov.Reg(asm.R9, asm.R5),
 		asm.Add.Imm(asm.R5, sum(frame[ipHeader:udpHeader])),
-		asm.Mov.Reg(asm.R8, asm.R5),
-		asm.RSh.Imm(asm.R8, 16),
-		asm.And.Imm(asm.R5, 0xffff),
-		asm.Add.Reg(asm.R5, asm.R8),
-		asm.Mov.Reg(asm.R8, asm.R5),
-		asm.RSh.Imm(asm.R8, 16),
-		asm.Add.Reg(asm.R5, asm.R8),
+	)
+	insns = append(append(insns, fold(asm.R5)...),
 		asm.Xor.Imm(asm.R5, 0xffff),
 		asm.StoreMem(asm.R6, ipChecksum, asm.R5, asm.Half),
 
@@ -119,6 +120,13 @@ func generatorProgram(port, flows int, counter *ebpf.Map) asm.Instructions {
 		asm.Add.Imm(asm.R4, firstPort),
 		asm.HostTo(asm.BE, asm.R4, asm.Half),
 		asm.StoreMem(asm.R6, udpHeader, asm.R4, asm.Half),
+		asm.Add.Reg(asm.R4, asm.R9),
+		asm.Add.Imm(asm.R4, sum(frame[ipSrc:])+pseudoHeader()),
+	)
+	// It is not 0 for any of the flows, which would be no checksum; a test sees.
+	return append(append(insns, fold(asm.R4)...),
+		asm.Xor.Imm(asm.R4, 0xffff),
+		asm.StoreMem(asm.R6, udpSum, asm.R4, asm.Half),
 
 		asm.Mov.Imm(asm.R1, int32(port)),
 		asm.Mov.Imm(asm.R2, 0),
@@ -127,6 +135,24 @@ func generatorProgram(port, flows int, counter *ebpf.Map) asm.Instructions {
 		asm.Mov.Imm(asm.R0, xdpAborted).WithSymbol("abort"),
 		asm.Return(),
 	)
+}
+
+// fold makes a sum of few words one word (RFC 1071). It uses R8.
+func fold(r asm.Register) asm.Instructions {
+	once := asm.Instructions{
+		asm.Mov.Reg(asm.R8, r),
+		asm.RSh.Imm(asm.R8, 16),
+		asm.And.Imm(r, 0xffff),
+		asm.Add.Reg(r, asm.R8),
+	}
+	return append(once, once...)
+}
+
+// pseudoHeader is what UDP's checksum covers beside addresses and datagram.
+func pseudoHeader() int32 {
+	b := []byte{0, 17, 0, 0}
+	binary.BigEndian.PutUint16(b[2:], frameSize-udpHeader)
+	return sum(b)
 }
 
 // sum adds the words of a header, little-endian, as the program does.
@@ -157,16 +183,44 @@ func pass() asm.Instructions {
 	return asm.Instructions{asm.Mov.Imm(asm.R0, xdpPass).WithSymbol("pass"), asm.Return()}
 }
 
-// sinkProgram counts the generator's frames and drops them.
-func sinkProgram(counter *ebpf.Map) asm.Instructions {
-	return append(append(onlyOurs(),
-		asm.LoadMapValue(asm.R3, counter.FD(), 0),
-		asm.LoadMem(asm.R4, asm.R3, 0, asm.DWord),
-		asm.Add.Imm(asm.R4, 1),
-		asm.StoreMem(asm.R3, 0, asm.R4, asm.DWord),
-		asm.Mov.Imm(asm.R0, xdpDrop),
-		asm.Return(),
-	), pass()...)
+// arrival is how frames shall arrive at a sink.
+type arrival struct {
+	ttl    byte
+	source netip.Addr // invalid: whatever it is
+}
+
+// sinkProgram counts the generator's frames and drops them. Those that arrive as
+// they should, with good checksums, it counts once more.
+func sinkProgram(counter *ebpf.Map, want arrival) asm.Instructions {
+	count := func(at int16) asm.Instructions {
+		return asm.Instructions{
+			asm.LoadMapValue(asm.R3, counter.FD(), 0),
+			asm.LoadMem(asm.R4, asm.R3, at, asm.DWord),
+			asm.Add.Imm(asm.R4, 1),
+			asm.StoreMem(asm.R3, at, asm.R4, asm.DWord),
+		}
+	}
+	insns := append(onlyOurs(), count(0)...)
+	insns = append(insns, asm.LoadMem(asm.R3, asm.R6, ipHeader+8, asm.Byte), asm.JNE.Imm(asm.R3, int32(want.ttl), "drop"))
+	if want.source.IsValid() {
+		insns = append(insns,
+			asm.LoadMem(asm.R3, asm.R6, ipSrc, asm.Word),
+			asm.LoadImm(asm.R4, int64(binary.LittleEndian.Uint32(want.source.AsSlice())), asm.DWord),
+			asm.JNE.Reg(asm.R3, asm.R4, "drop"),
+		)
+	}
+	good := func(start int32, from, to int16) {
+		insns = append(insns, asm.Mov.Imm(asm.R5, start))
+		for at := from; at < to; at += 2 {
+			insns = append(insns, asm.LoadMem(asm.R3, asm.R6, at, asm.Half), asm.Add.Reg(asm.R5, asm.R3))
+		}
+		insns = append(append(insns, fold(asm.R5)...), asm.JNE.Imm(asm.R5, 0xffff, "drop"))
+	}
+	good(0, ipHeader, udpHeader)
+	good(pseudoHeader(), ipSrc, frameSize)
+	insns = append(insns, count(8)...)
+	insns = append(insns, asm.Mov.Imm(asm.R0, xdpDrop).WithSymbol("drop"), asm.Return())
+	return append(insns, pass()...)
 }
 
 // mirrorProgram sends the generator's frames back out of the port that they came

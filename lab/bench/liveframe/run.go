@@ -111,21 +111,24 @@ func onOneCore(f func() error) error {
 // sink counts frames at a port.
 type sink struct{ counter *ebpf.Map }
 
-func (s *sink) count() (n uint64, err error) {
+// frames are those that arrived, and those of them that did as they should.
+type frames struct{ All, Good uint64 }
+
+func (s *sink) count() (n frames, err error) {
 	if err := s.counter.Lookup(uint32(0), &n); err != nil {
-		return 0, fmt.Errorf("read the sink: %w", err)
+		return n, fmt.Errorf("read the sink: %w", err)
 	}
 	return n, nil
 }
 
 // withSink attaches a sink to a port while f runs.
-func withSink(l *lab.Lab, host, port string, f func(*sink) (float64, error)) (float64, error) {
-	counter, err := newCounter()
+func withSink(l *lab.Lab, host, port string, want arrival, f func(*sink) (float64, error)) (float64, error) {
+	counter, err := newMap(16)
 	if err != nil {
 		return 0, err
 	}
 	defer counter.Close()
-	program, err := load(sinkProgram(counter))
+	program, err := load(sinkProgram(counter, want))
 	if err != nil {
 		return 0, err
 	}
@@ -158,8 +161,10 @@ func portIndex(l *lab.Lab, host, port string) (index int, err error) {
 	return index, err
 }
 
-func newCounter() (*ebpf.Map, error) {
-	m, err := ebpf.NewMap(&ebpf.MapSpec{Name: "frames", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1})
+func newCounter() (*ebpf.Map, error) { return newMap(8) }
+
+func newMap(size uint32) (*ebpf.Map, error) {
+	m, err := ebpf.NewMap(&ebpf.MapSpec{Name: "frames", Type: ebpf.Array, KeySize: 4, ValueSize: size, MaxEntries: 1})
 	if err != nil {
 		return nil, fmt.Errorf("make a counter: %w", err)
 	}

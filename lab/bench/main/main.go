@@ -25,7 +25,8 @@ type options struct {
 type area func(context.Context, options) ([]bench.Result, error)
 
 var areas = map[string]area{
-	"main": mainArea,
+	"dataplane": dataplaneArea,
+	"main":      mainArea,
 }
 
 func main() {

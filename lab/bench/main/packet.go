@@ -24,7 +24,7 @@ func mainArea(ctx context.Context, opts options) ([]bench.Result, error) {
 // only forwards and one that nft filters by the same few rules.
 func packets(ctx context.Context, opts options) ([]bench.Result, error) {
 	var results []bench.Result
-	ours := liveframe.Agent(filepath.Join(opts.bin, "ngfw-agent"))
+	ours := liveframe.Agent(filepath.Join(opts.bin, "ngfw-agent"), "auto")
 	rivals := []liveframe.Case{liveframe.Plain, liveframe.NFT, liveframe.NFTMasquerade}
 	for _, flows := range []int{1, 1 << 15} {
 		cfg := liveframe.DefaultConfig()

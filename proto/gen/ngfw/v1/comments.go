@@ -22,6 +22,7 @@ var Comments = map[string]string{
 	"ngfw.v1.Dataplane.degraded":             "named modes that lack something, e.g. \"xdp:eth0: generic mode\"",
 	"ngfw.v1.Dataplane.drops":                "by reason",
 	"ngfw.v1.Dataplane.events_lost":          "flow events the ring had no room for",
+	"ngfw.v1.Dataplane.fastpath_packets":     "of packets: those that passed by the kernel's stack",
 	"ngfw.v1.Dataplane.flows":                "entries in the flow table now",
 	"ngfw.v1.Device.mode":                    "observe, shadow, takeover",
 	"ngfw.v1.Device.status":                  "online, offline, updating, error, provisioning",

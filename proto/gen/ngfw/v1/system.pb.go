@@ -529,17 +529,18 @@ func (x *RuleCounter) GetLastHit() int64 {
 
 // Dataplane is what the packet programs count.
 type Dataplane struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	PolicyRevision int64                  `protobuf:"varint,1,opt,name=policy_revision,json=policyRevision,proto3" json:"policy_revision,omitempty"`
-	Packets        int64                  `protobuf:"varint,2,opt,name=packets,proto3" json:"packets,omitempty"`
-	Bytes          int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	Flows          int64                  `protobuf:"varint,4,opt,name=flows,proto3" json:"flows,omitempty"`                                                                           // entries in the flow table now
-	Drops          map[string]int64       `protobuf:"bytes,5,rep,name=drops,proto3" json:"drops,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by reason
-	EventsLost     int64                  `protobuf:"varint,6,opt,name=events_lost,json=eventsLost,proto3" json:"events_lost,omitempty"`                                               // flow events the ring had no room for
-	Spool          *Spool                 `protobuf:"bytes,7,opt,name=spool,proto3" json:"spool,omitempty"`
-	Degraded       []string               `protobuf:"bytes,8,rep,name=degraded,proto3" json:"degraded,omitempty"` // named modes that lack something, e.g. "xdp:eth0: generic mode"
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	PolicyRevision  int64                  `protobuf:"varint,1,opt,name=policy_revision,json=policyRevision,proto3" json:"policy_revision,omitempty"`
+	Packets         int64                  `protobuf:"varint,2,opt,name=packets,proto3" json:"packets,omitempty"`
+	Bytes           int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Flows           int64                  `protobuf:"varint,4,opt,name=flows,proto3" json:"flows,omitempty"`                                                                           // entries in the flow table now
+	Drops           map[string]int64       `protobuf:"bytes,5,rep,name=drops,proto3" json:"drops,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by reason
+	EventsLost      int64                  `protobuf:"varint,6,opt,name=events_lost,json=eventsLost,proto3" json:"events_lost,omitempty"`                                               // flow events the ring had no room for
+	Spool           *Spool                 `protobuf:"bytes,7,opt,name=spool,proto3" json:"spool,omitempty"`
+	Degraded        []string               `protobuf:"bytes,8,rep,name=degraded,proto3" json:"degraded,omitempty"`                                       // named modes that lack something, e.g. "xdp:eth0: generic mode"
+	FastpathPackets int64                  `protobuf:"varint,9,opt,name=fastpath_packets,json=fastpathPackets,proto3" json:"fastpath_packets,omitempty"` // of packets: those that passed by the kernel's stack
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Dataplane) Reset() {
@@ -626,6 +627,13 @@ func (x *Dataplane) GetDegraded() []string {
 		return x.Degraded
 	}
 	return nil
+}
+
+func (x *Dataplane) GetFastpathPackets() int64 {
+	if x != nil {
+		return x.FastpathPackets
+	}
+	return 0
 }
 
 type Spool struct {
@@ -1585,7 +1593,7 @@ const file_ngfw_v1_system_proto_rawDesc = "" +
 	"\arule_id\x18\x01 \x01(\x03R\x06ruleId\x12\x12\n" +
 	"\x04hits\x18\x02 \x01(\x03R\x04hits\x12\x1b\n" +
 	"\thit_bytes\x18\x03 \x01(\x03R\bhitBytes\x12\x19\n" +
-	"\blast_hit\x18\x04 \x01(\x03R\alastHit\"\xcc\x02\n" +
+	"\blast_hit\x18\x04 \x01(\x03R\alastHit\"\xf7\x02\n" +
 	"\tDataplane\x12'\n" +
 	"\x0fpolicy_revision\x18\x01 \x01(\x03R\x0epolicyRevision\x12\x18\n" +
 	"\apackets\x18\x02 \x01(\x03R\apackets\x12\x14\n" +
@@ -1595,7 +1603,8 @@ const file_ngfw_v1_system_proto_rawDesc = "" +
 	"\vevents_lost\x18\x06 \x01(\x03R\n" +
 	"eventsLost\x12$\n" +
 	"\x05spool\x18\a \x01(\v2\x0e.ngfw.v1.SpoolR\x05spool\x12\x1a\n" +
-	"\bdegraded\x18\b \x03(\tR\bdegraded\x1a8\n" +
+	"\bdegraded\x18\b \x03(\tR\bdegraded\x12)\n" +
+	"\x10fastpath_packets\x18\t \x01(\x03R\x0ffastpathPackets\x1a8\n" +
 	"\n" +
 	"DropsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +

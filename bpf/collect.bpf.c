@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * Brings the fast path's counts to where they are read, and removes entries
+ * that nothing uses any more. Run by the agent with BPF_PROG_TEST_RUN, before
+ * it reads.
+ *
+ * Softirqs interrupt this program, which they cannot each other: it adds by
+ * single instructions.
+ */
+#include "lib/fast.h"
+
+/* How long an entry is left alone behind its end: whoever still counts is done. */
+#define FAST_REMOVE TICKS(3000)
+
+struct collection {
+	struct fast_census census;
+	__u64 now;
+	__u32 tick;
+};
+
+static long collect(void *map, const void *key, struct fast *e, struct collection *c)
+{
+	__u64 id;
+
+	settle(e, c->now, c->tick);
+	c->census.entries++;
+	/* What is noted of a TCP connection is needed until its end. */
+	id = e->id;
+	if (reached(c->tick, e->way.until + FAST_REMOVE) && !(e->tcp && bpf_map_lookup_elem(&flows, &id))) {
+		bpf_map_delete_elem(map, key);
+		c->census.removed++;
+	}
+	return 0;
+}
+
+SEC("syscall")
+int ngfw_collect(struct fast_census *census)
+{
+	struct collection c = { .now = bpf_ktime_get_boot_ns(), .tick = bpf_ktime_get_ns() >> TICK_SHIFT };
+
+	bpf_for_each_map_elem(&fast4, collect, &c, 0);
+	bpf_for_each_map_elem(&fast6, collect, &c, 0);
+	*census = c.census;
+	return 0;
+}
+
+char _license[] SEC("license") = "GPL";

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The fast path: established flows go on from here as they were seen to leave
+ * the long way. TC egress notes the way (learn.h); XDP and TC ingress follow it.
+ *
+ * What is not plain goes the long way: any TCP flag beside ACK, PSH, URG, ECE
+ * and CWR, fragments, IP options and extension headers, a TTL at its end, what
+ * exceeds the MTU, another port than the one noted. Once a second a packet of
+ * each direction goes the long way too. It keeps conntrack's timeouts and
+ * renews the way; if it does not come through, all follow it.
+ *
+ * Counts are gathered in the entry and added to flow and rule by whoever comes
+ * by the long way, and by the agent before it reads them.
+ */
+#ifndef NGFW_FAST_H
+#define NGFW_FAST_H
+
+#include "../abi/fast.h"
+#include "flow.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 131072);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct fast_key4);
+	__type(value, struct fast);
+} fast4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 131072);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct fast_key6);
+	__type(value, struct fast);
+} fast6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FAST_STAT_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} fast_stats SEC(".maps");
+
+/* Ticks of 2^20 ns: one shift of the coarse clock, exact to a timer interrupt. */
+#define TICK_SHIFT 20
+#define TICKS(ms) ((__u32)((ms) * 1000000ULL >> TICK_SHIFT))
+#define FAST_DUE TICKS(1000)	/* from one packet that goes the long way to the next */
+#define FAST_VALID TICKS(1250)	/* from learning a way to its end, if nothing renews it */
+
+static __always_inline __u32 tick_now(void)
+{
+	return bpf_ktime_get_coarse_ns() >> TICK_SHIFT;
+}
+
+/* Ticks wrap round after 52 days. */
+static __always_inline int reached(__u32 now, __u32 then)
+{
+	return (__s32)(now - then) >= 0;
+}
+
+static __always_inline struct fast *fast_of(const struct tuple *t)
+{
+	if (is_v4(t->saddr)) {
+		struct fast_key4 key = {
+			.saddr = ((const __be32 *)t->saddr)[3], .daddr = ((const __be32 *)t->daddr)[3],
+			.sport = t->sport, .dport = t->dport, .proto = t->proto,
+		};
+
+		return bpf_map_lookup_elem(&fast4, &key);
+	} else {
+		struct fast_key6 key = { .sport = t->sport, .dport = t->dport, .proto = t->proto };
+
+		copy16(key.saddr, t->saddr);
+		copy16(key.daddr, t->daddr);
+		return bpf_map_lookup_elem(&fast6, &key);
+	}
+}
+
+/* Adds without fetching: the collector may interrupt no one, but be interrupted. */
+static __always_inline void add_fast_stat(__u32 stat, __u64 n)
+{
+	__u64 *v = element(&fast_stats, stat);
+
+	if (v)
+		atomic_add(v, n);
+}
+
+static __always_inline void add_stat(__u32 stat, __u64 n)
+{
+	__u64 *v = element(&stats, stat);
+
+	if (v)
+		atomic_add(v, n);
+}
+
+/* Moves an entry's counts to where they are read. now is the boot clock, ns. */
+static __always_inline void settle(struct fast *e, __u64 now, __u32 tick)
+{
+	struct amount a;
+	struct counter *c;
+	struct flow *f;
+	__u32 decider, last;
+	__u64 id, seen;
+
+	a.packets = __sync_lock_test_and_set(&e->packets, 0);
+	a.bytes = __sync_lock_test_and_set(&e->bytes, 0);
+	if (!a.packets)
+		return;
+	decider = e->decider;
+	id = e->id;
+	last = e->last;
+	seen = now - (reached(tick, last) ? (__u64)(tick - last) << TICK_SHIFT : 0);
+	c = bpf_map_lookup_elem(&counters, &decider);
+	if (c) {
+		atomic_add(&c->packets, a.packets);
+		atomic_add(&c->bytes, a.bytes);
+		if (c->last < seen)
+			c->last = seen;
+	} else {
+		add_stat(STAT_NO_COUNTER, a.packets);
+	}
+	add_stat(STAT_PACKETS, a.packets);
+	add_stat(STAT_BYTES, a.bytes);
+	add_fast_stat(FAST_STAT_PACKETS, a.packets);
+	add_fast_stat(FAST_STAT_BYTES, a.bytes);
+	f = bpf_map_lookup_elem(&flows, &id);
+	if (!f)
+		return;
+	count_flow(f, e->dir, a);
+	if (f->seen < seen)
+		f->seen = seen;
+}
+
+/* What the fast path looks at in a packet. */
+struct glance {
+	__u32 bytes;			/* IP length */
+	__u32 l4;			/* offset */
+	__u32 headers;			/* IP and L4: repeats per segment */
+	__u32 tcp;
+	__u32 ack, end;			/* TCP's: what it acknowledges, where its data end */
+};
+
+/* Only ACK, PSH, URG, ECE and CWR; and ACK (RFC 9293: always, once established). */
+static __always_inline int plain_segment(const struct tcphdr *t, struct glance *g, __u32 ip_header)
+{
+	__u8 flags = ((const __u8 *)t)[13];
+
+	if ((flags & 0x17) != 0x10 || t->doff < 5)
+		return 0;
+	g->headers = ip_header + t->doff * 4;
+	g->tcp = 1;
+	g->ack = bpf_ntohl(t->ack_seq);
+	g->end = bpf_ntohl(t->seq) + g->bytes - g->headers;
+	return g->bytes >= g->headers;
+}
+
+static __always_inline int plain_l4(void *l4, void *end, __u8 proto, struct glance *g, __u32 ip_header)
+{
+	if (proto == IPPROTO_TCP) {
+		if (l4 + sizeof(struct tcphdr) > end)
+			return 0;
+		return plain_segment(l4, g, ip_header);
+	}
+	if (proto != IPPROTO_UDP || l4 + sizeof(struct udphdr) > end)
+		return 0;
+	g->headers = ip_header + sizeof(struct udphdr);
+	g->tcp = 0;
+	return g->bytes >= g->headers;
+}
+
+/* Where a direction of a TCP connection is, so that its end can be believed. */
+static __always_inline void note_numbers(struct fast *e, __u32 ack, __u32 end)
+{
+	e->ack = ack;
+	if ((__s32)(end - e->end) > 0)
+		e->end = end;
+}
+
+/* The entry of a plain packet with an Ethernet header, length the frame's. */
+static __always_inline struct fast *glance(void *data, void *end, __be16 proto, __u32 length, struct glance *g)
+{
+	if (proto == bpf_htons(ETH_P_IP)) {
+		struct iphdr *ip = data + ETH_HLEN;
+		struct fast_key4 key;
+		__be16 *ports;
+
+		if ((void *)(ip + 1) + sizeof(struct udphdr) > end || *(__u8 *)ip != 0x45 ||
+		    ip->frag_off & bpf_htons(0xbfff) || ip->ttl <= 1)
+			return 0;
+		g->bytes = bpf_ntohs(ip->tot_len);
+		g->l4 = ETH_HLEN + sizeof(*ip);
+		if (g->bytes + ETH_HLEN > length || !plain_l4(ip + 1, end, ip->protocol, g, sizeof(*ip)))
+			return 0;
+		ports = (void *)(ip + 1);
+		key.saddr = ip->saddr;
+		key.daddr = ip->daddr;
+		key.sport = ports[0];
+		key.dport = ports[1];
+		key.proto = ip->protocol;
+		return bpf_map_lookup_elem(&fast4, &key);
+	}
+	if (proto == bpf_htons(ETH_P_IPV6)) {
+		struct ipv6hdr *ip = data + ETH_HLEN;
+		struct fast_key6 key;
+		__be16 *ports;
+
+		if ((void *)(ip + 1) + sizeof(struct udphdr) > end || ip->version != 6 || ip->hop_limit <= 1)
+			return 0;
+		g->bytes = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+		g->l4 = ETH_HLEN + sizeof(*ip);
+		if (g->bytes + ETH_HLEN > length || !plain_l4(ip + 1, end, ip->nexthdr, g, sizeof(*ip)))
+			return 0;
+		ports = (void *)(ip + 1);
+		copy16(key.saddr, &ip->saddr);
+		copy16(key.daddr, &ip->daddr);
+		key.sport = ports[0];
+		key.dport = ports[1];
+		key.proto = ip->nexthdr;
+		return bpf_map_lookup_elem(&fast6, &key);
+	}
+	return 0;
+}
+
+/*
+ * May a packet of e go the short way in this form? Then it is counted, and way
+ * is where to. packets and bytes are on the wire, longest the IP length of its
+ * longest segment, ethernet its destination address.
+ */
+static __always_inline int follow(struct fast *e, __u32 form, __u64 active, __u32 ifindex,
+				  const void *ethernet, struct glance *g, __u32 longest,
+				  struct amount a, struct fast_way *way)
+{
+	const __u16 *mac = ethernet, *ours = (const __u16 *)way->mac_in;
+	__u32 now = tick_now(), due, seq;
+	__u64 before;
+
+	seq = *(volatile __u32 *)&e->way.seq;
+	__builtin_memcpy(way, &e->way, sizeof(*way));
+	if (!active || way->active != active || !(way->form & form) || way->ifindex_in != ifindex ||
+	    reached(now, way->until) || longest > way->mtu ||
+	    mac[0] != ours[0] || mac[1] != ours[1] || mac[2] != ours[2])
+		return 0;
+	due = *(volatile __u32 *)&e->due;
+	/* One packet is enough: who moves the mark goes. */
+	if (reached(now, due) && __sync_val_compare_and_swap(&e->due, due, now + FAST_DUE) == due)
+		return 0;
+	before = __sync_fetch_and_add(&e->packets, a.packets); /* also a barrier */
+	if (seq & 1 || *(volatile __u32 *)&e->way.seq != seq) {
+		atomic_add(&e->packets, -a.packets);
+		return 0;
+	}
+	asm volatile("" : : "r"(before));
+	atomic_add(&e->bytes, a.bytes);
+	e->last = now;
+	if (g->tcp)
+		note_numbers(e, g->ack, g->end);
+	return 1;
+}
+
+static __always_inline __u16 fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+/* A hop less, in network order: what it adds to the header checksum (RFC 1624). */
+#define HOP_SUM bpf_htons(0xfeff)
+
+/* Rewrites IPv4 and TCP or UDP as way says; data to end hold them. */
+static __always_inline int rewrite4(void *data, void *end, const struct fast_way *way, int tcp)
+{
+	struct iphdr *ip = data + ETH_HLEN;
+	__be16 *ports;
+	__sum16 *check;
+
+	if ((void *)(ip + 1) > end)
+		return 0;
+	ip->ttl--;
+	ip->check = ~fold((__u16)~ip->check + (__u32)way->address_sum + HOP_SUM);
+	if (!(way->form & FAST_REWRITE))
+		return 1;
+	ip->saddr = way->saddr;
+	ip->daddr = way->daddr;
+	ports = (void *)(ip + 1);
+	if (tcp) {
+		struct tcphdr *t = (void *)(ip + 1);
+
+		if ((void *)(t + 1) > end)
+			return 0;
+		check = &t->check;
+	} else {
+		struct udphdr *u = (void *)(ip + 1);
+
+		if ((void *)(u + 1) > end)
+			return 0;
+		check = &u->check;
+	}
+	ports[0] = way->sport;
+	ports[1] = way->dport;
+	if (tcp || *check) {	/* RFC 768: zero is no checksum */
+		__u16 sum = ~fold((__u16)~*check + (__u32)way->address_sum + way->port_sum);
+
+		*check = sum || tcp ? sum : 0xffff;
+	}
+	return 1;
+}
+
+#endif

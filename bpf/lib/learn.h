@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * How the fast path gets to know its ways, and forgets them. Ingress asks for
+ * the way of an established flow (ask_way) and notes where its packet came
+ * from; egress, where routes, neighbours and translation have done their work
+ * on that very packet, writes down where it goes (learn_way).
+ */
+#ifndef NGFW_LEARN_H
+#define NGFW_LEARN_H
+
+#include "fast.h"
+
+/* Packets before a flow is worth an entry: most exchanges end sooner. */
+#define FAST_AFTER 8
+/* Between two attempts to learn a way: some are never learnt. */
+#define FAST_RETRY TICKS(200)
+#define FAST_SOON TICKS(3)		/* until the agent has spoken to conntrack */
+
+#define PACKET_HOST 0			/* linux/if_packet.h */
+#define RTAX_MTU 2			/* linux/rtnetlink.h */
+#define DST_METRICS_FLAGS 3UL		/* net/dst.h */
+#define SKB_DST_NOREF 1UL		/* linux/skbuff.h */
+
+struct Qdisc_ops {
+	char id[16];
+} __kernel_type;
+
+struct Qdisc {
+	const struct Qdisc_ops *ops;
+} __kernel_type;
+
+struct net_device {
+	unsigned int mtu;
+	struct Qdisc *qdisc;
+} __kernel_type;
+
+struct sk_buff___way {
+	__u8 active_extensions;
+	struct net_device *dev;
+	unsigned long _skb_refdst;
+} __kernel_type;
+
+struct dst_entry {
+	unsigned long _metrics;
+} __kernel_type;
+
+struct dst_metrics {
+	__u32 metrics[17];
+} __kernel_type;
+
+struct nf_ct_ext {
+	__u8 offset[4];
+} __kernel_type;
+
+struct ip_ct_tcp_state___way {
+	__u8 flags;
+} __kernel_type;
+
+struct ip_ct_tcp___way {
+	struct ip_ct_tcp_state___way seen[2];
+	__u8 state;
+} __kernel_type;
+
+union nf_conntrack_proto___way {
+	struct ip_ct_tcp___way tcp;
+} __kernel_type;
+
+struct nf_conn___way {
+	unsigned long status;
+	struct nf_ct_ext *ext;
+	union nf_conntrack_proto___way proto;
+} __kernel_type;
+
+/* linux/netfilter/nf_conntrack_common.h, nf_conntrack_tcp.h */
+#define IPS_SEEN_REPLY (1UL << 1)
+#define IPS_CONFIRMED (1UL << 3)
+#define IPS_SEQ_ADJUST (1UL << 6)
+#define IPS_DYING (1UL << 9)
+#define IPS_NAT_CLASH (1UL << 12)
+#define TCP_CONNTRACK_ESTABLISHED 3
+#define IP_CT_TCP_FLAG_BE_LIBERAL 0x08
+#define NF_CT_EXT_HELPER 0
+
+/*
+ * TCP connections that conntrack shall be liberal with, by their original
+ * tuple: it will not see most of their segments. Only the agent can tell it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} fast_asks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);		/* ingress, egress */
+	__type(key, __u32);
+	__type(value, struct fast);
+} fast_work SEC(".maps");
+
+#define FLOW_ENDS (FLOW_FIN_ORIG | FLOW_FIN_REPLY | FLOW_RST | FLOW_CLOSED | FLOW_CUT)
+
+static __always_inline __u32 fast_forms(void)
+{
+	struct config *c = element(&settings, 0);
+
+	return c ? c->fast : 0;
+}
+
+/* Only one CPU writes a way at a time; the others leave it to that one. */
+static __always_inline int begin_way(struct fast *e)
+{
+	__u32 seq = *(volatile __u32 *)&e->way.seq;
+
+	return !(seq & 1) && __sync_val_compare_and_swap(&e->way.seq, seq, seq + 1) == seq;
+}
+
+static __always_inline void end_way(struct fast *e)
+{
+	__sync_fetch_and_add(&e->way.seq, 1);
+}
+
+static __always_inline int same_mac(const void *a, const void *b)
+{
+	const __u16 *x = a, *y = b;
+
+	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
+}
+
+/* Came out of IPsec, say: what arrives in the clear must not pass for it. */
+static __always_inline int decorated(struct __sk_buff *skb)
+{
+	struct sk_buff___way *k = bpf_cast_to_kern_ctx(skb);
+
+	return bpf_core_field_exists(k->active_extensions) && k->active_extensions;
+}
+
+/* The flow ends, or is refused: from now on every packet goes the long way. */
+SUBPROGRAM int end_fast(struct flow *f)
+{
+	struct fast *e;
+
+	if (!f)
+		return 0;
+	e = fast_of(&f->orig);
+	if (e && e->id == f->id)
+		*(volatile __u64 *)&e->way.active = 0;
+	e = fast_of(&f->reply);
+	if (e && e->id == f->id)
+		*(volatile __u64 *)&e->way.active = 0;
+	return 0;
+}
+
+static __always_inline int read_numbers(struct __sk_buff *skb, const struct work *w, __u32 *ack, __u32 *end)
+{
+	__be32 numbers[2];		/* RFC 9293 3.1: sequence, acknowledgment */
+
+	if (bpf_skb_load_bytes(skb, w->packet.l4 + 4, numbers, sizeof(numbers)))
+		return 0;
+	*ack = bpf_ntohl(numbers[1]);
+	*end = bpf_ntohl(numbers[0]) + w->packet.bytes - w->packet.headers;
+	return 1;
+}
+
+static __always_inline int is_liberal(const struct nf_conn___way *ct)
+{
+	return ct->proto.tcp.seen[0].flags & ct->proto.tcp.seen[1].flags & IP_CT_TCP_FLAG_BE_LIBERAL;
+}
+
+/* Does conntrack believe any sequence number of the packet's connection? */
+SUBPROGRAM int ct_liberal(struct __sk_buff *skb, struct work *w)
+{
+	struct bpf_ct_opts opts = {};
+	struct nf_conn *ct;
+	int liberal;
+
+	if (!w)
+		return 0;
+	ct = ct_find(skb, &w->packet.tuple, &opts);
+	if (!ct)
+		return 0;
+	liberal = is_liberal((void *)ct);
+	bpf_ct_release(ct);
+	return liberal;
+}
+
+/*
+ * Conntrack believes whoever ends a connection that it is liberal with, so we
+ * look: a FIN or RST is one of the connection's if its number lies between what
+ * the other side has acknowledged and what this one has sent. An end that
+ * nothing is noted of must at least follow a packet of the other side.
+ */
+SUBPROGRAM int is_end(struct __sk_buff *skb, struct work *w, struct flow *f)
+{
+	struct fast *own, *other;
+	__u32 dir, from, to;
+	__be32 seq;
+
+	if (!w || !f)
+		return 1;
+	if (!ct_liberal(skb, w))
+		return 1;
+	dir = w->dir & 1;
+	own = fast_of(&w->packet.tuple);
+	other = fast_of(dir ? &f->orig : &f->reply);
+	if (!own || !other || own->id != f->id || other->id != f->id)
+		return !(w->packet.flags & PKT_RST) || f->packets[!dir];
+	if (bpf_skb_load_bytes(skb, w->packet.l4 + 4, &seq, sizeof(seq)))
+		return 0;
+	from = other->ack;
+	to = own->end;
+	if ((__s32)(to - from) < 0)
+		to = from;
+	/* Data before a FIN may have been lost on the way here. */
+	if (w->packet.flags & PKT_FIN)
+		to += 0xffff;
+	return bpf_ntohl(seq) - from <= to - from;
+}
+
+/*
+ * A packet of f goes the long way. If f is established and its packets plain,
+ * egress shall note how it leaves. Answers mark bits.
+ */
+SUBPROGRAM int ask_way(struct __sk_buff *skb, struct work *w, struct flow *f)
+{
+	struct fast *e, *fresh;
+	__u32 now, rx, tcp, ack = 0, end = 0;
+
+	if (!w || !f)
+		return 0;
+	if (!fast_forms())
+		return 0;
+	if (w->packet.tuple.proto != IPPROTO_TCP && w->packet.tuple.proto != IPPROTO_UDP)
+		return 0;
+	tcp = w->packet.tuple.proto == IPPROTO_TCP;
+	if (f->packets[0] + f->packets[1] < FAST_AFTER || (tcp && !read_numbers(skb, w, &ack, &end)))
+		return 0;
+	now = tick_now();
+	e = fast_of(&w->packet.tuple);
+	if (e) {
+		settle(e, w->now, now);
+		if (tcp && e->id == f->id)
+			note_numbers(e, ack, end);
+	}
+	if ((f->flags & (FLOW_REPLY_KNOWN | FLOW_SEEN_REPLY)) != (FLOW_REPLY_KNOWN | FLOW_SEEN_REPLY) ||
+	    f->flags & FLOW_ENDS)
+		return 0;
+	/* IPv6 is not translated by us; what others translate keeps the long way. */
+	if (w->packet.flags & PKT_V6 && f->flags & FLOW_NAT)
+		return 0;
+	if (f->zone_in <= ZONE_SELF || f->zone_out <= ZONE_SELF || !f->ifindex_in || !f->ifindex_out ||
+	    w->port & PORT_L3 || skb->vlan_present || skb->pkt_type != PACKET_HOST || decorated(skb))
+		return 0;
+	if (e) {
+		if (!reached(now, e->asked + FAST_RETRY))
+			return 0;
+		e->asked = now;
+	}
+	fresh = element(&fast_work, 0);
+	if (!fresh)
+		return 0;
+	if (bpf_skb_load_bytes(skb, 0, fresh->way.mac_in, ETH_ALEN))
+		return 0;
+	rx = !!(w->port & PORT_XDP_RX);
+	if (!e) {
+		/* Elements are used again at once by the kernel: a reader of the
+		 * former sees by its number that it is another. */
+		fresh->way.seq = (__u32)f->id << 1;
+		fresh->way.ifindex_in = w->ifindex;
+		fresh->way.until = now;
+		fresh->way.rx = rx;
+		fresh->id = f->id;
+		fresh->decider = f->decider;
+		fresh->dir = w->dir;
+		fresh->tcp = tcp;
+		fresh->ack = ack;
+		fresh->end = end;
+		fresh->due = now;
+		fresh->last = now;
+		fresh->asked = now;
+		if (w->packet.flags & PKT_V6) {
+			struct fast_key6 key = {
+				.sport = w->packet.tuple.sport, .dport = w->packet.tuple.dport,
+				.proto = w->packet.tuple.proto,
+			};
+
+			copy16(key.saddr, w->packet.tuple.saddr);
+			copy16(key.daddr, w->packet.tuple.daddr);
+			if (bpf_map_update_elem(&fast6, &key, fresh, BPF_NOEXIST))
+				goto full;
+		} else {
+			struct fast_key4 key = {
+				.saddr = ((const __be32 *)w->packet.tuple.saddr)[3],
+				.daddr = ((const __be32 *)w->packet.tuple.daddr)[3],
+				.sport = w->packet.tuple.sport, .dport = w->packet.tuple.dport,
+				.proto = w->packet.tuple.proto,
+			};
+
+			if (bpf_map_update_elem(&fast4, &key, fresh, BPF_NOEXIST))
+				goto full;
+		}
+		return MARK_LEARN;
+	}
+	/* Another flow, another judge, or from another port: egress begins anew. */
+	if (e->id != f->id || e->decider != f->decider || e->dir != w->dir ||
+	    e->way.ifindex_in != w->ifindex || e->way.rx != rx ||
+	    !same_mac(e->way.mac_in, fresh->way.mac_in)) {
+		if (!begin_way(e))
+			return 0;
+		e->way.active = 0;
+		e->way.ifindex_in = w->ifindex;
+		e->way.rx = rx;
+		__builtin_memcpy(e->way.mac_in, fresh->way.mac_in, ETH_ALEN);
+		e->id = f->id;
+		e->decider = f->decider;
+		e->dir = w->dir;
+		e->ack = ack;
+		e->end = end;
+		end_way(e);
+	}
+	return MARK_LEARN;
+full:
+	add_fast_stat(FAST_STAT_FULL, 1);
+	return 0;
+}
+
+static __always_inline struct nf_conn *ct_raw(struct __sk_buff *skb)
+{
+	struct sk_buff *k = bpf_cast_to_kern_ctx(skb);
+	unsigned long nfct = k->_nfct & ~7UL;	/* NFCT_PTRMASK */
+
+	if (!nfct)
+		return 0;
+	return bpf_rdonly_cast((void *)nfct, bpf_core_type_id_kernel(struct nf_conn));
+}
+
+#define CT_UNSETTLED 0
+#define CT_STRICT 1		/* about sequence numbers */
+#define CT_SETTLED 2
+
+/* Conntrack's word on the packet's flow: established, and nobody edits it. */
+static __always_inline int ct_settled(struct __sk_buff *skb, __u8 proto)
+{
+	struct nf_conn___way *ct = (void *)ct_raw(skb);
+	struct nf_ct_ext *ext;
+
+	if (!ct)
+		return 0;
+	if ((ct->status & (IPS_SEEN_REPLY | IPS_CONFIRMED)) != (IPS_SEEN_REPLY | IPS_CONFIRMED) ||
+	    ct->status & (IPS_SEQ_ADJUST | IPS_DYING | IPS_NAT_CLASH))
+		return 0;
+	if (proto == IPPROTO_TCP && ct->proto.tcp.state != TCP_CONNTRACK_ESTABLISHED)
+		return 0;
+	/* Helpers look into payloads, and may change them. */
+	ext = ct->ext;
+	if (ext && ext->offset[NF_CT_EXT_HELPER])
+		return CT_UNSETTLED;
+	return proto == IPPROTO_TCP && !is_liberal(ct) ? CT_STRICT : CT_SETTLED;
+}
+
+/* The longest packet that the port and the packet's route take. */
+static __always_inline __u32 mtu_of(struct __sk_buff *skb)
+{
+	struct sk_buff___way *k = bpf_cast_to_kern_ctx(skb);
+	unsigned long dst = k->_skb_refdst & ~SKB_DST_NOREF, metrics;
+	__u32 mtu = k->dev->mtu, of_route = 0;
+	struct dst_entry *d;
+	struct dst_metrics *m;
+
+	if (!dst)
+		return 0;
+	d = bpf_rdonly_cast((void *)dst, bpf_core_type_id_kernel(struct dst_entry));
+	metrics = d->_metrics & ~DST_METRICS_FLAGS;
+	if (metrics) {
+		m = bpf_rdonly_cast((void *)metrics, bpf_core_type_id_kernel(struct dst_metrics));
+		of_route = m->metrics[RTAX_MTU - 1];
+	}
+	return of_route && of_route < mtu ? of_route : mtu;
+}
+
+#define WORD8(a, b, c, d, e, f, g, h)                                                              \
+	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 |   \
+	 (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
+
+/* XDP sends past the queueing discipline: only the kernel's defaults allow it. */
+static __always_inline int unshaped(struct __sk_buff *skb)
+{
+	struct sk_buff___way *k = bpf_cast_to_kern_ctx(skb);
+	struct Qdisc *q = k->dev->qdisc;
+	const struct Qdisc_ops *ops;
+	__u64 id;
+
+	if (!q)
+		return 1;
+	ops = q->ops;
+	if (!ops)
+		return 0;
+	id = *(const __u64 *)ops->id;
+	return id == WORD8('n', 'o', 'q', 'u', 'e', 'u', 'e', 0) ||
+	       id == WORD8('f', 'q', '_', 'c', 'o', 'd', 'e', 'l') ||
+	       id == WORD8('p', 'f', 'i', 'f', 'o', '_', 'f', 'a') ||
+	       (id & 0xffffff) == WORD8('m', 'q', 0, 0, 0, 0, 0, 0) ||
+	       (id & 0xffffff) == WORD8('f', 'q', 0, 0, 0, 0, 0, 0);
+}
+
+/* What replacing one word by another adds to a checksum (RFC 1624). */
+static __always_inline __u32 difference(__be32 from, __be32 to)
+{
+	from = ~from;
+	return (from & 0xffff) + (from >> 16) + (to & 0xffff) + (to >> 16);
+}
+
+/* The packet that ask_way asked about leaves here: note how. w->orig is conntrack's. */
+SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
+{
+	struct config *c = element(&settings, 0);
+	struct fast *fresh = element(&fast_work, 1), *e;
+	struct tuple *in;
+	struct fast_way *way;
+	__u32 dir = 0, mtu, now;
+	__u64 active;
+
+	if (!w || !f || !c || !fresh)
+		return 0;
+	/* It leaves as the opposite of what answers it. */
+	reverse(&w->tuple, &f->reply);
+	if (!same_tuple(&w->tuple, &w->packet.tuple)) {
+		reverse(&w->tuple, &f->orig);
+		if (!same_tuple(&w->tuple, &w->packet.tuple))
+			return 0;
+		dir = 1;
+	}
+	active = *(volatile __u64 *)&c->active;
+	if (w->port & PORT_L3 || skb->vlan_present || f->revision != active >> ACTIVE_SHIFT ||
+	    f->flags & FLOW_ENDS)
+		return 0;
+	in = dir ? &f->reply : &f->orig;
+	e = fast_of(in);
+	if (!e || e->id != f->id)
+		return 0;
+	switch (ct_settled(skb, w->packet.tuple.proto)) {
+	case CT_UNSETTLED:
+		return 0;
+	case CT_STRICT:
+		bpf_ringbuf_output(&fast_asks, &f->orig, sizeof(f->orig), 0);
+		e->asked = tick_now() - FAST_RETRY + FAST_SOON;
+		return 0;
+	}
+	mtu = mtu_of(skb);
+	if (!mtu)
+		return 0;
+	way = &fresh->way;
+	way->form = 0;
+	if (c->fast & FAST_XDP && e->way.rx && w->port & PORT_XDP_TX && unshaped(skb))
+		way->form = FAST_XDP;
+	else if (c->fast & FAST_TC)
+		way->form = FAST_TC;
+	if (!way->form || bpf_skb_load_bytes(skb, 0, way->macs, sizeof(way->macs)) || way->macs[0] & 1)
+		return 0;
+	way->mtu = mtu > 0xffff ? 0xffff : mtu;
+	way->ifindex_out = w->ifindex;
+	way->zone = w->zone;
+	way->address_sum = 0;
+	way->port_sum = 0;
+	way->saddr = 0;
+	way->daddr = 0;
+	way->sport = 0;
+	way->dport = 0;
+	if (!(w->packet.flags & PKT_V6) && !same_tuple(in, &w->packet.tuple)) {
+		const __be32 *from = (const __be32 *)in->saddr, *to = (const __be32 *)w->packet.tuple.saddr;
+
+		way->form |= FAST_REWRITE;
+		way->saddr = to[3];
+		way->daddr = to[7];
+		way->sport = w->packet.tuple.sport;
+		way->dport = w->packet.tuple.dport;
+		way->address_sum = fold(difference(from[3], to[3]) + difference(from[7], to[7]));
+		way->port_sum = fold(difference((__u32)in->sport << 16 | in->dport,
+						(__u32)way->sport << 16 | way->dport));
+	} else if (!same_tuple(in, &w->packet.tuple)) {
+		return 0;
+	}
+	now = tick_now();
+	if (!begin_way(e))
+		return 0;
+	if (!e->way.active)
+		add_fast_stat(FAST_STAT_LEARNED, 1);
+	__builtin_memcpy(e->way.macs, way->macs, sizeof(way->macs));
+	e->way.mtu = way->mtu;
+	e->way.ifindex_out = way->ifindex_out;
+	e->way.zone = way->zone;
+	e->way.form = way->form;
+	e->way.saddr = way->saddr;
+	e->way.daddr = way->daddr;
+	e->way.sport = way->sport;
+	e->way.dport = way->dport;
+	e->way.address_sum = way->address_sum;
+	e->way.port_sum = way->port_sum;
+	e->way.until = now + FAST_VALID;
+	*(volatile __u32 *)&e->due = now + FAST_DUE;
+	/* Cut or closed meanwhile on another CPU: that came first. */
+	*(volatile __u64 *)&e->way.active = *(volatile __u32 *)&f->flags & FLOW_ENDS ? 0 : active;
+	end_way(e);
+	if (*(volatile __u32 *)&f->flags & FLOW_ENDS)
+		*(volatile __u64 *)&e->way.active = 0;
+	return 0;
+}
+
+#endif
