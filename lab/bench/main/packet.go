@@ -39,7 +39,7 @@ func packets(ctx context.Context, opts options) ([]bench.Result, error) {
 			costs[c.Name] = m
 		}
 		mine := costs[ours.Name]
-		note := fmt.Sprintf("64-byte UDP, one core; generator and sink (%.0f ns) subtracted", mine.Overhead)
+		note := fmt.Sprintf("%s; 64-byte UDP, one core; generator and sink (%.0f ns) subtracted", ours.Name, mine.Overhead)
 		for _, rival := range rivals {
 			name := fmt.Sprintf("packet of %s, against %s", counted(flows), rival.Name)
 			results = append(results, bench.Figure(name, mine.Cost, "ns", bench.Lower).Against(rival.Name, costs[rival.Name].Cost).Noting(note))
