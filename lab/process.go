@@ -35,17 +35,45 @@ func (p Process) Alive() bool {
 
 // startTime is 0 for a process that does not exist or has ended.
 func startTime(pid int) uint64 {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
+	state, start := stat(fmt.Sprintf("/proc/%d/stat", pid))
+	if ended(state) && !threads(pid) {
 		return 0
+	}
+	return start
+}
+
+// threads says whether a thread still runs. The first one of a killed process may
+// be gone while another still holds its files: its sockets answer until that ends.
+func threads(pid int) bool {
+	dir := fmt.Sprintf("/proc/%d/task", pid)
+	tasks, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	for _, t := range tasks {
+		if state, _ := stat(dir + "/" + t.Name() + "/stat"); !ended(state) {
+			return true
+		}
+	}
+	return false
+}
+
+func ended(state string) bool { return state == "" || state == "Z" || state == "X" }
+
+// stat reads the third and the 22nd field of a stat file: the state, empty for
+// what does not exist, and the start.
+func stat(file string) (state string, start uint64) {
+	line, err := os.ReadFile(file)
+	if err != nil {
+		return "", 0
 	}
 	// The second field is the name in parentheses and may hold anything.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
-		return 0
+	fields := strings.Fields(string(line[bytes.LastIndexByte(line, ')')+1:]))
+	if len(fields) < 20 {
+		return "", 0
 	}
-	start, _ := strconv.ParseUint(fields[19], 10, 64)
-	return start
+	start, _ = strconv.ParseUint(fields[19], 10, 64)
+	return fields[0], start
 }
 
 // Signal sends a signal to the process if it still runs. It is held by a
