@@ -45,7 +45,8 @@ func TestEngineKilledDuringIngest(t *testing.T) {
 			o := Origin{org.OrgID, fmt.Sprint("dev-", i), 7}
 			events := make([]*ngfwv1.FlowEvent, rows)
 			for j := range events {
-				events[j] = flow(now)
+				// Of whole hours, so that questions are answered from roll-ups.
+				events[j] = flow(now.Add(-time.Duration(2+j%3)*time.Hour), assorted(rand.New(rand.NewPCG(uint64(i), uint64(j)))))
 			}
 			for n := uint64(1); ctx.Err() == nil; n++ {
 				for {
@@ -105,6 +106,10 @@ func TestEngineKilledDuringIngest(t *testing.T) {
 		if p, err := db.Positions(t.Context(), dev); err != nil || p["e"] != n {
 			t.Errorf("%s: position %d, %v, want %d", dev, p["e"], err, n)
 		}
+	}
+	stats := rollupsEqualRows(t, db, 0, &ngfwv1.TopRequest{From: seconds(now.Add(-24 * time.Hour)), To: seconds(now), Limit: optional(int32(100))}, "", Rollup)["stats"].(*ngfwv1.TrafficStats)
+	if stats.TotalBytes == 0 {
+		t.Error("no bytes summed")
 	}
 	t.Logf("%d batches acknowledged, %d refused, %d restarts", total(), refused.Load(), db.EngineRestarts())
 }
