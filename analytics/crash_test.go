@@ -45,8 +45,10 @@ func TestEngineKilledDuringIngest(t *testing.T) {
 			o := Origin{org.OrgID, fmt.Sprint("dev-", i), 7}
 			events := make([]*ngfwv1.FlowEvent, rows)
 			for j := range events {
-				// Of whole hours, so that questions are answered from roll-ups.
-				events[j] = flow(now.Add(-time.Duration(2+j%3)*time.Hour), assorted(rand.New(rand.NewPCG(uint64(i), uint64(j)))))
+				// Of whole hours, so that questions are answered from roll-ups; no two of one
+				// time, so that the newest name of a client is one.
+				at := now.Add(-time.Duration(2+j%3)*time.Hour - time.Duration(i*rows+j)*time.Millisecond)
+				events[j] = flow(at, assorted(rand.New(rand.NewPCG(uint64(i), uint64(j)))))
 			}
 			for n := uint64(1); ctx.Err() == nil; n++ {
 				for {
