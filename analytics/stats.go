@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -98,24 +97,6 @@ func (db *DB) Stats(ctx context.Context, orgID string, q StatsQuery) (*ngfwv1.Tr
 	return out, source, nil
 }
 
-// The parts of the answer.
-const (
-	inTime = iota
-	inProtocols
-	inApplications
-	inCountries
-)
-
-// statsRow is a row of any part; what a part does not have is 0.
-type statsRow struct {
-	part                 uint8
-	bucket               int64 // Unix seconds
-	name                 string
-	bytes, packets       uint64
-	bytesIn, bytesOut    uint64
-	connections, blocked uint64
-}
-
 // stats asks for all parts, one beside the other; step 0 asks for the totals
 // alone. take is never called twice at a time.
 func (db *DB) stats(ctx context.Context, s scope, q StatsQuery, step time.Duration, take func(statsRow)) (Source, error) {
@@ -160,114 +141,4 @@ func (db *DB) stats(ctx context.Context, s scope, q StatsQuery, step time.Durati
 	}
 	err := g.Wait()
 	return source, db.explain(err)
-}
-
-// statsQuestion is one statement: sql around the union of pieces.
-type statsQuestion struct {
-	rollup rollup
-	exact  bool // from rows, whatever there is
-	keys   func(*unit) []string
-	sums   []sum
-	sql    string
-}
-
-func overTime(q StatsQuery, step time.Duration) statsQuestion {
-	return statsQuestion{
-		rollup: byMinute, exact: step%time.Minute != 0, // a minute is in more than one bucket
-		keys: func(u *unit) []string {
-			seconds := int64(step.Seconds())
-			switch {
-			case step == 0:
-				return []string{"toInt64(0)", "action"}
-			case u == nil:
-				return []string{fmt.Sprintf("toInt64(intDiv(toUnixTimestamp64Micro(ts), %d) * %d)", step.Microseconds(), seconds), "action"}
-			}
-			return []string{fmt.Sprintf("toInt64(intDiv(toUnixTimestamp(%s), %d) * %[2]d)", u.key, seconds), "action"}
-		},
-		sums: sums(byMinute.sums...),
-		sql:  fmt.Sprintf("SELECT toUInt8(%d), k0, toString(k1), sum(s0), sum(s1), sum(s2), sum(s3), sum(s4), sum(s5) FROM (%%s) GROUP BY k0, k1", inTime),
-	}
-}
-
-var byKind = statsQuestion{
-	rollup: byApplication,
-	keys:   func(*unit) []string { return byApplication.keys },
-	sums:   sums(byApplication.sums...),
-	sql: fmt.Sprintf(`SELECT if(grouping(k0) = 0, toUInt8(%d), toUInt8(%d)) AS part, toInt64(0), if(part = %[1]d, toString(k0), toString(k1)) AS name,
-	sum(s0) AS bytes, sum(s1), toUInt64(0), toUInt64(0), sum(s2), toUInt64(0)
-FROM (%%s) GROUP BY GROUPING SETS ((k0), (k1)) HAVING part = %[1]d OR name != '' ORDER BY part, bytes DESC, name LIMIT %[3]d BY part`,
-		inProtocols, inApplications, maxBreakdown),
-}
-
-var byCountryCode = statsQuestion{
-	rollup: byCountry,
-	keys:   func(*unit) []string { return byCountry.keys },
-	sums:   sums(byCountry.sums...),
-	sql: fmt.Sprintf(`SELECT toUInt8(%d), toInt64(0), toString(k0) AS name, sum(s0) AS bytes, toUInt64(0), toUInt64(0), toUInt64(0), sum(s1), toUInt64(0)
-FROM (%%s) GROUP BY k0 HAVING name != '' ORDER BY bytes DESC, name LIMIT %d`, inCountries, maxBreakdown),
-}
-
-// newStats has every bucket of the span, without traffic.
-func newStats(from, to int64, step time.Duration) *ngfwv1.TrafficStats {
-	out := &ngfwv1.TrafficStats{From: from / 1e6, To: unit{length: time.Second}.ceil(to) / 1e6}
-	first := unit{length: step}.floor(from)
-	for i := range buckets(step, from, to) {
-		out.OverTime = append(out.OverTime, &ngfwv1.TrafficStats_Bucket{Timestamp: (first + i*step.Microseconds()) / 1e6})
-	}
-	return out
-}
-
-func (r statsRow) addTo(out *ngfwv1.TrafficStats) {
-	switch r.part {
-	case inProtocols:
-		n, _ := strconv.ParseUint(r.name, 10, 8) // of a UInt8 column
-		out.ByProtocol = append(out.ByProtocol, &ngfwv1.TrafficStats_Protocol{
-			Protocol: protocolName(uint8(n)), Bytes: signed(r.bytes), Packets: signed(r.packets),
-		})
-	case inApplications:
-		out.ByApplication = append(out.ByApplication, &ngfwv1.TrafficStats_Application{
-			App: r.name, Bytes: signed(r.bytes), Connections: signed(r.connections),
-		})
-	case inCountries:
-		out.ByGeo = append(out.ByGeo, &ngfwv1.TrafficStats_Country{
-			CountryCode: r.name, CountryName: countryName(r.name), Bytes: signed(r.bytes), Connections: signed(r.connections),
-		})
-	default:
-		r.addTotals(out)
-		i, ok := slices.BinarySearchFunc(out.OverTime, r.bucket, func(b *ngfwv1.TrafficStats_Bucket, at int64) int {
-			return int(b.Timestamp - at)
-		})
-		if !ok {
-			return
-		}
-		b := out.OverTime[i]
-		b.BytesIn = plus(b.BytesIn, r.bytesIn)
-		b.BytesOut = plus(b.BytesOut, r.bytesOut)
-		b.Packets = plus(b.Packets, r.packets)
-		switch r.name {
-		case actionNames[actionAccept]:
-			b.Accepted = plus(b.Accepted, r.connections)
-		case actionNames[actionDrop]:
-			b.Dropped = plus(b.Dropped, r.connections)
-		}
-	}
-}
-
-// addTotals adds a row of over_time to the totals.
-func (r statsRow) addTotals(out *ngfwv1.TrafficStats) {
-	if r.part != inTime {
-		return
-	}
-	out.TotalBytes = plus(out.TotalBytes, r.bytes)
-	out.TotalPackets = plus(out.TotalPackets, r.packets)
-	out.TotalConnections = plus(out.TotalConnections, r.connections)
-	out.ThreatsBlocked = plus(out.ThreatsBlocked, r.blocked)
-	switch r.name {
-	case actionNames[actionAccept]:
-		out.Accepted = plus(out.Accepted, r.connections)
-	case actionNames[actionDrop]:
-		out.Dropped = plus(out.Dropped, r.connections)
-	case actionNames[actionReject]:
-		out.Rejected = plus(out.Rejected, r.connections)
-	}
 }

@@ -3,9 +3,7 @@ package analytics
 import (
 	"context"
 	"net/netip"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
@@ -78,118 +76,6 @@ func (db *DB) TopClients(ctx context.Context, orgID string, q TopQuery) ([]*ngfw
 		compare: func(row, p *ngfwv1.TopClient) {
 			row.Previous = &ngfwv1.TopClient_Previous{RxBytes: p.GetRxBytes(), TxBytes: p.GetTxBytes(), Connections: p.GetConnections()}
 		},
-	})
-}
-
-// TopDestinations ranks destination addresses by bytes. Their country is known
-// where they are the outer address.
-func (db *DB) TopDestinations(ctx context.Context, orgID string, q TopQuery) ([]*ngfwv1.TopDestination, Source, error) {
-	return top(ctx, db, orgID, q, ranking[*ngfwv1.TopDestination]{
-		name: "destinations", rollup: byTarget, units: []unit{day}, keys: byTarget.keys, groups: 1, known: "1",
-		sums: sums(sumBytes, sumConnections), more: "max(k1) AS country", order: "t0 DESC, t1 DESC",
-		scan: func(rows driver.Rows) (*ngfwv1.TopDestination, error) {
-			var (
-				ip                 netip.Addr
-				bytes, connections uint64
-				country            string
-			)
-			err := rows.Scan(&ip, &bytes, &connections, &country)
-			return &ngfwv1.TopDestination{Ip: ip.Unmap().String(), Geo: known(country), Bytes: signed(bytes), Connections: signed(connections)}, err
-		},
-		id: (*ngfwv1.TopDestination).GetIp,
-		restrict: func(w *where, rows []*ngfwv1.TopDestination) {
-			inAddresses(w, "destination_ip", rows, (*ngfwv1.TopDestination).GetIp)
-		},
-		compare: func(row, p *ngfwv1.TopDestination) { row.Previous = earlier(p) },
-	})
-}
-
-// TopApplications ranks applications by bytes; flows of an unknown one are not
-// among them.
-func (db *DB) TopApplications(ctx context.Context, orgID string, q TopQuery) ([]*ngfwv1.TopApplication, Source, error) {
-	return top(ctx, db, orgID, q, ranking[*ngfwv1.TopApplication]{
-		name: "applications", rollup: byApplication, keys: []string{"app"}, groups: 1, known: "app != ''",
-		sums: sums(sumBytes, sumConnections), order: "t0 DESC, t1 DESC",
-		scan: func(rows driver.Rows) (*ngfwv1.TopApplication, error) {
-			var (
-				app                string
-				bytes, connections uint64
-			)
-			err := rows.Scan(&app, &bytes, &connections)
-			return &ngfwv1.TopApplication{App: app, Bytes: signed(bytes), Connections: signed(connections)}, err
-		},
-		id: (*ngfwv1.TopApplication).GetApp,
-		restrict: func(w *where, rows []*ngfwv1.TopApplication) {
-			in(w, "app", "Array(String)", each(rows, (*ngfwv1.TopApplication).GetApp))
-		},
-		compare: func(row, p *ngfwv1.TopApplication) { row.Previous = earlier(p) },
-	})
-}
-
-// TopCountries ranks the countries of outer addresses by bytes.
-func (db *DB) TopCountries(ctx context.Context, orgID string, q TopQuery) ([]*ngfwv1.TopCountry, Source, error) {
-	return top(ctx, db, orgID, q, ranking[*ngfwv1.TopCountry]{
-		name: "countries", rollup: byCountry, keys: byCountry.keys, groups: 1, known: "geo != ''",
-		sums: sums(sumBytes, sumConnections), order: "t0 DESC, t1 DESC",
-		scan: func(rows driver.Rows) (*ngfwv1.TopCountry, error) {
-			var (
-				code               string
-				bytes, connections uint64
-			)
-			err := rows.Scan(&code, &bytes, &connections)
-			return &ngfwv1.TopCountry{CountryCode: code, CountryName: countryName(code), Bytes: signed(bytes), Connections: signed(connections)}, err
-		},
-		id: (*ngfwv1.TopCountry).GetCountryCode,
-		restrict: func(w *where, rows []*ngfwv1.TopCountry) {
-			in(w, "geo", "Array(String)", each(rows, (*ngfwv1.TopCountry).GetCountryCode))
-		},
-		compare: func(row, p *ngfwv1.TopCountry) { row.Previous = earlier(p) },
-	})
-}
-
-// TopRules ranks rules, which are numbered per router, by the flows they
-// decided.
-func (db *DB) TopRules(ctx context.Context, orgID string, q TopQuery) ([]*ngfwv1.TopRule, Source, error) {
-	return top(ctx, db, orgID, q, ranking[*ngfwv1.TopRule]{
-		name: "rules", rollup: byVerdict, keys: []string{"device_id", "rule_id", "rule_name"}, groups: 2, known: "rule_id != 0",
-		sums: append(sums(sumBytes, sumConnections), sum{lastTime, "max(%s)"}), more: "argMax(k2, s2) AS name", order: "t1 DESC, t0 DESC",
-		scan: func(rows driver.Rows) (*ngfwv1.TopRule, error) {
-			var (
-				device, name       string
-				id                 int64
-				bytes, connections uint64
-				at                 time.Time
-			)
-			err := rows.Scan(&device, &id, &bytes, &connections, &at, &name)
-			return &ngfwv1.TopRule{DeviceId: device, RuleId: id, RuleName: name, Bytes: signed(bytes), Connections: signed(connections)}, err
-		},
-		id: func(r *ngfwv1.TopRule) string { return r.DeviceId + "/" + strconv.FormatInt(r.RuleId, 10) },
-		restrict: func(w *where, rows []*ngfwv1.TopRule) {
-			in(w, "device_id", "Array(String)", each(rows, (*ngfwv1.TopRule).GetDeviceId))
-			in(w, "rule_id", "Array(Int64)", each(rows, (*ngfwv1.TopRule).GetRuleId))
-		},
-		compare: func(row, p *ngfwv1.TopRule) { row.Previous = earlier(p) },
-	})
-}
-
-// TopThreats ranks threats by flows.
-func (db *DB) TopThreats(ctx context.Context, orgID string, q TopQuery) ([]*ngfwv1.TopThreat, Source, error) {
-	return top(ctx, db, orgID, q, ranking[*ngfwv1.TopThreat]{
-		name: "threats", rollup: byVerdict, keys: []string{"threat"}, groups: 1, known: "threat != ''",
-		sums: sums(sumBytes, sumConnections, sumBlocked), order: "t1 DESC, t0 DESC",
-		scan: func(rows driver.Rows) (*ngfwv1.TopThreat, error) {
-			var (
-				threat                      string
-				bytes, connections, blocked uint64
-			)
-			err := rows.Scan(&threat, &bytes, &connections, &blocked)
-			return &ngfwv1.TopThreat{Threat: threat, Bytes: signed(bytes), Connections: signed(connections), Blocked: signed(blocked)}, err
-		},
-		id: (*ngfwv1.TopThreat).GetThreat,
-		restrict: func(w *where, rows []*ngfwv1.TopThreat) {
-			in(w, "threat", "Array(String)", each(rows, (*ngfwv1.TopThreat).GetThreat))
-		},
-		compare: func(row, p *ngfwv1.TopThreat) { row.Previous = earlier(p) },
 	})
 }
 
