@@ -169,12 +169,22 @@ func TestRollupsEqualRows(t *testing.T) {
 			}
 		}
 	}
-	clock.set(now)
 	t.Run("periods", func(t *testing.T) {
-		for _, p := range []string{"1h", "24h", "7d", "30d"} {
-			rollupsEqualRows(t, db, 0, &ngfwv1.TopRequest{Period: p, Compare: "previous"}, "", Rollup)
+		midnight := time.UnixMicro(day.ceil(now.UnixMicro()))
+		for name, at := range map[string]time.Time{
+			"now": now, "at midnight": midnight, "just before": midnight.Add(-time.Microsecond), "just after": midnight.Add(time.Microsecond),
+			"on the hour": midnight.Add(3 * time.Hour), "in the first minute": midnight.Add(20 * time.Second),
+		} {
+			clock.set(at)
+			for _, p := range []string{"1h", "24h", "7d", "30d"} {
+				if name == "now" || p == "24h" {
+					t.Log(name, p)
+					rollupsEqualRows(t, db, 0, &ngfwv1.TopRequest{Period: p, Compare: "previous"}, "", Rollup)
+				}
+			}
 		}
 	})
+	clock.set(now)
 	t.Run("roll-ups are read", func(t *testing.T) {
 		for _, r := range rollups {
 			ctx := clickhouse.Context(t.Context(), clickhouse.WithSettings(clickhouse.Settings{"force_optimize_projection_name": r.name}))
