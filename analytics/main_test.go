@@ -22,8 +22,19 @@ import (
 	"ngfw.sh/analytics/chdb"
 )
 
-// The test binary is its own engine process: `x.test engine --data-dir …`.
+// The test binary is its own engine process, `x.test engine --data-dir …`, and
+// one that stores rows, `x.test store DIR`.
 func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "store" {
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		err := serveStore(ctx, os.Args[2])
+		stop()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if len(os.Args) > 1 && os.Args[1] == "engine" {
 		cfg, err := chdb.ParseArgs(os.Args[2:])
 		if err == nil {
