@@ -31,6 +31,7 @@ type DB struct {
 	live    *hub
 	writer  *writer
 
+	exports chan struct{} // holds a token for each that runs
 	ready   chan struct{} // closed when the schema is there
 	devices sync.Map      // device id → *device
 }
@@ -40,7 +41,7 @@ func New(cfg Config, deps Deps) (*DB, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	db := &DB{cfg: cfg, log: deps.Log, now: deps.Now, ready: make(chan struct{})}
+	db := &DB{cfg: cfg, log: deps.Log, now: deps.Now, exports: make(chan struct{}, cfg.Exports), ready: make(chan struct{})}
 	if db.log == nil {
 		db.log = slog.Default()
 	}

@@ -29,11 +29,22 @@ type filter struct {
 // portRange includes both ends.
 type portRange struct{ lo, hi uint16 }
 
-// conditions puts the filter into a query.
-func (f *filter) conditions(w *where) {
+// device puts what a roll-up can tell into a query.
+func (f *filter) device(w *where) {
 	if f.deviceID != "" {
 		w.and("device_id = " + w.bind("String", f.deviceID))
 	}
+}
+
+// narrow says whether the filter tells rows apart that a roll-up has summed.
+func (f *filter) narrow() bool {
+	return len(f.actions)+len(f.events)+len(f.protocols)+len(f.sources)+len(f.targets)+len(f.ports)+
+		len(f.apps)+len(f.geos)+len(f.threats)+len(f.rules) > 0 || f.search != ""
+}
+
+// conditions puts the filter into a query.
+func (f *filter) conditions(w *where) {
+	f.device(w)
 	if f.from != 0 {
 		w.and("ts >= " + w.bindTime(f.from))
 	}

@@ -1,10 +1,6 @@
 package analytics
 
 import (
-	"net/netip"
-	"strings"
-	"unicode"
-
 	"ngfw.sh/internal/fault"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
@@ -33,25 +29,11 @@ type LogQuery struct {
 // ParseLogs reads the parameters of a request. Its errors name the parameter.
 func ParseLogs(r *ngfwv1.LogsRequest) (LogQuery, error) {
 	q := LogQuery{limit: defaultLimit, offset: int(r.GetOffset())}
-	q.deviceID = r.GetDeviceId()
-	var errs [11]error
-	q.actions, errs[0] = list("action", r.GetAction(), enumeration[action](actionNames[:]))
-	q.events, errs[1] = list("event", r.GetEvent(), enumeration[event](eventNames[:]))
-	q.protocols, errs[2] = list("proto", r.GetProto(), readProtocol)
-	q.sources, errs[3] = list("src", r.GetSrc(), readPrefix)
-	q.targets, errs[4] = list("dst", r.GetDst(), readPrefix)
-	q.ports, errs[5] = list("port", r.GetPort(), readPorts)
-	q.apps, errs[6] = list("app", r.GetApp(), readText)
-	q.geos, errs[7] = list("geo", r.GetGeo(), readCountry)
-	q.threats, errs[8] = list("threat", r.GetThreat(), readText)
-	q.rules, errs[9] = list("rule_id", r.GetRuleId(), readRule)
-	q.from, q.to, errs[10] = readSpan(r.GetFrom(), r.GetTo())
-	for _, err := range errs {
-		if err != nil {
-			return LogQuery{}, err
-		}
+	var err error
+	if q.filter, err = readFilter(r); err != nil {
+		return LogQuery{}, err
 	}
-	if err := q.readSearch(r.GetQ()); err != nil {
+	if q.from, q.to, err = readSpan(r.GetFrom(), r.GetTo()); err != nil {
 		return LogQuery{}, err
 	}
 	if r.Limit != nil {
@@ -81,20 +63,6 @@ func ParseLogs(r *ngfwv1.LogsRequest) (LogQuery, error) {
 		return LogQuery{}, fault.Invalid("count", "%.100q is not exact", r.GetCount())
 	}
 	return q, nil
-}
-
-func (f *filter) readSearch(text string) error {
-	if text == "" {
-		return nil
-	}
-	if len(text) > maxText || strings.ContainsFunc(text, unicode.IsControl) {
-		return fault.Invalid("q", "is too long or holds control characters")
-	}
-	f.search = strings.ToLower(text)
-	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
-		f.address = a.Unmap()
-	}
-	return nil
 }
 
 // readSpan reads from and to.

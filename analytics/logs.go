@@ -48,13 +48,13 @@ func (db *DB) Logs(ctx context.Context, orgID string, q LogQuery) (*ngfwv1.LogsR
 
 	now := db.now()
 	res := &ngfwv1.LogsResponse{Logs: []*ngfwv1.LogEntry{}}
-	w := rowsOf(orgID, q.RetentionDays, now)
+	w := rowsOf(scope{orgID, q.RetentionDays, now})
 	q.conditions(w)
 	if q.cursor != nil {
 		q.cursor.after(w)
 	}
 	sql := fmt.Sprintf("SELECT %s FROM flows WHERE %s ORDER BY %s LIMIT %d OFFSET %d", logColumns, w, logOrder, q.limit+1, q.offset)
-	rows, err := db.conn.Query(ctx, sql, w.args...)
+	rows, err := db.conn.Query(ctx, sql, w.args()...)
 	if err != nil {
 		return nil, db.explain(err)
 	}
@@ -92,14 +92,14 @@ func (db *DB) Logs(ctx context.Context, orgID string, q LogQuery) (*ngfwv1.LogsR
 // total counts the rows of the filter, one beyond exactTotal at most unless all
 // are asked for.
 func (db *DB) total(ctx context.Context, orgID string, q LogQuery, now time.Time) (int64, error) {
-	w := rowsOf(orgID, q.RetentionDays, now)
+	w := rowsOf(scope{orgID, q.RetentionDays, now})
 	q.conditions(w)
 	sql := fmt.Sprintf("SELECT count() FROM (SELECT 1 FROM flows WHERE %s LIMIT %d)", w, exactTotal+1)
 	if q.countAll {
 		sql = fmt.Sprintf("SELECT count() FROM flows WHERE %s", w)
 	}
 	var n uint64
-	err := db.conn.QueryRow(ctx, sql, w.args...).Scan(&n)
+	err := db.conn.QueryRow(ctx, sql, w.args()...).Scan(&n)
 	return int64(n), err
 }
 

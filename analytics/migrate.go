@@ -6,7 +6,7 @@ import (
 )
 
 // schemaVersion counts the steps below; it only ever rises.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // step brings the schema nearer to what this binary wants. It looks at what is
 // there, not at a version, so a step that was cut off is taken again.
@@ -22,6 +22,51 @@ var migrations = []step{
 		needed: func(ctx context.Context, db *DB) (bool, error) { return db.lacksTable(ctx, flows.name) },
 		do:     func(ctx context.Context, db *DB) error { return db.conn.Exec(ctx, flows.create()) },
 	},
+	{
+		name: "roll flows up",
+		needed: func(ctx context.Context, db *DB) (bool, error) {
+			missing, err := db.lacksRollups(ctx)
+			return len(missing) > 0, err
+		},
+		do: addRollups,
+	},
+}
+
+// lacksRollups lists the roll-ups that the table does not have.
+func (db *DB) lacksRollups(ctx context.Context) ([]rollup, error) {
+	var missing []rollup
+	for _, r := range rollups {
+		var n uint64
+		err := db.conn.QueryRow(ctx, "SELECT count() FROM system.projections WHERE database = currentDatabase() AND table = {table:String} AND name = {name:String}",
+			named("table", flows.name), named("name", r.name)).Scan(&n)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			missing = append(missing, r)
+		}
+	}
+	return missing, nil
+}
+
+// addRollups adds what is missing. Parts that are there get theirs in the
+// background; until then questions read their rows.
+func addRollups(ctx context.Context, db *DB) error {
+	missing, err := db.lacksRollups(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range missing {
+		if err := db.conn.Exec(ctx, "ALTER TABLE "+flows.name+" ADD "+r.projection()); err != nil {
+			return fmt.Errorf("add %s: %w", r.name, err)
+		}
+	}
+	for _, r := range missing {
+		if err := db.conn.Exec(ctx, "ALTER TABLE "+flows.name+" MATERIALIZE PROJECTION "+r.name+" SETTINGS mutations_sync = 0"); err != nil {
+			return fmt.Errorf("fill %s: %w", r.name, err)
+		}
+	}
+	return nil
 }
 
 // migrate refuses a schema newer than this binary and takes the steps that are

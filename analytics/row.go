@@ -39,6 +39,12 @@ func (e event) String() string { return eventNames[e] }
 
 type action int8
 
+const (
+	actionAccept action = iota + 1
+	actionDrop
+	actionReject
+)
+
 // actionNames are the values from 1 on, as the proto's Verdict numbers them.
 var actionNames = [...]string{"", "accept", "drop", "reject"}
 

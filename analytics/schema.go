@@ -101,7 +101,7 @@ var flows = table{
 		col("hostname", name, "", func(r *row) string { return r.hostname }),
 		col("words", name, "", func(r *row) string { return r.words }),
 	},
-	indexes: []string{
+	indexes: append([]string{
 		"INDEX by_source source_ip TYPE bloom_filter(0.01) GRANULARITY 4",
 		"INDEX by_destination destination_ip TYPE bloom_filter(0.01) GRANULARITY 4",
 		"INDEX by_port destination_port TYPE bloom_filter(0.01) GRANULARITY 4",
@@ -112,7 +112,7 @@ var flows = table{
 		"INDEX by_action action TYPE set(4) GRANULARITY 4",
 		"INDEX by_device device_id TYPE set(16) GRANULARITY 4",
 		"PROJECTION positions (SELECT device_id, epoch, max(batch) GROUP BY device_id, epoch)",
-	},
+	}, projections(rollups)...),
 	tail: `PARTITION BY (retention_days, day)
 PRIMARY KEY (org_id, ts)
 ORDER BY (org_id, ts, origin, batch, row)

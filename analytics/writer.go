@@ -29,12 +29,14 @@ type writer struct {
 	stopped bool
 }
 
-// waiting is a batch between its device and the table.
+// waiting are batches of a device between it and the table. The stamp is that of
+// the last; all go into one partition.
 type waiting struct {
 	*stamp
-	rows   []row
-	device *device
-	done   chan error // buffered: nobody may listen any more
+	batches [][]row
+	rows    int // in all of them
+	device  *device
+	done    chan error // buffered: nobody may listen any more
 }
 
 func newWriter(db *DB) *writer {
@@ -44,7 +46,7 @@ func newWriter(db *DB) *writer {
 }
 
 // weight is what a batch takes of the space: never more than there is.
-func (w *writer) weight(b *waiting) int64 { return int64(min(len(b.rows), w.db.cfg.QueuedRows)) }
+func (w *writer) weight(b *waiting) int64 { return int64(min(b.rows, w.db.cfg.QueuedRows)) }
 
 var errStopping = fault.New(fault.Unavailable, "the service is stopping")
 
@@ -107,10 +109,10 @@ func (w *writer) take() []*waiting {
 	var group []*waiting
 	rest := w.queue[:0:0]
 	for _, b := range w.queue {
-		fits := rows == 0 || rows+len(b.rows) <= w.db.cfg.InsertRows
+		fits := rows == 0 || rows+b.rows <= w.db.cfg.InsertRows
 		if b.retention == first.retention && b.day == first.day && fits {
 			group = append(group, b)
-			rows += len(b.rows)
+			rows += b.rows
 		} else {
 			rest = append(rest, b)
 		}
@@ -129,11 +131,11 @@ func (w *writer) take() []*waiting {
 // would be taken for stored and lost. What is stored is asked from the table.
 func (w *writer) insert(ctx context.Context, group []*waiting) error {
 	begun := time.Now()
-	batches := make([][]row, len(group))
+	var batches [][]row
 	rows := 0
-	for i, b := range group {
-		batches[i] = b.rows
-		rows += len(b.rows)
+	for _, b := range group {
+		batches = append(batches, b.batches...)
+		rows += b.rows
 	}
 	id := rand.Text()
 	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(flows.namesAndTypes()), clickhouse.WithQueryID(id))
@@ -151,7 +153,7 @@ func (w *writer) insert(ctx context.Context, group []*waiting) error {
 		w.db.awaitEnd(ctx, id, err)
 		return err
 	}
-	w.db.metrics.inserted(len(group), rows, time.Since(begun))
+	w.db.metrics.inserted(len(batches), rows, time.Since(begun))
 	return nil
 }
 

@@ -88,27 +88,36 @@ func (e *evaluation) actionOf(a Action) Action {
 	return a
 }
 
-// byPolicy takes the zone pair's own policy, else the one from this zone to
-// any, else from any to that zone, else from any to any, else drops.
 func (e *evaluation) byPolicy() Result {
-	tries := [][2]string{{e.from, e.to}}
-	if e.to != ZoneSelf {
-		tries = append(tries, [2]string{e.from, ZoneAny})
+	d, ok := e.policy.PairPolicy(e.from, e.to)
+	if !ok {
+		return Result{Action: Drop, Reason: "default", Decider: NewDecider(DeciderDefault, 0)}
 	}
-	if e.from != ZoneSelf {
-		tries = append(tries, [2]string{ZoneAny, e.to})
+	return Result{Action: e.actionOf(d.Action), Reason: "policy", Log: d.Log, Decider: NewDecider(DeciderPolicy, 0)}
+}
+
+// PairPolicy is the policy for a pair of zones: the pair's own, else the one
+// from this zone to any, else from any to that zone, else from any to any. None:
+// what no rule matches is dropped.
+func (p *Policy) PairPolicy(from, to string) (Default, bool) {
+	tries := [][2]string{{from, to}}
+	if to != ZoneSelf {
+		tries = append(tries, [2]string{from, ZoneAny})
 	}
-	if e.from != ZoneSelf && e.to != ZoneSelf {
+	if from != ZoneSelf {
+		tries = append(tries, [2]string{ZoneAny, to})
+	}
+	if from != ZoneSelf && to != ZoneSelf {
 		tries = append(tries, [2]string{ZoneAny, ZoneAny})
 	}
 	for _, pair := range tries {
-		for _, d := range e.policy.Policies {
+		for _, d := range p.Policies {
 			if d.From == pair[0] && d.To == pair[1] {
-				return Result{Action: e.actionOf(d.Action), Reason: "policy", Log: d.Log, Decider: NewDecider(DeciderPolicy, 0)}
+				return d, true
 			}
 		}
 	}
-	return Result{Action: Drop, Reason: "default", Decider: NewDecider(DeciderDefault, 0)}
+	return Default{}, false
 }
 
 func (e *evaluation) zoneOf(name string) string {

@@ -34,12 +34,13 @@ type Config struct {
 
 // Limits are requests per Window, per token (or remote address) and endpoint.
 type Limits struct {
-	Window  time.Duration
-	Auth    int // /api/auth/*
-	Logs    int // /api/traffic/logs
-	Other   int
-	Streams int // open at once, per user
-	Keys    int // tokens × endpoints remembered at most
+	Window    time.Duration
+	Auth      int // /api/auth/*
+	Logs      int // /api/traffic/logs
+	Other     int
+	Streams   int // open at once, per user
+	Downloads int // running at once, per user
+	Keys      int // tokens × endpoints remembered at most
 }
 
 // DefaultConfig is the specification's table and loopback addresses.
@@ -54,7 +55,7 @@ func DefaultConfig() Config {
 		Recheck:         15 * time.Second,
 		StreamStall:     time.Minute,
 		ShutdownTimeout: 10 * time.Second,
-		Limits:          Limits{Window: time.Minute, Auth: 10, Logs: 60, Other: 120, Streams: 5, Keys: 1 << 16},
+		Limits:          Limits{Window: time.Minute, Auth: 10, Logs: 60, Other: 120, Streams: 5, Downloads: 2, Keys: 1 << 16},
 	}
 }
 
@@ -76,7 +77,7 @@ func (c Config) validate() error {
 		"Recheck":         c.Recheck > 0,
 		"StreamStall":     c.StreamStall > 0,
 		"ShutdownTimeout": c.ShutdownTimeout > 0,
-		"Limits":          c.Limits.Window > 0 && c.Limits.Auth > 0 && c.Limits.Logs > 0 && c.Limits.Other > 0 && c.Limits.Streams > 0 && c.Limits.Keys > 0,
+		"Limits":          c.Limits.Window > 0 && c.Limits.Auth > 0 && c.Limits.Logs > 0 && c.Limits.Other > 0 && c.Limits.Streams > 0 && c.Limits.Downloads > 0 && c.Limits.Keys > 0,
 	} {
 		if !ok {
 			return fmt.Errorf("%s must be greater than zero: start from DefaultConfig", name)

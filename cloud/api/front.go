@@ -38,7 +38,10 @@ func (f *front) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Request-Id", w.id)
 	f.metrics.inFlight.Inc()
 	defer func() {
-		if p := recover(); p != nil {
+		p := recover()
+		if p == http.ErrAbortHandler { // breaks the connection off; it is no failure of ours
+			defer panic(p)
+		} else if p != nil {
 			f.log.Error("panic in the front", "request_id", w.id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			if w.status == 0 {
 				envelope.Write(w, r, fault.New(fault.Internal, "internal error; the log has it under request id %s", w.id))
@@ -129,6 +132,12 @@ func (f *front) operate(w *seen, r *http.Request, b *operation.Binding, path map
 		w.stream = true
 		f.bridge.serve(w, ex)
 		w.user = ex.user
+		return
+	}
+	if b.Download {
+		w.stream = true
+		defer func() { w.user = ex.user }()
+		f.bridge.download(w, ex)
 		return
 	}
 	out := &answer{header: http.Header{}}

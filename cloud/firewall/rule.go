@@ -26,9 +26,12 @@ func ruleMembers(s *resource.Section[policy.Policy]) resource.Members[policy.Pol
 
 // ListRules lists the rules in order, with what they have counted.
 func (s *Service) ListRules(ctx context.Context, req *ngfwv1.ListRulesRequest) (*ngfwv1.ListRulesResponse, error) {
-	id, p, err := s.read(ctx, req.GetDeviceId())
+	id, p, err := s.readAsOf(ctx, req.GetDeviceId(), req.AsOf)
 	if err != nil {
 		return nil, err
+	}
+	if req.AsOf != nil {
+		id = "" // what the rules had counted then is not known
 	}
 	list, err := s.showRules(ctx, id, p.Rules)
 	return &ngfwv1.ListRulesResponse{Rules: list}, err
@@ -138,11 +141,15 @@ func (s *Service) answerRule(ctx context.Context, deviceID string, rule policy.R
 	return list[0], nil
 }
 
-// showRules joins rules with what they have counted.
+// showRules joins rules with what they have counted on a device; without one
+// they have counted nothing.
 func (s *Service) showRules(ctx context.Context, deviceID string, rules []policy.Rule) ([]*ngfwv1.FirewallRule, error) {
-	counters, err := s.deps.Counters.RuleCounters(ctx, deviceID)
-	if err != nil {
-		return nil, err
+	counters := map[int64]*ngfwv1.RuleCounter{}
+	if deviceID != "" {
+		var err error
+		if counters, err = s.deps.Counters.RuleCounters(ctx, deviceID); err != nil {
+			return nil, err
+		}
 	}
 	list := make([]*ngfwv1.FirewallRule, len(rules))
 	for i, r := range rules {

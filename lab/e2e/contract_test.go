@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -49,11 +51,16 @@ func TestContract(t *testing.T) {
 		Token string `json:"token"`
 	}
 
+	// Nothing in the lab has a country, an application or a threat, and there are no rules yet.
+	maybeEmpty := []string{"/api/firewall/rules", "/api/traffic/top/applications", "/api/traffic/top/countries",
+		"/api/traffic/top/rules", "/api/traffic/top/threats"}
 	for _, path := range []string{"/", "/health", "/metrics", "/openapi.json", "/.well-known/jwks.json",
 		"/api/system/status", "/api/system/interfaces", "/api/system/hardware", "/api/firewall/rules", "/api/firewall/zones",
-		"/api/firewall/policies", "/api/fleet/devices", "/api/traffic/logs", "/api/traffic/top/clients", "/api/user/profile", "/api/user/tokens"} {
+		"/api/firewall/policies", "/api/fleet/devices", "/api/traffic/logs", "/api/traffic/stats",
+		"/api/traffic/top/clients", "/api/traffic/top/destinations", "/api/traffic/top/applications", "/api/traffic/top/countries",
+		"/api/traffic/top/rules", "/api/traffic/top/threats", "/api/user/profile", "/api/user/tokens"} {
 		a := step(http.StatusOK, "GET", path, "", nil)
-		if path != "/" && len(a.body) < 3 && path != "/api/firewall/rules" {
+		if path != "/" && len(a.body) < 3 && !slices.Contains(maybeEmpty, path) {
 			t.Errorf("GET %s answers %q: nothing to hold against the document", path, a.body)
 		}
 	}
@@ -61,6 +68,27 @@ func TestContract(t *testing.T) {
 		api.get(t, "/api/traffic/logs?"+query, nil)
 	}
 	api.get(t, "/api/traffic/top/clients?period=1h&limit=1", nil)
+	for _, query := range []string{"period=7d&compare=previous", "step=60&period=1h", "proto=tcp&action=accept,drop"} {
+		if a := api.call(t, http.StatusOK, "GET", "/api/traffic/stats?"+query, nil, nil); a.header.Get("X-Data-Source") == "" {
+			t.Errorf("statistics of %s do not say what they were summed from", query)
+		}
+	}
+	var page struct{ Logs []struct{ ID string } }
+	api.get(t, "/api/traffic/logs?limit=1", &page)
+	if len(page.Logs) == 0 {
+		t.Fatal("no row to explain")
+	}
+	step(http.StatusOK, "GET", "/api/traffic/logs/{id}/why", page.Logs[0].ID, nil)
+	made["GET /api/traffic/logs/export"] = true
+	for format, begin := range map[string]string{"csv": "id,flow_id,", "ndjson": `{"id":"`, "parquet": "PAR1"} {
+		a, err := api.send("GET", "/api/traffic/logs/export?format="+format, nil, nil)
+		if err != nil || a.status != http.StatusOK || !strings.HasPrefix(string(a.body), begin) {
+			t.Errorf("export as %s: %d %.60s, %v", format, a.status, a.body, err)
+		}
+	}
+	api.call(t, http.StatusBadRequest, "GET", "/api/traffic/logs/export?format=xls", nil, nil)
+	api.get(t, fmt.Sprint("/api/firewall/rules?as_of=", time.Now().Unix()), nil)
+	api.get(t, fmt.Sprint("/api/firewall/policies?as_of=", time.Now().Unix()), nil)
 
 	var first, second identified
 	step(http.StatusCreated, "POST", "/api/firewall/rules", "", noWeb(lab.LAN2), &first)

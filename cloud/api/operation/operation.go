@@ -27,6 +27,7 @@ type Operation struct {
 	Feature    ngfwv1.Feature
 	Device     bool // works on one router
 	Stream     bool // a live stream, not a unary call
+	Download   bool // a file, streamed in chunks
 	Success    int  // HTTP status of success
 	Bindings   []*Binding
 }
@@ -85,6 +86,7 @@ func read(m protoreflect.MethodDescriptor) (*Operation, error) {
 		Feature:    opt.GetFeature(),
 		Device:     opt.GetDevice(),
 		Stream:     opt.GetStream(),
+		Download:   opt.GetDownload(),
 		Success:    int(opt.GetHttpStatus()),
 	}
 	if o.Success == 0 {

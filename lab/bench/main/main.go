@@ -18,13 +18,15 @@ import (
 
 // options are common to all areas.
 type options struct {
-	bin string // directory of the built programs
+	bin  string // directory of the built programs
+	rows int    // of the traffic log, where an area fills one
 }
 
 // area measures; it reports what it is doing on standard error.
 type area func(context.Context, options) ([]bench.Result, error)
 
 var areas = map[string]area{
+	"analytics": analyticsArea,
 	"dataplane": dataplaneArea,
 	"main":      mainArea,
 }
@@ -35,6 +37,7 @@ func main() {
 	out := flag.String("out", ".run/bench", "directory for the results")
 	opts := options{}
 	flag.StringVar(&opts.bin, "bin", "bin", "directory of the built programs")
+	flag.IntVar(&opts.rows, "rows", 10_000_000, "rows of the traffic log, where an area fills one")
 	flag.Parse()
 	measure, ok := areas[*name]
 	if !ok || flag.NArg() > 0 {

@@ -1136,6 +1136,7 @@ func (x *Explanation) GetStages() []*Stage {
 type ListRulesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	AsOf          *int64                 `protobuf:"varint,2,opt,name=as_of,json=asOf,proto3,oneof" json:"as_of,omitempty"` // Unix seconds: the rules as they were; hits are not known then
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1175,6 +1176,13 @@ func (x *ListRulesRequest) GetDeviceId() string {
 		return x.DeviceId
 	}
 	return ""
+}
+
+func (x *ListRulesRequest) GetAsOf() int64 {
+	if x != nil && x.AsOf != nil {
+		return *x.AsOf
+	}
+	return 0
 }
 
 type ListRulesResponse struct {
@@ -1700,6 +1708,7 @@ func (x *DeleteZoneRequest) GetId() int64 {
 type ListPoliciesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	AsOf          *int64                 `protobuf:"varint,2,opt,name=as_of,json=asOf,proto3,oneof" json:"as_of,omitempty"` // Unix seconds: the policies as they were
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1739,6 +1748,13 @@ func (x *ListPoliciesRequest) GetDeviceId() string {
 		return x.DeviceId
 	}
 	return ""
+}
+
+func (x *ListPoliciesRequest) GetAsOf() int64 {
+	if x != nil && x.AsOf != nil {
+		return *x.AsOf
+	}
+	return 0
 }
 
 type ListPoliciesResponse struct {
@@ -2485,9 +2501,11 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\x0fpolicy_revision\x18\x04 \x01(\x03R\x0epolicyRevision\x12&\n" +
 	"\x06stages\x18\x05 \x03(\v2\x0e.ngfw.v1.StageR\x06stagesB\n" +
 	"\n" +
-	"\b_rule_id\"/\n" +
+	"\b_rule_id\"S\n" +
 	"\x10ListRulesRequest\x12\x1b\n" +
-	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\"@\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x18\n" +
+	"\x05as_of\x18\x02 \x01(\x03H\x00R\x04asOf\x88\x01\x01B\b\n" +
+	"\x06_as_of\"@\n" +
 	"\x11ListRulesResponse\x12+\n" +
 	"\x05rules\x18\x01 \x03(\v2\x15.ngfw.v1.FirewallRuleR\x05rules\"s\n" +
 	"\x11CreateRuleRequest\x12\x1b\n" +
@@ -2517,9 +2535,11 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\x04zone\x18\x03 \x01(\v2\r.ngfw.v1.ZoneR\x04zone\"@\n" +
 	"\x11DeleteZoneRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\x03R\x02id\"2\n" +
+	"\x02id\x18\x02 \x01(\x03R\x02id\"V\n" +
 	"\x13ListPoliciesRequest\x12\x1b\n" +
-	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\"G\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x18\n" +
+	"\x05as_of\x18\x02 \x01(\x03H\x00R\x04asOf\x88\x01\x01B\b\n" +
+	"\x06_as_of\"G\n" +
 	"\x14ListPoliciesResponse\x12/\n" +
 	"\bpolicies\x18\x01 \x03(\v2\x13.ngfw.v1.ZonePolicyR\bpolicies\"e\n" +
 	"\x15UpdatePoliciesRequest\x12\x1b\n" +
@@ -2714,6 +2734,8 @@ func file_ngfw_v1_firewall_proto_init() {
 	file_ngfw_v1_firewall_proto_msgTypes[8].OneofWrappers = []any{}
 	file_ngfw_v1_firewall_proto_msgTypes[9].OneofWrappers = []any{}
 	file_ngfw_v1_firewall_proto_msgTypes[11].OneofWrappers = []any{}
+	file_ngfw_v1_firewall_proto_msgTypes[12].OneofWrappers = []any{}
+	file_ngfw_v1_firewall_proto_msgTypes[23].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
