@@ -69,7 +69,8 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 	if err != nil {
 		return err
 	}
-	plans := traffic.DefaultConfig()
+	core.traffic.db.Store(flows)
+	plans := core.traffic.plans
 	link, err := devicelink.New(devicelink.DefaultConfig(), devicelink.Deps{
 		Devices: keys{core.Fleet}, Reports: reports{core.Reports}, Documents: core.Fleet, Ingest: ingest{flows, plans},
 		Logger: deps.Log.With("part", "devicelink"), Registerer: deps.Registry,
@@ -80,7 +81,7 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 	core.links.server.Store(link)
 	front, err := api.New(cfg.api(certificate.TLS()), api.Deps{
 		Services: []api.Service{
-			api.Account(core.Account), api.Fleet(core.Fleet), api.Firewall(core.Firewall), api.System(core.System),
+			api.Account(core.Account), api.Fleet(core.Fleet), api.Firewall(core.Firewall), api.System(core.System), api.Operations(core.Operations),
 			api.Traffic(traffic.New(plans, traffic.Deps{Log: record{flows}, Devices: core.Fleet, Policies: core.Firewall})),
 		},
 		Link: api.Link(link), Authenticator: core.Account, Devices: core.Fleet,
@@ -93,7 +94,7 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 		return err
 	}
 	return run(ctx, map[string]Part{
-		"account": core.Account, "reports": core.Reports, "certificate": certificate, "analytics": flows, "devicelink": link, "api": front,
+		"account": core.Account, "reports": core.Reports, "operations": core.Operations, "certificate": certificate, "analytics": flows, "devicelink": link, "api": front,
 	})
 }
 

@@ -289,3 +289,7 @@ func (t *fakeTraffic) StreamLogs(r *ngfwv1.StreamLogsRequest, out grpc.ServerStr
 		}
 	}
 }
+
+type fakeOperations struct {
+	ngfwv1.UnimplementedOperationServiceServer
+}

@@ -40,6 +40,14 @@ func Firewall(s ngfwv1.FirewallServiceServer) Service {
 	}
 }
 
+// Operations serves work that outlasts a request.
+func Operations(s ngfwv1.OperationServiceServer) Service {
+	return Service{
+		Register: func(r grpc.ServiceRegistrar) { ngfwv1.RegisterOperationServiceServer(r, s) },
+		Gateway:  ngfwv1.RegisterOperationServiceHandler,
+	}
+}
+
 // System serves what routers report of themselves.
 func System(s ngfwv1.SystemServiceServer) Service {
 	return Service{

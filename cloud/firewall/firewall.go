@@ -45,6 +45,8 @@ type Deps struct {
 	Counters      Counters
 	Addresses     Addresses
 	Routers       Routers
+	Traffic       Traffic
+	Operations    Operations
 }
 
 // Service is the API's FirewallService.

@@ -106,6 +106,11 @@ func TestContract(t *testing.T) {
 	step(http.StatusNoContent, "DELETE", "/api/firewall/groups/{id}", group.ID.String(), nil)
 	step(http.StatusOK, "POST", "/api/firewall/check", "", map[string]any{})
 	step(http.StatusOK, "POST", "/api/firewall/diff", "", map[string]any{"change": map[string]any{"op": "create", "resource": "rule", "body": noWeb(lab.LAN1)}})
+	var begun struct {
+		OperationID string `json:"operation_id"`
+	}
+	step(http.StatusAccepted, "POST", "/api/firewall/backtest", "", map[string]any{"change": map[string]any{"op": "create", "resource": "rule", "body": noWeb(lab.LAN1)}}, &begun)
+	step(http.StatusOK, "GET", "/api/operations/{id}", begun.OperationID, nil)
 	step(http.StatusOK, "POST", "/api/firewall/simulate", "", map[string]any{"packet": map[string]any{
 		"in": "lan1", "out": "wan", "src": lab.IP4(lab.LAN1).String(), "dst": lab.IP4(lab.INET).String(), "protocol": "tcp", "dport": 443}})
 
