@@ -6,6 +6,7 @@ package firewall
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -95,26 +96,12 @@ func (s *Section) Restore() (bool, error) {
 // Apply enforces a document as revision version and keeps it. On an error
 // everything stays as it was, unless it says that the policy is enforced; a
 // fault names the field.
-func (s *Section) Apply(_ context.Context, version int64, document []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p, err := policy.Decode(document)
-	if err != nil {
+func (s *Section) Apply(ctx context.Context, version int64, document []byte) error {
+	t, err := s.Try(ctx, version, document)
+	if t == nil {
 		return err
 	}
-	if err := policy.Validate(p); err != nil {
-		return err
-	}
-	p.Revision = version
-	if err := s.enforce(p); err != nil {
-		return err
-	}
-	s.state.Version, s.state.Document = version, document
-	if err := writeState(s.cfg.StateDir, s.state); err != nil {
-		// Enforced, but a restart would bring the one before: say so and go on.
-		s.deps.Log.Error("the firewall section is enforced but not stored", "version", version, "err", err)
-	}
-	return s.open()
+	return errors.Join(err, t.Keep())
 }
 
 // enforce compiles p and puts it into the kernel. mu is held.
