@@ -245,13 +245,17 @@ func (s *Section) Legend(revision int64) policy.Legend {
 	return s.state.legend(revision)
 }
 
-// Rules are the ids of the enforced policy's rules, disabled ones too.
+// Rules are the ids of the enforced policy's rules, disabled ones too; those of
+// NAT rules negative.
 func (s *Section) Rules() []int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ids := make([]int64, len(s.policy.Rules))
 	for i, r := range s.policy.Rules {
 		ids[i] = r.ID
+	}
+	for _, n := range s.policy.NAT {
+		ids = append(ids, -n.ID)
 	}
 	return ids
 }
