@@ -36,8 +36,10 @@ func mappingOf(n NATRule) (mapping, error) {
 	case NATSource:
 		return sourceMapping(n)
 	case NATMasquerade:
-		m := mapping{masquerade: true}
-		return m, m.pool(n.TranslatePort)
+		if n.TranslatePort != "" {
+			return mapping{}, wrong("translate_port", "masquerade keeps ports where it can and chooses none: remove it, or use snat")
+		}
+		return mapping{masquerade: true}, nil
 	case NATOneToOne, NATNetmap:
 		return networkMapping(n)
 	}

@@ -179,6 +179,9 @@ func inRange(base expr.PayloadBase, offset, length uint32, first, last []byte) [
 
 func (s Source) translates() []expr.Any {
 	t := &s.Box.Target
+	if t.Masquerade {
+		return []expr.Any{&expr.Masq{}}
+	}
 	var out []expr.Any
 	var first, last uint32
 	if t.Ports == policy.NATPool {
@@ -186,9 +189,6 @@ func (s Source) translates() []expr.Any {
 		out = append(out,
 			&expr.Immediate{Register: 3, Data: binary.BigEndian.AppendUint16(nil, t.ToPort)},
 			&expr.Immediate{Register: 4, Data: binary.BigEndian.AppendUint16(nil, t.LastPort)})
-	}
-	if t.Masquerade {
-		return append(out, &expr.Masq{ToPorts: first != 0, RegProtoMin: first, RegProtoMax: last})
 	}
 	to := t.To.Unmap()
 	nat := &expr.NAT{Type: expr.NATTypeSourceNAT, Family: familyOf(to), RegAddrMin: 1, RegProtoMin: first, RegProtoMax: last}
