@@ -48,6 +48,14 @@ func Operations(s ngfwv1.OperationServiceServer) Service {
 	}
 }
 
+// NAT serves NAT rules.
+func NAT(s ngfwv1.NATServiceServer) Service {
+	return Service{
+		Register: func(r grpc.ServiceRegistrar) { ngfwv1.RegisterNATServiceServer(r, s) },
+		Gateway:  ngfwv1.RegisterNATServiceHandler,
+	}
+}
+
 // System serves what routers report of themselves.
 func System(s ngfwv1.SystemServiceServer) Service {
 	return Service{
