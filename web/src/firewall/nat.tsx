@@ -1,0 +1,5 @@
+import { View } from "../ui/view"
+
+export function Nat() {
+  return <View title="NAT">…</View>
+}

@@ -1,0 +1,5 @@
+import { View } from "../ui/view"
+
+export function Rules() {
+  return <View title="Rules">…</View>
+}
