@@ -16,9 +16,35 @@ export function RowDetail({ id, row, onClose }: { id: string; row?: LogEntry; on
     <Dialog title={row ? "Row of the log" : "Why this was decided"} size="side" onClose={onClose}>
       {row && <Verdict row={row} />}
       <Why id={id} row={row} />
+      {row && (
+        <p class="actions">
+          <LinkButton href={draft(row)} icon="plus">
+            Draft a rule for this
+          </LinkButton>
+          <LinkButton href={again(row)} icon="simulate">
+            Simulate it now
+          </LinkButton>
+        </p>
+      )}
       {row && <Everything row={row} />}
     </Dialog>
   )
+}
+
+// draft leads to the form of a rule that would decide such flows otherwise.
+function draft(r: LogEntry): string {
+  const ports = r.protocol === "tcp" || r.protocol === "udp" || r.protocol === "sctp"
+  return withQuery("/firewall/rules", new URLSearchParams(), {
+    edit: "new", device: r.device_id, zone_from: r.zone_from, zone_to: r.zone_to, source: r.source_ip, destination: r.destination_ip, protocol: r.protocol,
+    port: ports && r.destination_port ? String(r.destination_port) : null, action: r.action === "accept" ? "drop" : "accept",
+  })
+}
+
+function again(r: LogEntry): string {
+  return withQuery("/firewall/simulate", new URLSearchParams(), {
+    device: r.device_id, in: r.interface, src: r.source_ip, dst: r.destination_ip, protocol: r.protocol, sport: r.source_port ? String(r.source_port) : null,
+    dport: r.destination_port ? String(r.destination_port) : null, icmp_type: r.icmp_type === undefined ? null : String(r.icmp_type),
+  })
 }
 
 function Verdict({ row }: { row: LogEntry }) {
