@@ -5,7 +5,11 @@ export async function run(page) {
     await page.getByRole("link", { name: "Overview" }).click()
     await page.getByRole("heading", { level: 1, name: "Traffic" }).waitFor()
     await page.getByRole("heading", { name: "Clients" }).waitFor()
-    await page.getByText(/no traffic statistics yet|Threats blocked/).waitFor()
+    await page.getByText("Threats blocked").waitFor()
+    await page.getByRole("link", { name: /10\.77\.1\.10/ }).first().click()
+    await page.waitForURL(/src=10\.77\.1\.10/)
+    await page.getByRole("button", { name: "Remove the filter Source 10.77.1.10" }).click()
+    await page.waitForURL((u) => !u.search.includes("src"))
     await look(page, "overview")
   })
 

@@ -716,6 +716,7 @@ export interface TrafficStatsBucket {
   /** without rejected ones */
   dropped: number
   packets: number
+  rejected: number
   /** its begin, a multiple of the step */
   timestamp: number
 }

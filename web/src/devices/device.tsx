@@ -148,7 +148,7 @@ function Config({ status }: { status: DeviceStatus }) {
 function Ports({ list, history }: { list: InterfaceStatus[]; history: Record<string, number[]> }) {
   if (!list.length) return <p class="muted table-title">None reported</p>
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Interfaces">
+    <div class="scroll" tabIndex={0} role="region" aria-label="Table of interfaces">
       <table>
         <thead>
           <tr>

@@ -3,34 +3,36 @@
 import { useEffect, useState } from "preact/hooks"
 import { call } from "../api/client"
 import { asError, type ApiError } from "../api/failure"
+import type { AsyncOperation, OperationStarted } from "../api/schema"
 import { bytes, count, dateTime } from "../format"
+import { endpoint } from "../traffic/entry"
 import { Segmented } from "../ui/segmented"
 import { Failure } from "../ui/state"
 import type { Change } from "./change"
 
-interface Group {
+// Of the result, whose shape docs/policy.md says.
+interface Entry {
   client: string
   destination: string
+  hostname?: string
+  protocol: string
+  port: number
   app?: string
-  rule_id?: number
+  rule_id: number | null
+  decided_by: string
   bytes: number
   connections: number
   last_seen: number
-  examples?: unknown[]
+  examples: string[]
   reason?: string
 }
 
-interface Result {
-  blocked: Group[]
-  allowed: Group[]
-  uncertain: Group[]
-}
+type Kind = "blocked" | "allowed" | "uncertain"
 
-interface Operation {
-  status: "pending" | "running" | "done" | "failed"
-  progress?: number
-  result?: Result
-  error?: { message: string } | string
+interface Result extends Record<Kind, Entry[]> {
+  totals: Record<Kind, { bytes: number; connections: number; unlisted: number }>
+  rows: number
+  judged: number
 }
 
 const spans = { "600": "10 minutes", "3600": "1 hour", "86400": "24 hours" }
@@ -38,7 +40,7 @@ type Span = keyof typeof spans
 
 export function BackTest({ change, device }: { change: Change; device: string }) {
   const [span, setSpan] = useState<Span>("600")
-  const [run, setRun] = useState<Operation>()
+  const [run, setRun] = useState<AsyncOperation>()
   const [error, setError] = useState<ApiError>()
   const key = JSON.stringify(change)
 
@@ -49,11 +51,11 @@ export function BackTest({ change, device }: { change: Change; device: string })
       setError(undefined)
       const to = Math.ceil(Date.now() / 1000)
       try {
-        const begun = await call<{ operation_id: string }>({
+        const begun = await call<OperationStarted>({
           method: "POST", path: "/api/firewall/backtest", device, body: { change, from: to - Number(span), to }, signal: stop.signal,
         })
         for (let wait = 200; !stop.signal.aborted; wait = Math.min(2000, wait * 1.5)) {
-          const op = await call<Operation>({ path: `/api/operations/${begun.operation_id}`, signal: stop.signal })
+          const op = await call<AsyncOperation>({ path: `/api/operations/${begun.operation_id}`, signal: stop.signal })
           setRun(op)
           if (op.status === "done" || op.status === "failed") return
           await new Promise((r) => setTimeout(r, wait))
@@ -76,12 +78,12 @@ export function BackTest({ change, device }: { change: Change; device: string })
       {error ? (
         <Failure error={error} />
       ) : run?.status === "done" && run.result ? (
-        <Results of={run.result} />
+        <Results of={run.result as unknown as Result} />
       ) : run?.status === "failed" ? (
-        <p class="field-error">{typeof run.error === "string" ? run.error : (run.error?.message ?? "the back-test failed")}</p>
+        <p class="field-error">{run.error?.message ?? "the back-test failed"}</p>
       ) : (
         <p role="status" class="muted">
-          Judging what was recorded{run?.progress ? `: ${Math.round(run.progress * (run.progress <= 1 ? 100 : 1))} %` : ""}
+          Judging what was recorded{run?.progress ? `: ${Math.round(run.progress * 100)} %` : ""}
         </p>
       )}
     </section>
@@ -89,22 +91,37 @@ export function BackTest({ change, device }: { change: Change; device: string })
 }
 
 function Results({ of }: { of: Result }) {
-  if (!of.blocked.length && !of.allowed.length && !of.uncertain.length) return <p>Nothing that was recorded in this time would have been decided otherwise.</p>
+  const read = `${count(of.rows)} rows of the log were read, ${count(of.judged)} kinds of flows judged.`
+  if (!of.blocked.length && !of.allowed.length && !of.uncertain.length)
+    return (
+      <>
+        <p>Nothing that was recorded in this time would have been decided otherwise.</p>
+        <p class="muted small">{read}</p>
+      </>
+    )
   return (
     <div class="stack">
-      <Table title="Would have been blocked" tone="drop" groups={of.blocked} />
-      <Table title="Would have been allowed" tone="accept" groups={of.allowed} />
-      <Table title="Cannot be told" tone="reject" groups={of.uncertain} />
+      <Table title="Would have been blocked" tone="drop" of={of} kind="blocked" />
+      <Table title="Would have been allowed" tone="accept" of={of} kind="allowed" />
+      <Table title="Cannot be told" tone="reject" of={of} kind="uncertain" />
+      <p class="muted small">{read}</p>
     </div>
   )
 }
 
-function Table({ title, tone, groups }: { title: string; tone: string; groups: Group[] }) {
-  if (!groups.length) return null
+const shown = 50
+
+function Table({ title, tone, of, kind }: { title: string; tone: string; of: Result; kind: Kind }) {
+  const list = of[kind]
+  const total = of.totals[kind]
+  if (!list.length) return null
+  const more = Math.max(0, list.length - shown) + total.unlisted
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={title}>
+    <div class="scroll tested" tabIndex={0} role="region" aria-label={title}>
       <table>
-        <caption class={`tone-${tone}`}>{title}</caption>
+        <caption>
+          <span class={`tone-${tone}`}>{title}</span>: {count(total.connections)} connections, {bytes(total.bytes)}
+        </caption>
         <thead>
           <tr>
             <th scope="col">Client</th>
@@ -119,21 +136,21 @@ function Table({ title, tone, groups }: { title: string; tone: string; groups: G
           </tr>
         </thead>
         <tbody>
-          {groups.slice(0, 50).map((g, i) => (
+          {list.slice(0, shown).map((e, i) => (
             <tr key={i}>
-              <td class="mono">{g.client}</td>
-              <td class="mono">
-                {g.destination} {g.app && <small class="muted">{g.app}</small>}
-                {g.reason && <small class="under">{g.reason}</small>}
+              <td class="mono">{e.client}</td>
+              <td>
+                <span class="mono">{endpoint(e.destination, e.port)}</span> <small class="muted">{[e.protocol, e.app, e.hostname].filter(Boolean).join(" ")}</small>
+                {e.reason && <small class="under">{e.reason}</small>}
               </td>
-              <td class="num">{count(g.connections)}</td>
-              <td class="num">{bytes(g.bytes)}</td>
-              <td>{dateTime(g.last_seen)}</td>
+              <td class="num">{count(e.connections)}</td>
+              <td class="num">{bytes(e.bytes)}</td>
+              <td class="nowrap">{e.examples[0] ? <a href={`/log?row=${encodeURIComponent(e.examples[0])}`} target="_blank" rel="noopener">{dateTime(e.last_seen)}</a> : dateTime(e.last_seen)}</td>
             </tr>
           ))}
         </tbody>
       </table>
-      {groups.length > 50 && <p class="muted small">and {count(groups.length - 50)} more</p>}
+      {more > 0 && <p class="muted small">and {count(more)} more kinds of flows</p>}
     </div>
   )
 }

@@ -9,7 +9,7 @@ import { Shown } from "../ui/state"
 import { View } from "../ui/view"
 import { periods, useFilter } from "./filter"
 import { FilterBar } from "./filterbar"
-import type { Totals, TrafficStats } from "./shapes"
+import type { TrafficStats } from "./shapes"
 import { Tops } from "./tops"
 
 // The overview: how much, what became of it, who and where, each a way further.
@@ -75,6 +75,7 @@ function OverTime({ of, chart }: { of: TrafficStats; chart: string }) {
             { label: "Out", color: "--chart-out", values: of.over_time.map((b) => b.bytes_out) },
           ]
         : [
+            { label: "Rejected", color: "--chart-reject", values: of.over_time.map((b) => b.rejected) },
             { label: "Dropped", color: "--chart-drop", values: of.over_time.map((b) => b.dropped) },
             { label: "Accepted", color: "--chart-accept", values: of.over_time.map((b) => b.accepted) },
           ],
@@ -101,8 +102,6 @@ function Figures({ of }: { of: TrafficStats }) {
     </ul>
   )
 }
-
-export type { Totals }
 
 function Figure(f: { name: string; value: string; now: number; before?: number; href?: string; tone?: string }) {
   const body = (

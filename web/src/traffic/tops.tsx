@@ -105,7 +105,7 @@ function TopCard({ top, span }: { top: Top; span: URLSearchParams; filter: URLSe
                     <span class="top-bar" aria-hidden="true">
                       <span style={{ width: `${(r.value / most) * 100}%` }} />
                     </span>
-                    {r.before !== undefined && <small class="muted top-change">{change(r.value, r.before)}</small>}
+                    {Boolean(r.before) && <small class="muted top-change">{change(r.value, r.before)}</small>}
                   </a>
                 </li>
               ))}

@@ -33,8 +33,7 @@ export function Chart({ label, times, series, format, height = 220, stacked, onS
   useEffect(() => {
     const el = box.current
     if (!el) return
-    const css = getComputedStyle(el)
-    const color = (name: string) => css.getPropertyValue(name).trim()
+    const color = (name: string) => resolved(el, name)
     const shown = stacked ? stack(series.map((s) => s.values)) : series.map((s) => s.values)
     const order = series.map((_, i) => i)
     if (stacked) order.reverse() // what is on top is drawn first
@@ -54,7 +53,7 @@ export function Chart({ label, times, series, format, height = 220, stacked, onS
           ...order.map((i) => ({
             label: series[i].label,
             stroke: color(series[i].color),
-            fill: color(series[i].color + "-fill") || undefined,
+            fill: color(series[i].color + "-fill"),
             width: 1.5,
             points: { show: false },
           })),
@@ -131,6 +130,15 @@ export function Chart({ label, times, series, format, height = 220, stacked, onS
       </details>
     </figure>
   )
+}
+
+// resolved is a colour as a canvas takes it: of the theme, without light-dark().
+function resolved(el: HTMLElement, name: string): string {
+  const probe = el.appendChild(document.createElement("span"))
+  probe.style.color = `var(${name})`
+  const color = getComputedStyle(probe).color
+  probe.remove()
+  return color
 }
 
 function stack(values: number[][]): number[][] {
