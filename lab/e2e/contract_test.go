@@ -160,6 +160,7 @@ func TestContract(t *testing.T) {
 	step(http.StatusOK, "POST", "/api/auth/refresh", "", map[string]string{"refresh_token": session.RefreshToken}, &session)
 	step(http.StatusNoContent, "POST", "/api/auth/logout", "", map[string]string{"refresh_token": session.RefreshToken})
 
+	step(http.StatusCreated, "POST", "/api/stream/ticket", "", map[string]any{})
 	made["GET /api/traffic/logs/stream"] = true
 	ws := r.socket(t, "?event=open")
 	ws.send(t, `{"type":"filter","filter":{"action":["sideways"]}}`)
