@@ -392,6 +392,72 @@ export interface LogsResponse {
   total_exact?: boolean
 }
 
+export interface NATRule {
+  /** In a create alone: the rule to stand before, as ?before= says it too. */
+  before?: number
+  bytes: number
+  /** default any */
+  destination?: string
+  destination_port?: string
+  /** default true */
+  enabled?: boolean
+  /** In writes alone, the short form of a port forward, which becomes a dnat. a port or a range, as a number or a text */
+  external_port?: unknown
+  /** default true */
+  hairpin?: boolean
+  id: number
+  /** that it arrives by, or leaves by where its source is translated */
+  interface?: string
+  internal_ip?: string
+  /** default external_port */
+  internal_port?: unknown
+  log: boolean
+  name: string
+  /** dnat, snat, 1:1, masquerade, netmap */
+  nat_type?: string
+  packets: number
+  /** default all; in the short form tcp, udp, both */
+  protocol?: string
+  /** default any */
+  source?: string
+  source_port?: string
+  translate_port?: string
+  translate_to?: string
+}
+
+export interface NATRuleWrite {
+  /** In a create alone: the rule to stand before, as ?before= says it too. */
+  before?: number | null
+  bytes?: number
+  /** default any */
+  destination?: string | null
+  destination_port?: string | null
+  /** default true */
+  enabled?: boolean | null
+  /** In writes alone, the short form of a port forward, which becomes a dnat. a port or a range, as a number or a text */
+  external_port?: unknown | null
+  /** default true */
+  hairpin?: boolean | null
+  id?: number
+  /** that it arrives by, or leaves by where its source is translated */
+  interface?: string | null
+  internal_ip?: string | null
+  /** default external_port */
+  internal_port?: unknown | null
+  log?: boolean
+  name?: string
+  /** dnat, snat, 1:1, masquerade, netmap */
+  nat_type?: string | null
+  packets?: number
+  /** default all; in the short form tcp, udp, both */
+  protocol?: string | null
+  /** default any */
+  source?: string | null
+  source_port?: string | null
+  translate_port?: string | null
+  translate_to?: string | null
+}
+
 export interface NatTuple {
   destination_ip: string
   destination_port: number
@@ -409,6 +475,10 @@ export interface OperationStarted {
   operation_id: string
   /** sent: to a router; pending: in the cloud */
   status: string
+}
+
+export interface OrderNATRulesRequest {
+  rule_ids?: number[]
 }
 
 export interface OrderRulesRequest {
@@ -472,7 +542,7 @@ export interface PolicyChangeWrite {
   id?: number | null
   /** create, update, delete, reorder */
   op?: string
-  /** rule, policy, zone, group */
+  /** rule, policy, zone, group, nat */
   resource?: string
 }
 
@@ -557,7 +627,7 @@ export interface SimulateRequest {
 
 export interface Stage {
   reason: string
-  /** pass, accept, drop, reject, masquerade */
+  /** pass, accept, drop, reject, snat, masquerade */
   result: string
   stage: string
 }
@@ -743,6 +813,19 @@ export interface TrafficStatsPrevious {
 export interface TrafficStatsProtocol {
   bytes: number
   packets: number
+  protocol: string
+}
+
+export interface UPnPLease {
+  client: string
+  /** Unix seconds */
+  created_at: number
+  description: string
+  expires_at?: number
+  external_port: number
+  id: string
+  internal_ip: string
+  internal_port: number
   protocol: string
 }
 
