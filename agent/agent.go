@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"ngfw.sh/agent/confirm"
 	"ngfw.sh/agent/control"
 	"ngfw.sh/agent/firewall"
 	"ngfw.sh/agent/flowlog"
@@ -53,6 +54,7 @@ type Agent struct {
 	telemetry *telemetry.Collector
 	netlink   *telemetry.Netlink
 	link      *link.Client // nil: no cloud configured
+	confirm   *confirm.Confirmer
 	mode      *mode
 	registry  *prometheus.Registry
 }
@@ -135,7 +137,7 @@ func (a *Agent) open() error {
 	tc.Version = a.cfg.Version
 	a.telemetry = telemetry.New(tc, telemetry.Deps{
 		Network: a.netlink, Conntrack: a.netlink, Registerer: a.registry, Logger: a.log,
-		WANInterfaces: a.firewall.WAN, Dataplane: a.dataplaneReport, Rules: a.ruleReport,
+		WANInterfaces: a.firewall.WAN, Dataplane: a.dataplaneReport, Rules: a.ruleReport, NAT: a.natReport,
 	})
 	a.registry.MustRegister(&collector{a})
 	return a.openLink()
@@ -157,7 +159,11 @@ func (a *Agent) openLink() error {
 		Spool: a.spool, Handler: handler{a}, Status: a.statusReport, Metrics: a.telemetry.Metrics, Simulate: a.explain,
 		Dialing: a.dataplane.SetCloud, Logger: a.log, Registerer: a.registry,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	a.confirm = confirm.New(confirm.Config{Within: s.ConfirmWithin}, confirm.Deps{Proof: a.link.Proof, Logger: a.log})
+	return nil
 }
 
 func (a *Agent) close() {

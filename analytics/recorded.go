@@ -25,9 +25,9 @@ type RecordedQuery struct {
 // of one.
 type Recorded struct {
 	InterfaceIn, InterfaceOut string
-	Source, Destination       netip.Addr // the destination after translation
+	Source, Destination       netip.Addr // as on the wire: NAT rules are part of a policy
 	Protocol                  uint8
-	Port                      uint16 // of the destination, after translation
+	Port                      uint16 // of the destination, as on the wire
 	ICMPType, ICMPCode        uint8
 	MAC                       string // "" where it is not known
 	Minute                    time.Time
@@ -71,13 +71,12 @@ func (db *DB) Recorded(ctx context.Context, orgID string, q RecordedQuery, each 
 	}
 	// Few columns tell most flows apart; those with a dictionary are cheap to group by.
 	statement := fmt.Sprintf(`SELECT interface_in, interface_out, source_ip,
-		if(nat_destination_ip = toIPv6('::'), destination_ip, nat_destination_ip) AS target,
-		if(nat_destination_ip = toIPv6('::'), destination_port, nat_destination_port) AS port,
+		destination_ip, destination_port,
 		protocol, icmp_type, icmp_code, source_mac, action != 'accept' AS refused, %s AS minute,
 		max(app), max(hostname), sum(bytes_sent + bytes_received), sumIf(count, event IN ('open', 'refused')),
 		max(count), max(ts), argMax(origin, (ts, batch, row)), argMax(batch, (ts, batch, row)), argMax(row, (ts, batch, row)), count()
 		FROM flows WHERE %s
-		GROUP BY interface_in, interface_out, source_ip, target, port, protocol, icmp_type, icmp_code, source_mac, refused, minute`, minute, w)
+		GROUP BY interface_in, interface_out, source_ip, destination_ip, destination_port, protocol, icmp_type, icmp_code, source_mac, refused, minute`, minute, w)
 	rows, err := db.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
 		"max_bytes_before_external_group_by": recordedMemory,
 	})), statement, w.args()...)

@@ -60,7 +60,8 @@ func TestRecorded(t *testing.T) {
 	}
 	tls := func(r *Recorded) { r.App, r.Hostname = "tls", "example.org" }
 	forwarded := with(base, 180, 1, 1, 1, minute, func(r *Recorded) {
-		r.InterfaceIn, r.InterfaceOut, r.Source, r.Destination, r.MAC = "wan0", "lan0", netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("192.168.1.10"), ""
+		r.InterfaceIn, r.InterfaceOut, r.Source, r.Destination, r.MAC = "wan0", "lan0", netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("203.0.113.99"), ""
+		r.Port = 8443
 	})
 	overSix := with(base, 180, 1, 1, 1, minute, func(r *Recorded) {
 		r.Source, r.Destination = netip.MustParseAddr("2001:db8::10"), netip.MustParseAddr("2001:db8:1::1")

@@ -57,7 +57,7 @@ func TestStats(t *testing.T) {
 		ByGeo:         []*ngfwv1.TrafficStats_Country{{CountryCode: "DE", CountryName: "Germany", Bytes: 1130, Connections: 1}},
 		OverTime: []*ngfwv1.TrafficStats_Bucket{
 			{Timestamp: hour(10), BytesIn: 1025, BytesOut: 117, Packets: 8, Accepted: 3},
-			{Timestamp: hour(11), BytesOut: 110, Packets: 2, Dropped: 3},
+			{Timestamp: hour(11), BytesOut: 110, Packets: 2, Dropped: 3, Rejected: 2},
 			{Timestamp: hour(12)},
 		},
 		Previous: &ngfwv1.TrafficStats_Previous{From: from - (to - from), To: from, TotalBytes: 14, TotalPackets: 2, TotalConnections: 1, Accepted: 1},

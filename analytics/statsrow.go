@@ -68,6 +68,8 @@ func (r statsRow) addTo(out *ngfwv1.TrafficStats) {
 			b.Accepted = plus(b.Accepted, r.connections)
 		case actionNames[actionDrop]:
 			b.Dropped = plus(b.Dropped, r.connections)
+		case actionNames[actionReject]:
+			b.Rejected = plus(b.Rejected, r.connections)
 		}
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"ngfw.sh/cloud/devicelink"
 	"ngfw.sh/cloud/tlsca"
 	"ngfw.sh/cloud/traffic"
+	"ngfw.sh/web"
 )
 
 // Part runs until its context ends; an error ends the service.
@@ -79,14 +80,19 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 		return err
 	}
 	core.links.server.Store(link)
+	pages, err := web.New()
+	if err != nil {
+		return err
+	}
 	front, err := api.New(cfg.api(certificate.TLS()), api.Deps{
 		Services: []api.Service{
-			api.Account(core.Account), api.Fleet(core.Fleet), api.Firewall(core.Firewall), api.System(core.System), api.Operations(core.Operations),
+			api.Account(core.Account), api.Fleet(core.Fleet), api.Firewall(core.Firewall), api.NAT(core.Firewall.NAT()), api.System(core.System), api.Operations(core.Operations),
 			api.Traffic(traffic.New(plans, traffic.Deps{Log: record{flows}, Devices: core.Fleet, Policies: core.Firewall})),
 		},
 		Link: api.Link(link), Authenticator: core.Account, Devices: core.Fleet,
 		Health:     func(ctx context.Context) map[string]error { return map[string]error{"analytics": flows.Health(ctx)} },
 		Public:     map[string]http.Handler{"/.well-known/jwks.json": jwks(core.Account)},
+		Dashboard:  pages,
 		Logger:     deps.Log.With("part", "api"),
 		Registerer: deps.Registry, Gatherer: deps.Registry,
 	})

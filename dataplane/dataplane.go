@@ -125,7 +125,7 @@ func (d *Dataplane) load() error {
 	}
 	shared := map[string]*ebpf.Map{
 		"drops": d.tc.Drops, "stats": d.tc.Stats, "image_meta": d.tc.ImageMeta, "image_pairs": d.tc.ImagePairs,
-		"image_lines": d.tc.ImageLines, "image_ports": d.tc.ImagePorts, "works": d.tc.Works,
+		"image_lines": d.tc.ImageLines, "image_ports": d.tc.ImagePorts, "image_nat": d.tc.ImageNat, "image_natmeta": d.tc.ImageNatmeta, "works": d.tc.Works,
 		"settings": d.tc.Settings, "counters": d.tc.Counters, "flows": d.tc.Flows,
 		"fast4": d.tc.Fast4, "fast6": d.tc.Fast6, "fast_stats": d.tc.FastStats,
 	}

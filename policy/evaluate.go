@@ -14,14 +14,9 @@ import (
 // as it is written, rule by rule, shares no matching with the compiler, and
 // makes no attempt to be fast.
 //
-// The error is about the input: a packet from the router to itself, an enabled
-// NAT rule, or a policy that Validate refuses.
+// The error is about the input: a packet from the router to itself, or a policy
+// that Validate refuses.
 func Evaluate(p Policy, env Env, packet Packet) (Result, error) {
-	var found findings
-	refuseNAT(&found, &p)
-	if err := found.err(); err != nil {
-		return Result{}, err
-	}
 	if packet.In == InterfaceSelf && packet.Out == InterfaceSelf {
 		return Result{}, fault.Invalid("out", "what the router sends to itself is not judged: name an interface")
 	}
@@ -30,19 +25,6 @@ func Evaluate(p Policy, env Env, packet Packet) (Result, error) {
 		return Result{}, err
 	}
 	e.from, e.to = e.zoneOf(packet.In), e.zoneOf(packet.Out)
-	return e.answer()
-}
-
-// evaluation is the judging of one packet.
-type evaluation struct {
-	policy   Policy
-	env      Env
-	packet   Packet
-	self     []netip.Addr
-	from, to string // zones, "" for none
-}
-
-func (e *evaluation) answer() (Result, error) {
 	switch {
 	case e.malformed():
 		return e.dropFor(DropMalformed), nil
@@ -53,6 +35,28 @@ func (e *evaluation) answer() (Result, error) {
 	case e.to == "":
 		return e.dropFor(DropNoZone), nil
 	}
+	if err := e.translateDestination(); err != nil {
+		return Result{}, err
+	}
+	r, err := e.answer()
+	if err != nil {
+		return Result{}, err
+	}
+	return e.translated(r)
+}
+
+// evaluation is the judging of one packet.
+type evaluation struct {
+	policy   Policy
+	env      Env
+	packet   Packet
+	self     []netip.Addr
+	from, to string   // zones, "" for none
+	nat      *NATRule // that has translated the destination
+}
+
+// answer judges the packet, whose destination is translated by now.
+func (e *evaluation) answer() (Result, error) {
 	for _, rule := range []SystemRule{SystemNeighbourDiscovery, SystemMLD, SystemDHCPClient, SystemCloud} {
 		if e.env.System.Has(rule) && e.isFor(rule) {
 			return Result{
@@ -72,6 +76,10 @@ func (e *evaluation) answer() (Result, error) {
 				Decider: NewDecider(DeciderRule, uint32(rule.ID)),
 			}, nil
 		}
+	}
+	if e.nat != nil && (e.nat.Type == NATDestination || e.nat.Type == NATOneToOne) {
+		d := NewDecider(DeciderNAT, uint32(e.nat.ID))
+		return Result{Action: Accept, Reason: d.Reason(), Log: e.nat.Log, Decider: d}, nil
 	}
 	return e.byPolicy(), nil
 }

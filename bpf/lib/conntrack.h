@@ -154,8 +154,20 @@ static __always_inline int ct_state(struct __sk_buff *skb, const struct tuple *t
 	return 1;
 }
 
-/* The original tuple of the flow that a packet at egress belongs to. */
-static __always_inline int ct_of_packet(struct __sk_buff *skb, struct tuple *orig)
+/* Ends conntrack's entry, so that the flow may begin anew. TCP and UDP only. */
+static __always_inline void ct_end(struct __sk_buff *skb, const struct tuple *t)
+{
+	struct bpf_ct_opts opts = {};
+	struct nf_conn *ct = ct_find(skb, t, &opts);
+
+	if (!ct)
+		return;
+	bpf_ct_change_timeout(ct, 0);
+	bpf_ct_release(ct);
+}
+
+/* How the flow that a packet at egress belongs to began, and how its answers arrive. */
+static __always_inline int ct_of_packet(struct __sk_buff *skb, struct tuple *orig, struct tuple *reply)
 {
 	struct sk_buff *k = bpf_cast_to_kern_ctx(skb);
 	struct nf_conn *ct;
@@ -165,6 +177,7 @@ static __always_inline int ct_of_packet(struct __sk_buff *skb, struct tuple *ori
 		return 0;
 	ct = bpf_rdonly_cast((void *)nfct, bpf_core_type_id_kernel(struct nf_conn));
 	from_nf(orig, &ct->tuplehash[0].tuple);
+	from_nf(reply, &ct->tuplehash[1].tuple);
 	return 1;
 }
 

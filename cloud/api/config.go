@@ -27,6 +27,7 @@ type Config struct {
 	Heartbeat       time.Duration // between heartbeats of a stream
 	Recheck         time.Duration // between looks at a stream's token
 	StreamStall     time.Duration // a reader that takes nothing for so long is cut off
+	CookieLifetime  time.Duration // of a browser's refresh token: a session without use
 	ShutdownTimeout time.Duration // for running requests to end
 
 	Limits Limits
@@ -54,6 +55,7 @@ func DefaultConfig() Config {
 		Heartbeat:       15 * time.Second,
 		Recheck:         15 * time.Second,
 		StreamStall:     time.Minute,
+		CookieLifetime:  30 * 24 * time.Hour,
 		ShutdownTimeout: 10 * time.Second,
 		Limits:          Limits{Window: time.Minute, Auth: 10, Logs: 60, Other: 120, Streams: 5, Downloads: 2, Keys: 1 << 16},
 	}
@@ -76,6 +78,7 @@ func (c Config) validate() error {
 		"Heartbeat":       c.Heartbeat > 0,
 		"Recheck":         c.Recheck > 0,
 		"StreamStall":     c.StreamStall > 0,
+		"CookieLifetime":  c.CookieLifetime > 0,
 		"ShutdownTimeout": c.ShutdownTimeout > 0,
 		"Limits":          c.Limits.Window > 0 && c.Limits.Auth > 0 && c.Limits.Logs > 0 && c.Limits.Other > 0 && c.Limits.Streams > 0 && c.Limits.Downloads > 0 && c.Limits.Keys > 0,
 	} {

@@ -40,8 +40,8 @@ func (f *front) allowedOrigin(origin string) bool {
 	return slices.ContainsFunc(f.cfg.Origins, func(o string) bool { return o == "*" || strings.EqualFold(o, origin) })
 }
 
-// cors answers the questions of a browser. Tokens travel in a header and no
-// cookie is read, so credentials are not asked for.
+// cors answers the questions of a browser. Tokens of other origins travel in a
+// header and no cookie of theirs is read, so credentials are not asked for.
 func (f *front) cors(w http.ResponseWriter, r *http.Request) {
 	origin := r.Header.Get("Origin")
 	h := w.Header()

@@ -56,6 +56,14 @@ func IDS(s ngfwv1.IDSServiceServer) Service {
 	}
 }
 
+// NAT serves NAT rules.
+func NAT(s ngfwv1.NATServiceServer) Service {
+	return Service{
+		Register: func(r grpc.ServiceRegistrar) { ngfwv1.RegisterNATServiceServer(r, s) },
+		Gateway:  ngfwv1.RegisterNATServiceHandler,
+	}
+}
+
 // System serves what routers report of themselves.
 func System(s ngfwv1.SystemServiceServer) Service {
 	return Service{

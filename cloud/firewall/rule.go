@@ -2,7 +2,6 @@ package firewall
 
 import (
 	"context"
-	"strconv"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -43,7 +42,11 @@ func (s *Service) CreateRule(ctx context.Context, req *ngfwv1.CreateRuleRequest)
 	if err != nil {
 		return nil, err
 	}
-	before, err := place(req)
+	var inBody *int64
+	if m := req.GetRule(); m != nil {
+		inBody = m.Before
+	}
+	before, err := placed(req.GetBefore(), inBody)
 	if err != nil {
 		return nil, err
 	}
@@ -53,26 +56,6 @@ func (s *Service) CreateRule(ctx context.Context, req *ngfwv1.CreateRuleRequest)
 	}
 	rule, version, err := s.rules.Create(ctx, id, rule, before)
 	return s.answerRule(ctx, id, rule, version, err)
-}
-
-// place reads where a new rule goes, which the query or the body says: 0 is
-// last.
-func place(req *ngfwv1.CreateRuleRequest) (int64, error) {
-	inBody := req.GetRule().GetBefore()
-	if req.GetRule() != nil && req.GetRule().Before != nil && inBody < 1 {
-		return 0, fault.Invalid("before", "%d is not the id of a rule", inBody)
-	}
-	if req.GetBefore() == "" {
-		return inBody, nil
-	}
-	id, err := strconv.ParseInt(req.GetBefore(), 10, 64)
-	if err != nil || id < 1 {
-		return 0, fault.Invalid("before", "%q is not the id of a rule", req.GetBefore())
-	}
-	if inBody != 0 && inBody != id {
-		return 0, fault.Invalid("before", "the query says %d and the body %d: say it once", id, inBody)
-	}
-	return id, nil
 }
 
 // UpdateRule replaces a rule; its place, id and counts stay.

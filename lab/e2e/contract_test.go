@@ -114,6 +114,17 @@ func TestContract(t *testing.T) {
 	step(http.StatusOK, "POST", "/api/firewall/simulate", "", map[string]any{"packet": map[string]any{
 		"in": "lan1", "out": "wan", "src": lab.IP4(lab.LAN1).String(), "dst": lab.IP4(lab.INET).String(), "protocol": "tcp", "dport": 443}})
 
+	var forward, outside identified
+	step(http.StatusCreated, "POST", "/api/nat/rules", "", map[string]any{"name": "web", "external_port": 8080, "internal_ip": lab.IP4(lab.LAN1).String(), "internal_port": 80, "protocol": "tcp"}, &forward)
+	step(http.StatusCreated, "POST", "/api/nat/rules", "", map[string]any{"name": "out", "nat_type": "snat", "source": "10.77.1.0/24", "interface": "wan", "translate_to": "203.0.113.7", "before": forward.ID}, &outside)
+	step(http.StatusOK, "PUT", "/api/nat/rules/{id}", outside.ID.String(), map[string]any{"name": "out", "nat_type": "masquerade", "source": "10.77.1.0/24", "interface": "wan"})
+	step(http.StatusOK, "PUT", "/api/nat/rules/order", "", map[string]any{"rule_ids": []json.Number{forward.ID, outside.ID}})
+	step(http.StatusOK, "GET", "/api/nat/rules", "", nil)
+	step(http.StatusNoContent, "DELETE", "/api/nat/rules/{id}", outside.ID.String(), nil)
+	step(http.StatusNoContent, "DELETE", "/api/nat/rules/{id}", forward.ID.String(), nil)
+	step(http.StatusOK, "GET", "/api/nat/upnp", "", nil)
+	step(http.StatusNotFound, "DELETE", "/api/nat/upnp/{id}", "1", nil)
+
 	var zone identified
 	step(http.StatusCreated, "POST", "/api/firewall/zones", "", map[string]any{"name": "LAB", "interfaces": []string{"lab0"}}, &zone)
 	step(http.StatusOK, "PUT", "/api/firewall/zones/{id}", zone.ID.String(), map[string]any{"name": "LAB", "interfaces": []string{"lab1"}, "mss_clamping": true})
@@ -149,6 +160,7 @@ func TestContract(t *testing.T) {
 	step(http.StatusOK, "POST", "/api/auth/refresh", "", map[string]string{"refresh_token": session.RefreshToken}, &session)
 	step(http.StatusNoContent, "POST", "/api/auth/logout", "", map[string]string{"refresh_token": session.RefreshToken})
 
+	step(http.StatusCreated, "POST", "/api/stream/ticket", "", map[string]any{})
 	made["GET /api/traffic/logs/stream"] = true
 	ws := r.socket(t, "?event=open")
 	ws.send(t, `{"type":"filter","filter":{"action":["sideways"]}}`)

@@ -22,7 +22,7 @@ import (
 
 // Record is traffic that was alike: all that a rule may ask is the same.
 type Record struct {
-	// Packet is the first packet, its destination translated as it was.
+	// Packet is the first packet, as it arrived: NAT rules are part of a policy.
 	// A zero SrcMAC is unknown, not absent.
 	Packet policy.Packet
 	// Refused says that the traffic was dropped or rejected when it was seen.

@@ -201,3 +201,27 @@ func asksForMAC(t *rapid.T, before, after policy.Policy, env policy.Env, packet 
 	}
 	return false
 }
+
+// TestForwardedTraffic: records are as on the wire, and NAT rules translate them
+// under either policy.
+func TestForwardedTraffic(t *testing.T) {
+	forward := home(t, "")
+	forward.NAT = []policy.NATRule{{ID: 3, Name: "web", Enabled: true, Type: policy.NATDestination, Protocol: "tcp", Source: "any",
+		Destination: "203.0.113.2", DestinationPort: "8080", TranslateTo: lan1.String(), TranslatePort: "80"}}
+	closed := home(t, `{"id":7,"name":"cut","zone_from":"WAN","zone_to":"LAN","action":"drop","destination":"`+lan1.String()+`","protocol":"tcp","port":"80"}`)
+	closed.NAT = forward.NAT
+	record := backtest.Record{Connections: 1, Packet: policy.Packet{In: "wan", Out: "lan0", Src: web, Dst: netip.MustParseAddr("203.0.113.2"), Protocol: 6, DstPort: 8080}}
+	for name, c := range map[string]struct {
+		after policy.Policy
+		want  int
+	}{"by rule": {closed, 1}, "no longer forwarded": {home(t, ""), 1}, "nothing": {forward, 0}} {
+		test, err := backtest.New(backtest.DefaultConfig(), forward, c.after, policy.Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		test.Add(record)
+		if got := test.Result(); len(got.Blocked.Entries) != c.want || len(got.Uncertain.Entries) != 0 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

@@ -12,6 +12,8 @@ func sharedParameters() object {
 		"DeviceQuery": object{"name": "device_id", "in": "query", "schema": text, "description": "The same as X-Device-ID."},
 		"LastEventID": object{"name": "Last-Event-ID", "in": "header", "schema": text,
 			"description": "Cursor to resume after; wins over the query parameter cursor."},
+		"Ticket": object{"name": "ticket", "in": "query", "schema": text,
+			"description": "In place of Authorization, once: of POST /api/stream/ticket."},
 		"IdempotencyKey": object{"name": "Idempotency-Key", "in": "header", "schema": object{"type": "string", "maxLength": 255},
 			"description": "Repeated within 24 hours with the same body the first answer comes again; with another body 409. " +
 				"Kept in memory: a restart of the service forgets it."},

@@ -28,6 +28,7 @@ type Operation struct {
 	Device     bool // works on one router
 	Stream     bool // a live stream, not a unary call
 	Download   bool // a file, streamed in chunks
+	Session    bool // a browser's refresh token may be in a cookie
 	Success    int  // HTTP status of success
 	Bindings   []*Binding
 }
@@ -87,6 +88,7 @@ func read(m protoreflect.MethodDescriptor) (*Operation, error) {
 		Device:     opt.GetDevice(),
 		Stream:     opt.GetStream(),
 		Download:   opt.GetDownload(),
+		Session:    opt.GetSession(),
 		Success:    int(opt.GetHttpStatus()),
 	}
 	if o.Success == 0 {

@@ -108,6 +108,11 @@ type CollectFlow struct {
 	ZoneIn     uint8
 	ZoneOut    uint8
 	Smac       [6]uint8
+	To         [16]uint8
+	ToPort     uint16
+	Pad        uint16
+	Nat        [2]uint32
+	Priority   uint32
 }
 
 type CollectFlowRef struct {
@@ -202,6 +207,14 @@ type CollectWork struct {
 	Reply    CollectTuple
 	Tuple    CollectTuple
 	Flow     CollectFlow
+	Nat      struct {
+		_          structs.HostLayout
+		Rule       uint32
+		SourceRule uint32
+		Number     uint16
+		Flags      uint16
+	}
+	_        [4]byte
 	Question struct {
 		_   structs.HostLayout
 		Src struct {
@@ -221,7 +234,9 @@ type CollectWork struct {
 		ZoneIn  uint8
 		ZoneOut uint8
 		Slot    uint32
-		Pad     uint32
+		NatIn   uint8
+		NatOut  uint8
+		Pad     [2]uint8
 		Verdict struct {
 			_       structs.HostLayout
 			Decider uint32
@@ -229,6 +244,14 @@ type CollectWork struct {
 			Log     uint8
 			Pad     [2]uint8
 		}
+		Nat struct {
+			_          structs.HostLayout
+			Rule       uint32
+			SourceRule uint32
+			Number     uint16
+			Flags      uint16
+		}
+		Pad2   uint32
 		Search struct {
 			_       structs.HostLayout
 			Key     [16]uint32

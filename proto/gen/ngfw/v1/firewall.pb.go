@@ -931,7 +931,7 @@ func (x *ActionChange) GetToRuleId() int64 {
 type PolicyChange struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Op            string                 `protobuf:"bytes,1,opt,name=op,proto3" json:"op,omitempty"`             // create, update, delete, reorder
-	Resource      string                 `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"` // rule, policy, zone, group
+	Resource      string                 `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"` // rule, policy, zone, group, nat
 	Id            *int64                 `protobuf:"varint,3,opt,name=id,proto3,oneof" json:"id,omitempty"`
 	Body          *structpb.Value        `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -999,7 +999,7 @@ func (x *PolicyChange) GetBody() *structpb.Value {
 type Stage struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Stage         string                 `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
-	Result        string                 `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"` // pass, accept, drop, reject, masquerade
+	Result        string                 `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"` // pass, accept, drop, reject, snat, masquerade
 	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -146,7 +146,9 @@ type Operation struct {
 	// The REST form is a live stream (WebSocket or SSE), not a gateway call.
 	Stream bool `protobuf:"varint,5,opt,name=stream,proto3" json:"stream,omitempty"`
 	// The REST form is a file, sent as it is made: the RPC streams FileChunk.
-	Download      bool `protobuf:"varint,6,opt,name=download,proto3" json:"download,omitempty"`
+	Download bool `protobuf:"varint,6,opt,name=download,proto3" json:"download,omitempty"`
+	// A browser's refresh token may come and go in a cookie instead of the body.
+	Session       bool `protobuf:"varint,7,opt,name=session,proto3" json:"session,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -223,6 +225,13 @@ func (x *Operation) GetDownload() bool {
 	return false
 }
 
+func (x *Operation) GetSession() bool {
+	if x != nil {
+		return x.Session
+	}
+	return false
+}
+
 var file_ngfw_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -272,7 +281,7 @@ var File_ngfw_v1_options_proto protoreflect.FileDescriptor
 
 const file_ngfw_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x15ngfw/v1/options.proto\x12\angfw.v1\x1a google/protobuf/descriptor.proto\"\xd9\x01\n" +
+	"\x15ngfw/v1/options.proto\x12\angfw.v1\x1a google/protobuf/descriptor.proto\"\xf3\x01\n" +
 	"\tOperation\x123\n" +
 	"\n" +
 	"permission\x18\x01 \x01(\x0e2\x13.ngfw.v1.PermissionR\n" +
@@ -282,7 +291,8 @@ const file_ngfw_v1_options_proto_rawDesc = "" +
 	"httpStatus\x12\x16\n" +
 	"\x06device\x18\x04 \x01(\bR\x06device\x12\x16\n" +
 	"\x06stream\x18\x05 \x01(\bR\x06stream\x12\x1a\n" +
-	"\bdownload\x18\x06 \x01(\bR\bdownload*\x80\x01\n" +
+	"\bdownload\x18\x06 \x01(\bR\bdownload\x12\x18\n" +
+	"\asession\x18\a \x01(\bR\asession*\x80\x01\n" +
 	"\n" +
 	"Permission\x12\x1a\n" +
 	"\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x15\n" +

@@ -2657,6 +2657,7 @@ type TrafficStats_Bucket struct {
 	Packets       int64                  `protobuf:"varint,4,opt,name=packets,proto3" json:"packets,omitempty"`
 	Accepted      int64                  `protobuf:"varint,5,opt,name=accepted,proto3" json:"accepted,omitempty"`
 	Dropped       int64                  `protobuf:"varint,6,opt,name=dropped,proto3" json:"dropped,omitempty"` // without rejected ones
+	Rejected      int64                  `protobuf:"varint,7,opt,name=rejected,proto3" json:"rejected,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2729,6 +2730,13 @@ func (x *TrafficStats_Bucket) GetAccepted() int64 {
 func (x *TrafficStats_Bucket) GetDropped() int64 {
 	if x != nil {
 		return x.Dropped
+	}
+	return 0
+}
+
+func (x *TrafficStats_Bucket) GetRejected() int64 {
+	if x != nil {
+		return x.Rejected
 	}
 	return 0
 }
@@ -3038,7 +3046,7 @@ const file_ngfw_v1_traffic_proto_rawDesc = "" +
 	"\x06threat\x18\x0e \x03(\tR\x06threat\x12\x14\n" +
 	"\x05event\x18\x0f \x03(\tR\x05event\x12\x17\n" +
 	"\arule_id\x18\x10 \x03(\tR\x06ruleId\x12\f\n" +
-	"\x01q\x18\x11 \x01(\tR\x01q\"\xe3\n" +
+	"\x01q\x18\x11 \x01(\tR\x01q\"\xff\n" +
 	"\n" +
 	"\fTrafficStats\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x03R\x04from\x12\x0e\n" +
@@ -3070,14 +3078,15 @@ const file_ngfw_v1_traffic_proto_rawDesc = "" +
 	"\fcountry_code\x18\x01 \x01(\tR\vcountryCode\x12!\n" +
 	"\fcountry_name\x18\x02 \x01(\tR\vcountryName\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12 \n" +
-	"\vconnections\x18\x04 \x01(\x03R\vconnections\x1a\xae\x01\n" +
+	"\vconnections\x18\x04 \x01(\x03R\vconnections\x1a\xca\x01\n" +
 	"\x06Bucket\x12\x1c\n" +
 	"\ttimestamp\x18\x01 \x01(\x03R\ttimestamp\x12\x19\n" +
 	"\bbytes_in\x18\x02 \x01(\x03R\abytesIn\x12\x1b\n" +
 	"\tbytes_out\x18\x03 \x01(\x03R\bbytesOut\x12\x18\n" +
 	"\apackets\x18\x04 \x01(\x03R\apackets\x12\x1a\n" +
 	"\baccepted\x18\x05 \x01(\x03R\baccepted\x12\x18\n" +
-	"\adropped\x18\x06 \x01(\x03R\adropped\x1a\x9c\x02\n" +
+	"\adropped\x18\x06 \x01(\x03R\adropped\x12\x1a\n" +
+	"\brejected\x18\a \x01(\x03R\brejected\x1a\x9c\x02\n" +
 	"\bPrevious\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x03R\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\x03R\x02to\x12\x1f\n" +
