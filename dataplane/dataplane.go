@@ -72,13 +72,14 @@ type Dataplane struct {
 	sim     *Simulator
 	collect *ebpf.Program // of the fast path's counts; nil: there is no fast path
 
-	mu       sync.Mutex           // guards what follows, and writers of the image slots
-	image    *policy.Image        // active; nil until Apply, also after a take-over
-	ports    map[int]attachedPort // by ifindex
-	pinned   map[int]attachedPort // of an earlier process, until AttachAll has been at them
-	previous map[uint32]struct{}  // deciders of the image before
-	counted  map[uint32]struct{}  // deciders that have a counter; nil until read
-	degraded map[string]string    // interface or feature → what it lacks
+	mu         sync.Mutex           // guards what follows, and writers of the image slots
+	image      *policy.Image        // active; nil until Apply, also after a take-over
+	ports      map[int]attachedPort // by ifindex
+	pinned     map[int]attachedPort // of an earlier process, until AttachAll has been at them
+	previous   map[uint32]struct{}  // deciders of the image before
+	counted    map[uint32]struct{}  // deciders that have a counter; nil until read
+	degraded   map[string]string    // interface or feature → what it lacks
+	inspection Inspection
 }
 
 // Open loads the programs over the pinned maps, or over new ones. It attaches

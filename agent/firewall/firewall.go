@@ -51,6 +51,7 @@ type Section struct {
 	policy   policy.Policy
 	image    *policy.Image // in the kernel; nil: none of ours yet
 	ruleset  netfilter.Ruleset
+	queues   netfilter.Queues
 	self     []netip.Addr
 	loaded   string // Loaded after the last time that we wrote
 	unfit    string // "" or why the stored document is not enforced
@@ -117,6 +118,7 @@ func (s *Section) enforce(p policy.Policy) error {
 	}
 	image.NAT.Generation = generation(image, s.image)
 	rules := ruleset(image, s.image)
+	rules.Queues = s.queues
 	if err := s.swap(image, rules); err != nil {
 		return err
 	}

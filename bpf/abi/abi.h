@@ -103,6 +103,7 @@ enum reason {
 	REASON_POLICY = 10,		/* by rule, policy or default */
 	REASON_FORGED = 11,		/* the way back to the source is by another zone */
 	REASON_NAT = 12,		/* translated otherwise than judged, or under a rule that is gone */
+	REASON_THREAT = 13,		/* the matcher has blocked the flow */
 	REASON_MAX = 16,
 };
 

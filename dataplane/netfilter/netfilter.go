@@ -38,10 +38,15 @@ type Ruleset struct {
 	MSSClamp   []string // interfaces: TCP SYNs that leave here announce at most the path's MSS
 	Targets    []Targets
 	Sources    []Source // before Masquerade
+	Queues     Queues
 }
 
 // Apply makes the table be r's.
 func Apply(r Ruleset) error {
+	return withQueues(r.Queues, func() error { return apply(r) })
+}
+
+func apply(r Ruleset) error {
 	c, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("open nftables: %w", err)
@@ -57,6 +62,7 @@ func Apply(r Ruleset) error {
 	// differ from what the programs saw.
 	b.drops(input, "wrong_zone", unlessLoopback(expr.MetaKeyIIFNAME), markIsNot(zoneMask, zoneSelf))
 	b.backstop("forward", nftables.ChainHookForward)
+	b.queues(r.Queues)
 	// A packet that conntrack calls invalid is not translated and would carry a
 	// private address out.
 	post := b.chain("postrouting", nftables.ChainTypeFilter, nftables.ChainHookPostrouting, nftables.ChainPriorityMangle)
