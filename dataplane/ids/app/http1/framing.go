@@ -145,6 +145,7 @@ func (p *Parser) responseHeadersDone(t *Transaction) {
 			p.endMessage(tx.ToClient)
 		default:
 			s.state, s.left = identity, n
+			m.doubtful = !clean
 		}
 	default:
 		if m.te != nil {

@@ -49,7 +49,7 @@ func (p *Parser) headerLine(dir tx.Direction, b []byte) (int, bool) {
 	if !ok {
 		return skipped, skipped > 0
 	}
-	last := len(line) == 0
+	last := n == 1 || n == 2 && b[0] == '\r' && b[1] == '\n'
 	if n == 2 && b[1] == '\n' && isLWS(b[0]) {
 		// A blank alone ends the headers, if the line that ends them does not follow.
 		if n == len(b) && !s.closed {
@@ -84,6 +84,11 @@ func (p *Parser) headerLine(dir tx.Direction, b []byte) (int, bool) {
 // addLine takes a line: a field, or more of the one before.
 func (p *Parser) addLine(dir tx.Direction, line []byte) {
 	s := &p.sides[dir]
+	if len(line) == 0 {
+		// Two CR and an LF end nothing.
+		s.tx.Event([]string{"request_field_missing_colon", "response_field_missing_colon"}[dir])
+		return
+	}
 	if folded := isLWS(line[0]) || line[0] == 0; folded {
 		text := trimLWS(line)
 		if !s.has {
@@ -123,7 +128,7 @@ func (p *Parser) flushField(dir tx.Direction) {
 		if len(trimmed) == 0 || len(trimmed) < len(name) || !allTokens(trimmed) {
 			t.Event([]string{"request_header_invalid", "response_header_invalid"}[dir])
 		}
-		f.name, f.value = bytes.Clone(bytes.TrimLeft(trimmed, " \t\x00")), bytes.Clone(trimLWS(line[colon+1:]))
+		f.name, f.value = bytes.ReplaceAll(bytes.TrimLeft(trimmed, " \t"), []byte{0}, nil), bytes.Clone(trimLWS(line[colon+1:]))
 	}
 	if old := m.find(f.name); old != nil && len(f.name) > 0 {
 		if !old.repeated {

@@ -146,6 +146,10 @@ func (p *Parser) step(dir tx.Direction, b []byte) (n int, more bool) {
 		s.left -= uint64(n)
 		s.tx.body(dir, b[:n])
 		if s.left == 0 {
+			if s.tx.message(dir).doubtful {
+				s.state = finalize
+				return n, true
+			}
 			p.endMessage(dir)
 		}
 		return n, true

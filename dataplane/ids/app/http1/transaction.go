@@ -44,6 +44,7 @@ type message struct {
 	wire        uint64 // as sent
 	started     bool
 	file        *tx.File
+	doubtful    bool // the length is not to be trusted: more may follow
 	cut         bool // something of the body is missing
 	built       map[string][]byte
 }
