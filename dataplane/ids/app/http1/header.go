@@ -9,8 +9,11 @@ import (
 // field is a header; lines of the same name are one, joined by ", ".
 type field struct {
 	name, value []byte
-	repeated    bool
+	repeated    int
 }
+
+// maxRepeated is how often a header may be repeated before it is worth an event.
+const maxRepeated = 64
 
 func isLWS(c byte) bool { return c == ' ' || c == '\t' }
 
@@ -75,7 +78,7 @@ func (p *Parser) headerLine(dir tx.Direction, b []byte) (int, bool) {
 	}
 	p.addLine(dir, line)
 	if len(m.fields) > p.limits.Headers {
-		s.tx.Event([]string{"request_header_invalid", "response_header_invalid"}[dir])
+		s.tx.Event([]string{"request_too_many_headers", "response_too_many_headers"}[dir])
 		p.kill(dir)
 	}
 	return skipped + n, true
@@ -131,15 +134,14 @@ func (p *Parser) flushField(dir tx.Direction) {
 		f.name, f.value = bytes.ReplaceAll(bytes.TrimLeft(trimmed, " \t"), []byte{0}, nil), bytes.Clone(trimLWS(line[colon+1:]))
 	}
 	if old := m.find(f.name); old != nil && len(f.name) > 0 {
-		if !old.repeated {
+		if old.repeated++; old.repeated == maxRepeated {
 			t.Event([]string{"request_header_repetition", "response_header_repetition"}[dir])
 		}
-		old.repeated = true
 		// Of lengths, the first counts.
-		if !bytes.EqualFold(f.name, []byte("content-length")) && len(old.value) < p.limits.HeaderBytes {
+		if !bytes.EqualFold(f.name, []byte("content-length")) && old.repeated < maxRepeated && len(old.value) < p.limits.HeaderBytes {
 			old.value = append(append(old.value, ", "...), f.value...)
-		} else if !bytes.Equal(f.value, old.value) {
-			t.Event([]string{"invalid_content_length_field_in_request", "invalid_content_length_field_in_response"}[dir])
+		} else {
+			t.Event([]string{"duplicate_content_length_field_in_request", "duplicate_content_length_field_in_response"}[dir])
 		}
 		return
 	}

@@ -84,7 +84,7 @@ func (t *Transaction) setHost() {
 	name, port := splitPort(f.value)
 	valid := validHost(name) && (port == nil || isPort(port))
 	if !valid {
-		t.Event("header_host_invalid")
+		t.Event("request_header_host_invalid")
 	}
 	if t.host != nil {
 		if !bytes.Equal(normalHost(name), t.host) {
@@ -111,5 +111,5 @@ func (t *Transaction) checkAuthorization() {
 			return
 		}
 	}
-	t.Event("auth_unrecognized")
+	t.Event("request_auth_unrecognized")
 }

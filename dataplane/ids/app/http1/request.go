@@ -37,8 +37,9 @@ func (p *Parser) requestLine(b []byte) (int, bool) {
 	}
 	if t := p.list.Last(); t != nil && p.sides[tx.ToServer].tx == nil && !t.Ended[tx.ToClient] && !likeRequest(line) {
 		// What follows a request and is none itself belongs to it.
-		t.Event("unexpected_body")
+		t.Event("request_body_unexpected")
 		t.body(tx.ToServer, b[:i+1])
+		t.CloseFiles(tx.ToServer, tx.FileClosed)
 		return i + 1, true
 	}
 	t := p.current(tx.ToServer)
@@ -113,6 +114,7 @@ func (t *Transaction) parseRequestLine(p *Parser) {
 	if at == len(line) {
 		t.request.short = true
 		t.request.version = 9
+		t.Event("request_line_missing_protocol")
 		return
 	}
 	if t.request.version < 0 {
@@ -185,11 +187,13 @@ var knownMethods = func() map[string]bool {
 }()
 
 // toFinal ends a message, unless the bytes after it do not begin another.
-func (p *Parser) toFinal(dir tx.Direction) {
-	if dir == tx.ToServer {
-		p.sides[dir].tx.Ended[dir] = true
+func (p *Parser) toFinal(dir tx.Direction) { p.sides[dir].state = finalize }
+
+// answered ends a request that waited for more: its response has begun.
+func (p *Parser) answered(t *Transaction) {
+	if s := &p.sides[tx.ToServer]; s.tx == t && s.state == finalize {
+		p.endMessage(tx.ToServer)
 	}
-	p.sides[dir].state = finalize
 }
 
 // final looks at what follows a message that should have no body.
@@ -207,7 +211,6 @@ func (p *Parser) final(dir tx.Direction, b []byte) (int, bool) {
 			p.endMessage(dir)
 			return 0, true
 		}
-		s.tx.Event("unexpected_body")
 		i := bytes.IndexByte(b, '\n')
 		if i < 0 {
 			i = len(b) - 1
@@ -237,7 +240,7 @@ func (p *Parser) final(dir tx.Direction, b []byte) (int, bool) {
 		}
 		i = len(b) - 1
 	}
-	s.tx.Event("unexpected_body")
+	s.tx.Event("request_body_unexpected")
 	s.tx.body(dir, b[:i+1])
 	return i + 1, true
 }

@@ -63,6 +63,7 @@ func (p *Parser) statusLine(b []byte) (int, bool) {
 		return n, true
 	}
 	t := p.current(tx.ToClient)
+	p.answered(t)
 	m := &t.response
 	m.line = append(m.line[:0:0], line...)
 	m.status = 0

@@ -32,7 +32,7 @@ func (t *Transaction) setURI(p *Parser, raw []byte) {
 				}
 				name, port := splitPort(authority)
 				if port != nil && !isPort(port) {
-					t.Event("uri_host_invalid")
+					t.Event("request_uri_host_invalid")
 				}
 				t.rawHost = bytes.Clone(name)
 				t.host = normalHost(name)
