@@ -40,6 +40,9 @@ func parseCertificate(der []byte) (*certificate, error) {
 	if !ok {
 		return c, errLength
 	}
+	if _, _, _, ok := tx.DERAny(body); !ok {
+		return c, errLength
+	}
 	tbs, _, ok := exact(body, 0x30)
 	if !ok {
 		return c, errBroken

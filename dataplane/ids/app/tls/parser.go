@@ -48,7 +48,8 @@ type side struct {
 	encrypted bool
 	first     bool // a record has been seen
 	lost      bool
-	asked     int // the size of a heartbeat that was answered with more than was asked
+	deaf      bool // a message was broken: what follows is not to be placed
+	asked     int  // the size of a heartbeat that was answered with more than was asked
 }
 
 // New makes a parser.
@@ -210,8 +211,11 @@ func (p *Parser) heartbeat(dir tx.Direction, b []byte, size int) {
 // handshake takes bytes of messages.
 func (p *Parser) handshake(dir tx.Direction, b []byte) {
 	s := &p.sides[dir]
+	if s.deaf {
+		return
+	}
 	s.messages = append(s.messages, b...)
-	for len(s.messages) >= 4 {
+	for !s.deaf && len(s.messages) >= 4 {
 		m := s.messages
 		n := int(m[1])<<16 | int(binary.BigEndian.Uint16(m[2:]))
 		if n > maxHandshake || m[0] > 24 && m[0] != 67 && m[0] != 203 && m[0] != 254 {
@@ -263,6 +267,7 @@ func (p *Parser) message(dir tx.Direction, kind byte, b []byte) {
 	case certificateList:
 		if !t.certificates(dir, b) {
 			t.Event("invalid_handshake_message")
+			p.sides[dir].deaf = true
 		}
 	case serverKeyExchange:
 		t.states |= stateServerKey
