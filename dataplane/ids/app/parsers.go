@@ -3,20 +3,24 @@ package app
 import (
 	"ngfw.sh/dataplane/ids/app/dns"
 	"ngfw.sh/dataplane/ids/app/http1"
+	"ngfw.sh/dataplane/ids/app/ssh"
+	"ngfw.sh/dataplane/ids/app/tls"
 	"ngfw.sh/dataplane/ids/app/tx"
 	"ngfw.sh/dataplane/ids/rule"
 )
 
 // dialect is a protocol that is parsed.
 type dialect struct {
-	open     func(over Transport, limits Limits) Parser
-	supports func(*rule.BufferKind) bool
+	open  func(over Transport, limits Limits) Parser
+	words func() tx.Vocabulary
 }
 
 var dialects = map[rule.Protocol]dialect{
-	tx.Proto("http1"): {func(_ Transport, l Limits) Parser { return http1.New(l) }, http1.Supports},
-	tx.Proto("dns"):   {func(o Transport, l Limits) Parser { return dns.New("dns", o == OverTCP, l) }, dns.Supports},
-	tx.Proto("mdns"):  {func(o Transport, l Limits) Parser { return dns.New("mdns", o == OverTCP, l) }, dns.Supports},
+	tx.Proto("http1"): {func(_ Transport, l Limits) Parser { return http1.New(l) }, http1.Vocabulary},
+	tx.Proto("dns"):   {func(o Transport, l Limits) Parser { return dns.New("dns", o == OverTCP, l) }, dns.Vocabulary},
+	tx.Proto("mdns"):  {func(o Transport, l Limits) Parser { return dns.New("mdns", o == OverTCP, l) }, dns.Vocabulary},
+	tx.Proto("tls"):   {func(_ Transport, l Limits) Parser { return tls.New(l) }, tls.Vocabulary},
+	tx.Proto("ssh"):   {func(_ Transport, l Limits) Parser { return ssh.New(l) }, ssh.Vocabulary},
 }
 
 // New makes a parser of a protocol, nil if it is known but not parsed.
@@ -27,13 +31,26 @@ func New(p rule.Protocol, over Transport, limits Limits) Parser {
 	return nil
 }
 
-// Supports says whether any parser fills buffers of a kind. Kinds that are not of an
-// application (of headers, payload, decoded) are not this package's.
-func Supports(kind *rule.BufferKind) bool {
-	for _, p := range kind.Apps.Protocols() {
-		if d, ok := dialects[p]; ok && d.supports(kind) {
-			return true
+var kindsFilled, keywordsAnswered = func() (kinds, keywords map[string]bool) {
+	kinds, keywords = map[string]bool{}, map[string]bool{}
+	for _, d := range dialects {
+		v := d.words()
+		for _, name := range v.Kinds {
+			if rule.KindOf(name) == nil {
+				panic("app: the rule language has no buffer " + name)
+			}
+			kinds[name] = true
+		}
+		for _, name := range v.Keywords {
+			keywords[name] = true
 		}
 	}
-	return false
-}
+	return kinds, keywords
+}()
+
+// Supports says whether any parser fills buffers of a kind. Kinds that are not of an
+// application (of headers, payload, decoded) are not this package's.
+func Supports(kind *rule.BufferKind) bool { return kindsFilled[kind.Name] }
+
+// SupportsKeyword says whether any parser answers a keyword by Numbers or Words.
+func SupportsKeyword(name string) bool { return keywordsAnswered[name] }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -85,14 +87,10 @@ func dump(s *Session) string {
 	return b.String()
 }
 
-var numberNames = []string{"dns.opcode", "dns.rcode", "dns.rrtype"}
+var numberNames = slices.Sorted(maps.Keys(keywordsAnswered))
 
-var kindNames = []string{
-	"http.method", "http.uri", "http.uri.raw", "http.request_line", "http.host", "http.host.raw", "http.protocol", "http.user_agent",
-	"http.header", "http.header.raw", "http.header_names", "http.start", "http.cookie", "http.request_header", "http.response_header",
-	"http.stat_code", "http.stat_msg", "http.response_line", "http.request_body", "http.response_body", "file.data", "file.name",
-	"dns.query", "dns.answer.name", "dns.response.rrname", "dns.authorities.rrname", "dns.additionals.rrname",
-}
+// kindNames are all kinds that are filled.
+var kindNames = slices.Sorted(maps.Keys(kindsFilled))
 
 // TestDump shows what is made of the capture files that NGFW_DUMP names.
 func TestDump(t *testing.T) {

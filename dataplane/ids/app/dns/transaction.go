@@ -1,6 +1,9 @@
 package dns
 
 import (
+	"maps"
+	"slices"
+
 	"ngfw.sh/dataplane/ids/app/tx"
 	"ngfw.sh/dataplane/ids/rule"
 )
@@ -19,8 +22,10 @@ var kinds = map[string]bool{
 	"mdns.response.rrname": true,
 }
 
-// Supports says whether buffers of a kind are filled.
-func Supports(kind *rule.BufferKind) bool { return kinds[kind.Name] }
+// Vocabulary is what rules can ask.
+func Vocabulary() tx.Vocabulary {
+	return tx.Vocabulary{Kinds: slices.Sorted(maps.Keys(kinds)), Keywords: []string{"dns.opcode", "dns.rcode", "dns.rrtype"}}
+}
 
 // Settled is always true: a message is whole when it is there.
 func (t *Transaction) Settled(*rule.BufferKind, tx.Direction) bool { return true }

@@ -2,6 +2,8 @@ package http1
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 
 	"ngfw.sh/dataplane/ids/app/tx"
 	"ngfw.sh/dataplane/ids/rule"
@@ -36,8 +38,8 @@ var single = map[string]string{
 	"http.content_len": "content-length", "http.server": "server", "http.location": "location",
 }
 
-// Supports says whether buffers of a kind are filled.
-func Supports(kind *rule.BufferKind) bool { return kinds[kind.Name] != 0 }
+// Vocabulary is what rules can ask.
+func Vocabulary() tx.Vocabulary { return tx.Vocabulary{Kinds: slices.Sorted(maps.Keys(kinds))} }
 
 // Settled says whether a kind's buffers will not change.
 func (t *Transaction) Settled(kind *rule.BufferKind, dir tx.Direction) bool {

@@ -143,3 +143,9 @@ func Proto(name string) rule.Protocol {
 	}
 	return p
 }
+
+// Vocabulary is what rules can ask of a protocol's transactions.
+type Vocabulary struct {
+	Kinds    []string // of buffers, by canonical name
+	Keywords []string // that Numbers or Words answer
+}
