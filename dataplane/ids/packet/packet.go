@@ -66,6 +66,10 @@ type Packet struct {
 	// Only rules on events look at such a packet.
 	Invalid bool
 
+	// Made says that it never was on the wire: the engine made it at a flow's end, to
+	// inspect what was left. Rules on single packets do not look at it.
+	Made bool
+
 	// Events are what the decoder and defragmentation found (decode-event).
 	Events Events
 	// Outer is the packet this one was carried in.

@@ -192,6 +192,10 @@ func (p *Packet) pseudo(b []byte) uint16 {
 	return checksum(b, sum)
 }
 
+// TransportChecksum is the checksum that belongs into a transport's bytes, in
+// which it must be 0.
+func TransportChecksum(p *Packet, b []byte) uint16 { return p.pseudo(b) }
+
 // checksum is RFC 1071's, begun with a sum.
 func checksum(b []byte, sum uint64) uint16 {
 	for len(b) >= 8 {
