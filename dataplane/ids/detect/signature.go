@@ -173,7 +173,7 @@ func (c *compiler) classify(s *signature) {
 			onlyProtocol = false
 		}
 		switch cond.(type) {
-		case *rule.FlowBit, *rule.FlowInt, *rule.XBit, *rule.IPRep, *rule.IPProtocol:
+		case *rule.IPRep, *rule.IPProtocol:
 		default:
 			addresses = false
 		}
@@ -231,6 +231,18 @@ func (s *signature) onlyStream() bool {
 	return s.rule.Protocol == rule.TCPStream || s.flow&rule.FlowOnlyStream != 0
 }
 
+// aboutPackets says whether a condition is about the packet itself.
+func (s *signature) aboutPackets() bool {
+	for _, c := range s.rule.Conditions {
+		switch c.(type) {
+		case *rule.Flow, *rule.FlowBit, *rule.FlowInt, *rule.XBit, *rule.AppProtocol:
+		default:
+			return true
+		}
+	}
+	return false
+}
+
 // compileRule makes a signature of a rule.
 func (c *compiler) compileRule(r *rule.Rule) (*signature, error) {
 	s := &signature{rule: r, tell: r.Alerts()}
@@ -264,7 +276,8 @@ func (c *compiler) compileRule(r *rule.Rule) (*signature, error) {
 	if len(s.tests) == 64 {
 		s.all = ^uint64(0)
 	}
-	s.onFlow = s.class != ofPackets
+	// A rule that names an application and nothing else is about the flow, too.
+	s.onFlow = s.class != ofPackets || s.apps != 0 && len(r.Buffers) == 0 && !s.aboutPackets()
 	c.limiters(s)
 	return s, nil
 }

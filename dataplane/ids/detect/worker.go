@@ -100,7 +100,7 @@ func (w *Worker) Inspect(in *Input, to []Match) []Match {
 	w.arena = w.arena[:0]
 	p := in.Packet
 	w.src, w.dst, w.sport, w.dport = p.Src, p.Dst, p.SrcPort, p.DstPort
-	if w.flow == nil || !w.flow.addressesDone[w.dir] {
+	if w.flow == nil || !w.flow.addressesDone[w.dir] && !p.Made {
 		w.evaluate(w.set.addresses)
 		if w.flow != nil {
 			w.flow.addressesDone[w.dir] = true
@@ -193,6 +193,9 @@ func (w *Worker) evaluate(rules []int32) {
 }
 
 func (w *Worker) tryPacket(s *signature) bool {
+	if w.packet.Made && !s.onceFlow && (!s.onStream || len(s.payload) == 0) {
+		return false
+	}
 	if !s.header(w) || !w.checks(s.checks) || !w.checks(s.state) {
 		return false
 	}
