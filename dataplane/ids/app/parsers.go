@@ -1,0 +1,56 @@
+package app
+
+import (
+	"ngfw.sh/dataplane/ids/app/dns"
+	"ngfw.sh/dataplane/ids/app/http1"
+	"ngfw.sh/dataplane/ids/app/ssh"
+	"ngfw.sh/dataplane/ids/app/tls"
+	"ngfw.sh/dataplane/ids/app/tx"
+	"ngfw.sh/dataplane/ids/rule"
+)
+
+// dialect is a protocol that is parsed.
+type dialect struct {
+	open  func(over Transport, limits Limits) Parser
+	words func() tx.Vocabulary
+}
+
+var dialects = map[rule.Protocol]dialect{
+	tx.Proto("http1"): {func(_ Transport, l Limits) Parser { return http1.New(l) }, http1.Vocabulary},
+	tx.Proto("dns"):   {func(o Transport, l Limits) Parser { return dns.New("dns", o == OverTCP, l) }, dns.Vocabulary},
+	tx.Proto("mdns"):  {func(o Transport, l Limits) Parser { return dns.New("mdns", o == OverTCP, l) }, dns.Vocabulary},
+	tx.Proto("tls"):   {func(_ Transport, l Limits) Parser { return tls.New(l) }, tls.Vocabulary},
+	tx.Proto("ssh"):   {func(_ Transport, l Limits) Parser { return ssh.New(l) }, ssh.Vocabulary},
+}
+
+// New makes a parser of a protocol, nil if it is known but not parsed.
+func New(p rule.Protocol, over Transport, limits Limits) Parser {
+	if d, ok := dialects[p]; ok {
+		return d.open(over, limits)
+	}
+	return nil
+}
+
+var kindsFilled, keywordsAnswered = func() (kinds, keywords map[string]bool) {
+	kinds, keywords = map[string]bool{}, map[string]bool{}
+	for _, d := range dialects {
+		v := d.words()
+		for _, name := range v.Kinds {
+			if rule.KindOf(name) == nil {
+				panic("app: the rule language has no buffer " + name)
+			}
+			kinds[name] = true
+		}
+		for _, name := range v.Keywords {
+			keywords[name] = true
+		}
+	}
+	return kinds, keywords
+}()
+
+// Supports says whether any parser fills buffers of a kind. Kinds that are not of an
+// application (of headers, payload, decoded) are not this package's.
+func Supports(kind *rule.BufferKind) bool { return kindsFilled[kind.Name] }
+
+// SupportsKeyword says whether any parser answers a keyword by Numbers or Words.
+func SupportsKeyword(name string) bool { return keywordsAnswered[name] }

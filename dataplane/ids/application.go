@@ -1,0 +1,101 @@
+package ids
+
+import (
+	"ngfw.sh/dataplane/ids/app"
+	"ngfw.sh/dataplane/ids/rule"
+)
+
+// application is the application side of a flow.
+type application struct {
+	session *app.Session
+	done    app.Done
+	closed  [2]bool
+	// rawStopped: rules on streams see nothing more (it is encrypted).
+	rawStopped bool
+}
+
+func (a *application) parser() app.Parser {
+	if a.session == nil {
+		return nil
+	}
+	return a.session.Parser()
+}
+
+func (a *application) transactions() []app.Transaction {
+	if a.session == nil {
+		return nil
+	}
+	return a.session.Transactions()
+}
+
+// open begins the application side of a flow.
+func (w *Worker) open(f *Flow) {
+	over := app.OverTCP
+	if f.Protocol == protoUDP {
+		over = app.OverUDP
+	}
+	f.app.session = app.Open(app.Flow{
+		Over: over, ClientPort: f.Client.Port(), ServerPort: f.Server.Port(), Limits: w.engine.cfg.Limits,
+		Expected: w.expected(f),
+	})
+}
+
+// feed gives bytes of a direction to the application; a gap is bytes that will
+// never come.
+func (w *Worker) feed(f *Flow, dir app.Direction, data []byte, gap int) {
+	if f.broken {
+		return
+	}
+	if f.app.session == nil {
+		w.open(f)
+	}
+	s := f.app.session
+	if gap > 0 {
+		s.Gap(dir, gap)
+	} else {
+		s.Feed(dir, data)
+	}
+	w.follow(f)
+}
+
+// follow takes over what the application side has found out.
+func (w *Worker) follow(f *Flow) {
+	s := f.app.session
+	d := &f.Detect
+	was := d.Protocol
+	d.Protocol = s.Protocol()
+	d.ProtocolKnown = d.Protocol != 0
+	d.ProtocolOf = [2]rule.Protocol{s.ProtocolOf(app.ToServer), s.ProtocolOf(app.ToClient)}
+	d.Failed = [2]bool{s.Failed(app.ToServer), s.Failed(app.ToClient)}
+	d.Original = s.Original()
+	f.dirty = [2]bool{true, true}
+	if d.Protocol != was {
+		w.trigger(f)
+	}
+	if f.app.done == app.NotDone {
+		f.app.done = s.Done()
+	}
+}
+
+// trigger has rules on streams look at what there is: a message is whole.
+func (w *Worker) trigger(f *Flow) {
+	if f.TCP != nil {
+		f.TCP.Trigger(app.ToServer)
+		f.TCP.Trigger(app.ToClient)
+	}
+}
+
+// closeApp says that a direction sends no more.
+func (w *Worker) closeApp(f *Flow, dir app.Direction) {
+	if f.app.session == nil || f.app.closed[dir] || f.broken {
+		return
+	}
+	f.app.closed[dir] = true
+	f.app.session.Close(dir)
+	w.follow(f)
+}
+
+// expected is a protocol that another flow announced for this one.
+func (w *Worker) expected(f *Flow) rule.Protocol {
+	return 0
+}
