@@ -1,8 +1,10 @@
 package app
 
 import (
+	"ngfw.sh/dataplane/ids/app/dcerpc"
 	"ngfw.sh/dataplane/ids/app/dns"
 	"ngfw.sh/dataplane/ids/app/http1"
+	"ngfw.sh/dataplane/ids/app/smb"
 	"ngfw.sh/dataplane/ids/app/ssh"
 	"ngfw.sh/dataplane/ids/app/tls"
 	"ngfw.sh/dataplane/ids/app/tx"
@@ -16,11 +18,13 @@ type dialect struct {
 }
 
 var dialects = map[rule.Protocol]dialect{
-	tx.Proto("http1"): {func(_ Transport, l Limits) Parser { return http1.New(l) }, http1.Vocabulary},
-	tx.Proto("dns"):   {func(o Transport, l Limits) Parser { return dns.New("dns", o == OverTCP, l) }, dns.Vocabulary},
-	tx.Proto("mdns"):  {func(o Transport, l Limits) Parser { return dns.New("mdns", o == OverTCP, l) }, dns.Vocabulary},
-	tx.Proto("tls"):   {func(_ Transport, l Limits) Parser { return tls.New(l) }, tls.Vocabulary},
-	tx.Proto("ssh"):   {func(_ Transport, l Limits) Parser { return ssh.New(l) }, ssh.Vocabulary},
+	tx.Proto("http1"):  {func(_ Transport, l Limits) Parser { return http1.New(l) }, http1.Vocabulary},
+	tx.Proto("dns"):    {func(o Transport, l Limits) Parser { return dns.New("dns", o == OverTCP, l) }, dns.Vocabulary},
+	tx.Proto("mdns"):   {func(o Transport, l Limits) Parser { return dns.New("mdns", o == OverTCP, l) }, dns.Vocabulary},
+	tx.Proto("tls"):    {func(_ Transport, l Limits) Parser { return tls.New(l) }, tls.Vocabulary},
+	tx.Proto("ssh"):    {func(_ Transport, l Limits) Parser { return ssh.New(l) }, ssh.Vocabulary},
+	tx.Proto("smb"):    {func(_ Transport, l Limits) Parser { return smb.New(l) }, smb.Vocabulary},
+	tx.Proto("dcerpc"): {func(o Transport, l Limits) Parser { return dcerpc.New(o == OverUDP, l) }, dcerpc.Vocabulary},
 }
 
 // New makes a parser of a protocol, nil if it is known but not parsed.

@@ -18,8 +18,59 @@ type memory struct {
 	protocolDone  [2]bool // and those about the detected protocol
 	passed        bool    // a pass rule was about the flow
 
+	set          *Set // whose rules are meant by what follows
+	inStream     [2]inStream
 	transactions []*txState // of those that are open, by their ids
 	doneBelow    uint64     // those before are done for good
+}
+
+// adopt forgets what is about the rules of another set: numbers of rules mean others now.
+// What has been searched is searched again, and what has matched in a transaction is
+// known by its identity, so that it is not told twice.
+func (m *memory) adopt(s *Set) {
+	if m.set == s {
+		return
+	}
+	m.set = s
+	for i := range m.inStream {
+		m.inStream[i] = inStream{rules: m.inStream[i].rules[:0]}
+	}
+	for _, t := range m.transactions {
+		if !t.done {
+			told := t.told
+			t.reset(t.id)
+			t.told = told
+		}
+	}
+}
+
+// inStream are rules whose fast pattern is in what is kept of a stream.
+type inStream struct {
+	end   uint64 // where the last search ended
+	rules []streamRule
+}
+
+type streamRule struct {
+	rule int32
+	at   uint64 // its pattern ended no later
+}
+
+// maxInStream bounds them. Where there are more, those that were first go: their
+// pattern leaves what is kept first.
+const maxInStream = 256
+
+func (s *inStream) add(rule int32, at uint64) {
+	for i := range s.rules {
+		if s.rules[i].rule == rule {
+			s.rules[i].at = at
+			return
+		}
+	}
+	if len(s.rules) == maxInStream {
+		copy(s.rules, s.rules[1:])
+		s.rules = s.rules[:maxInStream-1]
+	}
+	s.rules = append(s.rules, streamRule{rule, at})
 }
 
 type flowInt struct{ name, value uint32 }
@@ -165,6 +216,7 @@ type txState struct {
 	known   []int32 // rules and directions that are or were pending
 	filter  [4]uint64
 	sides   [2]sideState
+	told    []uint64 // rules that have matched, by gid and sid, and direction
 	done    bool
 }
 
@@ -192,7 +244,7 @@ type pending struct {
 
 func (t *txState) reset(id uint64) {
 	t.id, t.done = id, false
-	t.pending, t.known = t.pending[:0], t.known[:0]
+	t.pending, t.known, t.told = t.pending[:0], t.known[:0], t.told[:0]
 	t.filter = [4]uint64{}
 	for i := range t.sides {
 		s := &t.sides[i]

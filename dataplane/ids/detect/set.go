@@ -20,6 +20,9 @@ type Set struct {
 	packets  [transports][2]*search // all rules that a packet's payload can match
 	segments [2]*search             // of TCP: those that look at it though it is part of the stream
 	streams  [2]*search
+	// whole is for a packet whose payload is the end of the stream that is looked at: one search
+	// instead of two.
+	whole [2]*search
 	// Rules of packets that no search finds, by transport, direction and destination port.
 	others [transports][2]portLists
 	// Of transactions, by the flow's protocol.
@@ -143,7 +146,7 @@ func (c *compiler) group() {
 	s := c.set
 	s.transactions = map[rule.Protocol]*txRules{}
 	var packets [transports][2]building
-	var segments, streams [2]building
+	var segments, streams, whole [2]building
 	type key struct {
 		slot int32
 		apps rule.AppSet
@@ -192,6 +195,7 @@ func (c *compiler) group() {
 					packets[t][dir].add(content, pattern, n)
 					continue
 				}
+				whole[dir].add(content, pattern, n)
 				if !sig.onlyStream() {
 					packets[t][dir].add(content, pattern, n)
 				}
@@ -209,6 +213,7 @@ func (c *compiler) group() {
 			s.packets[t][dir] = packets[t][dir].done(c.cfg.Seed)
 		}
 		s.segments[dir], s.streams[dir] = segments[dir].done(c.cfg.Seed), streams[dir].done(c.cfg.Seed)
+		s.whole[dir] = whole[dir].done(c.cfg.Seed)
 	}
 	// Rules of several protocols are in the searches of each: as one search, since the sets
 	// of protocols are few.

@@ -200,8 +200,12 @@ func (w *Worker) pendingRules(st *txState, tx app.Transaction) {
 		}
 		switch a {
 		case yes:
-			w.orient(p.dir)
-			w.matched(s, tx, false)
+			id := uint64(s.rule.GID)<<33 | uint64(s.rule.SID)<<1 | uint64(p.dir)
+			if !slices.Contains(st.told, id) {
+				st.told = append(st.told, id)
+				w.orient(p.dir)
+				w.matched(s, tx, false)
+			}
 		case notYet:
 			kept = append(kept, p)
 		}

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"net/netip"
 	"slices"
 
@@ -48,6 +49,7 @@ type Worker struct {
 	numbers  []uint64
 	address  []byte
 	key      [16]byte
+	single   [1]int32
 
 	// Buffers of the transaction, by slot and direction.
 	cache   []cached
@@ -98,6 +100,9 @@ func (w *Worker) Inspect(in *Input, to []Match) []Match {
 		return to
 	}
 	w.arena = w.arena[:0]
+	if w.flow != nil {
+		w.flow.adopt(w.set)
+	}
 	p := in.Packet
 	w.src, w.dst, w.sport, w.dport = p.Src, p.Dst, p.SrcPort, p.DstPort
 	if w.flow == nil || !w.flow.addressesDone[w.dir] && !p.Made {
@@ -145,15 +150,23 @@ func (w *Worker) gather() {
 		if others.ports != nil {
 			w.addAll(others.ports[w.dport])
 		}
-		if len(w.packet.Payload) > 0 {
-			if t == overTCP && w.in.InStream {
-				w.search(s.segments[dir], w.packet.Payload)
-			} else {
-				w.search(s.packets[t][dir], w.packet.Payload)
+		payload, stream := w.packet.Payload, w.in.Stream
+		switch {
+		case t != overTCP:
+			w.search(s.packets[t][dir], payload)
+		case len(stream) > w.in.Old:
+			if w.in.InStream && bytes.HasSuffix(stream, payload) {
+				w.searchStream(s.whole[dir], dir)
+				break
 			}
-		}
-		if t == overTCP && len(w.in.Stream) > w.in.Old {
-			w.search(s.streams[dir], w.in.Stream)
+			w.searchStream(s.streams[dir], dir)
+			fallthrough
+		default:
+			if w.in.InStream {
+				w.search(s.segments[dir], payload)
+			} else {
+				w.search(s.packets[t][dir], payload)
+			}
 		}
 	}
 	slices.Sort(w.candidates)
@@ -170,7 +183,7 @@ func (w *Worker) addAll(rules []int32) {
 
 // search adds the rules whose fast pattern is in data.
 func (w *Worker) search(s *search, data []byte) {
-	if s == nil {
+	if s == nil || len(data) == 0 {
 		return
 	}
 	w.hits.Reset(s.set)
@@ -178,6 +191,48 @@ func (w *Worker) search(s *search, data []byte) {
 	for _, n := range w.hits.Numbers {
 		w.addAll(s.rules[n])
 	}
+}
+
+// searchStream searches what is new of the stream, and adds the rules that were found in what
+// is old and still kept.
+func (w *Worker) searchStream(s *search, dir int) {
+	in := w.in
+	if s == nil || w.flow == nil {
+		if s != nil {
+			w.search(s, in.Stream)
+		}
+		return
+	}
+	// A pattern may begin in what is old.
+	from := max(in.Old-s.set.Longest()+1, 0)
+	end := in.StreamOffset + uint64(len(in.Stream))
+	inStream := &w.flow.inStream[dir]
+	if in.StreamOffset+uint64(in.Old) != inStream.end {
+		// Not where the last search ended: all of it is new.
+		from, inStream.rules = 0, inStream.rules[:0]
+	}
+	inStream.end = end
+	kept := inStream.rules[:0]
+	for _, x := range inStream.rules {
+		if x.at > in.StreamOffset {
+			kept = append(kept, x)
+			w.addAll(w.one(x.rule))
+		}
+	}
+	inStream.rules = kept
+	w.hits.Reset(s.set)
+	s.set.Scan(in.Stream[from:], &w.hits)
+	for _, n := range w.hits.Numbers {
+		for _, r := range s.rules[n] {
+			inStream.add(r, end)
+		}
+		w.addAll(s.rules[n])
+	}
+}
+
+func (w *Worker) one(n int32) []int32 {
+	w.single[0] = n
+	return w.single[:]
 }
 
 // evaluate tries rules that need no transaction.

@@ -19,7 +19,6 @@ func Build(patterns []Pattern, seed uint64) *Set {
 		s.mult ^= 0x9e3779b0 // keeps it odd
 	}
 	b := &builder{set: s, random: rand.New(rand.NewPCG(seed, 0)), use: map[uint32]int32{}}
-	fours := 0
 	for i, p := range patterns {
 		e := entry{bytes: p.Bytes, fold: p.NoCase && hasLetter(p.Bytes)}
 		if e.fold {
@@ -28,16 +27,10 @@ func Build(patterns []Pattern, seed uint64) *Set {
 		s.patterns[i] = e
 		s.longest = max(s.longest, len(e.bytes))
 		if len(e.bytes) >= 4 {
-			fours++
 			for j := 0; j+4 <= min(len(e.bytes), maxLook); j++ {
 				b.use[key(e.bytes[j:], 4)]++
 			}
 		}
-	}
-	if fours > smallWords {
-		s.large = new([largeWords]uint64)
-	} else if fours > 0 {
-		s.small = new([smallWords]uint64)
 	}
 	by := [5]map[uint32][]int32{2: {}, 3: {}, 4: {}}
 	for i := range s.patterns {
@@ -59,23 +52,39 @@ func Build(patterns []Pattern, seed uint64) *Set {
 	return s
 }
 
-// mark fills the bitmaps.
+// expanded is how many bits a 3-byte piece takes in the bitmap of 4-byte ones: one for each byte
+// that may follow, whatever its case.
+const expanded = 128
+
+// mark fills the bitmaps. The first is as small as lets few places through by chance.
 func (s *Set) mark(by [5]map[uint32][]int32) {
-	for k := range by[4] {
-		h := k * s.mult
-		if s.large != nil {
-			h >>= 32 - largeBits
-			s.large[h>>6] |= 1 << (h & 63)
-		} else {
-			h >>= 32 - smallBits
-			s.small[h>>6] |= 1 << (h & 63)
-		}
+	n := len(by[4]) + expanded*len(by[3])
+	var words []uint64
+	shift := 0
+	switch {
+	case n == 0:
+	case n <= 1<<smallBits/32:
+		s.small = new([smallWords]uint64)
+		words, shift = s.small[:], 32-smallBits
+	case n <= 1<<mediumBits/32:
+		s.medium = new([mediumWords]uint64)
+		words, shift = s.medium[:], 32-mediumBits
+	default:
+		s.large = new([largeWords]uint64)
+		words, shift = s.large[:], 32-largeBits
 	}
-	if len(by[3]) > 0 {
-		s.three16 = new([1 << 10]uint64)
-		for k := range by[3] {
-			h := (k * s.mult) >> 16
-			s.three16[h>>6] |= 1 << (h & 63)
+	set := func(k uint32) {
+		h := k * s.mult >> shift
+		words[h>>6] |= 1 << (h & 63)
+	}
+	for k := range by[4] {
+		set(k)
+	}
+	for k := range by[3] {
+		for c := range uint32(256) {
+			if c&0x20 != 0 {
+				set(k | c<<24)
+			}
 		}
 	}
 	if len(by[2]) > 0 {

@@ -24,11 +24,11 @@ type Pattern struct {
 // Set searches for patterns. A pattern's number is its index in what Build was given.
 type Set struct {
 	patterns []entry
-	large    *[largeWords]uint64 // bitmap of 4-byte pieces: one of the two
+	large    *[largeWords]uint64 // bitmap of 4-byte pieces: one of the three
+	medium   *[mediumWords]uint64
 	small    *[smallWords]uint64
 	four     table
 	three    table
-	three16  *[1 << 10]uint64 // bitmap of 3-byte pieces
 	two      table
 	two16    *[1 << 10]uint64 // bitmap of 2-byte pieces, each its own bit
 	single   []single
@@ -49,10 +49,12 @@ type single struct {
 }
 
 const (
-	largeBits  = 21
-	largeWords = 1 << (largeBits - 6)
-	smallBits  = 15
-	smallWords = 1 << (smallBits - 6)
+	largeBits   = 21
+	largeWords  = 1 << (largeBits - 6)
+	mediumBits  = 18
+	mediumWords = 1 << (mediumBits - 6)
+	smallBits   = 15
+	smallWords  = 1 << (smallBits - 6)
 )
 
 // Len is how many patterns there are.
@@ -66,6 +68,9 @@ func (s *Set) Bytes() int {
 	n := 0
 	if s.large != nil {
 		n += 8 * largeWords
+	}
+	if s.medium != nil {
+		n += 8 * mediumWords
 	}
 	if s.small != nil {
 		n += 8 * smallWords
