@@ -119,9 +119,11 @@ func (w *Worker) packet(p *packet.Packet) (v Verdict) {
 		w.logDrop(p, f, dir, &v)
 		return v
 	}
-	if f.Action == FlowDropped && w.engine.cfg.Inline {
-		v.drop(f.Reason)
-		v.Leave = LeaveDrop
+	if f.Action == FlowDropped {
+		if w.engine.cfg.Inline {
+			v.drop(f.Reason)
+			v.Leave = LeaveDrop
+		}
 		if f.TCP != nil && p.Protocol == protoTCP && !p.BadChecksum {
 			w.guard(f, func() { f.TCP.Packet(p, dir, p.Src, p.Dst, &w.events) })
 		}

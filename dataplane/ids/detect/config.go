@@ -15,6 +15,8 @@ type Config struct {
 	Variables rule.Variables
 	// Classes give rules without a priority that of their class.
 	Classes map[string]rule.Class
+	// ActionOrder says which actions' rules are evaluated first (manual, "Action-order").
+	ActionOrder []rule.Action
 	// Thresholds are those of threshold.config.
 	Thresholds []rule.ThresholdEntry
 	// Event finds an event by its layer (decode, stream or engine) and name. Rules
@@ -40,7 +42,8 @@ type Config struct {
 // DefaultConfig is that of a stock suricata.yaml.
 func DefaultConfig() Config {
 	return Config{
-		Variables: rule.DefaultVariables(), Classes: rule.DefaultClassification(),
+		ActionOrder: []rule.Action{rule.ActionPass, rule.ActionDrop, rule.ActionReject, rule.ActionAlert},
+		Variables:   rule.DefaultVariables(), Classes: rule.DefaultClassification(),
 		AlertMax: 15, Recursion: 3000, Regex: regex.DefaultLimits(), DataMemory: 100 << 20, Seed: rand.Uint64(),
 	}
 }

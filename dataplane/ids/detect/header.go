@@ -123,6 +123,10 @@ func (c *compiler) packetNumber(s *signature, x *rule.Integer) error {
 		return nil
 	}
 	read := packetNumbers[x.Name]
+	if x.Name == "dsize" && x.Op == rule.NotEqual {
+		// Without a payload there is no size to differ.
+		read = func(w *Worker) (uint64, bool) { return uint64(len(w.packet.Payload)), len(w.packet.Payload) > 0 }
+	}
 	s.checks = append(s.checks, func(w *Worker) bool {
 		v, ok := read(w)
 		return ok && x.Match(v)

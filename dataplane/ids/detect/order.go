@@ -23,8 +23,15 @@ func (a rank) compare(b rank) int {
 		cmp.Compare(a.pairs, b.pairs), cmp.Compare(a.priority, b.priority), cmp.Compare(a.index, b.index))
 }
 
-var actionOrder = map[rule.Action]int{
-	rule.ActionPass: 0, rule.ActionDrop: 1, rule.ActionReject: 2, rule.ActionRejectDestination: 2, rule.ActionRejectBoth: 2, rule.ActionAlert: 3,
+// actionRank is an action's place; those that the order leaves out come last.
+func (c *compiler) actionRank(a rule.Action) int {
+	if a == rule.ActionRejectDestination || a == rule.ActionRejectBoth {
+		a = rule.ActionReject
+	}
+	if i := slices.Index(c.cfg.ActionOrder, a); i >= 0 {
+		return i
+	}
+	return len(c.cfg.ActionOrder)
 }
 
 // order sorts the rules: by action (manual, "Action-order"), then what sets bits and numbers
@@ -73,7 +80,7 @@ func (c *compiler) order() {
 	}
 	hosts, pairs := xbits("hostbits"), xbits("xbits")
 	for i, s := range c.set.rules {
-		ranks[s] = rank{actionOrder[s.rule.Action], bits[i], ints[i], hosts[i], pairs[i], c.priority(s.rule), i}
+		ranks[s] = rank{c.actionRank(s.rule.Action), bits[i], ints[i], hosts[i], pairs[i], c.priority(s.rule), i}
 	}
 	slices.SortFunc(c.set.rules, func(a, b *signature) int { return ranks[a].compare(ranks[b]) })
 }

@@ -500,6 +500,9 @@ func (w *Worker) finish(to []Match) []Match {
 				m.Action = r.action
 			}
 		}
+		if m.Action == rule.ActionPass && s.rule.Action != rule.ActionPass {
+			m.Tell = false // a rate filter lets it pass
+		}
 		if m.Tell {
 			if alerts++; alerts > w.set.cfg.AlertMax {
 				w.state.Counters.Dropped.Add(1)

@@ -63,6 +63,7 @@ func New(cfg Config, out io.Writer) (*Replay, error) {
 	d.Variables = s.Variables
 	d.Event = packet.EventByName
 	d.Open = cfg.Open
+	d.ActionOrder = s.ActionOrder
 	d.NoPrefilter = cfg.NoPrefilter
 	if s.AlertMax > 0 {
 		d.AlertMax = s.AlertMax
@@ -102,6 +103,9 @@ func New(cfg Config, out io.Writer) (*Replay, error) {
 		engine.Packet.Checksums = false
 	}
 	log.Inline = engine.Inline
+	if detect.NeedsSums(r.Loaded.Rules) {
+		engine.Limits.HashFiles = true
+	}
 	r.log = eve.New(log, out)
 	r.engine = ids.New(engine, ids.Deps{Log: r.log, Panicked: func(what string) {
 		r.Notes = append(r.Notes, fmt.Errorf("frame %d: caught: %s", r.Packets, what))
@@ -119,7 +123,9 @@ func (r *Replay) Run(ctx context.Context, capture *Capture) error {
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("frame %d: %w", r.Packets+1, err)
+			// What came before counts: captures are cut, or written by broken tools.
+			r.Notes = append(r.Notes, fmt.Errorf("the capture ends after frame %d: %w", r.Packets, err))
+			break
 		}
 		if !packet.Knows(f.Link) {
 			return fmt.Errorf("frames of link type %d are not known", f.Link)
