@@ -33,7 +33,7 @@ func TestPayload(t *testing.T) {
 		{`byte_jump:1,0,from_beginning; content:"x"; within:1;`, "\x03abx", "\x02abx"},
 		{`byte_jump:1,0,from_end,post_offset -1; content:"x"; within:1;`, "\x00abx", "\x00axb"},
 		{`byte_extract:1,0,n; content:"x"; offset:n;`, "\x03abx", "\x03axb"},
-		{`content:"h"; byte_extract:1,0,n,relative; content:"x"; distance:n; within:1;`, "h\x02axb", "h\x02abx"},
+		{`content:"h"; byte_extract:1,0,n,relative; content:"x"; distance:n; within:1;`, "h\x02abx", "h\x02axb"},
 		{`byte_math:bytes 1,offset 0,oper +,rvalue 1,result n; byte_test:1,=,n,1;`, "\x01\x02", "\x01\x03"},
 		{`byte_extract:1,0,a; byte_math:bytes 1,offset 1,oper *,rvalue a,result n; byte_test:1,=,n,2;`, "\x02\x03\x06", "\x02\x03\x05"},
 		{`pcre:"/a\d+b/";`, "xa12b", "xab"},
