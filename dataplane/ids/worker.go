@@ -21,19 +21,20 @@ const (
 
 // Worker takes packets. It is for one goroutine.
 type Worker struct {
-	engine  *Engine
-	decoder *packet.Decoder
-	defrag  *defrag.Table
-	flows   *table
-	budget  stream.Budget
-	detect  *detect.Worker
-	set     *detect.Set
-	input   detect.Input
-	matches []detect.Match
-	events  packet.Events
-	now     int64
-	pseudo  [2]packet.Packet
-	headers [2][60]byte
+	engine   *Engine
+	decoder  *packet.Decoder
+	defrag   *defrag.Table
+	flows    *table
+	budget   stream.Budget
+	detect   *detect.Worker
+	set      *detect.Set
+	input    detect.Input
+	matches  []detect.Match
+	events   packet.Events
+	now      int64
+	pseudo   [2]packet.Packet
+	headers  [2][60]byte
+	expected map[announced]expectation
 	// Counters count what the worker did.
 	Counters Counters
 }
@@ -46,7 +47,7 @@ type Counters struct {
 
 // Worker makes a worker.
 func (e *Engine) Worker() *Worker {
-	w := &Worker{engine: e, defrag: defrag.New(e.cfg.Defrag), flows: newTable(e.cfg.Flows)}
+	w := &Worker{engine: e, defrag: defrag.New(e.cfg.Defrag), flows: newTable(e.cfg.Flows), expected: map[announced]expectation{}}
 	w.decoder = packet.NewDecoder(e.cfg.Packet, w.defrag)
 	return w
 }
