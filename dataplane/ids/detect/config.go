@@ -22,6 +22,9 @@ type Config struct {
 	Event func(layer, name string) (packet.Event, bool)
 	// Open reads a file that a rule names: lists of digests, datasets. nil: there are none.
 	Open func(r *rule.Rule, name string) ([]byte, error)
+	// ActionOrder is the order in which rules are evaluated, by action (manual,
+	// "Action-order"); empty: pass, drop, reject, alert.
+	ActionOrder []rule.Action
 	// AlertMax bounds the alerts of one packet.
 	AlertMax int
 	// Recursion bounds the steps in one buffer (inspection-recursion-limit).

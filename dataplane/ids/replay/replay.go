@@ -64,6 +64,7 @@ func New(cfg Config, out io.Writer) (*Replay, error) {
 	d.Event = packet.EventByName
 	d.Open = cfg.Open
 	d.NoPrefilter = cfg.NoPrefilter
+	d.ActionOrder = s.ActionOrder
 	if s.AlertMax > 0 {
 		d.AlertMax = s.AlertMax
 	}
