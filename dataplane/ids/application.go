@@ -34,8 +34,10 @@ func (w *Worker) open(f *Flow) {
 	if f.Protocol == protoUDP {
 		over = app.OverUDP
 	}
+	limits := w.engine.cfg.Limits
+	limits.HashFiles = limits.HashFiles || w.set != nil && w.set.HashFiles()
 	f.app.session = app.Open(app.Flow{
-		Over: over, ClientPort: f.Client.Port(), ServerPort: f.Server.Port(), Limits: w.engine.cfg.Limits,
+		Over: over, ClientPort: f.Client.Port(), ServerPort: f.Server.Port(), Limits: limits,
 		Expected: w.takeExpected(f), Client: f.Client.Addr(),
 	})
 }

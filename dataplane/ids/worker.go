@@ -2,6 +2,7 @@ package ids
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"ngfw.sh/dataplane/ids/app"
 	"ngfw.sh/dataplane/ids/defrag"
@@ -159,7 +160,7 @@ func (w *Worker) panicked(f *Flow, what any) {
 	w.Counters.Panics++
 	w.engine.deps.Metrics.panics.Inc()
 	if w.engine.deps.Panicked != nil {
-		w.engine.deps.Panicked(fmt.Sprint(what))
+		w.engine.deps.Panicked(fmt.Sprintf("%v\n%s", what, debug.Stack()))
 	}
 	if f == nil {
 		return

@@ -15,8 +15,6 @@ type Config struct {
 	Variables rule.Variables
 	// Classes give rules without a priority that of their class.
 	Classes map[string]rule.Class
-	// ActionOrder says which actions' rules are evaluated first (manual, "Action-order").
-	ActionOrder []rule.Action
 	// Thresholds are those of threshold.config.
 	Thresholds []rule.ThresholdEntry
 	// Event finds an event by its layer (decode, stream or engine) and name. Rules
@@ -24,6 +22,9 @@ type Config struct {
 	Event func(layer, name string) (packet.Event, bool)
 	// Open reads a file that a rule names: lists of digests, datasets. nil: there are none.
 	Open func(r *rule.Rule, name string) ([]byte, error)
+	// ActionOrder is the order in which rules are evaluated, by action (manual,
+	// "Action-order"); empty: pass, drop, reject, alert.
+	ActionOrder []rule.Action
 	// AlertMax bounds the alerts of one packet.
 	AlertMax int
 	// Recursion bounds the steps in one buffer (inspection-recursion-limit).
@@ -42,8 +43,7 @@ type Config struct {
 // DefaultConfig is that of a stock suricata.yaml.
 func DefaultConfig() Config {
 	return Config{
-		ActionOrder: []rule.Action{rule.ActionPass, rule.ActionDrop, rule.ActionReject, rule.ActionAlert},
-		Variables:   rule.DefaultVariables(), Classes: rule.DefaultClassification(),
+		Variables: rule.DefaultVariables(), Classes: rule.DefaultClassification(),
 		AlertMax: 15, Recursion: 3000, Regex: regex.DefaultLimits(), DataMemory: 100 << 20, Seed: rand.Uint64(),
 	}
 }

@@ -183,6 +183,10 @@ func (w *Worker) headerBytes(kind *rule.BufferKind) []byte {
 			return p.Network
 		}
 	case "ipv6.hdr":
+		// With extension headers.
+		if n := len(p.IP) - len(p.Transport) - len(p.Payload); p.Version == 6 && n > len(p.Network) && !p.Fragment {
+			return p.IP[:n]
+		}
 		if p.Version == 6 {
 			return p.Network
 		}

@@ -74,9 +74,9 @@ func (w *Worker) from(p *program, i, prev int, b *buffer) outcome {
 				w.furthest = max(w.furthest, to)
 			}
 		case stepByteExtract:
-			ok = w.byteExtract(s.extract, prev, b)
+			prev, ok = w.byteExtract(s.extract, prev, b)
 		case stepByteMath:
-			ok = w.byteMath(s.math, prev, b)
+			prev, ok = w.byteMath(s.math, prev, b)
 		case stepDataAt:
 			ok = w.isDataAt(s, prev, b)
 		case stepSize:

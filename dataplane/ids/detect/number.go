@@ -160,29 +160,32 @@ func (w *Worker) byteJump(j *rule.ByteJump, prev int, b *buffer) (int, bool) {
 	default:
 		to += int64(end)
 	}
-	if to < 0 || to >= int64(len(b.data)) {
+	if to >= int64(len(b.data)) {
 		return 0, false
 	}
+	to = max(to, 0) // a jump to before the beginning ends there
 	return int(to), true
 }
 
-func (w *Worker) byteExtract(x *rule.ByteExtract, prev int, b *buffer) bool {
-	v, _, ok := w.number(&x.Number, prev, b)
+// What follows an extracted number relatively counts from its end.
+
+func (w *Worker) byteExtract(x *rule.ByteExtract, prev int, b *buffer) (int, bool) {
+	v, end, ok := w.number(&x.Number, prev, b)
 	if !ok {
-		return false
+		return 0, false
 	}
 	v *= uint64(x.Multiplier)
 	if a := uint64(x.Align); a > 0 {
 		v = (v + a - 1) / a * a
 	}
 	w.vars[x.Variable-1] = v
-	return true
+	return end, true
 }
 
-func (w *Worker) byteMath(m *rule.ByteMath, prev int, b *buffer) bool {
-	v, _, ok := w.number(&m.Number, prev, b)
+func (w *Worker) byteMath(m *rule.ByteMath, prev int, b *buffer) (int, bool) {
+	v, end, ok := w.number(&m.Number, prev, b)
 	if !ok {
-		return false
+		return 0, false
 	}
 	x := uint64(w.operand(m.Value))
 	switch m.Op {
@@ -194,7 +197,7 @@ func (w *Worker) byteMath(m *rule.ByteMath, prev int, b *buffer) bool {
 		v *= x
 	case rule.ByteDivide:
 		if x == 0 {
-			return false
+			return 0, false
 		}
 		v /= x
 	case rule.ByteShiftLeft:
@@ -203,7 +206,7 @@ func (w *Worker) byteMath(m *rule.ByteMath, prev int, b *buffer) bool {
 		v >>= x
 	}
 	w.vars[m.Variable-1] = v
-	return true
+	return end, true
 }
 
 // entropyMatches compares the Shannon entropy of bytes, in bits a byte.

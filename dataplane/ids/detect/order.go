@@ -23,15 +23,21 @@ func (a rank) compare(b rank) int {
 		cmp.Compare(a.pairs, b.pairs), cmp.Compare(a.priority, b.priority), cmp.Compare(a.index, b.index))
 }
 
-// actionRank is an action's place; those that the order leaves out come last.
-func (c *compiler) actionRank(a rule.Action) int {
-	if a == rule.ActionRejectDestination || a == rule.ActionRejectBoth {
-		a = rule.ActionReject
+// actions gives each action its place.
+func (c *compiler) actions() [6]int {
+	order := c.cfg.ActionOrder
+	if len(order) == 0 {
+		order = []rule.Action{rule.ActionPass, rule.ActionDrop, rule.ActionReject, rule.ActionAlert}
 	}
-	if i := slices.Index(c.cfg.ActionOrder, a); i >= 0 {
-		return i
+	var place [6]int
+	for i := range place {
+		place[i] = len(order)
 	}
-	return len(c.cfg.ActionOrder)
+	for i, a := range order {
+		place[a] = i
+	}
+	place[rule.ActionRejectDestination], place[rule.ActionRejectBoth] = place[rule.ActionReject], place[rule.ActionReject]
+	return place
 }
 
 // order sorts the rules: by action (manual, "Action-order"), then what sets bits and numbers
@@ -40,7 +46,8 @@ func (c *compiler) order() {
 	ranks := make(map[*signature]rank, len(c.set.rules))
 	bits := chain(c.set.rules, func(r *rule.Rule, set, read func(string)) {
 		for _, e := range r.Effects {
-			if b, ok := e.(*rule.FlowBit); ok {
+			// What only takes a bit away comes after what checks it.
+			if b, ok := e.(*rule.FlowBit); ok && b.Op != rule.StateUnset {
 				set(b.Names[0])
 			}
 		}
@@ -79,8 +86,9 @@ func (c *compiler) order() {
 		})
 	}
 	hosts, pairs := xbits("hostbits"), xbits("xbits")
+	actions := c.actions()
 	for i, s := range c.set.rules {
-		ranks[s] = rank{c.actionRank(s.rule.Action), bits[i], ints[i], hosts[i], pairs[i], c.priority(s.rule), i}
+		ranks[s] = rank{actions[s.rule.Action], bits[i], ints[i], hosts[i], pairs[i], c.priority(s.rule), i}
 	}
 	slices.SortFunc(c.set.rules, func(a, b *signature) int { return ranks[a].compare(ranks[b]) })
 }

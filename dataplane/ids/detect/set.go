@@ -28,6 +28,7 @@ type Set struct {
 	// Of transactions, by the flow's protocol.
 	transactions map[rule.Protocol]*txRules
 	profile      []ruleProfile
+	hashes       bool
 }
 
 // transport is what rules of packets are grouped by.
@@ -100,6 +101,9 @@ func Compile(rules []*rule.Rule, cfg Config) (*Set, []error) {
 	}
 	return c.set, errs
 }
+
+// HashFiles says whether a rule asks for digests of files.
+func (s *Set) HashFiles() bool { return s.hashes }
 
 // Len is how many rules are in the set.
 func (s *Set) Len() int { return len(s.rules) }

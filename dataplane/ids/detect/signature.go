@@ -57,7 +57,7 @@ type signature struct {
 	tell     bool
 	onFlow   bool // pass and drop are about the flow whatever matched
 	events   bool // asks for events of the packet
-	onceFlow bool // matches once a flow and direction
+	onceFlow bool // matches once a flow
 	asn1     *asn1Check
 }
 

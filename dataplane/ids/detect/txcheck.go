@@ -124,6 +124,7 @@ func (c *compiler) fileHash(s *signature, x *rule.FileHash) error {
 		}
 		list[string(sum)] = true
 	}
+	c.set.hashes = true
 	s.tests = append(s.tests, txTest{toServer: true, toClient: true, check: func(_ *Worker, tx app.Transaction, dir app.Direction) answer {
 		for _, f := range tx.Files(dir) {
 			sum := f.MD5

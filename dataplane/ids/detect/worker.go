@@ -248,6 +248,9 @@ func (w *Worker) evaluate(rules []int32) {
 }
 
 func (w *Worker) tryPacket(s *signature) bool {
+	if p := w.packet; p.Invalid && !s.events && (p.Version == 0 || s.transport != rule.IP && s.transport != rule.IPv4 && s.transport != rule.IPv6) {
+		return false // nothing is known of what it carries
+	}
 	if w.packet.Made && !s.onceFlow && (!s.onStream || len(s.payload) == 0) {
 		return false
 	}
@@ -281,9 +284,9 @@ func (w *Worker) tryPacket(s *signature) bool {
 	return true
 }
 
-// once says whether a rule that matches once a flow and direction has matched already.
+// once says whether a rule that matches once a flow has matched already.
 func (w *Worker) once(s *signature) bool {
-	bit := uint32(s.rule.SID)<<1&^txBit | onceBit | uint32(w.dir)
+	bit := uint32(s.rule.SID)&^onceBit | onceBit
 	if w.flow.hasBit(bit) {
 		return true
 	}

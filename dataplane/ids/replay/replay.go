@@ -65,6 +65,7 @@ func New(cfg Config, out io.Writer) (*Replay, error) {
 	d.Open = cfg.Open
 	d.ActionOrder = s.ActionOrder
 	d.NoPrefilter = cfg.NoPrefilter
+	d.ActionOrder = s.ActionOrder
 	if s.AlertMax > 0 {
 		d.AlertMax = s.AlertMax
 	}
@@ -103,9 +104,6 @@ func New(cfg Config, out io.Writer) (*Replay, error) {
 		engine.Packet.Checksums = false
 	}
 	log.Inline = engine.Inline
-	if detect.NeedsSums(r.Loaded.Rules) {
-		engine.Limits.HashFiles = true
-	}
 	r.log = eve.New(log, out)
 	r.engine = ids.New(engine, ids.Deps{Log: r.log, Panicked: func(what string) {
 		r.Notes = append(r.Notes, fmt.Errorf("frame %d: caught: %s", r.Packets, what))
