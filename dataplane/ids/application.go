@@ -10,6 +10,7 @@ type application struct {
 	session *app.Session
 	done    app.Done
 	closed  [2]bool
+	whole   [2]uint64 // transactions before these are complete
 	// rawStopped: rules on streams see nothing more (it is encrypted).
 	rawStopped bool
 }
@@ -75,6 +76,9 @@ func (w *Worker) follow(f *Flow) {
 	if d.Protocol != was {
 		w.trigger(f)
 	}
+	if f.TCP != nil {
+		w.triggerComplete(f)
+	}
 	if f.app.done == app.NotDone {
 		f.app.done = s.Done()
 	}
@@ -85,6 +89,18 @@ func (w *Worker) trigger(f *Flow) {
 	if f.TCP != nil {
 		f.TCP.Trigger(app.ToServer)
 		f.TCP.Trigger(app.ToClient)
+	}
+}
+
+// triggerComplete does so for the directions in which a message has become whole.
+func (w *Worker) triggerComplete(f *Flow) {
+	for _, t := range f.app.session.Transactions() {
+		for _, dir := range [...]app.Direction{app.ToServer, app.ToClient} {
+			if id := t.ID(); id >= f.app.whole[dir] && t.Complete(dir) {
+				f.app.whole[dir] = id + 1
+				f.TCP.Trigger(dir)
+			}
+		}
 	}
 }
 

@@ -478,7 +478,7 @@ func (w *Worker) finish(to []Match) []Match {
 	slices.SortStableFunc(w.found, func(a, b found) int { return int(a.rule.order - b.rule.order) })
 	p := w.packet
 	w.src, w.dst = p.Src, p.Dst
-	alerts := 0
+	alerts, blocked := 0, false
 	for i := range w.found {
 		f := &w.found[i]
 		s := f.rule
@@ -517,8 +517,9 @@ func (w *Worker) finish(to []Match) []Match {
 		if m.Tell || m.Action != rule.ActionAlert || len(s.rule.Effects) > 0 {
 			to = append(to, m)
 		}
+		blocked = blocked || m.Action.Blocks()
 		if m.Action == rule.ActionPass {
-			if m.OnFlow {
+			if m.OnFlow && !blocked {
 				w.flow.passed = true
 			}
 			break

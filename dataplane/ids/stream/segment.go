@@ -267,14 +267,15 @@ func (s *Session) Raw(dir app.Direction, eof bool) (Chunk, bool) {
 		return Chunk{}, false
 	}
 	if s.cfg.Inline {
-		// With what came before, so that matches across packets are found.
+		// With what came before, so that matches across packets are found. As in Suricata
+		// all of it is looked at again with each packet, and may match again.
 		from := max(h.first, h.raw-min(h.raw, uint64(s.cfg.Chunks[dir])))
 		for _, g := range h.gaps {
 			if g.to <= h.raw {
 				from = max(from, g.to)
 			}
 		}
-		return Chunk{h.bytes(from, h.raw+uint64(len(data))), int(h.raw - from), from}, true
+		return Chunk{h.bytes(from, h.raw+uint64(len(data))), 0, from}, true
 	}
 	if !eof && !h.trigger && !h.depthHit && !h.rawStop && len(data) < s.cfg.Chunks[dir] && s.state != Closed {
 		return Chunk{}, false
