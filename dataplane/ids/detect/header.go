@@ -123,6 +123,10 @@ func (c *compiler) packetNumber(s *signature, x *rule.Integer) error {
 		return nil
 	}
 	read := packetNumbers[x.Name]
+	if x.Name == "dsize" && x.Op == rule.NotEqual {
+		// Of another size is said of packets that carry something.
+		s.checks = append(s.checks, func(w *Worker) bool { return len(w.packet.Payload) > 0 })
+	}
 	s.checks = append(s.checks, func(w *Worker) bool {
 		v, ok := read(w)
 		return ok && x.Match(v)

@@ -96,7 +96,7 @@ func (w *Worker) Inspect(in *Input, to []Match) []Match {
 	w.bypass, w.mark, w.markMask = false, 0, 0
 	w.found, w.tagging = w.found[:0], w.tagging[:0]
 	w.tx = nil
-	if w.flow != nil && w.flow.passed {
+	if w.flow != nil && (w.flow.passed || w.flow.dropped) {
 		return to
 	}
 	w.arena = w.arena[:0]
@@ -248,8 +248,9 @@ func (w *Worker) evaluate(rules []int32) {
 }
 
 func (w *Worker) tryPacket(s *signature) bool {
-	if w.packet.Invalid && !s.events {
-		return false // nothing is known of what it carries
+	if s.class == ofTransactions {
+		w.tryStream(s)
+		return false
 	}
 	if w.packet.Made && !s.onceFlow && (!s.onStream || len(s.payload) == 0) {
 		return false
@@ -478,7 +479,7 @@ func (w *Worker) finish(to []Match) []Match {
 	slices.SortStableFunc(w.found, func(a, b found) int { return int(a.rule.order - b.rule.order) })
 	p := w.packet
 	w.src, w.dst = p.Src, p.Dst
-	alerts := 0
+	alerts, blocked := 0, false
 	for i := range w.found {
 		f := &w.found[i]
 		s := f.rule
@@ -500,7 +501,23 @@ func (w *Worker) finish(to []Match) []Match {
 		}
 		for _, r := range s.rates {
 			if r.active(w) {
-				m.Action = r.action
+				if m.Action = r.action; m.Action == rule.ActionPass {
+					m.Tell = s.rule.Alert == rule.AlertAlways
+				}
+			}
+		}
+		if m.Action == rule.ActionPass && blocked {
+			// What came before it in the order holds; what comes after it does not count.
+			if m.Tell {
+				m.OnFlow = false
+				to = append(to, m)
+			}
+			break
+		}
+		if m.Action.Blocks() {
+			blocked = true
+			if m.OnFlow {
+				w.flow.dropped = true
 			}
 		}
 		if m.Tell {
