@@ -38,7 +38,7 @@ func (w *Worker) open(f *Flow) {
 	limits.HashFiles = limits.HashFiles || w.set != nil && w.set.HashFiles()
 	f.app.session = app.Open(app.Flow{
 		Over: over, ClientPort: f.Client.Port(), ServerPort: f.Server.Port(), Limits: limits,
-		Expected: w.expected(f),
+		Expected: w.takeExpected(f), Client: f.Client.Addr(),
 	})
 }
 
@@ -70,6 +70,7 @@ func (w *Worker) follow(f *Flow) {
 	d.ProtocolOf = [2]rule.Protocol{s.ProtocolOf(app.ToServer), s.ProtocolOf(app.ToClient)}
 	d.Failed = [2]bool{s.Failed(app.ToServer), s.Failed(app.ToClient)}
 	d.Original = s.Original()
+	w.expect(f)
 	f.dirty = [2]bool{true, true}
 	if d.Protocol != was {
 		w.trigger(f)
@@ -95,9 +96,4 @@ func (w *Worker) closeApp(f *Flow, dir app.Direction) {
 	f.app.closed[dir] = true
 	f.app.session.Close(dir)
 	w.follow(f)
-}
-
-// expected is a protocol that another flow announced for this one.
-func (w *Worker) expected(f *Flow) rule.Protocol {
-	return 0
 }

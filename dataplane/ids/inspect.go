@@ -39,18 +39,24 @@ func (w *Worker) inspect(p *packet.Packet, f *Flow, dir app.Direction, v *Verdic
 
 // apply does what matches ask for.
 func (w *Worker) apply(p *packet.Packet, f *Flow, dir app.Direction, v *Verdict, matches []detect.Match, stream []byte) {
-	passed := false
+	passed, dropped := false, v.Drop
 	for n := range matches {
 		m := &matches[n]
-		blocks := m.Action.Blocks() && w.engine.cfg.Inline && !passed
+		blocks := m.Action.Blocks() && !passed
 		switch {
 		case m.Action == rule.ActionPass:
+			if dropped {
+				break
+			}
 			passed = true
 			if m.OnFlow && f != nil && f.Action == Inspect {
 				f.Action, f.Reason = FlowPassed, "rules"
 			}
 		case blocks:
-			v.drop("rules")
+			dropped = true
+			if w.engine.cfg.Inline {
+				v.drop("rules")
+			}
 			if m.Action >= rule.ActionReject && v.Reject == 0 {
 				v.Reject = m.Action
 				w.Counters.Rejected++
@@ -109,7 +115,9 @@ func (w *Worker) logTransaction(f *Flow, t app.Transaction) {
 func (w *Worker) leave(f *Flow, v *Verdict) {
 	switch f.Action {
 	case FlowDropped:
-		v.Leave = LeaveDrop
+		if w.engine.cfg.Inline {
+			v.Leave = LeaveDrop
+		}
 		return
 	case FlowPassed, FlowBypassed:
 		v.Leave = LeavePass

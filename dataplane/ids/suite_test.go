@@ -89,6 +89,7 @@ func suiteCases(t testing.TB, dir string) []suiteCase {
 		if s := get("expected_total_alerts"); s != "" {
 			c.total, _ = strconv.Atoi(s)
 		}
+		c.inline = get("ips_mode") == "1"
 		own := filepath.Join(dir, "cases", c.name)
 		if p := filepath.Join(own, "suricata.yaml"); exists(p) {
 			c.config = p

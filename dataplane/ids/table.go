@@ -110,7 +110,7 @@ func (t *table) create(k key, p *packet.Packet) *Flow {
 
 // touch says that the flow is alive.
 func (t *table) touch(f *Flow, now int64) {
-	f.Last = now
+	f.Last = max(f.Last, now) // clocks of captures go back at times
 	f.unlink()
 	t.lists[f.class][f.state].push(f)
 }

@@ -2,6 +2,7 @@ package ids
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"ngfw.sh/dataplane/ids/app"
 	"ngfw.sh/dataplane/ids/defrag"
@@ -21,19 +22,20 @@ const (
 
 // Worker takes packets. It is for one goroutine.
 type Worker struct {
-	engine  *Engine
-	decoder *packet.Decoder
-	defrag  *defrag.Table
-	flows   *table
-	budget  stream.Budget
-	detect  *detect.Worker
-	set     *detect.Set
-	input   detect.Input
-	matches []detect.Match
-	events  packet.Events
-	now     int64
-	pseudo  [2]packet.Packet
-	headers [2][60]byte
+	engine   *Engine
+	decoder  *packet.Decoder
+	defrag   *defrag.Table
+	flows    *table
+	budget   stream.Budget
+	detect   *detect.Worker
+	set      *detect.Set
+	input    detect.Input
+	matches  []detect.Match
+	events   packet.Events
+	now      int64
+	pseudo   [2]packet.Packet
+	headers  [2][60]byte
+	expected map[announced]expectation
 	// Counters count what the worker did.
 	Counters Counters
 }
@@ -46,7 +48,7 @@ type Counters struct {
 
 // Worker makes a worker.
 func (e *Engine) Worker() *Worker {
-	w := &Worker{engine: e, defrag: defrag.New(e.cfg.Defrag), flows: newTable(e.cfg.Flows)}
+	w := &Worker{engine: e, defrag: defrag.New(e.cfg.Defrag), flows: newTable(e.cfg.Flows), expected: map[announced]expectation{}}
 	w.decoder = packet.NewDecoder(e.cfg.Packet, w.defrag)
 	return w
 }
@@ -119,9 +121,11 @@ func (w *Worker) packet(p *packet.Packet) (v Verdict) {
 		w.logDrop(p, f, dir, &v)
 		return v
 	}
-	if f.Action == FlowDropped && w.engine.cfg.Inline {
-		v.drop(f.Reason)
-		v.Leave = LeaveDrop
+	if f.Action == FlowDropped {
+		if w.engine.cfg.Inline {
+			v.drop(f.Reason)
+			v.Leave = LeaveDrop
+		}
 		if f.TCP != nil && p.Protocol == protoTCP && !p.BadChecksum {
 			w.guard(f, func() { f.TCP.Packet(p, dir, p.Src, p.Dst, &w.events) })
 		}
@@ -156,7 +160,7 @@ func (w *Worker) panicked(f *Flow, what any) {
 	w.Counters.Panics++
 	w.engine.deps.Metrics.panics.Inc()
 	if w.engine.deps.Panicked != nil {
-		w.engine.deps.Panicked(fmt.Sprint(what))
+		w.engine.deps.Panicked(fmt.Sprintf("%v\n%s", what, debug.Stack()))
 	}
 	if f == nil {
 		return

@@ -38,6 +38,9 @@ type probe struct {
 // TLS hello that claims more is known by its first five.
 const maxProbed = 4096
 
+// likeDNS are the ports of protocols that look like DNS and are not: NetBIOS names, LLMNR.
+var likeDNS = map[uint16]bool{137: true, 138: true, 5355: true}
+
 // Detect finds the protocol by what a direction has sent so far. It is found, or has
 // failed, or neither: then the caller tries again with more bytes. Of
 // UDP, soFar is the datagram and final is true. ServerPort and ClientPort are hints.
@@ -52,6 +55,9 @@ func Detect(over Transport, dir Direction, clientPort, serverPort uint16, soFar 
 			continue
 		}
 		if p.ports != nil && !slices.Contains(p.ports, serverPort) && !slices.Contains(p.ports, clientPort) {
+			continue
+		}
+		if p.protocol == protoDNS && (likeDNS[serverPort] || likeDNS[clientPort]) {
 			continue
 		}
 		switch p.test[dir](soFar) {

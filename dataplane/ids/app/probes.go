@@ -44,7 +44,7 @@ var probes = func() []probe {
 		{p("bittorrent-dht"), OverUDP, nil, one(starts("d1:ad2:id20:", "d1:rd2:id20:", "d1:eli20"))},
 		{p("mqtt"), OverTCP, nil, tests{probeMQTTClient, probeMQTTServer}},
 		{p("mdns"), OverUDP, []uint16{5353}, one(probeDNSUDP)},
-		{p("dns"), OverUDP, nil, one(probeDNSUDP)},
+		{p("dns"), OverUDP, nil, one(probeDNSUDP)}, // but see likeDNS
 		{p("dns"), OverTCP, nil, one(probeDNSTCP)},
 		{p("quic"), OverUDP, nil, one(probeQUIC)},
 		{p("dhcp"), OverUDP, []uint16{67, 68}, one(probeDHCP)},

@@ -1,6 +1,9 @@
 package app
 
 import (
+	"net/netip"
+
+	"ngfw.sh/dataplane/ids/app/ftp"
 	"ngfw.sh/dataplane/ids/app/tx"
 	"ngfw.sh/dataplane/ids/rule"
 )
@@ -25,6 +28,7 @@ type Session struct {
 	events   []string
 	first    int8 // 1 + the direction of the first bytes
 	reversed bool
+	client   netip.Addr
 	// past are transactions of a parser that the flow has left behind.
 	past []Transaction
 	all  []Transaction
@@ -35,17 +39,52 @@ type Flow struct {
 	Over                   Transport
 	ClientPort, ServerPort uint16
 	Limits                 Limits
-	// Expected is a protocol that another flow has announced, as FTP does for its
-	// data, or 0.
-	Expected rule.Protocol
+	// Expected is what another flow has announced of this one (TakeExpected), or nil.
+	Expected *Expectation
+	// Client is the client's address, which FTP commands are compared with.
+	Client netip.Addr
+}
+
+// Expectation is a flow that another has announced: the data connection of FTP. The
+// engine keeps it by addresses and port, and looks it up when a flow's first
+// bytes come, not before.
+type Expectation struct {
+	Protocol rule.Protocol
+	// Port is where it goes to: at the server of the flow that announced it, or at its client
+	// if ToClient.
+	Port     int
+	ToClient bool
+	what     ftp.Expected
+}
+
+// TakeExpected gives away what the flow has announced since the last call.
+func (s *Session) TakeExpected() (all []Expectation) {
+	f, ok := s.parser.(*ftp.Parser)
+	if !ok {
+		return nil
+	}
+	for _, e := range f.TakeExpected() {
+		all = append(all, Expectation{Protocol: protoFTPData, Port: e.Port, ToClient: e.ToClient, what: e})
+	}
+	return all
+}
+
+// Frames are the parts of protocols' data that were completed since the last call, if
+// Limits.Frames asks for them.
+func (s *Session) Frames() []tx.Frame {
+	if f, ok := s.parser.(tx.Framer); ok {
+		return f.TakeFrames()
+	}
+	return nil
 }
 
 // Open begins a session.
 func Open(f Flow) *Session {
 	s := &Session{limits: f.Limits.Filled(), over: f.Over, ports: [2]uint16{f.ClientPort, f.ServerPort}}
-	if f.Expected != 0 {
-		s.found = [2]rule.Protocol{f.Expected, f.Expected}
-		s.parser = New(f.Expected, s.over, s.limits)
+	s.client = f.Client
+	if e := f.Expected; e != nil {
+		s.found = [2]rule.Protocol{e.Protocol, e.Protocol}
+		s.parser = ftp.NewData(s.limits, e.what)
 	}
 	return s
 }
@@ -209,6 +248,9 @@ func (s *Session) turn(dir Direction) {
 // start makes the parser and gives it what was held.
 func (s *Session) start(p rule.Protocol) {
 	s.parser = New(p, s.over, s.limits)
+	if f, ok := s.parser.(*ftp.Parser); ok {
+		f.SetPeer(s.client)
+	}
 	if s.parser == nil {
 		s.held = [2][]byte{}
 	}

@@ -124,8 +124,8 @@ func (c *compiler) packetNumber(s *signature, x *rule.Integer) error {
 	}
 	read := packetNumbers[x.Name]
 	if x.Name == "dsize" && x.Op == rule.NotEqual {
-		// Of another size is said of packets that carry something.
-		s.checks = append(s.checks, func(w *Worker) bool { return len(w.packet.Payload) > 0 })
+		// Without a payload there is no size to differ.
+		read = func(w *Worker) (uint64, bool) { return uint64(len(w.packet.Payload)), len(w.packet.Payload) > 0 }
 	}
 	s.checks = append(s.checks, func(w *Worker) bool {
 		v, ok := read(w)

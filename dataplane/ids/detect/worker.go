@@ -252,6 +252,9 @@ func (w *Worker) tryPacket(s *signature) bool {
 		w.tryStream(s)
 		return false
 	}
+	if p := w.packet; p.Invalid && !s.events && (p.Version == 0 || s.transport != rule.IP && s.transport != rule.IPv4 && s.transport != rule.IPv6) {
+		return false // nothing is known of what it carries
+	}
 	if w.packet.Made && !s.onceFlow && (!s.onStream || len(s.payload) == 0) {
 		return false
 	}

@@ -63,7 +63,7 @@ type Packet struct {
 	// BadNetworkChecksum is the same of the IPv4 header.
 	BadNetworkChecksum bool
 	// Invalid says that a header is so broken that what follows was not decoded.
-	// Only rules on events look at such a packet.
+	// Only rules on events look at such a packet, and, if it is IP, those on IP.
 	Invalid bool
 
 	// Made says that it never was on the wire: the engine made it at a flow's end, to

@@ -63,6 +63,7 @@ func New(cfg Config, out io.Writer) (*Replay, error) {
 	d.Variables = s.Variables
 	d.Event = packet.EventByName
 	d.Open = cfg.Open
+	d.ActionOrder = s.ActionOrder
 	d.NoPrefilter = cfg.NoPrefilter
 	d.ActionOrder = s.ActionOrder
 	if s.AlertMax > 0 {
@@ -120,7 +121,9 @@ func (r *Replay) Run(ctx context.Context, capture *Capture) error {
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("frame %d: %w", r.Packets+1, err)
+			// What came before counts: captures are cut, or written by broken tools.
+			r.Notes = append(r.Notes, fmt.Errorf("the capture ends after frame %d: %w", r.Packets, err))
+			break
 		}
 		if !packet.Knows(f.Link) {
 			return fmt.Errorf("frames of link type %d are not known", f.Link)

@@ -188,13 +188,14 @@ func (s *Settings) variable(rest string, e entry) (bool, error) {
 // settle decides what depends on several keys.
 func (s *Settings) settle() error {
 	c := &s.Engine
-	pick := func(name string) ids.Policy {
+	pick := func(name string, joins bool) ids.Policy {
 		if name == "" {
 			name = s.exception.master
 		}
 		if name == "auto" {
-			// Inline nothing passes that was not inspected; else it is noted at most.
-			if c.Inline {
+			// Inline nothing passes that was not inspected; else it is noted at most. Who takes
+			// connections up midstream does not except them.
+			if c.Inline && !joins {
 				return ids.DropFlow
 			}
 			return ids.Ignore
@@ -206,12 +207,8 @@ func (s *Settings) settle() error {
 		return p
 	}
 	c.Exceptions = ids.Exceptions{
-		AppError: pick(s.exception.appError), StreamMemory: pick(s.exception.streamMemory), FlowMemory: pick(s.exception.flowMemory),
-		Fragments: pick(s.exception.fragments), Midstream: pick(s.exception.midstream),
-	}
-	if c.Stream.Midstream && c.Exceptions.Midstream != ids.PassFlow && s.exception.midstream == "" {
-		// Who takes such connections up does not except them.
-		c.Exceptions.Midstream = ids.Ignore
+		AppError: pick(s.exception.appError, false), StreamMemory: pick(s.exception.streamMemory, false), FlowMemory: pick(s.exception.flowMemory, false),
+		Fragments: pick(s.exception.fragments, false), Midstream: pick(s.exception.midstream, c.Stream.Midstream),
 	}
 	return nil
 }

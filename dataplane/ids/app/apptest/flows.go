@@ -92,7 +92,11 @@ func Read(t testing.TB, path string) []*Flow {
 		if err == io.EOF || err != nil {
 			break
 		}
-		p := gopacket.NewPacket(frame, link, gopacket.DecodeOptions{NoCopy: true})
+		first := gopacket.Decoder(link)
+		if link == 228 { // raw IPv4
+			first = layers.LayerTypeIPv4
+		}
+		p := gopacket.NewPacket(frame, first, gopacket.DecodeOptions{NoCopy: true})
 		if p.NetworkLayer() == nil || p.TransportLayer() == nil {
 			continue
 		}
