@@ -7,6 +7,7 @@ import (
 	"ngfw.sh/dataplane/ids/app/http1"
 	"ngfw.sh/dataplane/ids/app/http2"
 	"ngfw.sh/dataplane/ids/app/mqtt"
+	"ngfw.sh/dataplane/ids/app/quic"
 	"ngfw.sh/dataplane/ids/app/sip"
 	"ngfw.sh/dataplane/ids/app/smb"
 	"ngfw.sh/dataplane/ids/app/smtp"
@@ -29,6 +30,7 @@ var dialects = map[rule.Protocol]dialect{
 	tx.Proto("mdns"):      {func(o Transport, l Limits) Parser { return dns.New("mdns", o == OverTCP, l) }, dns.Vocabulary},
 	tx.Proto("tls"):       {func(_ Transport, l Limits) Parser { return tls.New(l) }, tls.Vocabulary},
 	tx.Proto("ssh"):       {func(_ Transport, l Limits) Parser { return ssh.New(l) }, ssh.Vocabulary},
+	tx.Proto("quic"):      {func(_ Transport, l Limits) Parser { return quic.New(l) }, quic.Vocabulary},
 	tx.Proto("http2"):     {func(_ Transport, l Limits) Parser { return http2.New(l) }, http2.Vocabulary},
 	tx.Proto("doh2"):      {func(_ Transport, l Limits) Parser { return http2.New(l) }, http2.Vocabulary},
 	tx.Proto("websocket"): {func(_ Transport, l Limits) Parser { return websocket.New(l) }, websocket.Vocabulary},

@@ -32,7 +32,7 @@ type Session struct {
 	// past are transactions of a parser that the flow has left behind.
 	past  []Transaction
 	begun uint64 // how many they were
-	all  []Transaction
+	all   []Transaction
 }
 
 // Flow is what a Session is opened for.
