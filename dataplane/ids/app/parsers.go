@@ -5,13 +5,16 @@ import (
 	"ngfw.sh/dataplane/ids/app/dns"
 	"ngfw.sh/dataplane/ids/app/ftp"
 	"ngfw.sh/dataplane/ids/app/http1"
+	"ngfw.sh/dataplane/ids/app/http2"
 	"ngfw.sh/dataplane/ids/app/mqtt"
+	"ngfw.sh/dataplane/ids/app/quic"
 	"ngfw.sh/dataplane/ids/app/sip"
 	"ngfw.sh/dataplane/ids/app/smb"
 	"ngfw.sh/dataplane/ids/app/smtp"
 	"ngfw.sh/dataplane/ids/app/ssh"
 	"ngfw.sh/dataplane/ids/app/tls"
 	"ngfw.sh/dataplane/ids/app/tx"
+	"ngfw.sh/dataplane/ids/app/websocket"
 	"ngfw.sh/dataplane/ids/rule"
 )
 
@@ -22,18 +25,22 @@ type dialect struct {
 }
 
 var dialects = map[rule.Protocol]dialect{
-	tx.Proto("http1"):    {func(_ Transport, l Limits) Parser { return http1.New(l) }, http1.Vocabulary},
-	tx.Proto("dns"):      {func(o Transport, l Limits) Parser { return dns.New("dns", o == OverTCP, l) }, dns.Vocabulary},
-	tx.Proto("mdns"):     {func(o Transport, l Limits) Parser { return dns.New("mdns", o == OverTCP, l) }, dns.Vocabulary},
-	tx.Proto("tls"):      {func(_ Transport, l Limits) Parser { return tls.New(l) }, tls.Vocabulary},
-	tx.Proto("ssh"):      {func(_ Transport, l Limits) Parser { return ssh.New(l) }, ssh.Vocabulary},
-	tx.Proto("sip"):      {func(o Transport, l Limits) Parser { return sip.New(o == OverUDP, l) }, sip.Vocabulary},
-	tx.Proto("mqtt"):     {func(_ Transport, l Limits) Parser { return mqtt.New(l) }, mqtt.Vocabulary},
-	tx.Proto("smtp"):     {func(_ Transport, l Limits) Parser { return smtp.New(l) }, smtp.Vocabulary},
-	tx.Proto("ftp"):      {func(_ Transport, l Limits) Parser { return ftp.New(l) }, ftp.Vocabulary},
-	tx.Proto("ftp-data"): {func(_ Transport, l Limits) Parser { return ftp.NewData(l, ftp.Expected{}) }, ftp.DataVocabulary},
-	tx.Proto("smb"):      {func(_ Transport, l Limits) Parser { return smb.New(l) }, smb.Vocabulary},
-	tx.Proto("dcerpc"):   {func(o Transport, l Limits) Parser { return dcerpc.New(o == OverUDP, l) }, dcerpc.Vocabulary},
+	tx.Proto("http1"):     {func(_ Transport, l Limits) Parser { return http1.New(l) }, http1.Vocabulary},
+	tx.Proto("dns"):       {func(o Transport, l Limits) Parser { return dns.New("dns", o == OverTCP, l) }, dns.Vocabulary},
+	tx.Proto("mdns"):      {func(o Transport, l Limits) Parser { return dns.New("mdns", o == OverTCP, l) }, dns.Vocabulary},
+	tx.Proto("tls"):       {func(_ Transport, l Limits) Parser { return tls.New(l) }, tls.Vocabulary},
+	tx.Proto("ssh"):       {func(_ Transport, l Limits) Parser { return ssh.New(l) }, ssh.Vocabulary},
+	tx.Proto("quic"):      {func(_ Transport, l Limits) Parser { return quic.New(l) }, quic.Vocabulary},
+	tx.Proto("http2"):     {func(_ Transport, l Limits) Parser { return http2.New(l) }, http2.Vocabulary},
+	tx.Proto("doh2"):      {func(_ Transport, l Limits) Parser { return http2.New(l) }, http2.Vocabulary},
+	tx.Proto("websocket"): {func(_ Transport, l Limits) Parser { return websocket.New(l) }, websocket.Vocabulary},
+	tx.Proto("sip"):       {func(o Transport, l Limits) Parser { return sip.New(o == OverUDP, l) }, sip.Vocabulary},
+	tx.Proto("mqtt"):      {func(_ Transport, l Limits) Parser { return mqtt.New(l) }, mqtt.Vocabulary},
+	tx.Proto("smtp"):      {func(_ Transport, l Limits) Parser { return smtp.New(l) }, smtp.Vocabulary},
+	tx.Proto("ftp"):       {func(_ Transport, l Limits) Parser { return ftp.New(l) }, ftp.Vocabulary},
+	tx.Proto("ftp-data"):  {func(_ Transport, l Limits) Parser { return ftp.NewData(l, ftp.Expected{}) }, ftp.DataVocabulary},
+	tx.Proto("smb"):       {func(_ Transport, l Limits) Parser { return smb.New(l) }, smb.Vocabulary},
+	tx.Proto("dcerpc"):    {func(o Transport, l Limits) Parser { return dcerpc.New(o == OverUDP, l) }, dcerpc.Vocabulary},
 }
 
 // New makes a parser of a protocol, nil if it is known but not parsed.

@@ -30,8 +30,9 @@ type Session struct {
 	reversed bool
 	client   netip.Addr
 	// past are transactions of a parser that the flow has left behind.
-	past []Transaction
-	all  []Transaction
+	past  []Transaction
+	begun uint64 // how many they were
+	all   []Transaction
 }
 
 // Flow is what a Session is opened for.
@@ -251,6 +252,9 @@ func (s *Session) start(p rule.Protocol) {
 	if f, ok := s.parser.(*ftp.Parser); ok {
 		f.SetPeer(s.client)
 	}
+	if b, ok := s.parser.(interface{ Begin(uint64) }); ok && s.begun > 0 {
+		b.Begin(s.begun)
+	}
 	if s.parser == nil {
 		s.held = [2][]byte{}
 	}
@@ -299,6 +303,9 @@ func (s *Session) follow() {
 		s.original = old.Protocol()
 	}
 	s.past = append(s.past, old.Transactions()...)
+	if n, ok := old.(interface{ Count() uint64 }); ok {
+		s.begun = n.Count()
+	}
 	s.expected = to
 	s.parser, s.found, s.failed, s.first = nil, [2]rule.Protocol{}, [2]bool{}, 0
 	if to == protoWebSocket || to == protoHTTP2 {

@@ -17,9 +17,11 @@ type memory struct {
 	addressesDone [2]bool // rules about addresses alone were evaluated
 	protocolDone  [2]bool // and those about the detected protocol
 	passed        bool    // a pass rule was about the flow
+	dropped       bool    // or a drop rule; nothing more of it is inspected, inline or not
 
 	set          *Set // whose rules are meant by what follows
 	inStream     [2]inStream
+	streamHad    []streamHad
 	transactions []*txState // of those that are open, by their ids
 	doneBelow    uint64     // those before are done for good
 }
@@ -32,6 +34,7 @@ func (m *memory) adopt(s *Set) {
 		return
 	}
 	m.set = s
+	m.streamHad = m.streamHad[:0]
 	for i := range m.inStream {
 		m.inStream[i] = inStream{rules: m.inStream[i].rules[:0]}
 	}
@@ -49,6 +52,16 @@ type inStream struct {
 	end   uint64 // where the last search ended
 	rules []streamRule
 }
+
+// streamHad is a rule of transactions whose part about the stream has matched while those up
+// to a number were open.
+type streamHad struct {
+	rule int32
+	dir  app.Direction
+	upTo uint64
+}
+
+const maxStreamHad = 64
 
 type streamRule struct {
 	rule int32

@@ -169,6 +169,18 @@ func (c *compiler) group() {
 			continue
 		case ofTransactions:
 			content, pattern, slot := c.txFast(sig)
+			if len(sig.payload) > 0 {
+				// What is matched in the stream may come before the rest, and is remembered.
+				raw, chunk := c.bestContent(sig, func(b *rule.Buffer) bool { return b.Kind.Layer == rule.Payload && len(b.Transforms) == 0 })
+				for _, dir := range sig.directions() {
+					if c.cfg.NoPrefilter && sig.onStream {
+						s.others[overTCP][dir].add(sig, n)
+					} else if raw != nil && sig.onStream {
+						whole[dir].add(raw, chunk, n)
+						streams[dir].add(raw, chunk, n)
+					}
+				}
+			}
 			for _, dir := range sig.directions() {
 				if content == nil || c.cfg.NoPrefilter {
 					for _, p := range sig.apps.Protocols() {

@@ -288,6 +288,11 @@ func (w *Worker) test(s *signature, t *txTest, tx app.Transaction, dir app.Direc
 				return yes
 			}
 		}
+		for _, h := range w.flow.streamHad {
+			if h.rule == s.order && (h.dir == dir || s.both) && tx.ID() <= h.upTo {
+				return yes
+			}
+		}
 		return decided(false, tx, dir)
 	}
 	kind := w.set.slots[t.slot].kind
@@ -322,4 +327,33 @@ func (w *Worker) test(s *signature, t *txTest, tx app.Transaction, dir app.Direc
 		return never
 	}
 	return notYet
+}
+
+// tryStream matches the part of a rule of transactions that is about the stream, and remembers it for
+// those that are open.
+func (w *Worker) tryStream(s *signature) {
+	if w.flow == nil || !s.onStream || len(w.in.Stream) <= w.in.Old {
+		return
+	}
+	if !w.programs(s, w.in.Stream, w.in.StreamOffset, w.in.Old) {
+		return
+	}
+	h := streamHad{rule: s.order, dir: w.dir, upTo: w.flow.doneBelow}
+	if n := len(w.flow.transactions); n > 0 {
+		h.upTo = w.flow.transactions[n-1].id
+	}
+	for _, tx := range w.in.Transactions {
+		h.upTo = max(h.upTo, tx.ID())
+	}
+	had := &w.flow.streamHad
+	for i := range *had {
+		if x := &(*had)[i]; x.rule == h.rule && x.dir == h.dir {
+			x.upTo = h.upTo
+			return
+		}
+	}
+	if len(*had) == maxStreamHad {
+		*had = append((*had)[:0], (*had)[1:]...)
+	}
+	*had = append(*had, h)
 }

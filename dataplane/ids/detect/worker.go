@@ -96,7 +96,7 @@ func (w *Worker) Inspect(in *Input, to []Match) []Match {
 	w.bypass, w.mark, w.markMask = false, 0, 0
 	w.found, w.tagging = w.found[:0], w.tagging[:0]
 	w.tx = nil
-	if w.flow != nil && w.flow.passed {
+	if w.flow != nil && (w.flow.passed || w.flow.dropped) {
 		return to
 	}
 	w.arena = w.arena[:0]
@@ -248,6 +248,10 @@ func (w *Worker) evaluate(rules []int32) {
 }
 
 func (w *Worker) tryPacket(s *signature) bool {
+	if s.class == ofTransactions {
+		w.tryStream(s)
+		return false
+	}
 	if p := w.packet; p.Invalid && !s.events && (p.Version == 0 || s.transport != rule.IP && s.transport != rule.IPv4 && s.transport != rule.IPv6) {
 		return false // nothing is known of what it carries
 	}
@@ -500,11 +504,24 @@ func (w *Worker) finish(to []Match) []Match {
 		}
 		for _, r := range s.rates {
 			if r.active(w) {
-				m.Action = r.action
+				if m.Action = r.action; m.Action == rule.ActionPass {
+					m.Tell = s.rule.Alert == rule.AlertAlways
+				}
 			}
 		}
-		if m.Action == rule.ActionPass && s.rule.Action != rule.ActionPass {
-			m.Tell = false // a rate filter lets it pass
+		if m.Action == rule.ActionPass && blocked {
+			// What came before it in the order holds; what comes after it does not count.
+			if m.Tell {
+				m.OnFlow = false
+				to = append(to, m)
+			}
+			break
+		}
+		if m.Action.Blocks() {
+			blocked = true
+			if m.OnFlow {
+				w.flow.dropped = true
+			}
 		}
 		if m.Tell {
 			if alerts++; alerts > w.set.cfg.AlertMax {

@@ -26,6 +26,8 @@ func New(protocol string, stream bool, limits tx.Limits) *Parser {
 }
 
 func (p *Parser) Protocol() rule.Protocol        { return p.protocol }
+func (p *Parser) Begin(id uint64)                { p.list.Begin(id) }
+func (p *Parser) Count() uint64                  { return p.list.Count() }
 func (p *Parser) Transactions() []tx.Transaction { return p.list.Transactions() }
 func (p *Parser) Free(id uint64)                 { p.list.Free(id) }
 func (p *Parser) Close(tx.Direction)             {}
@@ -72,16 +74,23 @@ func (p *Parser) message(dir tx.Direction, b []byte) {
 	if len(p.list.All()) >= p.limits.Transactions {
 		return
 	}
+	if t := read(dir, b, p.protocol == protoDNS); t != nil {
+		p.list.Add(t)
+	}
+}
+
+// read makes a message's transaction, nil if it is none.
+func read(dir tx.Direction, b []byte, sided bool) *Transaction {
 	t := &Transaction{dir: dir}
 	m, err := parse(append([]byte(nil), b...), t.Event)
 	if m == nil {
-		return
+		return nil
 	}
 	response := m.flags&0x8000 != 0
-	if dir == tx.ToServer && response && p.protocol == protoDNS {
+	if sided && dir == tx.ToServer && response {
 		t.Event("not_a_request")
 	}
-	if dir == tx.ToClient && !response && p.protocol == protoDNS {
+	if sided && dir == tx.ToClient && !response {
 		t.Event("not_response")
 	}
 	if err != nil {
@@ -95,7 +104,19 @@ func (p *Parser) message(dir tx.Direction, b []byte) {
 	}
 	t.message = m
 	t.Ended = [2]bool{true, true}
-	p.list.Add(t)
+	return t
+}
+
+// NewTransaction reads a message that another protocol carries; its events are told
+// to odd. It is nil if the bytes are no message.
+func NewTransaction(dir tx.Direction, b []byte, odd func(string)) *Transaction {
+	t := read(dir, b, true)
+	if t != nil {
+		for _, e := range t.Events() {
+			odd(e)
+		}
+	}
+	return t
 }
 
 var protoDNS = tx.Proto("dns")

@@ -63,6 +63,8 @@ type side struct {
 func New(limits tx.Limits) *Parser { return &Parser{limits: limits.Filled()} }
 
 func (p *Parser) Protocol() rule.Protocol        { return protocol }
+func (p *Parser) Begin(id uint64)                { p.list.Begin(id) }
+func (p *Parser) Count() uint64                  { return p.list.Count() }
 func (p *Parser) Transactions() []tx.Transaction { return p.list.Transactions() }
 func (p *Parser) Free(id uint64)                 { p.list.Free(id) }
 

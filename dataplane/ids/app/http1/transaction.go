@@ -49,6 +49,14 @@ type message struct {
 	built       map[string][]byte
 }
 
+// Request is what was asked, for the protocol that takes over.
+func (t *Transaction) Request(header func(name, value []byte)) (method, uri []byte) {
+	for i := range t.request.fields {
+		header(t.request.fields[i].name, t.request.fields[i].value)
+	}
+	return t.method, t.rawURI
+}
+
 func (t *Transaction) message(dir tx.Direction) *message {
 	if dir == tx.ToServer {
 		return &t.request

@@ -91,6 +91,10 @@ func (l *List[T]) Add(t T) T {
 	return t
 }
 
+// Begin says which number the first transaction has, in a flow that spoke another
+// protocol before.
+func (l *List[T]) Begin(id uint64) { l.next = id }
+
 // All are the transactions, the oldest first.
 func (l *List[T]) All() []T { return l.all }
 
