@@ -9,6 +9,7 @@ import (
 type application struct {
 	session *app.Session
 	done    app.Done
+	gaveUp  bool // the parser did, and its policy was not applied yet
 	closed  [2]bool
 	whole   [2]uint64 // transactions before these are complete
 	// rawStopped: rules on streams see nothing more (it is encrypted).
@@ -81,6 +82,7 @@ func (w *Worker) follow(f *Flow) {
 	}
 	if f.app.done == app.NotDone {
 		f.app.done = s.Done()
+		f.app.gaveUp = f.app.done == app.GaveUp && s.Parser() != nil
 	}
 }
 

@@ -200,7 +200,10 @@ func (w *Worker) pendingRules(st *txState, tx app.Transaction) {
 		}
 		switch a {
 		case yes:
-			id := uint64(s.rule.GID)<<33 | uint64(s.rule.SID)<<1 | uint64(p.dir)
+			id := uint64(s.rule.GID)<<33 | uint64(s.rule.SID)<<1
+			if !s.appEvent {
+				id |= uint64(p.dir) // an event is one, whichever side is looked at
+			}
 			if !slices.Contains(st.told, id) {
 				st.told = append(st.told, id)
 				w.orient(p.dir)

@@ -53,6 +53,7 @@ func (c *compiler) appEvent(s *signature, x *rule.Event) error {
 	if isFlowEvent(x.Name) {
 		return c.flowEvent(s, x)
 	}
+	s.appEvent = true
 	proto, name, _ := strings.Cut(x.Name, ".")
 	_ = proto
 	s.tests = append(s.tests, txTest{toServer: true, toClient: true, check: func(_ *Worker, tx app.Transaction, dir app.Direction) answer {
