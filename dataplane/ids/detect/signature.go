@@ -58,6 +58,7 @@ type signature struct {
 	onFlow   bool // pass and drop are about the flow whatever matched
 	events   bool // asks for events of the packet
 	onceFlow bool // matches once a flow
+	perTx    bool // matches once a transaction, whatever the direction
 	asn1     *asn1Check
 }
 

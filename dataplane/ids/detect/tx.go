@@ -201,6 +201,9 @@ func (w *Worker) pendingRules(st *txState, tx app.Transaction) {
 		switch a {
 		case yes:
 			id := uint64(s.rule.GID)<<33 | uint64(s.rule.SID)<<1 | uint64(p.dir)
+			if s.perTx {
+				id &^= 1 // an event of the transaction is of neither direction
+			}
 			if !slices.Contains(st.told, id) {
 				st.told = append(st.told, id)
 				w.orient(p.dir)
