@@ -47,7 +47,7 @@ func (w *Worker) open(f *Flow) {
 // feed gives bytes of a direction to the application; a gap is bytes that will
 // never come.
 func (w *Worker) feed(f *Flow, dir app.Direction, data []byte, gap int) {
-	if f.broken {
+	if f.broken || f.app.closed[dir] {
 		return
 	}
 	if f.app.session == nil {

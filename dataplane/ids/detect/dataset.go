@@ -3,6 +3,7 @@ package detect
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"sort"
@@ -18,6 +19,8 @@ type dataset struct {
 	name string
 	typ  string
 	save string
+	// enrichment is what is told of members; it does not change.
+	enrichment map[string]json.RawMessage
 
 	mu     sync.RWMutex // guards what follows
 	values map[string]uint16
@@ -34,6 +37,7 @@ type definition struct {
 	max             uint64
 	members         map[string]uint16
 	loaded          bool
+	enrichment      map[string]json.RawMessage
 }
 
 // dataCheck is a dataset or datarep keyword. set is an index into Worker.sets.
@@ -41,13 +45,12 @@ type dataCheck struct {
 	set     int
 	op      rule.StateOp
 	compare rule.Compare
+	// enrichment is the key under which what the set says of a member is told.
+	enrichment string
 }
 
 // dataset finds the definition of a set, or makes it.
 func (c *compiler) dataset(r *rule.Rule, o rule.SetOptions) (int, error) {
-	if o.Format != "" && o.Format != "csv" {
-		return 0, notSupported("dataset format " + o.Format)
-	}
 	i, known := c.dataNames[o.Name]
 	if !known {
 		i = len(c.set.data)
@@ -92,6 +95,9 @@ func (c *compiler) dataset(r *rule.Rule, o rule.SetOptions) (int, error) {
 		return 0, err
 	}
 	d.loaded = true
+	if o.Format != "" && o.Format != "csv" {
+		return i, d.loadJSON(load, string(text), o)
+	}
 	return i, d.load(load, string(text))
 }
 
@@ -152,7 +158,7 @@ func (s *State) attach(all []*definition) []*dataset {
 	for _, d := range all {
 		x := s.datasets[d.name]
 		if x == nil || x.typ != d.typ {
-			x = &dataset{name: d.name, typ: d.typ, save: d.save, values: make(map[string]uint16, len(d.members)), max: d.max}
+			x = &dataset{name: d.name, typ: d.typ, save: d.save, enrichment: d.enrichment, values: make(map[string]uint16, len(d.members)), max: d.max}
 			for k, v := range d.members {
 				x.add(k, v)
 			}
@@ -212,6 +218,10 @@ func (w *Worker) dataset(c *dataCheck, data []byte) bool {
 	_, found, valid := d.lookup(data, &w.key)
 	switch c.op {
 	case rule.StateIsSet:
+		if found && c.enrichment != "" {
+			key, _ := d.form(data, &w.key)
+			w.enrich(d, c, key)
+		}
 		return found
 	case rule.StateIsNotSet:
 		return valid && !found

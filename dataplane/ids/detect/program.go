@@ -140,7 +140,7 @@ func (c *compiler) program(r *rule.Rule, b *rule.Buffer) (*program, error) {
 			if err != nil {
 				return nil, err
 			}
-			s.data = &dataCheck{set: d, op: m.Op}
+			s.data = &dataCheck{set: d, op: m.Op, enrichment: m.EnrichmentKey}
 			p.patient = true
 		case *rule.DataRep:
 			s.kind = stepDataRep

@@ -56,9 +56,9 @@ type signature struct {
 	mute     []suppression
 	tell     bool
 	onFlow   bool // pass and drop are about the flow whatever matched
-	appEvent bool // asks for an event of a parser
 	events   bool // asks for events of the packet
 	onceFlow bool // matches once a flow
+	perTx    bool // matches once a transaction, whatever the direction
 	asn1     *asn1Check
 }
 

@@ -200,9 +200,9 @@ func (w *Worker) pendingRules(st *txState, tx app.Transaction) {
 		}
 		switch a {
 		case yes:
-			id := uint64(s.rule.GID)<<33 | uint64(s.rule.SID)<<1
-			if !s.appEvent {
-				id |= uint64(p.dir) // an event is one, whichever side is looked at
+			id := uint64(s.rule.GID)<<33 | uint64(s.rule.SID)<<1 | uint64(p.dir)
+			if s.perTx {
+				id &^= 1 // an event of the transaction is of neither direction
 			}
 			if !slices.Contains(st.told, id) {
 				st.told = append(st.told, id)

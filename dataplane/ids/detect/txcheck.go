@@ -53,9 +53,8 @@ func (c *compiler) appEvent(s *signature, x *rule.Event) error {
 	if isFlowEvent(x.Name) {
 		return c.flowEvent(s, x)
 	}
-	s.appEvent = true
-	proto, name, _ := strings.Cut(x.Name, ".")
-	_ = proto
+	_, name, _ := strings.Cut(x.Name, ".")
+	s.perTx = true
 	s.tests = append(s.tests, txTest{toServer: true, toClient: true, check: func(_ *Worker, tx app.Transaction, dir app.Direction) answer {
 		for _, e := range tx.Events() {
 			if e == name {

@@ -33,6 +33,8 @@ type Worker struct {
 
 	found   []found
 	tagging []tagged
+	// What sets in JSON said of members that were found.
+	enrichments []Enrichment
 
 	// Candidates, each once.
 	candidates []int32
@@ -94,7 +96,7 @@ func (w *Worker) Mark() (mark, mask uint32) { return w.mark, w.markMask }
 func (w *Worker) Inspect(in *Input, to []Match) []Match {
 	w.in, w.packet, w.flow, w.now, w.dir = in, in.Packet, in.Flow, in.Packet.Time, in.Direction
 	w.bypass, w.mark, w.markMask = false, 0, 0
-	w.found, w.tagging = w.found[:0], w.tagging[:0]
+	w.found, w.tagging, w.enrichments = w.found[:0], w.tagging[:0], w.enrichments[:0]
 	w.tx = nil
 	if w.flow != nil && (w.flow.passed || w.flow.dropped) {
 		return to

@@ -360,10 +360,11 @@ func (s *Session) Swap() {
 	s.resetBy = s.resetBy.Other()
 }
 
-// Finished says that a direction sends no more: a FIN whose turn has come, or a RST.
+// Finished says that a direction sends no more, and that all of it was taken: a FIN
+// whose turn has come, or a RST.
 func (s *Session) Finished(dir app.Direction) bool {
 	h := &s.half[dir]
-	if s.state == Closed {
+	if s.state == Closed && (h.stopped || h.app >= h.right()) {
 		return true
 	}
 	return h.fin && h.offset(h.finSeq) <= int64(h.app)
