@@ -1,10 +1,3 @@
-// Package detect owns the decision: which rules match a packet, the stream it
-// continues and the transactions it advances.
-//
-// Compile makes a Set of rules, immutable and shared; a Worker evaluates it,
-// one to a goroutine, without allocating in steady state. What must be remembered
-// between packets is in Flow (flowbits, what has matched) and in State
-// (thresholds, host and address-pair bits, datasets), which workers share.
 package detect
 
 import (
@@ -52,6 +45,10 @@ type Flow struct {
 	ProtocolOf    [2]rule.Protocol // by direction; 0 if not found there
 	Failed        [2]bool          // detection of the protocol has given up
 	Original      rule.Protocol    // before an upgrade
+	// What protocol detection found odd (manual, "app-layer-event").
+	WrongDirection  bool // data that only the other side sends first came first
+	NoTLSAfterStart bool // STARTTLS was agreed on, and no TLS followed
+	Unexpected      bool // a protocol other than the one that was asked for followed
 
 	// Detection's own.
 	memory
@@ -60,10 +57,16 @@ type Flow struct {
 // Match is a rule that matched.
 type Match struct {
 	Rule *rule.Rule
+	// Action is the rule's, or the one that a rate filter put in its place.
+	Action rule.Action
 	// Tell says that it is to be alerted: not by noalert, not held back by a threshold.
 	Tell bool
 	// Transaction is the one it matched on, or nil.
 	Transaction app.Transaction
+	// TxDirection is that of what matched in the transaction.
+	TxDirection app.Direction
 	// OnStream says that it matched in reassembled data.
 	OnStream bool
+	// OnFlow says that a pass, drop or reject is about the whole flow, not about this packet alone.
+	OnFlow bool
 }

@@ -28,6 +28,9 @@ type Packet struct {
 	VLANs     [3]uint16
 	VLANCount int
 
+	// ARP is a whole ARP message for IPv4 over Ethernet, else empty.
+	ARP []byte
+
 	// Version is 4, 6, or 0 for what is not IP. Network is the IP header with its
 	// options (IPv6: the fixed header; extension headers are between it and
 	// Transport).
@@ -39,6 +42,11 @@ type Packet struct {
 	// Fragment says that it is one, not yet part of a whole. Reassembled says
 	// that it was put together of fragments.
 	Fragment, Reassembled bool
+	// Part is what defragmentation needs of a fragment.
+	Part Part
+	// IP is the whole IP packet, cut to the length its header gives, as far as
+	// it was captured.
+	IP []byte
 
 	// Transport is the header of TCP, UDP, SCTP or ICMP, empty if it is broken or
 	// none of these.
@@ -52,6 +60,15 @@ type Packet struct {
 	// BadChecksum says that a checksum is wrong; the checksum is not looked at in a
 	// packet that the kernel has not finished (NFQA_SKB_CSUMNOTREADY).
 	BadChecksum bool
+	// BadNetworkChecksum is the same of the IPv4 header.
+	BadNetworkChecksum bool
+	// Invalid says that a header is so broken that what follows was not decoded.
+	// Only rules on events look at such a packet, and, if it is IP, those on IP.
+	Invalid bool
+
+	// Made says that it never was on the wire: the engine made it at a flow's end, to
+	// inspect what was left. Rules on single packets do not look at it.
+	Made bool
 
 	// Events are what the decoder and defragmentation found (decode-event).
 	Events Events
@@ -69,6 +86,10 @@ type TCP struct {
 	MSS     uint16
 	WScale  int8 // -1 without the option
 	SACKOK  bool
+	// FastOpen says that the option of RFC 7413 is there.
+	FastOpen bool
+	// Urgent is the urgent pointer; it counts with URG.
+	Urgent uint16
 	// HasTimestamp says that TSVal and TSEcr are set.
 	HasTimestamp bool
 	TSVal, TSEcr uint32
@@ -85,6 +106,21 @@ const (
 	ECE
 	CWR
 )
+
+// Part is the place of a fragment in its whole.
+type Part struct {
+	ID     uint32
+	Offset int // in bytes
+	More   bool
+	// Head is how much of Packet.IP comes before the data that was cut, the
+	// fragment header of IPv6 aside; Data is that data.
+	Head int
+	Data []byte
+	// Next is the first header in the data; NextAt is the place of the byte
+	// before Head that names it once the fragment header is gone (IPv6).
+	Next   uint8
+	NextAt int
+}
 
 // ICMP is what is often asked of an ICMP header of either version.
 type ICMP struct {

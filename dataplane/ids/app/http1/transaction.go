@@ -1,0 +1,216 @@
+package http1
+
+import (
+	"bytes"
+
+	"ngfw.sh/dataplane/ids/app/inflate"
+	"ngfw.sh/dataplane/ids/app/tx"
+)
+
+// Transaction is a request and its response.
+type Transaction struct {
+	tx.Common
+	p                 *Parser
+	request, response message
+
+	method                 []byte
+	rawURI, uri, path      []byte
+	host, rawHost          []byte
+	statusCode, statusText []byte
+	parts                  *multipart
+	upgrade                []byte
+	connect                bool
+	continued              bool
+	decided                bool
+}
+
+// message is one direction.
+type message struct {
+	line        []byte
+	protocol    []byte
+	version     int // 101 is HTTP/1.1; -1: not to be read
+	status      int
+	short       bool // a request line without a version
+	odd         bool // body bytes came before a status line
+	lineDone    bool
+	headersDone bool
+	fields      []field
+	raw         []byte
+	te          []byte
+	cl          *field
+	layers      []*inflate.Stream
+	data        []byte // body, decoded, as far as it is looked at
+	size        uint64 // decoded
+	wire        uint64 // as sent
+	started     bool
+	file        *tx.File
+	doubtful    bool // the length is not to be trusted: more may follow
+	cut         bool // something of the body is missing
+	built       map[string][]byte
+}
+
+// Request is what was asked, for the protocol that takes over.
+func (t *Transaction) Request(header func(name, value []byte)) (method, uri []byte) {
+	for i := range t.request.fields {
+		header(t.request.fields[i].name, t.request.fields[i].value)
+	}
+	return t.method, t.rawURI
+}
+
+func (t *Transaction) message(dir tx.Direction) *message {
+	if dir == tx.ToServer {
+		return &t.request
+	}
+	return &t.response
+}
+
+func (t *Transaction) startBody(dir tx.Direction) {
+	m := t.message(dir)
+	if m.started {
+		return
+	}
+	m.started = true
+	if dir == tx.ToServer && string(t.method) == "POST" {
+		t.parts = newMultipart(t, m.value("content-type"))
+	}
+}
+
+// body takes a piece of a body as sent, free of chunks.
+func (t *Transaction) body(dir tx.Direction, b []byte) {
+	m := t.message(dir)
+	if len(b) == 0 {
+		return
+	}
+	if !m.started {
+		t.startBody(dir)
+	}
+	m.wire += uint64(len(b))
+	if m.lineDone && len(m.layers) > 0 {
+		t.decode(dir, m.layers, b)
+		return
+	}
+	t.decoded(dir, b)
+}
+
+// decode sends b through the layers of encodings, the outermost first.
+func (t *Transaction) decode(dir tx.Direction, layers []*inflate.Stream, b []byte) bool {
+	if len(layers) == 0 {
+		return t.decoded(dir, b)
+	}
+	more := true
+	layers[0].Write(b, func(out []byte) bool {
+		more = t.decode(dir, layers[1:], out)
+		return more
+	})
+	if layers[0].Failed {
+		t.Event("gzip_decompression_failed")
+	}
+	return more
+}
+
+// decoded takes a piece of a body as its reader sees it. It is false when no more is wanted.
+func (t *Transaction) decoded(dir tx.Direction, b []byte) bool {
+	m := t.message(dir)
+	limit := t.p.limits.RequestBody
+	if dir == tx.ToClient {
+		limit = t.p.limits.ResponseBody
+	}
+	m.size += uint64(len(b))
+	if len(m.layers) > 0 && m.size > t.p.limits.DecompressedBytes && m.size > 2048*m.wire {
+		t.Event("compression_bomb")
+	}
+	room := limit - min(limit, uint64(len(m.data)))
+	take := b
+	if uint64(len(take)) > room {
+		take = take[:room]
+		m.cut = true
+	}
+	m.data = append(m.data, take...)
+	t.toFiles(dir, take)
+	if uint64(len(b)) > room {
+		t.closeBodyFiles(dir, tx.FileTruncated)
+		return len(m.layers) == 0
+	}
+	return true
+}
+
+func (t *Transaction) toFiles(dir tx.Direction, b []byte) {
+	m := t.message(dir)
+	if dir == tx.ToServer {
+		if t.parts != nil {
+			t.parts.write(b)
+			return
+		}
+		if s := string(t.method); s != "POST" && s != "PUT" {
+			return
+		}
+	}
+	if m.file == nil {
+		name := string(t.path)
+		if dir == tx.ToClient {
+			if d := dispositionName(m.value("content-disposition")); d != "" {
+				name = d
+			}
+		}
+		m.file = t.p.newFile(name)
+		t.AddFile(dir, m.file)
+	}
+	m.file.Write(b)
+}
+
+func (p *Parser) newFile(name string) *tx.File {
+	p.files++
+	return tx.NewFile(p.files-1, name, &p.limits)
+}
+
+func (t *Transaction) closeBodyFiles(dir tx.Direction, how tx.FileState) {
+	if dir == tx.ToServer && t.parts != nil {
+		t.parts.close(how)
+	}
+	t.CloseFiles(dir, how)
+}
+
+func (t *Transaction) gap(dir tx.Direction) {
+	t.message(dir).cut = true
+	t.message(dir).layers = nil
+	t.closeBodyFiles(dir, tx.FileTruncated)
+}
+
+// end finishes a direction.
+func (t *Transaction) end(dir tx.Direction, how tx.FileState) {
+	m := t.message(dir)
+	for i, layer := range m.layers {
+		layer.Close(func(out []byte) bool { return t.decode(dir, m.layers[i+1:], out) })
+	}
+	if t.Ended[dir] && m.layers == nil {
+		return
+	}
+	m.layers = nil
+	t.Ended[dir] = true
+	m.lineDone, m.headersDone = true, true
+	if m.cut {
+		how = tx.FileTruncated
+	}
+	t.closeBodyFiles(dir, how)
+}
+
+// dispositionName is the file name in a Content-Disposition.
+func dispositionName(v []byte) string {
+	lower := bytes.ToLower(v)
+	i := bytes.Index(lower, []byte("filename="))
+	if i < 0 {
+		return ""
+	}
+	v = bytes.TrimSpace(v[i+len("filename="):])
+	if len(v) > 0 && v[0] == '"' {
+		v = v[1:]
+		if end := bytes.IndexByte(v, '"'); end >= 0 {
+			return string(v[:end])
+		}
+		return string(v)
+	}
+	if end := bytes.IndexAny(v, "; \t"); end >= 0 {
+		v = v[:end]
+	}
+	return string(v)
+}

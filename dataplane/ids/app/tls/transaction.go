@@ -1,0 +1,342 @@
+package tls
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ngfw.sh/dataplane/ids/app/hello"
+	"ngfw.sh/dataplane/ids/app/tx"
+	"ngfw.sh/dataplane/ids/rule"
+)
+
+// stage is how far a side's handshake is.
+type stage uint8
+
+const (
+	helloSeen stage = iota + 1
+	certificatesSeen
+	settled
+)
+
+const (
+	stateClientHello = 1 << iota
+	stateServerHello
+	stateClientKey
+	stateServerKey
+)
+
+// Transaction is a handshake.
+type Transaction struct {
+	tx.Common
+	client        *hello.Client
+	server        *hello.Server
+	certs         [2][]*certificate
+	stage         [2]stage
+	recordVersion [2]uint16
+	states        uint8
+	made          map[string][]byte
+}
+
+func (t *Transaction) progress(dir tx.Direction, s stage) { t.stage[dir] = max(t.stage[dir], s) }
+
+// certificates reads a chain (RFC 5246 section 7.4.2). What is broken ends it.
+func (t *Transaction) certificates(dir tx.Direction, b []byte) bool {
+	if len(t.certs[dir]) > 0 {
+		return true
+	}
+	whole := len(b) >= 3
+	if whole {
+		n := int(b[0])<<16 | int(b[1])<<8 | int(b[2])
+		b = b[3:]
+		whole = n <= len(b)
+		b = b[:min(n, len(b))]
+	}
+	for len(b) >= 3 && len(t.certs[dir]) < 64 {
+		n := int(b[0])<<16 | int(b[1])<<8 | int(b[2])
+		if b = b[3:]; n > len(b) {
+			t.Event("certificate_invalid_length")
+			whole = false
+			n = len(b)
+		}
+		if n == 0 {
+			continue
+		}
+		c, err := parseCertificate(b[:n])
+		if err != nil {
+			t.Event(err.Error())
+			whole = false
+		}
+		t.certs[dir] = append(t.certs[dir], c)
+		b = b[n:]
+	}
+	t.progress(dir, certificatesSeen)
+	return whole
+}
+
+// kinds says at which stage each buffer is there.
+var kinds = map[string]stage{
+	"tls.sni": helloSeen, "tls.random": helloSeen, "tls.random_time": helloSeen, "tls.random_bytes": helloSeen, "tls.alpn": helloSeen,
+	"ja3.hash": helloSeen, "ja3.string": helloSeen, "ja3s.hash": helloSeen, "ja3s.string": helloSeen, "ja4.hash": helloSeen,
+	"tls.certs": certificatesSeen, "tls.cert_subject": certificatesSeen, "tls.cert_issuer": certificatesSeen,
+	"tls.cert_serial": certificatesSeen, "tls.cert_fingerprint": certificatesSeen, "tls.subjectaltname": certificatesSeen,
+}
+
+// Vocabulary is what rules can ask.
+func Vocabulary() tx.Vocabulary {
+	return tx.Vocabulary{Kinds: slices.Sorted(maps.Keys(kinds)), Keywords: []string{"tls.cert_chain_len", "tls.version", "ssl_version", "ssl_state", "tls_cert_notbefore", "tls_cert_notafter", "tls_cert_expired", "tls_cert_valid"}}
+}
+
+// Settled says whether a kind's buffers will not change.
+func (t *Transaction) Settled(kind *rule.BufferKind, dir tx.Direction) bool {
+	return t.Ended[dir] || t.stage[dir] >= kinds[kind.Name]
+}
+
+// Buffers appends the buffers of a kind.
+func (t *Transaction) Buffers(kind *rule.BufferKind, dir tx.Direction, to []tx.Buffer) []tx.Buffer {
+	add := func(b []byte) []tx.Buffer {
+		if len(b) == 0 {
+			return to
+		}
+		return append(to, tx.Buffer{Data: b, Whole: true})
+	}
+	switch kind.Name {
+	case "tls.random", "tls.random_time", "tls.random_bytes":
+		random := t.random(dir)
+		if len(random) < 32 {
+			return to
+		}
+		switch kind.Name {
+		case "tls.random_time":
+			return add(random[:4])
+		case "tls.random_bytes":
+			return add(random[4:])
+		}
+		return add(random)
+	case "tls.certs", "tls.subjectaltname", "tls.cert_subject", "tls.cert_issuer", "tls.cert_serial", "tls.cert_fingerprint":
+		return t.certificateBuffers(kind.Name, dir, to)
+	}
+	if dir == tx.ToServer && t.client != nil {
+		switch kind.Name {
+		case "tls.sni":
+			return add(t.client.SNI)
+		case "tls.alpn":
+			for _, name := range t.client.ALPN {
+				to = append(to, tx.Buffer{Data: name, Whole: true})
+			}
+		case "ja3.string", "ja3.hash", "ja4.hash":
+			return add(t.make(kind.Name))
+		}
+	}
+	if dir == tx.ToClient && t.server != nil {
+		switch kind.Name {
+		case "tls.alpn":
+			return add(t.server.ALPN)
+		case "ja3s.string", "ja3s.hash":
+			return add(t.make(kind.Name))
+		}
+	}
+	return to
+}
+
+func (t *Transaction) random(dir tx.Direction) []byte {
+	switch {
+	case dir == tx.ToServer && t.client != nil:
+		return t.client.Random
+	case dir == tx.ToClient && t.server != nil:
+		return t.server.Random
+	}
+	return nil
+}
+
+// certificateBuffers appends those of the chain: certs has one for each, the others are the leaf's.
+func (t *Transaction) certificateBuffers(kind string, dir tx.Direction, to []tx.Buffer) []tx.Buffer {
+	for i, c := range t.certs[dir] {
+		var b []byte
+		switch kind {
+		case "tls.certs":
+			b = c.der
+		case "tls.cert_subject":
+			b = c.subject
+		case "tls.cert_issuer":
+			b = c.issuer
+		case "tls.cert_serial":
+			b = c.serial
+		case "tls.cert_fingerprint":
+			b = c.fingerprint
+		case "tls.subjectaltname":
+			for _, name := range c.names {
+				to = append(to, tx.Buffer{Data: name, Whole: true})
+			}
+		}
+		if i > 0 && kind != "tls.certs" {
+			break
+		}
+		if len(b) > 0 {
+			to = append(to, tx.Buffer{Data: b, Whole: true})
+		}
+		if kind != "tls.certs" {
+			break
+		}
+	}
+	return to
+}
+
+// make makes a fingerprint once.
+func (t *Transaction) make(kind string) []byte {
+	if b, ok := t.made[kind]; ok {
+		return b
+	}
+	var b []byte
+	switch kind {
+	case "ja3.string":
+		b = t.client.JA3()
+	case "ja3.hash":
+		b = hello.MD5(t.make("ja3.string"))
+	case "ja4.hash":
+		b = t.client.JA4(false)
+	case "ja3s.string":
+		b = t.server.JA3S()
+	case "ja3s.hash":
+		b = hello.MD5(t.make("ja3s.string"))
+	}
+	if t.made == nil {
+		t.made = map[string][]byte{}
+	}
+	t.made[kind] = b
+	return b
+}
+
+// version is the one spoken: the server's choice, before it the client's offer.
+func (t *Transaction) version(dir tx.Direction) uint16 {
+	switch {
+	case t.server != nil && t.server.Selected != 0:
+		return t.server.Selected
+	case t.server != nil && (dir == tx.ToClient || t.client == nil):
+		return t.server.Version
+	case t.server != nil:
+		return t.server.Version
+	case t.client != nil:
+		return t.client.Version
+	}
+	return t.recordVersion[dir]
+}
+
+// Numbers appends those of tls.cert_chain_len, of the versions, and the
+// certificate's dates in seconds since 1970.
+func (t *Transaction) Numbers(keyword string, dir tx.Direction, to []uint64) []uint64 {
+	switch keyword {
+	case "tls.cert_chain_len":
+		if t.stage[dir] >= certificatesSeen {
+			return append(to, uint64(len(t.certs[dir])))
+		}
+	case "tls.version", "ssl_version":
+		if v := t.version(dir); v != 0 {
+			return append(to, uint64(v))
+		}
+	case "tls_cert_notbefore", "tls_cert_notafter":
+		if len(t.certs[dir]) > 0 && t.certs[dir][0].hasDates {
+			if keyword == "tls_cert_notbefore" {
+				return append(to, uint64(t.certs[dir][0].notBefore))
+			}
+			return append(to, uint64(t.certs[dir][0].notAfter))
+		}
+	}
+	return to
+}
+
+var versions = map[string]uint16{
+	"sslv2": 0x0002, "sslv3": 0x0300, "tls1.0": 0x0301, "tls1.1": 0x0302, "tls1.2": 0x0303, "tls1.3": 0x0304,
+	"1.0": 0x0301, "1.1": 0x0302, "1.2": 0x0303, "1.3": 0x0304,
+}
+
+var states = map[string]uint8{
+	"client_hello": stateClientHello, "server_hello": stateServerHello, "client_keyx": stateClientKey, "server_keyx": stateServerKey,
+	"hello": stateClientHello | stateServerHello, "unknown": 0x80,
+}
+
+// Words answers tls.version, ssl_version and ssl_state.
+func (t *Transaction) Words(keyword string, args []string, dir tx.Direction) (match, known bool) {
+	switch keyword {
+	case "tls.version", "ssl_version":
+		v := t.version(dir)
+		if v == 0 {
+			return false, true
+		}
+		for _, arg := range args {
+			name, not := strings.CutPrefix(arg, "!")
+			want, ok := versions[name]
+			if !ok {
+				n, err := strconv.ParseUint(name, 0, 16)
+				if err != nil {
+					continue
+				}
+				want = uint16(n)
+			}
+			if (want == v) != not {
+				return true, true
+			}
+		}
+		return false, true
+	case "ssl_state":
+		for _, arg := range args {
+			for word := range strings.SplitSeq(arg, "|") {
+				name, not := strings.CutPrefix(strings.TrimSpace(word), "!")
+				if (t.states&states[name] != 0) != not {
+					return true, true
+				}
+			}
+		}
+		return false, true
+	}
+	return false, false
+}
+
+type record struct {
+	Subject     string   `json:"subject,omitempty"`
+	Issuer      string   `json:"issuerdn,omitempty"`
+	Serial      string   `json:"serial,omitempty"`
+	Fingerprint string   `json:"fingerprint,omitempty"`
+	SNI         string   `json:"sni,omitempty"`
+	Version     string   `json:"version,omitempty"`
+	NotBefore   string   `json:"notbefore,omitempty"`
+	NotAfter    string   `json:"notafter,omitempty"`
+	JA3         *ja3     `json:"ja3,omitempty"`
+	JA3S        *ja3     `json:"ja3s,omitempty"`
+	JA4         string   `json:"ja4,omitempty"`
+	ALPN        []string `json:"client_alpns,omitempty"`
+}
+
+type ja3 struct {
+	Hash string `json:"hash"`
+	Text string `json:"string"`
+}
+
+var versionNames = map[uint16]string{2: "SSLv2", 0x0300: "SSLv3", 0x0301: "TLSv1", 0x0302: "TLS 1.1", 0x0303: "TLS 1.2", 0x0304: "TLS 1.3"}
+
+// Record is what the event log says of it.
+func (t *Transaction) Record() (string, any) {
+	r := record{Version: versionNames[t.version(tx.ToClient)]}
+	if t.client != nil {
+		r.SNI = string(t.client.SNI)
+		r.JA3 = &ja3{string(t.make("ja3.hash")), string(t.make("ja3.string"))}
+		r.JA4 = string(t.make("ja4.hash"))
+		for _, name := range t.client.ALPN {
+			r.ALPN = append(r.ALPN, string(name))
+		}
+	}
+	if t.server != nil {
+		r.JA3S = &ja3{string(t.make("ja3s.hash")), string(t.make("ja3s.string"))}
+	}
+	if certs := t.certs[tx.ToClient]; len(certs) > 0 {
+		c := certs[0]
+		r.Subject, r.Issuer, r.Serial, r.Fingerprint = string(c.subject), string(c.issuer), string(c.serial), string(c.fingerprint)
+		if c.hasDates {
+			const form = "2006-01-02T15:04:05"
+			r.NotBefore, r.NotAfter = time.Unix(c.notBefore, 0).UTC().Format(form), time.Unix(c.notAfter, 0).UTC().Format(form)
+		}
+	}
+	return "tls", r
+}

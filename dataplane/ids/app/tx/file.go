@@ -1,0 +1,77 @@
+package tx
+
+import (
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"hash"
+)
+
+// File is a file that a transaction carries.
+type File struct {
+	ID   uint32 // in its flow
+	Name string
+	// Data is what is kept of it, from Offset on; Size is what has been seen.
+	Data   []byte
+	Offset uint64
+	Size   uint64
+	State  FileState
+	// Sums are known when the file is closed and Hash was asked for.
+	MD5, SHA1, SHA256 []byte
+
+	keep   uint64
+	hashes [3]hash.Hash
+}
+
+// FileState is how far a file is.
+type FileState uint8
+
+const (
+	FileOpen FileState = iota
+	FileClosed
+	FileTruncated // its end never came, or a gap or a limit cut it
+)
+
+// NewFile opens a file.
+func NewFile(id uint32, name string, limits *Limits) *File {
+	f := &File{ID: id, Name: name, keep: limits.FileStore}
+	if limits.HashFiles {
+		f.hashes = [3]hash.Hash{md5.New(), sha1.New(), sha256.New()}
+	}
+	return f
+}
+
+// Write takes the file's next bytes. Of a file larger than what is kept, the
+// older half of what is kept goes.
+func (f *File) Write(data []byte) {
+	if f.State != FileOpen {
+		return
+	}
+	f.Size += uint64(len(data))
+	for _, h := range f.hashes {
+		if h != nil {
+			h.Write(data)
+		}
+	}
+	if over := uint64(len(f.Data)+len(data)) > f.keep; over && len(f.Data) > 0 {
+		drop := len(f.Data) / 2
+		if uint64(len(data)) >= f.keep {
+			drop = len(f.Data)
+		}
+		f.Data = f.Data[:copy(f.Data, f.Data[drop:])]
+		f.Offset += uint64(drop)
+	}
+	f.Data = append(f.Data, data...)
+}
+
+// Close ends the file.
+func (f *File) Close(state FileState) {
+	if f.State != FileOpen {
+		return
+	}
+	f.State = state
+	if f.hashes[0] != nil && state == FileClosed {
+		f.MD5, f.SHA1, f.SHA256 = f.hashes[0].Sum(nil), f.hashes[1].Sum(nil), f.hashes[2].Sum(nil)
+	}
+	f.hashes = [3]hash.Hash{}
+}
