@@ -6,7 +6,7 @@ import (
 )
 
 // schemaVersion counts the steps below; it only ever rises.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // step brings the schema nearer to what this binary wants. It looks at what is
 // there, not at a version, so a step that was cut off is taken again.
@@ -17,11 +17,7 @@ type step struct {
 }
 
 var migrations = []step{
-	{
-		name:   "create flows",
-		needed: func(ctx context.Context, db *DB) (bool, error) { return db.lacksTable(ctx, flows.name) },
-		do:     func(ctx context.Context, db *DB) error { return db.conn.Exec(ctx, flows.create()) },
-	},
+	create(&flows),
 	{
 		name: "roll flows up",
 		needed: func(ctx context.Context, db *DB) (bool, error) {
@@ -30,6 +26,17 @@ var migrations = []step{
 		},
 		do: addRollups,
 	},
+	create(&alerts),
+	create(&queries),
+}
+
+// create is the step that makes a table.
+func create(t *table) step {
+	return step{
+		name:   "create " + t.name,
+		needed: func(ctx context.Context, db *DB) (bool, error) { return db.lacksTable(ctx, t.name) },
+		do:     func(ctx context.Context, db *DB) error { return db.conn.Exec(ctx, t.create()) },
+	}
 }
 
 // lacksRollups lists the roll-ups that the table does not have.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -62,7 +63,7 @@ func union(ps []piece, keys func(*unit) []string, sums []sum) string {
 type ranking[M any] struct {
 	name   string
 	rollup rollup   // that answers it
-	units  []unit   // of its roll-ups where there are several, coarse to fine
+	units  []unit   // of coarser ones with the same keys, coarse to fine
 	keys   []string // of the pieces
 	known  string   // condition on the keys: what is ranked at all
 	sums   []sum
@@ -116,9 +117,9 @@ func top[M any](ctx context.Context, db *DB, orgID string, q TopQuery, r ranking
 
 func rank[M any](ctx context.Context, db *DB, s scope, q TopQuery, r ranking[M], narrow func(*where)) ([]M, Source, error) {
 	w := rowsOf(s)
-	units := append(r.units, r.rollup.units)
-	if q.narrow() {
-		units = nil
+	var units []unit
+	if q.within(r.rollup) {
+		units = append(slices.Clone(r.units), r.rollup.units)
 	}
 	ps := pieces(w, q.filter, units)
 	out := []M{}
@@ -166,7 +167,7 @@ func rank[M any](ctx context.Context, db *DB, s scope, q TopQuery, r ranking[M],
 // milliseconds: which roll-up fits, and that spans of time need no skip index.
 func planned(ctx context.Context, f filter, r rollup) context.Context {
 	settings := clickhouse.Settings{"optimize_use_implicit_projections": 0}
-	if f.narrow() {
+	if !f.within(r) {
 		settings["optimize_use_projections"] = 0
 	} else {
 		settings["preferred_optimize_projection_name"], settings["use_skip_indexes"] = r.name, 0
