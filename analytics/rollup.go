@@ -77,13 +77,13 @@ var (
 	byMinute = rollup{"by_minute", minute, []string{"action"}, []string{sumBytes, sumPackets, sumIn, sumOut, sumConnections, sumBlocked}}
 	// What has few values is small enough in steps of five minutes, so that little
 	// is left to read from rows where a span begins and ends.
-	byApplication   = rollup{"by_application", minutes, []string{"protocol", "app"}, []string{sumBytes, sumPackets, sumConnections, sumRows}}
-	byCountry       = rollup{"by_country", minutes, []string{"geo"}, []string{sumBytes, sumConnections, sumRows}}
-	byVerdict       = rollup{"by_verdict", minutes, []string{"action", "rule_id", "rule_name", "threat"}, []string{sumBytes, sumPackets, sumConnections, sumBlocked, lastTime, sumRows}}
+	byApplication   = rollup{"by_application_5m", minutes, []string{"protocol", "app"}, []string{sumBytes, sumPackets, sumConnections, sumRows}}
+	byCountry       = rollup{"by_country_5m", minutes, []string{"geo"}, []string{sumBytes, sumConnections, sumRows}}
+	byVerdict       = rollup{"by_verdict_5m", minutes, []string{"action", "rule_id", "rule_name", "threat"}, []string{sumBytes, sumPackets, sumConnections, sumBlocked, lastTime, sumRows}}
 	byClient        = rollup{"by_client", hour, []string{clientOf}, []string{sumRx, sumTx, sumConnections, lastName, nameTime, lastMAC, macTime}}
-	byClientMinutes = rollup{"by_client_minutes", minutes, byClient.keys, byClient.sums}
-	byTarget        = rollup{"by_target", hour, []string{"destination_ip"}, []string{sumBytes, sumConnections, outerCountry}}
-	byTargetPerDay  = rollup{"by_target_per_day", day, byTarget.keys, byTarget.sums}
+	byClientMinutes = rollup{"by_client_5m", minutes, byClient.keys, byClient.sums}
+	byTarget        = rollup{"by_destination", hour, []string{"destination_ip"}, []string{sumBytes, sumConnections, outerCountry}}
+	byTargetPerDay  = rollup{"by_destination_per_day", day, byTarget.keys, byTarget.sums}
 	rollups         = []rollup{byMinute, byApplication, byCountry, byVerdict, byClient, byClientMinutes, byTarget, byTargetPerDay}
 	rollupKeys      = []string{"retention_days", "day", "device_id"} // besides organisation and time
 

@@ -81,6 +81,9 @@ const (
 	steps = "CODEC(Delta, ZSTD(1))" // values that rise slowly
 )
 
+// wordsIndex knows the parts of words, for q.
+const wordsIndex = "INDEX by_words words TYPE ngrambf_v1(3, 4096, 3, 0) GRANULARITY 4"
+
 // flows holds one row for each flow event.
 var flows = table{
 	name: "flows",
@@ -129,7 +132,7 @@ var flows = table{
 		"INDEX by_app app TYPE set(64) GRANULARITY 4",
 		"INDEX by_geo geo TYPE set(64) GRANULARITY 4",
 		"INDEX by_threat threat TYPE set(64) GRANULARITY 4",
-		"INDEX by_words words TYPE ngrambf_v1(3, 4096, 3, 0) GRANULARITY 4",
+		wordsIndex,
 		"INDEX by_action action TYPE set(4) GRANULARITY 4",
 		"INDEX by_device device_id TYPE set(16) GRANULARITY 4",
 		positions,
