@@ -33,7 +33,7 @@ func (db *DB) narrowTargets(ctx context.Context, s scope, f *filter) error {
 	}
 	w.andAny(prefixConditions(w, "destination_ip", f.targets))
 	sql := fmt.Sprintf("SELECT destination_ip FROM flows WHERE %s GROUP BY destination_ip LIMIT %d", w, maxAmong+1)
-	rows, err := db.conn.Query(planned(ctx, filter{}, byTargetPerDay), sql, w.args()...)
+	rows, err := db.conn.Query(planned(ctx, filter{}, byTargetPerDay, false), sql, w.args()...)
 	if err != nil {
 		return err
 	}
@@ -78,6 +78,6 @@ func (db *DB) rowsOf(ctx context.Context, s scope, f filter, r rollup) (int64, e
 	}
 	sql := "SELECT sum(s0) FROM (" + union(ps, func(*unit) []string { return []string{"1"} }, sums(sumRows)) + ")"
 	var n uint64
-	err := db.conn.QueryRow(planned(ctx, f, r), sql, w.args()...).Scan(&n)
+	err := db.conn.QueryRow(planned(ctx, f, r, false), sql, w.args()...).Scan(&n)
 	return int64(n), err
 }

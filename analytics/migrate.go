@@ -90,7 +90,7 @@ func dropRollups(ctx context.Context, db *DB) error {
 		return err
 	}
 	for _, name := range surplus {
-		if err := db.conn.Exec(ctx, "ALTER TABLE "+flows.name+" DROP PROJECTION "+name+" SETTINGS mutations_sync = 0"); err != nil {
+		if err := db.conn.Exec(ctx, "ALTER TABLE "+flows.name+" DROP PROJECTION "+name+" SETTINGS alter_sync = 0, mutations_sync = 0"); err != nil {
 			return fmt.Errorf("drop %s: %w", name, err)
 		}
 	}

@@ -148,7 +148,7 @@ func rank[M any](ctx context.Context, db *DB, s scope, q TopQuery, r ranking[M],
 	}
 	sql := fmt.Sprintf("SELECT %s FROM (%s) GROUP BY %s ORDER BY %s, %s LIMIT %d", strings.Join(columns, ", "),
 		union(ps, func(*unit) []string { return r.keys }, r.sums), strings.Join(groups, ", "), r.order, strings.Join(groups, ", "), q.limit)
-	rows, err := db.conn.Query(planned(ctx, q.filter, r.rollup), sql, w.args()...)
+	rows, err := db.conn.Query(planned(ctx, q.filter, r.rollup, len(units) > 1), sql, w.args()...)
 	if err != nil {
 		return nil, "", db.explain(err)
 	}
@@ -165,12 +165,15 @@ func rank[M any](ctx context.Context, db *DB, s scope, q TopQuery, r ranking[M],
 
 // planned tells the engine what it would find out by itself at the cost of some
 // milliseconds: which roll-up fits, and that spans of time need no skip index.
-func planned(ctx context.Context, f filter, r rollup) context.Context {
+func planned(ctx context.Context, f filter, r rollup, several bool) context.Context {
 	settings := clickhouse.Settings{"optimize_use_implicit_projections": 0}
 	if !f.within(r) {
 		settings["optimize_use_projections"] = 0
 	} else {
-		settings["preferred_optimize_projection_name"], settings["use_skip_indexes"] = r.name, 0
+		settings["use_skip_indexes"] = 0
+		if !several { // the engine takes no other beside a preferred one
+			settings["preferred_optimize_projection_name"] = r.name
+		}
 	}
 	return clickhouse.Context(ctx, clickhouse.WithSettings(settings))
 }
