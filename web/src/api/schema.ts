@@ -12,6 +12,59 @@ export interface ActionChange {
   witness?: Packet
 }
 
+export interface AlertStats {
+  blocked: number
+  /** the first 100 */
+  by_category: AlertStatsCategory[]
+  /** all four, from critical to low */
+  by_severity: AlertStatsSeverity[]
+  from: number
+  over_time: AlertStatsBucket[]
+  to: number
+  /** the first 10 */
+  top_signatures: AlertStatsSignature[]
+  /** the first 10 */
+  top_sources: AlertStatsSource[]
+  total: number
+}
+
+export interface AlertStatsBucket {
+  blocked: number
+  count: number
+  /** its begin, a multiple of the step */
+  timestamp: number
+}
+
+export interface AlertStatsCategory {
+  category: string
+  count: number
+}
+
+export interface AlertStatsSeverity {
+  count: number
+  severity: string
+}
+
+export interface AlertStatsSignature {
+  count: number
+  severity: string
+  signature: string
+  signature_id: number
+}
+
+export interface AlertStatsSource {
+  count: number
+  ip: string
+}
+
+export interface AlertsResponse {
+  alerts: IdsAlert[]
+  next_cursor: string
+  total: number
+  /** false: there are more than total */
+  total_exact?: boolean
+}
+
 export interface ApiToken {
   created_at: number
   expires_at: number
@@ -301,6 +354,31 @@ export interface Health {
   status: "ok" | "failing" | "stopping"
 }
 
+export interface IdsAlert {
+  /** allowed, blocked */
+  action: string
+  app_proto?: string
+  category: string
+  destination_ip: string
+  destination_port: number
+  device_id: string
+  /** of the flow's rows in the traffic log */
+  flow_id: string
+  id: string
+  metadata: Record<string, string>
+  /** base64 of the payload's beginning */
+  payload_preview?: string
+  protocol: string
+  /** low, medium, high, critical */
+  severity: string
+  signature: string
+  signature_id: number
+  source_ip: string
+  source_port: number
+  /** Unix seconds with fraction */
+  timestamp: number
+}
+
 export interface InterfaceStatus {
   /** CIDR */
   ip?: string
@@ -392,6 +470,72 @@ export interface LogsResponse {
   total_exact?: boolean
 }
 
+export interface NATRule {
+  /** In a create alone: the rule to stand before, as ?before= says it too. */
+  before?: number
+  bytes: number
+  /** default any */
+  destination?: string
+  destination_port?: string
+  /** default true */
+  enabled?: boolean
+  /** In writes alone, the short form of a port forward, which becomes a dnat. a port or a range, as a number or a text */
+  external_port?: unknown
+  /** default true */
+  hairpin?: boolean
+  id: number
+  /** that it arrives by, or leaves by where its source is translated */
+  interface?: string
+  internal_ip?: string
+  /** default external_port */
+  internal_port?: unknown
+  log: boolean
+  name: string
+  /** dnat, snat, 1:1, masquerade, netmap */
+  nat_type?: string
+  packets: number
+  /** default all; in the short form tcp, udp, both */
+  protocol?: string
+  /** default any */
+  source?: string
+  source_port?: string
+  translate_port?: string
+  translate_to?: string
+}
+
+export interface NATRuleWrite {
+  /** In a create alone: the rule to stand before, as ?before= says it too. */
+  before?: number | null
+  bytes?: number
+  /** default any */
+  destination?: string | null
+  destination_port?: string | null
+  /** default true */
+  enabled?: boolean | null
+  /** In writes alone, the short form of a port forward, which becomes a dnat. a port or a range, as a number or a text */
+  external_port?: unknown | null
+  /** default true */
+  hairpin?: boolean | null
+  id?: number
+  /** that it arrives by, or leaves by where its source is translated */
+  interface?: string | null
+  internal_ip?: string | null
+  /** default external_port */
+  internal_port?: unknown | null
+  log?: boolean
+  name?: string
+  /** dnat, snat, 1:1, masquerade, netmap */
+  nat_type?: string | null
+  packets?: number
+  /** default all; in the short form tcp, udp, both */
+  protocol?: string | null
+  /** default any */
+  source?: string | null
+  source_port?: string | null
+  translate_port?: string | null
+  translate_to?: string | null
+}
+
 export interface NatTuple {
   destination_ip: string
   destination_port: number
@@ -409,6 +553,10 @@ export interface OperationStarted {
   operation_id: string
   /** sent: to a router; pending: in the cloud */
   status: string
+}
+
+export interface OrderNATRulesRequest {
+  rule_ids?: number[]
 }
 
 export interface OrderRulesRequest {
@@ -472,7 +620,7 @@ export interface PolicyChangeWrite {
   id?: number | null
   /** create, update, delete, reorder */
   op?: string
-  /** rule, policy, zone, group */
+  /** rule, policy, zone, group, nat */
   resource?: string
 }
 
@@ -557,7 +705,7 @@ export interface SimulateRequest {
 
 export interface Stage {
   reason: string
-  /** pass, accept, drop, reject, masquerade */
+  /** pass, accept, drop, reject, snat, masquerade */
   result: string
   stage: string
 }
@@ -566,6 +714,10 @@ export type StreamFrame = {
   cursor: string
   data: LogEntry
   type: "log"
+} | {
+  cursor: string
+  data: IdsAlert
+  type: "alert"
 } | {
   type: "heartbeat"
 } | {
@@ -743,6 +895,19 @@ export interface TrafficStatsPrevious {
 export interface TrafficStatsProtocol {
   bytes: number
   packets: number
+  protocol: string
+}
+
+export interface UPnPLease {
+  client: string
+  /** Unix seconds */
+  created_at: number
+  description: string
+  expires_at?: number
+  external_port: number
+  id: string
+  internal_ip: string
+  internal_port: number
   protocol: string
 }
 
