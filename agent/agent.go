@@ -50,6 +50,7 @@ type Agent struct {
 	firewall  *firewall.Section
 	hits      *hits.Store
 	spool     *spool.Spool
+	facts     *flowlog.Facts // what the matcher knows of flows
 	flows     *flow.Reader
 	telemetry *telemetry.Collector
 	netlink   *telemetry.Netlink
@@ -124,6 +125,7 @@ func (a *Agent) open() error {
 	if a.spool, err = spool.Open(sc, spool.Deps{Logger: a.log, Registerer: a.registry}); err != nil {
 		return err
 	}
+	a.facts = flowlog.NewFacts(factsKept)
 	fc := flow.DefaultConfig()
 	fc.UpdateInterval = s.Flow.UpdateInterval
 	a.flows = flow.New(fc, flow.Deps{Log: a.log, Sink: a.record, Settle: a.spool.Flush}, a.dataplane.FlowMaps())
@@ -215,9 +217,16 @@ func (a *Agent) openRouter() error {
 	return enableForwarding()
 }
 
+// factsKept bounds the flows of which something is known: some 16 MB at most.
+const factsKept = 1 << 16
+
 // record hands flow events to the spool.
 func (a *Agent) record(events []flow.Event) error {
-	return a.spool.Append(flowlog.Rows(events, names{a}))
+	rows := flowlog.Rows(events, names{a})
+	for i, e := range events {
+		a.facts.Fill(e, rows[i])
+	}
+	return a.spool.Append(rows)
 }
 
 // names resolves numbers for the flow log.

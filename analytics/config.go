@@ -42,6 +42,7 @@ type Config struct {
 	Inserts       int           `yaml:"inserts"`     // at a time
 	QueuedRows    int           `yaml:"queued_rows"` // beyond it routers wait, and spool
 	LiveRows      int           `yaml:"live_rows"`   // kept to resume live streams from
+	LiveAlerts    int           `yaml:"live_alerts"` // the same of alerts
 	LiveBuffer    int           `yaml:"live_buffer"` // rows a slow reader may lag behind
 }
 
@@ -61,7 +62,7 @@ func DefaultConfig() Config {
 		Protocol: "native", Database: "ngfw", Username: "default",
 		QueryTimeout: 15 * time.Second, ExportTimeout: 30 * time.Minute, Exports: 4,
 		InsertRows: 30_000, Inserts: 2, QueuedRows: 100_000,
-		LiveRows: 50_000, LiveBuffer: 4096,
+		LiveRows: 50_000, LiveAlerts: 5000, LiveBuffer: 4096,
 	}
 }
 
@@ -99,7 +100,7 @@ func (c Config) validate() error {
 	}
 	for name, n := range map[string]int{
 		"insert_rows": c.InsertRows, "inserts": c.Inserts, "queued_rows": c.QueuedRows,
-		"live_rows": c.LiveRows, "live_buffer": c.LiveBuffer, "query_timeout": int(c.QueryTimeout),
+		"live_rows": c.LiveRows, "live_alerts": c.LiveAlerts, "live_buffer": c.LiveBuffer, "query_timeout": int(c.QueryTimeout),
 		"export_timeout": int(c.ExportTimeout), "exports": c.Exports,
 	} {
 		if n <= 0 {

@@ -1,12 +1,15 @@
 package analytics
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -131,6 +134,13 @@ func TestRestartKeepsRows(t *testing.T) {
 		pid := again.process.Pid()
 		syscall.Kill(pid, syscall.SIGSTOP)
 		defer syscall.Kill(pid, syscall.SIGCONT)
+		waitFor(t, "every thread to have stopped", func() bool {
+			states, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+			return err == nil && !slices.ContainsFunc(states, func(path string) bool {
+				stat, err := os.ReadFile(path)
+				return err == nil && !bytes.Contains(stat, []byte(") T "))
+			})
+		})
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
 		err := again.Health(ctx)

@@ -92,7 +92,7 @@ func (db *DB) Export(ctx context.Context, orgID string, q ExportQuery, begin fun
 	// Read in the order of the table: nothing is sorted, so memory is bounded
 	// whatever the number of rows.
 	rows, err := db.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"optimize_read_in_order": 1})),
-		fmt.Sprintf("SELECT %s FROM flows WHERE %s ORDER BY %s", logColumns, w, logOrder), w.args()...)
+		fmt.Sprintf("SELECT %s FROM flows WHERE %s ORDER BY %s", logColumns, w, rowOrder), w.args()...)
 	if err != nil {
 		return db.explain(err)
 	}

@@ -39,7 +39,7 @@ func readFilter(r filtered) (filter, error) {
 	f.geos, errs[7] = list("geo", r.GetGeo(), readCountry)
 	f.threats, errs[8] = list("threat", r.GetThreat(), readText)
 	f.rules, errs[9] = list("rule_id", r.GetRuleId(), readRule)
-	errs[10] = f.readSearch(r.GetQ())
+	f.search, f.address, errs[10] = readSearch(r.GetQ())
 	for _, err := range errs {
 		if err != nil {
 			return filter{}, err
@@ -48,16 +48,14 @@ func readFilter(r filtered) (filter, error) {
 	return f, nil
 }
 
-func (f *filter) readSearch(text string) error {
-	if text == "" {
-		return nil
-	}
+// readSearch reads q: text, and the address that it is, if it is one.
+func readSearch(text string) (string, netip.Addr, error) {
 	if len(text) > maxText || strings.ContainsFunc(text, unicode.IsControl) {
-		return fault.Invalid("q", "is too long or holds control characters")
+		return "", netip.Addr{}, fault.Invalid("q", "is too long or holds control characters")
 	}
-	f.search = strings.ToLower(text)
+	var exact netip.Addr
 	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
-		f.address = a.Unmap()
+		exact = a.Unmap()
 	}
-	return nil
+	return strings.ToLower(text), exact, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"ngfw.sh/internal/fault"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -49,14 +50,23 @@ func checkBatch(o Origin, b *ngfwv1.FlowBatch) error {
 	if b.Epoch == "" || len(b.Epoch) > 128 || b.Number == 0 {
 		return fmt.Errorf("store a batch of device %s: epoch %.130q and number %d do not name one", o.DeviceID, b.Epoch, b.Number)
 	}
-	if len(b.Events) > maxBatch {
-		return fmt.Errorf("store batch %d of device %s: %d events, at most %d", b.Number, o.DeviceID, len(b.Events), maxBatch)
+	kinds := 0
+	for _, rows := range []int{len(b.Events), len(b.Alerts), len(b.Queries)} {
+		if rows > maxBatch {
+			return fmt.Errorf("store batch %d of device %s: %d rows, at most %d", b.Number, o.DeviceID, rows, maxBatch)
+		}
+		if rows > 0 {
+			kinds++
+		}
+	}
+	if kinds > 1 { // no insert is whole over two tables
+		return fault.New(fault.BadRequest, "batch %d holds rows of %d kinds: one is taken", b.Number, kinds)
 	}
 	return nil
 }
 
 // storeSome stores the first of the batches, and with it those after it that
-// belong into the same insert: of one spool and one partition.
+// belong into the same insert: of one spool, one table and one partition.
 func (db *DB) storeSome(ctx context.Context, o Origin, batches []*ngfwv1.FlowBatch) (n int, err error) {
 	if err := checkBatch(o, batches[0]); err != nil {
 		return 0, err
@@ -89,26 +99,26 @@ func (db *DB) storeSome(ctx context.Context, o Origin, batches []*ngfwv1.FlowBat
 			orgID: o.OrgID, deviceID: o.DeviceID, epoch: b.Epoch, origin: originOf(o.DeviceID, b.Epoch),
 			number: b.Number, retention: uint16(o.RetentionDays),
 		}
-		batch := decode(s, b, db.now())
-		if w != nil && len(batch.rows) > 0 && (s.day != w.day || w.rows+len(batch.rows) > db.cfg.InsertRows) {
+		batch := db.prepare(s, b)
+		if w != nil && batch.rows > 0 && (batch.table != w.table || s.day != w.day || w.rows+batch.rows > db.cfg.InsertRows) {
 			break
 		}
-		db.report(s, &batch)
+		db.report(s, batch.wrong)
 		if b.Number > d.shown[epoch] { // not again when the router repeats it
 			d.shown[epoch] = b.Number
-			db.live.publish(o.OrgID, batch.rows)
+			batch.show()
 		}
 		n, last = n+1, b.Number
 		switch {
-		case len(batch.rows) == 0 && w == nil:
+		case batch.rows == 0 && w == nil:
 			d.stored[epoch] = b.Number
-		case len(batch.rows) == 0: // stored with the rows before it
+		case batch.rows == 0: // stored with the rows before it
 		case w == nil:
-			w = &waiting{batches: [][]row{batch.rows}, rows: len(batch.rows), stamp: s, device: d, done: make(chan error, 1)}
+			w = &waiting{table: batch.table, batches: []any{batch.block}, rows: batch.rows, stamp: s, device: d, done: make(chan error, 1)}
 		default:
 			// The position that the table tells is that of the rows, so the last
 			// batch with rows names the insert.
-			w.batches, w.rows, w.stamp = append(w.batches, batch.rows), w.rows+len(batch.rows), s
+			w.batches, w.rows, w.stamp = append(w.batches, batch.block), w.rows+batch.rows, s
 		}
 	}
 	if w == nil {
@@ -130,19 +140,4 @@ func (db *DB) storeSome(ctx context.Context, o Origin, batches []*ngfwv1.FlowBat
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-}
-
-// report counts and logs what was found wrong in a batch.
-func (db *DB) report(s *stamp, b *decoded) {
-	db.metrics.clamped.Add(float64(b.clamped))
-	db.metrics.shifted.Add(float64(b.shifted))
-	if len(b.rejected) == 0 {
-		return
-	}
-	n := 0
-	for reason, rows := range b.rejected {
-		db.metrics.rejected.WithLabelValues(reason).Add(float64(rows))
-		n += rows
-	}
-	db.log.Warn("rows of a batch set aside", "device", s.deviceID, "epoch", s.epoch, "batch", s.number, "rows", n, "reasons", b.reasons())
 }

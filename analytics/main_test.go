@@ -152,6 +152,14 @@ func openTestOver(t testing.TB, statements []string, change func(*Config, *Deps)
 	return runTest(t, cfg, deps)
 }
 
+// engineFor is what a further DB on a test's database answers from.
+func engineFor() http.RoundTripper {
+	if wire {
+		return nil
+	}
+	return shared.engine
+}
+
 // wire makes openTest take the engine for a server: the suite over HTTP.
 var wire bool
 
@@ -161,6 +169,7 @@ func TestOverTheWire(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
 		"every field": TestLogShowsEveryField, "pages": TestPagesAreStableUnderInserts, "total": TestTotal,
 		"retention": TestRetentionHidesRowsAtOnce, "top clients": TestTopClients, "rankings": TestRankings, "statistics": TestStats, "export": TestExport, "find": TestFind, "poisoned rows": TestPoisonedRowsAreSetAside,
+		"alerts": TestAlertShowsEveryField, "alert filters": TestAlertFilter, "alerts beside flows": TestAlertsAreStoredOnceBesideFlows,
 		"filters": TestFilterMeansTheSameInGoAndSQL, "many devices": TestManyDevices,
 	} {
 		t.Run(name, test)

@@ -3,6 +3,7 @@ package analytics
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,10 +18,16 @@ import (
 // roll-ups answer for those rows as for new ones, at once and when the engine
 // has rewritten them.
 func TestMigration(t *testing.T) {
+	for _, dump := range []string{"testdata/schema-1.sql", "testdata/schema-2.sql"} {
+		t.Run(filepath.Base(dump), func(t *testing.T) { migrates(t, dump) })
+	}
+}
+
+func migrates(t *testing.T, file string) {
 	clock := newTestClock()
 	now := time.Date(2026, 9, 14, 23, 10, 0, 0, time.UTC)
 	clock.set(now)
-	dump, err := os.ReadFile("testdata/schema-1.sql")
+	dump, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,6 +39,10 @@ func TestMigration(t *testing.T) {
 	if missing, err := db.lacksRollups(t.Context()); err != nil || len(missing) > 0 {
 		t.Errorf("lacks %v, %v", missing, err)
 	}
+	if surplus, err := db.surplusRollups(t.Context()); err != nil || len(surplus) > 0 {
+		t.Errorf("still has %v, %v", surplus, err)
+	}
+	raise(t, db, Origin{org.OrgID, "dev-2", 3650}, "e", 1, found(now))
 	long := Origin{org.OrgID, org.DeviceID, 3650}
 	r := &ngfwv1.TopRequest{Period: "24h"}
 	before := rollupsEqualRows(t, db, 0, r, "", Rollup)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -62,7 +63,7 @@ func union(ps []piece, keys func(*unit) []string, sums []sum) string {
 type ranking[M any] struct {
 	name   string
 	rollup rollup   // that answers it
-	units  []unit   // of its roll-ups where there are several, coarse to fine
+	units  []unit   // of coarser ones with the same keys, coarse to fine
 	keys   []string // of the pieces
 	known  string   // condition on the keys: what is ranked at all
 	sums   []sum
@@ -116,9 +117,9 @@ func top[M any](ctx context.Context, db *DB, orgID string, q TopQuery, r ranking
 
 func rank[M any](ctx context.Context, db *DB, s scope, q TopQuery, r ranking[M], narrow func(*where)) ([]M, Source, error) {
 	w := rowsOf(s)
-	units := append(r.units, r.rollup.units)
-	if q.narrow() {
-		units = nil
+	var units []unit
+	if q.within(r.rollup) {
+		units = append(slices.Clone(r.units), r.rollup.units)
 	}
 	ps := pieces(w, q.filter, units)
 	out := []M{}
@@ -147,7 +148,7 @@ func rank[M any](ctx context.Context, db *DB, s scope, q TopQuery, r ranking[M],
 	}
 	sql := fmt.Sprintf("SELECT %s FROM (%s) GROUP BY %s ORDER BY %s, %s LIMIT %d", strings.Join(columns, ", "),
 		union(ps, func(*unit) []string { return r.keys }, r.sums), strings.Join(groups, ", "), r.order, strings.Join(groups, ", "), q.limit)
-	rows, err := db.conn.Query(planned(ctx, q.filter, r.rollup), sql, w.args()...)
+	rows, err := db.conn.Query(planned(ctx, q.filter, r.rollup, len(units) > 1), sql, w.args()...)
 	if err != nil {
 		return nil, "", db.explain(err)
 	}
@@ -164,12 +165,15 @@ func rank[M any](ctx context.Context, db *DB, s scope, q TopQuery, r ranking[M],
 
 // planned tells the engine what it would find out by itself at the cost of some
 // milliseconds: which roll-up fits, and that spans of time need no skip index.
-func planned(ctx context.Context, f filter, r rollup) context.Context {
+func planned(ctx context.Context, f filter, r rollup, several bool) context.Context {
 	settings := clickhouse.Settings{"optimize_use_implicit_projections": 0}
-	if f.narrow() {
+	if !f.within(r) {
 		settings["optimize_use_projections"] = 0
 	} else {
-		settings["preferred_optimize_projection_name"], settings["use_skip_indexes"] = r.name, 0
+		settings["use_skip_indexes"] = 0
+		if !several { // the engine takes no other beside a preferred one
+			settings["preferred_optimize_projection_name"] = r.name
+		}
 	}
 	return clickhouse.Context(ctx, clickhouse.WithSettings(settings))
 }

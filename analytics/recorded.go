@@ -107,7 +107,7 @@ var errRecordedTime = fault.New(fault.Unavailable, "reading the record took too 
 func scanRecorded(s scanner) (Recorded, error) {
 	var (
 		r           Recorded
-		newest      = row{stamp: &stamp{}}
+		newest      = key{stamp: &stamp{}}
 		src, target netip.Addr
 	)
 	err := s.Scan(&r.InterfaceIn, &r.InterfaceOut, &src, &target, &r.Port, &r.Protocol, &r.ICMPType, &r.ICMPCode,

@@ -43,7 +43,7 @@ func pieces(w *where, f filter, units []unit) []piece {
 				f.conditions(o)
 			} else {
 				o = wholeOf(w, *u)
-				f.device(o)
+				f.keys(o)
 			}
 			o.and("day >= " + o.bind("Date", time.UnixMicro(f.from).UTC().Format(time.DateOnly)))
 			out = append(out, piece{u, o})

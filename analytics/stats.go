@@ -111,7 +111,7 @@ func (db *DB) stats(ctx context.Context, s scope, q StatsQuery, step time.Durati
 		g.Go(func() error {
 			w := rowsOf(s)
 			units := []unit{question.rollup.units}
-			if q.narrow() || question.exact {
+			if !q.within(question.rollup) || question.exact {
 				units = nil
 			}
 			ps := pieces(w, q.filter, units)
@@ -119,7 +119,7 @@ func (db *DB) stats(ctx context.Context, s scope, q StatsQuery, step time.Durati
 				return nil
 			}
 			sql := fmt.Sprintf(question.sql, union(ps, question.keys, question.sums))
-			rows, err := db.conn.Query(planned(ctx, q.filter, question.rollup), sql, w.args()...)
+			rows, err := db.conn.Query(planned(ctx, q.filter, question.rollup, false), sql, w.args()...)
 			if err != nil {
 				return err
 			}

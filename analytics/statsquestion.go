@@ -35,7 +35,7 @@ func overTime(q StatsQuery, step time.Duration) statsQuestion {
 var byKind = statsQuestion{
 	rollup: byApplication,
 	keys:   func(*unit) []string { return byApplication.keys },
-	sums:   sums(byApplication.sums...),
+	sums:   sums(byApplication.sums[:3]...),
 	sql: fmt.Sprintf(`SELECT if(grouping(k0) = 0, toUInt8(%d), toUInt8(%d)) AS part, toInt64(0), if(part = %[1]d, toString(k0), toString(k1)) AS name,
 	sum(s0) AS bytes, sum(s1), toUInt64(0), toUInt64(0), sum(s2), toUInt64(0)
 FROM (%%s) GROUP BY GROUPING SETS ((k0), (k1)) HAVING part = %[1]d OR name != '' ORDER BY part, bytes DESC, name LIMIT %[3]d BY part`,
@@ -45,7 +45,7 @@ FROM (%%s) GROUP BY GROUPING SETS ((k0), (k1)) HAVING part = %[1]d OR name != ''
 var byCountryCode = statsQuestion{
 	rollup: byCountry,
 	keys:   func(*unit) []string { return byCountry.keys },
-	sums:   sums(byCountry.sums...),
+	sums:   sums(byCountry.sums[:2]...),
 	sql: fmt.Sprintf(`SELECT toUInt8(%d), toInt64(0), toString(k0) AS name, sum(s0) AS bytes, toUInt64(0), toUInt64(0), toUInt64(0), sum(s1), toUInt64(0)
 FROM (%%s) GROUP BY k0 HAVING name != '' ORDER BY bytes DESC, name LIMIT %d`, inCountries, maxBreakdown),
 }

@@ -53,7 +53,7 @@ func ParseTop(r *ngfwv1.TopRequest) (TopQuery, error) {
 // translated. Bytes are of all rows, connections of opened and refused flows.
 func (db *DB) TopClients(ctx context.Context, orgID string, q TopQuery) ([]*ngfwv1.TopClient, Source, error) {
 	return top(ctx, db, orgID, q, ranking[*ngfwv1.TopClient]{
-		name: "clients", rollup: byClient, keys: byClient.keys, groups: 1, known: clientOf + " != toIPv6('::')",
+		name: "clients", rollup: byClientMinutes, units: []unit{hour}, keys: byClient.keys, groups: 1, known: clientOf + " != toIPv6('::')",
 		sums: append(sums(sumRx, sumTx, sumConnections),
 			sum{of: lastName}, sum{of: nameTime}, sum{of: lastMAC}, sum{of: macTime}),
 		more: "argMax(s3, s4) AS name, argMax(s5, s6) AS mac", order: "t0 + t1 DESC, t2 DESC",

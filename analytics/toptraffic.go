@@ -14,15 +14,15 @@ import (
 func (db *DB) TopDestinations(ctx context.Context, orgID string, q TopQuery) ([]*ngfwv1.TopDestination, Source, error) {
 	return top(ctx, db, orgID, q, ranking[*ngfwv1.TopDestination]{
 		name: "destinations", rollup: byTarget, units: []unit{day}, keys: byTarget.keys, groups: 1, known: "1",
-		sums: sums(sumBytes, sumConnections), more: "max(k1) AS country", order: "t0 DESC, t1 DESC",
+		sums: append(sums(sumBytes, sumConnections), sum{outerCountry, "max(%s)"}), order: "t0 DESC, t1 DESC",
 		scan: func(rows driver.Rows) (*ngfwv1.TopDestination, error) {
 			var (
 				ip                 netip.Addr
 				bytes, connections uint64
-				country            string
+				country            uint16
 			)
 			err := rows.Scan(&ip, &bytes, &connections, &country)
-			return &ngfwv1.TopDestination{Ip: ip.Unmap().String(), Geo: known(country), Bytes: signed(bytes), Connections: signed(connections)}, err
+			return &ngfwv1.TopDestination{Ip: ip.Unmap().String(), Geo: known(letters(country)), Bytes: signed(bytes), Connections: signed(connections)}, err
 		},
 		id: (*ngfwv1.TopDestination).GetIp,
 		restrict: func(w *where, rows []*ngfwv1.TopDestination) {
@@ -30,6 +30,14 @@ func (db *DB) TopDestinations(ctx context.Context, orgID string, q TopQuery) ([]
 		},
 		compare: func(row, p *ngfwv1.TopDestination) { row.Previous = earlier(p) },
 	})
+}
+
+// letters are a country's code of the number that outerCountry makes of it.
+func letters(n uint16) string {
+	if n == 0 {
+		return ""
+	}
+	return string([]byte{byte(n), byte(n >> 8)})
 }
 
 // TopApplications ranks applications by bytes; flows of an unknown one are not

@@ -18,6 +18,7 @@ import (
 
 	"ngfw.sh/analytics"
 	"ngfw.sh/cloud/account"
+	"ngfw.sh/cloud/alert"
 	"ngfw.sh/cloud/api"
 	"ngfw.sh/cloud/devicelink"
 	"ngfw.sh/cloud/tlsca"
@@ -88,6 +89,7 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 		Services: []api.Service{
 			api.Account(core.Account), api.Fleet(core.Fleet), api.Firewall(core.Firewall), api.NAT(core.Firewall.NAT()), api.System(core.System), api.Operations(core.Operations),
 			api.Traffic(traffic.New(plans, traffic.Deps{Log: record{flows}, Devices: core.Fleet, Policies: core.Firewall})),
+			api.Alert(alert.New(alert.Deps{History: alerts{flows}, Devices: core.Fleet, RetentionDays: plans.DaysOf})),
 		},
 		Link: api.Link(link), Authenticator: core.Account, Devices: core.Fleet,
 		Health:     func(ctx context.Context) map[string]error { return map[string]error{"analytics": flows.Health(ctx)} },

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ngfw.sh/analytics"
+	"ngfw.sh/cloud/alert"
 	"ngfw.sh/cloud/devicelink"
 	"ngfw.sh/cloud/fleet"
 	"ngfw.sh/cloud/system"
@@ -145,4 +146,33 @@ func (r record) Subscribe(_ context.Context, s traffic.Scope, filter *ngfwv1.Log
 		return nil, err
 	}
 	return r.db.Subscribe(s.OrgID, q, cursor)
+}
+
+// alerts is analytics as the alert service knows it.
+type alerts struct{ db *analytics.DB }
+
+func (a alerts) Alerts(ctx context.Context, s alert.Scope, req *ngfwv1.AlertsRequest) (*ngfwv1.AlertsResponse, error) {
+	q, err := analytics.ParseAlerts(req)
+	if err != nil {
+		return nil, err
+	}
+	q.RetentionDays = s.RetentionDays
+	return a.db.Alerts(ctx, s.OrgID, q)
+}
+
+func (a alerts) Stats(ctx context.Context, s alert.Scope, req *ngfwv1.AlertStatsRequest) (*ngfwv1.AlertStats, error) {
+	q, err := analytics.ParseAlertStats(req)
+	if err != nil {
+		return nil, err
+	}
+	q.RetentionDays = s.RetentionDays
+	return a.db.AlertStats(ctx, s.OrgID, q)
+}
+
+func (a alerts) Subscribe(_ context.Context, s alert.Scope, filter *ngfwv1.AlertsRequest, cursor string) (alert.Subscription, error) {
+	q, err := analytics.ParseAlerts(filter)
+	if err != nil {
+		return nil, err
+	}
+	return a.db.SubscribeAlerts(s.OrgID, q, cursor)
 }

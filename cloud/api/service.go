@@ -80,6 +80,14 @@ func Traffic(s ngfwv1.TrafficServiceServer) Service {
 	}
 }
 
+// Alert serves recorded and live alerts.
+func Alert(s ngfwv1.AlertServiceServer) Service {
+	return Service{
+		Register: func(r grpc.ServiceRegistrar) { ngfwv1.RegisterAlertServiceServer(r, s) },
+		Gateway:  ngfwv1.RegisterAlertServiceHandler,
+	}
+}
+
 // Link serves agents: what Deps.Link takes.
 func Link(s ngfwv1.LinkServiceServer) func(grpc.ServiceRegistrar) {
 	return func(r grpc.ServiceRegistrar) { ngfwv1.RegisterLinkServiceServer(r, s) }

@@ -38,7 +38,7 @@ type Config struct {
 	WindowBatches int           // not acknowledged, told to the router
 	WindowBytes   int
 	MaxBatch      int // bytes of a flow batch
-	MaxEvents     int // of a flow batch
+	MaxEvents     int // rows of a batch
 	MaxMessage    int // bytes of any other message
 	MaxEpochs     int // of a connection
 

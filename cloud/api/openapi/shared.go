@@ -79,6 +79,7 @@ func camel(path string) string {
 // frames describes what a live stream sends.
 func (b *builder) frames() {
 	entry := b.message((*ngfwv1.LogEntry)(nil).ProtoReflect().Descriptor(), read)
+	alert := b.message((*ngfwv1.IdsAlert)(nil).ProtoReflect().Descriptor(), read)
 	frame := func(kind string, properties object) object {
 		required := []any{"type"}
 		properties["type"] = object{"type": "string", "enum": []any{kind}}
@@ -92,6 +93,7 @@ func (b *builder) frames() {
 	text := object{"type": "string"}
 	b.schemas["StreamFrame"] = object{"oneOf": []any{
 		frame("log", object{"cursor": text, "data": entry}),
+		frame("alert", object{"cursor": text, "data": alert}),
 		frame("heartbeat", object{}),
 		frame("dropped", object{"count": object{"type": "integer", "format": "int64", "description": "Rows that a slow reader lost."}}),
 		frame("gap", object{"from": text, "to": text}),

@@ -21,11 +21,13 @@ type cloud struct {
 	grpc string
 	data string
 	keys []string // of its routers
+
+	filled bool // the data directory was there before
 }
 
 // startCloud starts it, with limits that a benchmark does not meet, and
-// registers the routers.
-func startCloud(ctx context.Context, bin string) (*cloud, error) {
+// registers the routers. data is its directory; "" is one that stop removes.
+func startCloud(ctx context.Context, bin, data string) (*cloud, error) {
 	dir, err := os.MkdirTemp("", "ngfw-bench-")
 	if err != nil {
 		return nil, err
@@ -39,6 +41,13 @@ func startCloud(ctx context.Context, bin string) (*cloud, error) {
 		return nil, err
 	}
 	c := &cloud{grpc: grpcListen, system: system{said: &bytes.Buffer{}, dir: dir, url: "http://" + listen}, data: filepath.Join(dir, "data")}
+	if data != "" {
+		if c.data, err = filepath.Abs(data); err != nil {
+			return nil, err
+		}
+		_, err := os.Stat(filepath.Join(c.data, "bootstrap.json"))
+		c.filled = err == nil
+	}
 	config := filepath.Join(dir, "cloud.yaml")
 	text := fmt.Sprintf("listen: %s\ngrpc_listen: %s\ndata_dir: %s\nlog: {level: warn}\nlimits: {requests_per_minute: 1000000, log_requests_per_minute: 1000000}\n",
 		listen, grpcListen, c.data)
@@ -61,6 +70,9 @@ func startCloud(ctx context.Context, bin string) (*cloud, error) {
 			return nil, fmt.Errorf("the cloud did not start:\n%s", c.said)
 		case <-time.After(100 * time.Millisecond): // between two looks
 		}
+	}
+	if c.filled {
+		return c, nil
 	}
 	for i := range analyticsRouters {
 		var device struct {

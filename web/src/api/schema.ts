@@ -12,6 +12,59 @@ export interface ActionChange {
   witness?: Packet
 }
 
+export interface AlertStats {
+  blocked: number
+  /** the first 100 */
+  by_category: AlertStatsCategory[]
+  /** all four, from critical to low */
+  by_severity: AlertStatsSeverity[]
+  from: number
+  over_time: AlertStatsBucket[]
+  to: number
+  /** the first 10 */
+  top_signatures: AlertStatsSignature[]
+  /** the first 10 */
+  top_sources: AlertStatsSource[]
+  total: number
+}
+
+export interface AlertStatsBucket {
+  blocked: number
+  count: number
+  /** its begin, a multiple of the step */
+  timestamp: number
+}
+
+export interface AlertStatsCategory {
+  category: string
+  count: number
+}
+
+export interface AlertStatsSeverity {
+  count: number
+  severity: string
+}
+
+export interface AlertStatsSignature {
+  count: number
+  severity: string
+  signature: string
+  signature_id: number
+}
+
+export interface AlertStatsSource {
+  count: number
+  ip: string
+}
+
+export interface AlertsResponse {
+  alerts: IdsAlert[]
+  next_cursor: string
+  total: number
+  /** false: there are more than total */
+  total_exact?: boolean
+}
+
 export interface ApiToken {
   created_at: number
   expires_at: number
@@ -437,6 +490,31 @@ export interface IDSSuppressionWrite {
   track?: string | null
 }
 
+export interface IdsAlert {
+  /** allowed, blocked */
+  action: string
+  app_proto?: string
+  category: string
+  destination_ip: string
+  destination_port: number
+  device_id: string
+  /** of the flow's rows in the traffic log */
+  flow_id: string
+  id: string
+  metadata: Record<string, string>
+  /** base64 of the payload's beginning */
+  payload_preview?: string
+  protocol: string
+  /** low, medium, high, critical */
+  severity: string
+  signature: string
+  signature_id: number
+  source_ip: string
+  source_port: number
+  /** Unix seconds with fraction */
+  timestamp: number
+}
+
 export interface InterfaceStatus {
   /** CIDR */
   ip?: string
@@ -772,6 +850,10 @@ export type StreamFrame = {
   cursor: string
   data: LogEntry
   type: "log"
+} | {
+  cursor: string
+  data: IdsAlert
+  type: "alert"
 } | {
   type: "heartbeat"
 } | {

@@ -2319,9 +2319,10 @@ func (x *StreamLogsRequest) GetCursor() string {
 // specification's {"type":…,"cursor":…,"data":…}.
 type StreamFrame struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Type          string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"` // log, heartbeat, dropped, gap, filter, error
+	Type          string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"` // log, alert, heartbeat, dropped, gap, filter, error
 	Cursor        string                 `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
-	Data          *LogEntry              `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	Data          *LogEntry              `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`    // of "log"
+	Alert         *IdsAlert              `protobuf:"bytes,7,opt,name=alert,proto3" json:"alert,omitempty"`  // of "alert", as its data
 	Count         int64                  `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"` // rows a slow reader lost ("dropped")
 	From          string                 `protobuf:"bytes,5,opt,name=from,proto3" json:"from,omitempty"`    // "gap"
 	To            string                 `protobuf:"bytes,6,opt,name=to,proto3" json:"to,omitempty"`
@@ -2376,6 +2377,13 @@ func (x *StreamFrame) GetCursor() string {
 func (x *StreamFrame) GetData() *LogEntry {
 	if x != nil {
 		return x.Data
+	}
+	return nil
+}
+
+func (x *StreamFrame) GetAlert() *IdsAlert {
+	if x != nil {
+		return x.Alert
 	}
 	return nil
 }
@@ -2853,7 +2861,7 @@ var File_ngfw_v1_traffic_proto protoreflect.FileDescriptor
 
 const file_ngfw_v1_traffic_proto_rawDesc = "" +
 	"\n" +
-	"\x15ngfw/v1/traffic.proto\x12\angfw.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x16ngfw/v1/firewall.proto\x1a\x15ngfw/v1/options.proto\"\x9a\x01\n" +
+	"\x15ngfw/v1/traffic.proto\x12\angfw.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x13ngfw/v1/alert.proto\x1a\x16ngfw/v1/firewall.proto\x1a\x15ngfw/v1/options.proto\"\x9a\x01\n" +
 	"\bNatTuple\x12\x1b\n" +
 	"\tsource_ip\x18\x01 \x01(\tR\bsourceIp\x12\x1f\n" +
 	"\vsource_port\x18\x02 \x01(\rR\n" +
@@ -3129,11 +3137,12 @@ const file_ngfw_v1_traffic_proto_rawDesc = "" +
 	"\x04text\x18\x05 \x01(\tR\x04text\"Y\n" +
 	"\x11StreamLogsRequest\x12,\n" +
 	"\x06filter\x18\x01 \x01(\v2\x14.ngfw.v1.LogsRequestR\x06filter\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"\x9a\x01\n" +
+	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"\xc3\x01\n" +
 	"\vStreamFrame\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12%\n" +
-	"\x04data\x18\x03 \x01(\v2\x11.ngfw.v1.LogEntryR\x04data\x12\x14\n" +
+	"\x04data\x18\x03 \x01(\v2\x11.ngfw.v1.LogEntryR\x04data\x12'\n" +
+	"\x05alert\x18\a \x01(\v2\x11.ngfw.v1.IdsAlertR\x05alert\x12\x14\n" +
 	"\x05count\x18\x04 \x01(\x03R\x05count\x12\x12\n" +
 	"\x04from\x18\x05 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x06 \x01(\tR\x02to2\xd4\t\n" +
@@ -3202,6 +3211,7 @@ var file_ngfw_v1_traffic_proto_goTypes = []any{
 	(*TrafficStats_Bucket)(nil),      // 30: ngfw.v1.TrafficStats.Bucket
 	(*TrafficStats_Previous)(nil),    // 31: ngfw.v1.TrafficStats.Previous
 	(*FirewallRule)(nil),             // 32: ngfw.v1.FirewallRule
+	(*IdsAlert)(nil),                 // 33: ngfw.v1.IdsAlert
 }
 var file_ngfw_v1_traffic_proto_depIdxs = []int32{
 	0,  // 0: ngfw.v1.LogEntry.nat:type_name -> ngfw.v1.NatTuple
@@ -3226,33 +3236,34 @@ var file_ngfw_v1_traffic_proto_depIdxs = []int32{
 	32, // 19: ngfw.v1.LogExplanation.rule:type_name -> ngfw.v1.FirewallRule
 	2,  // 20: ngfw.v1.StreamLogsRequest.filter:type_name -> ngfw.v1.LogsRequest
 	1,  // 21: ngfw.v1.StreamFrame.data:type_name -> ngfw.v1.LogEntry
-	2,  // 22: ngfw.v1.TrafficService.Logs:input_type -> ngfw.v1.LogsRequest
-	4,  // 23: ngfw.v1.TrafficService.TopClients:input_type -> ngfw.v1.TopRequest
-	18, // 24: ngfw.v1.TrafficService.Stats:input_type -> ngfw.v1.StatsRequest
-	4,  // 25: ngfw.v1.TrafficService.TopDestinations:input_type -> ngfw.v1.TopRequest
-	4,  // 26: ngfw.v1.TrafficService.TopApplications:input_type -> ngfw.v1.TopRequest
-	4,  // 27: ngfw.v1.TrafficService.TopCountries:input_type -> ngfw.v1.TopRequest
-	4,  // 28: ngfw.v1.TrafficService.TopRules:input_type -> ngfw.v1.TopRequest
-	4,  // 29: ngfw.v1.TrafficService.TopThreats:input_type -> ngfw.v1.TopRequest
-	20, // 30: ngfw.v1.TrafficService.ExportLogs:input_type -> ngfw.v1.ExportLogsRequest
-	22, // 31: ngfw.v1.TrafficService.ExplainLog:input_type -> ngfw.v1.ExplainLogRequest
-	24, // 32: ngfw.v1.TrafficService.StreamLogs:input_type -> ngfw.v1.StreamLogsRequest
-	3,  // 33: ngfw.v1.TrafficService.Logs:output_type -> ngfw.v1.LogsResponse
-	6,  // 34: ngfw.v1.TrafficService.TopClients:output_type -> ngfw.v1.TopClientsResponse
-	19, // 35: ngfw.v1.TrafficService.Stats:output_type -> ngfw.v1.TrafficStats
-	9,  // 36: ngfw.v1.TrafficService.TopDestinations:output_type -> ngfw.v1.TopDestinationsResponse
-	11, // 37: ngfw.v1.TrafficService.TopApplications:output_type -> ngfw.v1.TopApplicationsResponse
-	13, // 38: ngfw.v1.TrafficService.TopCountries:output_type -> ngfw.v1.TopCountriesResponse
-	15, // 39: ngfw.v1.TrafficService.TopRules:output_type -> ngfw.v1.TopRulesResponse
-	17, // 40: ngfw.v1.TrafficService.TopThreats:output_type -> ngfw.v1.TopThreatsResponse
-	21, // 41: ngfw.v1.TrafficService.ExportLogs:output_type -> ngfw.v1.FileChunk
-	23, // 42: ngfw.v1.TrafficService.ExplainLog:output_type -> ngfw.v1.LogExplanation
-	25, // 43: ngfw.v1.TrafficService.StreamLogs:output_type -> ngfw.v1.StreamFrame
-	33, // [33:44] is the sub-list for method output_type
-	22, // [22:33] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	33, // 22: ngfw.v1.StreamFrame.alert:type_name -> ngfw.v1.IdsAlert
+	2,  // 23: ngfw.v1.TrafficService.Logs:input_type -> ngfw.v1.LogsRequest
+	4,  // 24: ngfw.v1.TrafficService.TopClients:input_type -> ngfw.v1.TopRequest
+	18, // 25: ngfw.v1.TrafficService.Stats:input_type -> ngfw.v1.StatsRequest
+	4,  // 26: ngfw.v1.TrafficService.TopDestinations:input_type -> ngfw.v1.TopRequest
+	4,  // 27: ngfw.v1.TrafficService.TopApplications:input_type -> ngfw.v1.TopRequest
+	4,  // 28: ngfw.v1.TrafficService.TopCountries:input_type -> ngfw.v1.TopRequest
+	4,  // 29: ngfw.v1.TrafficService.TopRules:input_type -> ngfw.v1.TopRequest
+	4,  // 30: ngfw.v1.TrafficService.TopThreats:input_type -> ngfw.v1.TopRequest
+	20, // 31: ngfw.v1.TrafficService.ExportLogs:input_type -> ngfw.v1.ExportLogsRequest
+	22, // 32: ngfw.v1.TrafficService.ExplainLog:input_type -> ngfw.v1.ExplainLogRequest
+	24, // 33: ngfw.v1.TrafficService.StreamLogs:input_type -> ngfw.v1.StreamLogsRequest
+	3,  // 34: ngfw.v1.TrafficService.Logs:output_type -> ngfw.v1.LogsResponse
+	6,  // 35: ngfw.v1.TrafficService.TopClients:output_type -> ngfw.v1.TopClientsResponse
+	19, // 36: ngfw.v1.TrafficService.Stats:output_type -> ngfw.v1.TrafficStats
+	9,  // 37: ngfw.v1.TrafficService.TopDestinations:output_type -> ngfw.v1.TopDestinationsResponse
+	11, // 38: ngfw.v1.TrafficService.TopApplications:output_type -> ngfw.v1.TopApplicationsResponse
+	13, // 39: ngfw.v1.TrafficService.TopCountries:output_type -> ngfw.v1.TopCountriesResponse
+	15, // 40: ngfw.v1.TrafficService.TopRules:output_type -> ngfw.v1.TopRulesResponse
+	17, // 41: ngfw.v1.TrafficService.TopThreats:output_type -> ngfw.v1.TopThreatsResponse
+	21, // 42: ngfw.v1.TrafficService.ExportLogs:output_type -> ngfw.v1.FileChunk
+	23, // 43: ngfw.v1.TrafficService.ExplainLog:output_type -> ngfw.v1.LogExplanation
+	25, // 44: ngfw.v1.TrafficService.StreamLogs:output_type -> ngfw.v1.StreamFrame
+	34, // [34:45] is the sub-list for method output_type
+	23, // [23:34] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_ngfw_v1_traffic_proto_init() }
@@ -3260,6 +3271,7 @@ func file_ngfw_v1_traffic_proto_init() {
 	if File_ngfw_v1_traffic_proto != nil {
 		return
 	}
+	file_ngfw_v1_alert_proto_init()
 	file_ngfw_v1_firewall_proto_init()
 	file_ngfw_v1_options_proto_init()
 	file_ngfw_v1_traffic_proto_msgTypes[1].OneofWrappers = []any{}
