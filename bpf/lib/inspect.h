@@ -69,4 +69,16 @@ SUBPROGRAM int inspect(struct flow *f)
 	return word & FLOW_BLOCKED ? -1 : 0;
 }
 
+/* Whether the matcher has blocked f, even if no packet has come since. */
+static __always_inline int is_blocked(const struct flow *f)
+{
+	__u64 id = f->id;
+	__u32 *said;
+
+	if (f->flags & FLOW_BLOCKED)
+		return 1;
+	said = bpf_map_lookup_elem(&inspected, &id);
+	return said && *said & FLOW_BLOCKED;
+}
+
 #endif

@@ -66,6 +66,11 @@ func apply(r Ruleset) error {
 	// A packet that conntrack calls invalid is not translated and would carry a
 	// private address out.
 	post := b.chain("postrouting", nftables.ChainTypeFilter, nftables.ChainHookPostrouting, nftables.ChainPriorityMangle)
+	if r.Queues.Count > 0 {
+		// Resets in the name of either end of a flow that the matcher rejects: conntrack
+		// knows them as part of it only where nothing is translated.
+		b.rule(post, mark(markJudged|markInspect, markInspect), []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}})
+	}
 	b.drops(post, "invalid", conntrackState(expr.CtStateBitINVALID), unlessLoopback(expr.MetaKeyOIFNAME))
 	for _, name := range sorted(r.MSSClamp) {
 		b.rule(post, clampMSS(name)...)

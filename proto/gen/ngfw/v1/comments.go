@@ -76,6 +76,7 @@ var Comments = map[string]string{
 	"ngfw.v1.Dataplane.events_lost":          "flow events the ring had no room for",
 	"ngfw.v1.Dataplane.fastpath_packets":     "of packets: those that passed by the kernel's stack",
 	"ngfw.v1.Dataplane.flows":                "entries in the flow table now",
+	"ngfw.v1.Dataplane.ids_rules":            "rules of the matcher that are in force, by category",
 	"ngfw.v1.Device.mode":                    "observe, shadow, takeover",
 	"ngfw.v1.Device.status":                  "online, offline, updating, error, provisioning",
 	"ngfw.v1.DeviceStatus.ConfigState.state": "synced, pending, failed",
