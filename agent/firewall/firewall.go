@@ -36,6 +36,9 @@ type Deps struct {
 	Netfilter func(netfilter.Ruleset) error
 	Loaded    func() (string, error)       // what nftables holds of ours; nil: it is not watched
 	Addresses func() ([]netip.Addr, error) // the router's own, now
+	// Forget ends the flows that are translated by these addresses, which the router
+	// has lost. Nil: nobody does.
+	Forget func(lost []netip.Addr) (int, error)
 	// Opened is called until it has succeeded once, after a policy is enforced:
 	// forwarding may be switched on now.
 	Opened func() error
@@ -209,10 +212,26 @@ func (s *Section) Readdress() error {
 	if slices.Equal(self, s.self) {
 		return nil
 	}
+	lost := slices.DeleteFunc(slices.Clone(s.self), func(a netip.Addr) bool { return slices.Contains(self, a) })
 	if err := s.enforce(s.policy); err != nil {
 		return err
 	}
+	s.forget(lost)
 	return s.open()
+}
+
+// forget ends what is bound to lost addresses: it would wait for answers that
+// go elsewhere. mu is held.
+func (s *Section) forget(lost []netip.Addr) {
+	if len(lost) == 0 || s.deps.Forget == nil {
+		return
+	}
+	switch n, err := s.deps.Forget(lost); {
+	case err != nil:
+		s.deps.Log.Error("flows stay bound to an address that is lost", "addresses", lost, "err", err)
+	case n > 0:
+		s.deps.Log.Info("flows ended with the address that they were bound to", "addresses", lost, "flows", n)
+	}
 }
 
 // Version is that of the enforced document; 0: none.
