@@ -162,7 +162,9 @@ func (s *Section) swap(image *policy.Image, rules netfilter.Ruleset) error {
 
 // ahead: the table must know NAT targets before packets are sent to them.
 func (s *Section) ahead(rules netfilter.Ruleset) bool {
-	return s.enforced && len(rules.Targets) > 0 && !reflect.DeepEqual(rules.Targets, s.ruleset.Targets)
+	return s.enforced && slices.ContainsFunc(rules.Targets, func(t netfilter.Targets) bool {
+		return !slices.ContainsFunc(s.ruleset.Targets, func(have netfilter.Targets) bool { return reflect.DeepEqual(t, have) })
+	})
 }
 
 // open lets the router forward, once a policy is enforced. mu is held.

@@ -272,7 +272,7 @@ static __always_inline __u32 source_rule(struct work *w, const struct flow *f)
 /* The NAT rule of f's destination is gone or changed: f and conntrack's entry end. */
 static __always_inline int cut_translation(struct __sk_buff *skb, struct work *w, struct flow *f)
 {
-	decide(w, DECIDER(DECIDER_REASON, REASON_NAT), ACTION_DROP);
+	decide(w, DECIDER(DECIDER_REASON, REASON_NAT_CHANGED), ACTION_DROP);
 	ct_end(skb, &w->packet.tuple);
 	if (!(f->flags & FLOW_CUT)) {
 		count_stat(STAT_REJUDGED, 1);
@@ -368,7 +368,7 @@ SUBPROGRAM int go_on(struct __sk_buff *skb, struct work *w, struct flow *f)
 		return TC_DROP;
 	if (f->flags & FLOW_CUT) {
 		/* Its own sender may begin anew, as the rules are now. */
-		if (w->question.verdict.decider == DECIDER(DECIDER_REASON, REASON_NAT) && !w->dir && starts(w))
+		if (w->question.verdict.decider == DECIDER(DECIDER_REASON, REASON_NAT_CHANGED) && !w->dir && starts(w))
 			return UNKNOWN;
 		return w->question.verdict.action ? refused(skb, w) : drop(w, REASON_NO_IMAGE);
 	}
