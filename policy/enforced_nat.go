@@ -20,13 +20,3 @@ func checkNATEnforced(found *findings, p *Policy, marked map[string]string) {
 		}
 	}
 }
-
-// refuseNAT refuses what an analysis does not follow: a rule that accepts what it
-// translates stands between the rules and the policies.
-func refuseNAT(found *findings, p *Policy) {
-	for i, n := range p.NAT {
-		if n.Enabled {
-			found.add(index("nat", i), "NAT rule %d is not followed by this analysis yet: ask about a copy in which it is disabled", n.ID)
-		}
-	}
-}
