@@ -243,30 +243,31 @@ func TestTranslatedByOthers(t *testing.T) {
 
 // Flows that are bound to an address end with it.
 func TestLostAddress(t *testing.T) {
-	r := newRouter(t)
-	r.pour("lan1", ":8000")
-	r.Exec("rtr", "ip", "addr", "add", "203.0.113.70/24", "dev", "wan")
-	r.rulesAndNAT(nil, toLAN1)
-	r.startPolicy()
-	bound, kept := r.stream("inet", "203.0.113.70:8080"), r.stream("inet", "203.0.113.2:8080")
-	for _, s := range []stream{bound, kept} {
-		if err := s.runs(); err != nil {
-			t.Fatal(err)
+	eachForm(t, func(t *testing.T, r *router) {
+		r.pour("lan1", ":8000")
+		r.Exec("rtr", "ip", "addr", "add", "203.0.113.70/24", "dev", "wan")
+		r.rulesAndNAT(nil, toLAN1)
+		r.reload()
+		bound, kept := r.stream("inet", "203.0.113.70:8080"), r.stream("inet", "203.0.113.2:8080")
+		for _, s := range []stream{bound, kept} {
+			if err := s.runs(); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	r.Exec("rtr", "ip", "addr", "del", "203.0.113.70/24", "dev", "wan")
-	r.eventually(func() error {
-		if list := r.connections(8080); len(list) != 1 || list[0].TupleOrig.IP.DestinationAddress.String() != "203.0.113.2" {
-			return fmt.Errorf("conntrack holds %d connections", len(list))
+		r.Exec("rtr", "ip", "addr", "del", "203.0.113.70/24", "dev", "wan")
+		r.eventually(func() error {
+			if list := r.connections(8080); len(list) != 1 || list[0].TupleOrig.IP.DestinationAddress.String() != "203.0.113.2" {
+				return fmt.Errorf("conntrack holds %d connections", len(list))
+			}
+			return nil
+		})
+		if err := bound.stopped(); err != nil {
+			t.Error(err)
 		}
-		return nil
+		if err := kept.runs(); err != nil {
+			t.Errorf("another address's flow: %v", err)
+		}
 	})
-	if err := bound.stopped(); err != nil {
-		t.Error(err)
-	}
-	if err := kept.runs(); err != nil {
-		t.Errorf("another address's flow: %v", err)
-	}
 }
 
 // serveBytes runs a web server that answers with so many bytes.
