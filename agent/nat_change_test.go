@@ -68,7 +68,7 @@ func (s stream) runs() error {
 // stopped: what had arrived comes, and then nothing.
 func (s stream) stopped() error {
 	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); {
-		s.c.SetReadDeadline(time.Now().Add(1500 * time.Millisecond))
+		s.c.SetReadDeadline(time.Now().Add(time.Second))
 		if _, err := io.CopyN(io.Discard, s.c, 64<<10); err != nil {
 			return nil
 		}
@@ -227,13 +227,13 @@ func TestTranslatedByOthers(t *testing.T) {
 	r.startPolicy()
 	r.says("inet", "http://203.0.113.2:8080/", "lan1 hears 203.0.113.1")
 	r.Exec("rtr", "nft", "add table ip foreign; add chain ip foreign pre { type nat hook prerouting priority -150; }; add rule ip foreign pre tcp dport 8080 dnat to 10.77.2.10:8000")
-	r.blocked("inet", curl("http://203.0.113.2:8080/")...)
+	r.blocked("inet", glance("http://203.0.113.2:8080/")...)
 	if n := r.metric(`ngfw_drops_total{reason="nat_mismatch"}`); n == 0 {
 		t.Error("nothing says why")
 	}
 	r.Exec("rtr", "nft", "flush chain ip foreign pre; add chain ip foreign post { type nat hook postrouting priority 90; }; add rule ip foreign post oifname lan1 snat to 10.77.1.77")
 	mismatched := r.metric(`ngfw_drops_total{reason="nat_mismatch"}`)
-	r.blocked("inet", curl("http://203.0.113.2:8080/")...)
+	r.blocked("inet", glance("http://203.0.113.2:8080/")...)
 	if n := r.metric(`ngfw_drops_total{reason="nat_mismatch"}`); n <= mismatched {
 		t.Error("another source is not seen")
 	}

@@ -60,7 +60,7 @@ func TestNATSwapsUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	const swaps = 30
+	const swaps = 16
 	for i := range swaps {
 		to, from := toLAN2, fromB
 		if i%2 == 1 {
