@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -161,6 +162,39 @@ func TestChangedNAT(t *testing.T) {
 			t.Errorf("%v packets had no counter", n)
 		}
 
+	})
+}
+
+// A ping goes on under a changed rule: its conntrack entry does not hold it to the
+// former one.
+func TestChangedNATOfPings(t *testing.T) {
+	r := newRouter(t)
+	r.routed("203.0.113.80/32")
+	to := func(host string) string {
+		return `{"id":1,"name":"ping","nat_type":"dnat","protocol":"icmp","destination":"203.0.113.80","translate_to":"` + host + `"}`
+	}
+	r.rulesAndNAT(nil, to("10.77.1.10"))
+	r.startPolicy()
+	r.Exec("lan2", "nft", "add table ip seen; add counter ip seen echo; add chain ip seen in { type filter hook input priority 0; }; add rule ip seen in icmp type echo-request counter name echo")
+	pings := exec.Command("ping", "-i", "0.1", "-c", "100", "203.0.113.80")
+	wait, err := r.Lab.Lab.Start("inet", pings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { pings.Process.Kill(); wait() }()
+	r.eventually(func() error {
+		if n := r.metric(`ngfw_nat_packets_total{rule_id="1"}`); n < 6 {
+			return fmt.Errorf("%v packets were translated", n)
+		}
+		return nil
+	})
+	r.rulesAndNAT(nil, to("10.77.2.10"))
+	r.reload()
+	r.eventually(func() error {
+		if n := r.counter("lan2", "ip seen echo"); n < 5 {
+			return fmt.Errorf("lan2 has got %d of the same pings", n)
+		}
+		return nil
 	})
 }
 

@@ -39,6 +39,9 @@ type Deps struct {
 	// Forget ends the flows that are translated by these addresses, which the router
 	// has lost. Nil: nobody does.
 	Forget func(lost []netip.Addr) (int, error)
+	// Renew ends conntrack's entries of changed destinations that the kernel's side
+	// cannot end itself. Nil: nobody does.
+	Renew func() (int, error)
 	// Opened is called until it has succeeded once, after a policy is enforced:
 	// forwarding may be switched on now.
 	Opened func() error
@@ -123,6 +126,7 @@ func (s *Section) enforce(p policy.Policy) error {
 	if err := s.swap(image, rules); err != nil {
 		return err
 	}
+	s.renew(image)
 	if !s.enforced {
 		close(s.first)
 	}
@@ -220,6 +224,16 @@ func (s *Section) Readdress() error {
 	}
 	s.forget(lost)
 	return s.open()
+}
+
+// renew looks after flows without ports whose NAT rule may have changed. mu is held.
+func (s *Section) renew(image *policy.Image) {
+	if s.image == nil || s.deps.Renew == nil || reflect.DeepEqual(image.NAT.Destination, s.image.NAT.Destination) {
+		return
+	}
+	if _, err := s.deps.Renew(); err != nil {
+		s.deps.Log.Error("flows of protocols without ports may be dropped until they are silent for a while: their NAT rule has changed", "err", err)
+	}
 }
 
 // forget ends what is bound to lost addresses: it would wait for answers that
