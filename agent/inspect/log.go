@@ -11,6 +11,7 @@ import (
 
 	"ngfw.sh/agent/flowlog"
 	"ngfw.sh/config/ids"
+	"ngfw.sh/dataplane/flow"
 	matcher "ngfw.sh/dataplane/ids"
 	"ngfw.sh/dataplane/ids/app"
 	"ngfw.sh/dataplane/ids/eve"
@@ -34,9 +35,15 @@ type log struct {
 	mu      sync.Mutex // guards what follows
 	doc     ids.Document
 	classes map[string]rule.Class
-	waiting []*ngfwv1.AlertEvent
+	waiting []waiting
 	minute  int64
 	told    map[telling]int64 // alerts of this minute
+}
+
+// waiting is an alert between two flushes.
+type waiting struct {
+	event *ngfwv1.AlertEvent
+	flow  flow.Tuple // zero: of none
 }
 
 // telling is what an alert threshold counts by.
@@ -79,11 +86,19 @@ func (g *log) run(ctx context.Context) {
 
 func (g *log) flush() {
 	g.mu.Lock()
-	out := g.waiting
+	all := g.waiting
 	g.waiting = nil
 	g.mu.Unlock()
-	if len(out) == 0 {
+	if len(all) == 0 {
 		return
+	}
+	out := make([]*ngfwv1.AlertEvent, len(all))
+	for i, w := range all {
+		out[i] = w.event
+		// By now the log of flows has named it.
+		if id, ok := g.deps.Facts.FlowID(w.flow); ok {
+			w.event.FlowId = id
+		}
 	}
 	if err := g.deps.Alerts(out); err != nil {
 		g.metrics.lost.Add(float64(len(out)))
@@ -105,9 +120,10 @@ func (g *log) Alert(a *matcher.Alert) {
 	}
 	class, own := g.classes[r.Class], g.doc.Rules
 	g.mu.Unlock()
+	source, destination := ends(a)
 	e := &ngfwv1.AlertEvent{
 		TimeNs: a.Packet.Time, Severity: severity(r, class), Signature: r.Message, SignatureId: int64(r.SID), Category: ids.CategoryOf(r.Class),
-		SourceIp: a.Packet.Src.AsSlice(), SourcePort: uint32(a.Packet.SrcPort), DestinationIp: a.Packet.Dst.AsSlice(), DestinationPort: uint32(a.Packet.DstPort),
+		SourceIp: source.Addr().AsSlice(), SourcePort: uint32(source.Port()), DestinationIp: destination.Addr().AsSlice(), DestinationPort: uint32(destination.Port()),
 		Protocol: uint32(a.Packet.Protocol), Blocked: a.Blocked, Payload: head(a), Metadata: metadata(r, class),
 	}
 	for i := range own {
@@ -116,17 +132,15 @@ func (g *log) Alert(a *matcher.Alert) {
 		}
 	}
 	g.metrics.alerts.WithLabelValues(e.Category).Inc()
+	var t flow.Tuple
 	if f := a.Flow; f != nil {
-		t := tupleOf(f)
+		t = tupleOf(f)
 		fact := flowlog.Fact{Threat: r.Message}
 		if f.Detect.ProtocolKnown {
 			e.AppProto = f.Detect.Protocol.String()
 			fact.App = e.AppProto
 		}
 		g.deps.Facts.Learn(t, fact)
-		if id, ok := g.deps.Facts.FlowID(t); ok {
-			e.FlowId = id
-		}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -134,7 +148,19 @@ func (g *log) Alert(a *matcher.Alert) {
 		g.metrics.lost.Inc()
 		return
 	}
-	g.waiting = append(g.waiting, e)
+	g.waiting = append(g.waiting, waiting{e, t})
+}
+
+// ends are the sender and the receiver of what was matched: a request may be looked at
+// when the packet comes that acknowledges it.
+func ends(a *matcher.Alert) (source, destination netip.AddrPort) {
+	if a.Flow == nil || a.Transaction == nil && a.Stream == nil {
+		return netip.AddrPortFrom(a.Packet.Src, a.Packet.SrcPort), netip.AddrPortFrom(a.Packet.Dst, a.Packet.DstPort)
+	}
+	if r := a.Match.Rule; r.ToServer && !r.ToClient || r.ToServer == r.ToClient && a.Direction == app.ToServer {
+		return a.Flow.Client, a.Flow.Server
+	}
+	return a.Flow.Server, a.Flow.Client
 }
 
 // worthTelling holds back what exceeds the threshold. mu is held.
@@ -240,7 +266,23 @@ func head(a *matcher.Alert) []byte {
 	if len(a.Stream) > 0 {
 		data = a.Stream
 	}
+	if len(data) == 0 && a.Transaction != nil {
+		data = opening(a.Transaction)
+	}
 	return append([]byte(nil), data[:min(len(data), preview)]...)
+}
+
+// opening is what a transaction begins with.
+func opening(t app.Transaction) []byte {
+	var room [1]app.Buffer
+	for _, name := range []string{"http.request_line", "dns.query", "tls.sni", "quic.sni", "ssh.software"} {
+		if k := rule.KindOf(name); k != nil {
+			if b := t.Buffers(k, app.ToServer, room[:0]); len(b) > 0 {
+				return b[0].Data
+			}
+		}
+	}
+	return nil
 }
 
 // metadata is the rule's, with what it belongs to.
