@@ -8,6 +8,7 @@ import (
 // differ is one run of Diff.
 type differ struct {
 	before, after *analysis
+	around        *circumstances
 	search
 	parts []part                      // of the pair and family being compared
 	known map[string][families][]part // by what decides between two links
@@ -34,24 +35,46 @@ func (d *differ) between(from, to link) ([]Change, error) {
 	if !zonedBefore && !zonedAfter {
 		return nil, nil // dropped, as before
 	}
-	// System rules decide alike unless one policy has no zone for an interface.
-	a, key := d.decides(d.before, from.before, to.before, !zonedAfter)
-	b, more := d.decides(d.after, from.after, to.after, !zonedBefore)
-	key += "|" + more
-	found, ok := d.known[key]
-	for family := 0; family < families && !ok; family++ {
-		d.parts = nil
-		if err := d.walk(allPackets[family], a(family), b(family)); err != nil {
-			return nil, err
+	var results []result
+	at := map[string]int{}
+	for i := range d.around.count() {
+		c := d.around.at(i)
+		// System rules decide alike unless one policy has no zone for an interface.
+		a, key, timed := d.decides(d.before, from.before, to.before, !zonedAfter, c)
+		b, more, alsoTimed := d.decides(d.after, from.after, to.after, !zonedBefore, c)
+		if i > 0 && !timed && !alsoTimed {
+			results[0].all = true
+			break
 		}
-		found[family] = fewest(d.parts)
+		key += "|" + more
+		if n, again := at[key]; again {
+			results[n].in = append(results[n].in, i)
+			continue
+		}
+		found, ok := d.known[key]
+		for family := 0; family < families && !ok; family++ {
+			d.parts = nil
+			if err := d.walk(allPackets[family], a(family), b(family)); err != nil {
+				return nil, err
+			}
+			found[family] = fewest(d.parts)
+		}
+		d.known[key] = found
+		at[key] = len(results)
+		results = append(results, result{found: found, in: []int{i}})
 	}
-	d.known[key] = found
-	changes := d.changes(from, to, found)
+	changes := d.changes(from, to, results)
 	if d.exhausted() {
 		return nil, errTooMuchWork()
 	}
 	return changes, nil
+}
+
+// result is what differs under some circumstances, by index; or under all.
+type result struct {
+	found [families][]part
+	in    []int
+	all   bool
 }
 
 func errTooMuchWork() error {
@@ -60,15 +83,16 @@ func errTooMuchWork() error {
 
 // decides gives what a policy does from zone to zone, per family, and a key that
 // is the same for pairs where it does the same. A zone "" drops everything.
-func (d *differ) decides(a *analysis, from, to string, system bool) (func(family int) side, string) {
+func (d *differ) decides(a *analysis, from, to string, system bool, in circumstance) (does func(family int) side, key string, conditional bool) {
 	if from == "" || to == "" {
-		return func(int) side { return side{fallback: Drop} }, "none"
+		return func(int) side { return side{fallback: Drop} }, "none", false
 	}
 	rules, fallback := a.between(from, to), a.fallback(from, to)
 	d.spend(len(a.rules) / 4)
-	key := make([]uint32, len(rules))
+	numbers := make([]uint32, len(rules))
 	for n, i := range rules {
-		key[n] = uint32(i)
+		conditional = conditional || a.rules[i].conditional
+		numbers[n] = uint32(i)<<2 | a.rules[i].holding(in)
 	}
 	return func(family int) side {
 		s := side{fallback: fallback}
@@ -79,13 +103,13 @@ func (d *differ) decides(a *analysis, from, to string, system bool) (func(family
 			}
 		}
 		for _, i := range rules {
-			r := &a.rules[i]
-			for j := range r.regions[family] {
-				s.steps = append(s.steps, step{&r.regions[family][j], r.verdict.Action})
+			regions := a.rules[i].in(in).regions[family]
+			for j := range regions {
+				s.steps = append(s.steps, step{&regions[j], a.rules[i].verdict.Action})
 			}
 		}
 		return s
-	}, fmt.Sprint(from == ZoneSelf, to == ZoneSelf, system, fallback) + runKey(key)
+	}, fmt.Sprint(from == ZoneSelf, to == ZoneSelf, system, fallback) + runKey(numbers), conditional
 }
 
 // within is what is left of a side inside of a region: the steps that meet it, up

@@ -1,7 +1,7 @@
 package policy
 
 // checkNATEnforced reports what NAT rules ask for and nothing does.
-func checkNATEnforced(found *findings, p *Policy, marked map[string]string) {
+func checkNATEnforced(found *findings, p *Policy) {
 	for i, n := range p.NAT {
 		if !n.Enabled {
 			continue
@@ -13,8 +13,11 @@ func checkNATEnforced(found *findings, p *Policy, marked map[string]string) {
 				continue
 			}
 			for _, item := range list.items {
-				if what := unenforced(item, marked); what != "" {
-					found.add(path, "%s in a NAT rule %s", what, notYet)
+				if item.kind == addressMAC {
+					found.add(path, "mac:%s in a NAT rule %s", item.mac, notYet)
+				}
+				if g, ok := p.groupNamed(item.name); ok && item.kind == addressGroup && g.Type == GroupMAC {
+					found.add(path, "@%s (a group of type mac) in a NAT rule %s", item.name, notYet)
 				}
 			}
 		}

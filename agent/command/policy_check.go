@@ -25,6 +25,7 @@ func policyCheckCommand(env Env) *cobra.Command {
 		Args: usageArgs(cobra.ExactArgs(1)),
 	}
 	asJSON := outputFlag(cmd)
+	world := countriesFlag(cmd)
 	strict := cmd.Flags().Bool("strict", false, "fail if anything is found")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		inJSON, err := asJSON()
@@ -35,7 +36,11 @@ func policyCheckCommand(env Env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		found, err := policy.Check(p, fileEnv)
+		about, err := world()
+		if err != nil {
+			return err
+		}
+		found, err := policy.Check(p, about)
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}

@@ -20,6 +20,7 @@ func policyDiffCommand(env Env) *cobra.Command {
 		Args: usageArgs(cobra.ExactArgs(2)),
 	}
 	asJSON := outputFlag(cmd)
+	world := countriesFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		inJSON, err := asJSON()
 		if err != nil {
@@ -31,7 +32,11 @@ func policyDiffCommand(env Env) *cobra.Command {
 				return err
 			}
 		}
-		changes, err := policy.Diff(policies[0], policies[1], fileEnv)
+		about, err := world()
+		if err != nil {
+			return err
+		}
+		changes, err := policy.Diff(policies[0], policies[1], about)
 		if err != nil {
 			return err
 		}

@@ -57,13 +57,22 @@ static __always_inline int drop(struct work *w, __u32 reason)
 	return TC_DROP;
 }
 
-/* The kernel's route from src to dst: bpf_fib_lookup's answer, *out the interface. */
-static __always_inline long look_up(struct __sk_buff *skb, const struct work *w, const __u8 *src,
-				    const __u8 *dst, __u32 *out)
+struct raw_address {
+	__u8 byte[16];
+};
+
+/* The kernel's route: bpf_fib_lookup's answer; w->way is the interface. */
+SUBPROGRAM int look_up(struct __sk_buff *skb, struct work *w, const struct raw_address *from,
+		       const struct raw_address *to)
 {
 	struct bpf_fib_lookup fib = {};
-	long rc;
+	const __u8 *src, *dst;
+	int rc;
 
+	if (!w || !from || !to)
+		return BPF_FIB_LKUP_RET_UNREACHABLE;
+	src = from->byte;
+	dst = to->byte;
 	fib.ifindex = w->ifindex;
 	fib.l4_protocol = w->packet.tuple.proto;
 	if (is_v4(dst)) {
@@ -77,7 +86,10 @@ static __always_inline long look_up(struct __sk_buff *skb, const struct work *w,
 		copy16(fib.ipv6_dst, dst);
 	}
 	rc = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
-	*out = fib.ifindex;
+	w->way = fib.ifindex;
+	__builtin_memset(w->neighbour, 0, sizeof(w->neighbour));
+	if (rc == BPF_FIB_LKUP_RET_SUCCESS)
+		__builtin_memcpy(w->neighbour, fib.dmac, ETH_ALEN);
 	/* An unresolved neighbour is still a route; so is one that needs fragments. */
 	if (rc == BPF_FIB_LKUP_RET_NO_NEIGH || rc == BPF_FIB_LKUP_RET_FRAG_NEEDED ||
 	    rc == BPF_FIB_LKUP_RET_UNSUPP_LWT)
@@ -91,14 +103,13 @@ static __always_inline long look_up(struct __sk_buff *skb, const struct work *w,
  * multicast are for the router: the kernel sees to them before it asks its
  * routes, where a default route would claim them (ip_route_input_slow).
  */
-static __always_inline __u32 route(struct __sk_buff *skb, const struct work *w, const __u8 *src,
+static __always_inline __u32 route(struct __sk_buff *skb, struct work *w, const __u8 *src,
 				   const __u8 *dst)
 {
-	__u32 out;
-
-	if (is_for_many(dst) || look_up(skb, w, src, dst, &out) != BPF_FIB_LKUP_RET_SUCCESS)
+	if (is_for_many(dst) ||
+	    look_up(skb, w, (const void *)src, (const void *)dst) != BPF_FIB_LKUP_RET_SUCCESS)
 		return 0;
-	return out;
+	return w->way;
 }
 
 /*
@@ -112,16 +123,15 @@ SUBPROGRAM int forged(struct __sk_buff *skb, struct work *w)
 {
 	const __u8 *src;
 	long rc;
-	__u32 out;
 
 	if (!w)
 		return 1;
 	src = w->packet.tuple.saddr;
 	if (is_unspecified(src) || is_link_local(src))
 		return 0;
-	rc = look_up(skb, w, w->packet.tuple.daddr, src, &out);
+	rc = look_up(skb, w, (const void *)w->packet.tuple.daddr, (const void *)src);
 	if (rc == BPF_FIB_LKUP_RET_SUCCESS)
-		return zone_of(w->slot, out) != w->zone;
+		return zone_of(w->slot, w->way) != w->zone;
 	/* Where nothing is forwarded, the lookup knows no way at all. */
 	return rc != BPF_FIB_LKUP_RET_FWD_DISABLED;
 }
@@ -143,6 +153,12 @@ static __always_inline void decide(struct work *w, __u32 decider, __u8 action)
 	w->question.verdict.decider = decider;
 	w->question.verdict.action = action;
 	w->question.verdict.log = 0;
+	w->question.valid = 0;
+}
+
+static __always_inline __u64 mac_number(const __u8 *mac)
+{
+	return (__u64)mac[0] << 40 | (__u64)mac[1] << 32 | (__u64)mac[2] << 24 | mac[3] << 16 | mac[4] << 8 | mac[5];
 }
 
 /* Ask the classifier about a flow: original source, translated destination. */
@@ -162,6 +178,8 @@ static __always_inline void ask(struct work *w, const struct flow *f, __u32 zone
 	}
 	q->zone_in = zone_in;
 	q->zone_out = zone_out;
+	q->mac = zone_in == ZONE_SELF ? 0 : mac_number(f->smac);
+	q->now = NOW_CLOCK;
 	judge(q);
 }
 
@@ -187,6 +205,7 @@ static __always_inline struct flow *create(struct work *w)
 	w->flow.seen = w->now;
 	w->flow.checked = w->now;
 	w->flow.decider = w->question.verdict.decider;
+	w->flow.valid = w->question.valid;
 	if (w->question.verdict.log)
 		w->flow.flags |= FLOW_LOG;
 	if (bpf_map_update_elem(&flows, &id, &w->flow, BPF_NOEXIST))
@@ -270,9 +289,23 @@ static __always_inline int cut_translation(struct __sk_buff *skb, struct work *w
 	return 0;
 }
 
+/* Has a schedule that f's verdict depends on begun or ended, or the clock been set? */
+static __always_inline int expired(const struct flow *f)
+{
+	__u64 valid = *(volatile __u64 *)&f->valid, now, ns;
+
+	if (!valid)
+		return 0;
+	now = wall_clock(&ns);
+	if (!now)
+		return valid != VALID_UNSET;
+	return now < (__u32)valid || now >= valid >> 32;
+}
+
 /*
- * The policy changed since f was judged: judge it again by its own tuple, from
- * whichever direction this packet comes. A flow that passes goes on as it is.
+ * The policy changed since f was judged, or the time has come: judge it again by
+ * its own tuple, from whichever direction this packet comes. A flow that passes
+ * goes on as it is.
  */
 SUBPROGRAM int rejudge(struct __sk_buff *skb, struct work *w, struct flow *f)
 {
@@ -316,6 +349,7 @@ SUBPROGRAM int rejudge(struct __sk_buff *skb, struct work *w, struct flow *f)
 	f->zone_in = w->flow.zone_in;
 	f->zone_out = w->flow.zone_out;
 	f->revision = w->revision;
+	f->valid = w->question.valid;
 	if (f->flags & FLOW_CUT)
 		__sync_fetch_and_and(&f->flags, ~FLOW_CUT);
 	return 0;
@@ -331,7 +365,7 @@ static __always_inline int vouched(struct __sk_buff *skb, struct work *w, struct
 	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP) {
 		/* Its first direction may begin again as it is; an answer without a
 		 * question is judged for itself. */
-		if (!ct_known(skb, &w->packet.tuple) &&
+		if (!ct_known(skb, w) &&
 		    (w->dir || (proto == IPPROTO_TCP && !(w->packet.flags & PKT_SYN))))
 			return 0;
 	} else if (w->dir && age(w->now, f->seen) > (is_icmp(proto) ? ICMP_IDLE : GENERIC_IDLE)) {
@@ -374,7 +408,7 @@ static __always_inline int known(struct __sk_buff *skb, struct work *w, struct f
 	if (f->flags & FLOW_CLOSED && !(f->flags & FLOW_CUT) && w->packet.flags & PKT_SYN)
 		return UNKNOWN;
 	w->question.verdict.action = 0;
-	if (f->revision != w->revision)
+	if (f->revision != w->revision || f->flags & FLOW_CUT || expired(f))
 		rejudge(skb, w, f);
 	return go_on(skb, w, f);
 }

@@ -26,7 +26,7 @@ func (d drawing) natRule(id int64) policy.NATRule {
 		d.network(&n)
 		return n
 	}
-	n.Source, n.Destination = d.addresses("nat source"), d.addresses("nat destination")
+	n.Source, n.Destination = d.addresses("nat source", false), d.addresses("nat destination", false)
 	ported := n.Protocol == "tcp" || n.Protocol == "udp" || n.Protocol == "tcp+udp" || n.Protocol == "sctp"
 	if ported {
 		if rapid.Bool().Draw(d.T, "from port") {
@@ -71,7 +71,7 @@ func (d drawing) network(n *policy.NATRule) {
 	if !translatable(a.Addr()) || !translatable(b.Addr()) {
 		a, b = netip.PrefixFrom(inside, inside.BitLen()), netip.PrefixFrom(outside, outside.BitLen())
 	}
-	peers := d.addresses("peers")
+	peers := d.addresses("peers", false)
 	if family := familyOf(peers); family != 0 && (family == 4) != inside.Is4() {
 		peers = "any"
 	}

@@ -630,6 +630,8 @@ type PacketBox struct {
 	Port          string                 `protobuf:"bytes,10,opt,name=port,proto3" json:"port,omitempty"`
 	IcmpTypes     *string                `protobuf:"bytes,11,opt,name=icmp_types,json=icmpTypes,proto3,oneof" json:"icmp_types,omitempty"`
 	SourcePort    *string                `protobuf:"bytes,12,opt,name=source_port,json=sourcePort,proto3,oneof" json:"source_port,omitempty"`
+	SourceMac     *string                `protobuf:"bytes,13,opt,name=source_mac,json=sourceMac,proto3,oneof" json:"source_mac,omitempty"` // "mac:…,mac:…", with "!" before: none of them
+	When          []string               `protobuf:"bytes,14,rep,name=when,proto3" json:"when,omitempty"`                                  // "Mon 08:00-Mon 17:00", local, the last minute included; empty: always
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -746,6 +748,20 @@ func (x *PacketBox) GetSourcePort() string {
 		return *x.SourcePort
 	}
 	return ""
+}
+
+func (x *PacketBox) GetSourceMac() string {
+	if x != nil && x.SourceMac != nil {
+		return *x.SourceMac
+	}
+	return ""
+}
+
+func (x *PacketBox) GetWhen() []string {
+	if x != nil {
+		return x.When
+	}
+	return nil
 }
 
 // Finding is what a check says of a rule.
@@ -2885,7 +2901,7 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\n" +
 	"\b_src_macB\a\n" +
 	"\x05_vlanB\a\n" +
-	"\x05_time\"\xa6\x03\n" +
+	"\x05_time\"\xed\x03\n" +
 	"\tPacketBox\x12\x1b\n" +
 	"\tzone_from\x18\x01 \x01(\tR\bzoneFrom\x12\x17\n" +
 	"\azone_to\x18\x02 \x01(\tR\x06zoneTo\x12'\n" +
@@ -2901,11 +2917,15 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\n" +
 	"icmp_types\x18\v \x01(\tH\x02R\ticmpTypes\x88\x01\x01\x12$\n" +
 	"\vsource_port\x18\f \x01(\tH\x03R\n" +
-	"sourcePort\x88\x01\x01B\x10\n" +
+	"sourcePort\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"source_mac\x18\r \x01(\tH\x04R\tsourceMac\x88\x01\x01\x12\x12\n" +
+	"\x04when\x18\x0e \x03(\tR\x04whenB\x10\n" +
 	"\x0e_was_zone_fromB\x0e\n" +
 	"\f_was_zone_toB\r\n" +
 	"\v_icmp_typesB\x0e\n" +
-	"\f_source_port\"\xa1\x02\n" +
+	"\f_source_portB\r\n" +
+	"\v_source_mac\"\xa1\x02\n" +
 	"\aFinding\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x17\n" +
 	"\arule_id\x18\x02 \x01(\x03R\x06ruleId\x12\x1e\n" +
