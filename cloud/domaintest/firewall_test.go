@@ -196,7 +196,9 @@ func TestRefusedWrites(t *testing.T) {
 		{"unknown zone", create(func(r *ngfwv1.FirewallRule) { r.ZoneTo = "NOWHERE" }), fault.InvalidConfig, "zone_to"},
 		{"port without a protocol that has ports", create(func(r *ngfwv1.FirewallRule) { r.Port = proto.String("80") }), fault.InvalidConfig, "port"},
 		{"a country that is none", create(func(r *ngfwv1.FirewallRule) { r.Destination = proto.String("geo:de") }), fault.InvalidConfig, "destination"},
-		{"a schedule that is none", create(func(r *ngfwv1.FirewallRule) { r.Schedule = &ngfwv1.Schedule{Enabled: true, Start: proto.String("24:00")} }), fault.InvalidConfig, "schedule.start"},
+		{"a schedule that is none", create(func(r *ngfwv1.FirewallRule) {
+			r.Schedule = &ngfwv1.Schedule{Enabled: true, Start: proto.String("24:00")}
+		}), fault.InvalidConfig, "schedule.start"},
 		{"a frame's source as destination", create(func(r *ngfwv1.FirewallRule) { r.Destination = proto.String("mac:02:00:00:00:00:01") }), fault.InvalidConfig, "destination"},
 		{"no rule at all", func() error {
 			_, err := p.firewall.CreateRule(as("a"), &ngfwv1.CreateRuleRequest{DeviceId: device})
