@@ -260,8 +260,9 @@ static __always_inline int refused(struct __sk_buff *skb, struct work *w)
 	count(&drops, decider >> 28 == DECIDER_REASON ? decider & (REASON_MAX - 1) : REASON_POLICY,
 	      w->amount, w->now);
 	refuse(w);
-	/* The backstop answers; never a reset with a reset (RFC 9293 3.5.2). */
-	if (w->question.verdict.action == ACTION_REJECT && w->flow.ifindex_in &&
+	/* The backstop answers; never a reset with a reset (RFC 9293 3.5.2). What the
+	 * router sends has it behind: an answer in a flow from outside that was cut. */
+	if (w->question.verdict.action == ACTION_REJECT && w->zone != ZONE_SELF && w->flow.ifindex_in &&
 	    !(w->packet.flags & PKT_RST)) {
 		set_mark(skb, MARK_REJECT);
 		return TC_NEXT;
