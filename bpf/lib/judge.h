@@ -10,6 +10,7 @@
 
 #include "flow.h"
 #include "learn.h"
+#include "reset.h"
 #include "translate.h"
 
 #define TC_NEXT (-1)		/* TCX_NEXT, TC_ACT_UNSPEC: other filters still run */
@@ -250,8 +251,8 @@ static __always_inline int pass(struct __sk_buff *skb, struct work *w, struct fl
 	return TC_NEXT;
 }
 
-/* w->flow is what the packet would open, w->question.verdict why it may not. */
-static __always_inline int refused(struct __sk_buff *skb, struct work *w)
+/* Counts and tells a packet that w->question.verdict is against. */
+static __always_inline void note_refused(struct work *w)
 {
 	__u32 decider = w->question.verdict.decider;
 
@@ -260,6 +261,12 @@ static __always_inline int refused(struct __sk_buff *skb, struct work *w)
 	count(&drops, decider >> 28 == DECIDER_REASON ? decider & (REASON_MAX - 1) : REASON_POLICY,
 	      w->amount, w->now);
 	refuse(w);
+}
+
+/* w->flow is what the packet would open, w->question.verdict why it may not. */
+static __always_inline int refused(struct __sk_buff *skb, struct work *w)
+{
+	note_refused(w);
 	/* The backstop answers; never a reset with a reset (RFC 9293 3.5.2). What the
 	 * router sends has it behind: an answer in a flow from outside that was cut. */
 	if (w->question.verdict.action == ACTION_REJECT && w->zone != ZONE_SELF && w->flow.ifindex_in &&
@@ -338,6 +345,7 @@ SUBPROGRAM int rejudge(struct __sk_buff *skb, struct work *w, struct flow *f)
 		/* The record keeps what let its packets pass, and its old revision: each
 		 * further packet is judged again, and refused for itself. */
 		if (!(f->flags & FLOW_CUT)) {
+			w->cut = 1;
 			count_stat(STAT_REJUDGED, 1);
 			__sync_fetch_and_or(&f->flags, FLOW_CUT | FLOW_CLOSED);
 			end_fast(f);
@@ -382,6 +390,23 @@ static __always_inline int starts(const struct work *w)
 	return w->packet.tuple.proto != IPPROTO_TCP || w->packet.flags & PKT_SYN;
 }
 
+/* A connection that was cut with reject, by the first packet that came after. */
+static __always_inline int end_both(struct __sk_buff *skb, struct work *w, struct flow *f)
+{
+	set_mark(skb, MARK_JUDGED | mark_zone(w->zone));	/* as what goes back leaves */
+	switch (reset_both(skb, w)) {
+	case 0:
+		return refused(skb, w);
+	case 1:
+		note_refused(w);
+		set_mark(skb, MARK_JUDGED | MARK_REPLY | mark_zone(far_zone(f, w->dir)));
+		return TC_NEXT;
+	default:
+		note_refused(w);
+		return TC_DROP;
+	}
+}
+
 /* A packet of f, which is judged under this policy. */
 SUBPROGRAM int go_on(struct __sk_buff *skb, struct work *w, struct flow *f)
 {
@@ -391,6 +416,9 @@ SUBPROGRAM int go_on(struct __sk_buff *skb, struct work *w, struct flow *f)
 		/* Its own sender may begin anew, as the rules are now. */
 		if (w->question.verdict.decider == DECIDER(DECIDER_REASON, REASON_NAT) && !w->dir && starts(w))
 			return UNKNOWN;
+		if (w->cut && w->question.verdict.action == ACTION_REJECT && w->zone != ZONE_SELF &&
+		    w->packet.tuple.proto == IPPROTO_TCP && !(w->packet.flags & PKT_FIRST_FRAGMENT))
+			return end_both(skb, w, f);
 		return w->question.verdict.action ? refused(skb, w) : drop(w, REASON_NO_IMAGE);
 	}
 	if (w->zone != (w->dir ? f->zone_out : f->zone_in))
@@ -409,6 +437,7 @@ static __always_inline int known(struct __sk_buff *skb, struct work *w, struct f
 	if (f->flags & FLOW_CLOSED && !(f->flags & FLOW_CUT) && w->packet.flags & PKT_SYN)
 		return UNKNOWN;
 	w->question.verdict.action = 0;
+	w->cut = 0;
 	if (f->revision != w->revision || f->flags & FLOW_CUT || expired(f))
 		rejudge(skb, w, f);
 	return go_on(skb, w, f);

@@ -179,10 +179,10 @@ type BenchWork struct {
 	Fragment  BenchFragmentKey
 	Neighbour [8]uint8
 	Way       uint32
+	Cut       uint32
 	Orig      BenchTuple
 	Reply     BenchTuple
 	Tuple     BenchTuple
-	_         [4]byte
 	Flow      BenchFlow
 	Nat       struct {
 		_          structs.HostLayout

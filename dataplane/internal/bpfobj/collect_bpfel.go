@@ -208,10 +208,10 @@ type CollectWork struct {
 	Fragment  CollectFragmentKey
 	Neighbour [8]uint8
 	Way       uint32
+	Cut       uint32
 	Orig      CollectTuple
 	Reply     CollectTuple
 	Tuple     CollectTuple
-	_         [4]byte
 	Flow      CollectFlow
 	Nat       struct {
 		_          structs.HostLayout

@@ -148,10 +148,10 @@ type SimulateWork struct {
 	Fragment  SimulateFragmentKey
 	Neighbour [8]uint8
 	Way       uint32
+	Cut       uint32
 	Orig      SimulateTuple
 	Reply     SimulateTuple
 	Tuple     SimulateTuple
-	_         [4]byte
 	Flow      SimulateFlow
 	Nat       struct {
 		_          structs.HostLayout

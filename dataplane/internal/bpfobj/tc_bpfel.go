@@ -323,10 +323,10 @@ type TcWork struct {
 	Fragment  TcFragmentKey
 	Neighbour [8]uint8
 	Way       uint32
+	Cut       uint32
 	Orig      TcTuple
 	Reply     TcTuple
 	Tuple     TcTuple
-	_         [4]byte
 	Flow      TcFlow
 	Nat       struct {
 		_          structs.HostLayout

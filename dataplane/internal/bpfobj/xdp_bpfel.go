@@ -202,10 +202,10 @@ type XdpWork struct {
 	Fragment  XdpFragmentKey
 	Neighbour [8]uint8
 	Way       uint32
+	Cut       uint32
 	Orig      XdpTuple
 	Reply     XdpTuple
 	Tuple     XdpTuple
-	_         [4]byte
 	Flow      XdpFlow
 	Nat       struct {
 		_          structs.HostLayout
