@@ -102,7 +102,14 @@ func packetText(from, to string, p policy.Packet) string {
 	case p.Protocol == policy.ProtocolICMP || p.Protocol == policy.ProtocolICMPv6:
 		service += fmt.Sprintf(" %d/%d", p.ICMPType, p.ICMPCode)
 	}
-	return fmt.Sprintf("%s→%s %s→%s %s", or(p.In, from), or(p.Out, to), p.Src, p.Dst, service)
+	text := fmt.Sprintf("%s→%s %s→%s %s", or(p.In, from), or(p.Out, to), p.Src, p.Dst, service)
+	if p.SrcMAC != (policy.MAC{}) {
+		text += " from " + p.SrcMAC.String()
+	}
+	if !p.Time.IsZero() {
+		text += p.Time.Format(" at Mon 15:04")
+	}
+	return text
 }
 
 func or(s, otherwise string) string {

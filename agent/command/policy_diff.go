@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -58,7 +59,15 @@ func writeChanges(out io.Writer, changes []policy.Change) error {
 	for _, c := range changes {
 		b := c.Box
 		zones := moved(b.ZoneFrom, b.WasZoneFrom) + "→" + moved(b.ZoneTo, b.WasZoneTo)
-		fmt.Fprintf(w, "%s→%s\t%s\t%s\t%s\t%s\t%s\n", c.From, c.To, zones, b.Source, b.Destination, serviceText(b), packetText(b.ZoneFrom, b.ZoneTo, c.Witness))
+		source := b.Source
+		if b.SourceMAC != "" {
+			source += " " + b.SourceMAC
+		}
+		service := serviceText(b)
+		if len(b.When) > 0 {
+			service += " " + strings.Join(b.When, ", ")
+		}
+		fmt.Fprintf(w, "%s→%s\t%s\t%s\t%s\t%s\t%s\n", c.From, c.To, zones, source, b.Destination, service, packetText(b.ZoneFrom, b.ZoneTo, c.Witness))
 	}
 	return w.Flush()
 }
