@@ -43,10 +43,10 @@ type Config struct {
 	XDP      XDPMode
 	FastPath FastPath // "" is FastOff
 	Clock    Clock    // "" is ClockKernel
-	MaxFlows uint32   // entries of the flow table, each about 490 bytes at once and 100 more while it runs
+	MaxFlows uint32   // entries of the flow table, each about 530 bytes at once and 100 more while it runs
 }
 
-// DefaultMaxFlows takes 61 MiB of kernel memory from the start (31 for flows, 30
+// DefaultMaxFlows takes 65 MiB of kernel memory from the start (35 for flows, 30
 // for their two tuples each) and up to 14 MiB more for what was told of them.
 const DefaultMaxFlows = 131072
 

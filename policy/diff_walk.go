@@ -61,20 +61,57 @@ func (d *differ) between(from, to link) ([]Change, error) {
 		}
 		d.known[key] = found
 		at[key] = len(results)
-		results = append(results, result{found: found, in: []int{i}})
+		results = append(results, result{found: found, in: []int{i}, before: a, after: b})
 	}
 	changes := d.changes(from, to, results)
+	for i := range d.after.nat {
+		n := &d.after.nat[i]
+		if !zonedBefore || !zonedAfter || !n.between(from.interfaces, from.after, to.after) {
+			continue
+		}
+		forwarded := make([]result, len(results))
+		for j, r := range results {
+			found, err := d.forwarded(n, r.before, r.after)
+			if err != nil {
+				return nil, err
+			}
+			forwarded[j] = result{found: found, in: r.in, all: r.all}
+		}
+		for _, c := range d.changes(from, to, forwarded) {
+			c.Box.NATRuleID, c.Witness = n.rule.ID, n.asItArrives(c.Witness)
+			changes = append(changes, c)
+		}
+	}
 	if d.exhausted() {
 		return nil, errTooMuchWork()
 	}
 	return changes, nil
 }
 
-// result is what differs under some circumstances, by index; or under all.
+// result is what differs under some circumstances, by index; or under all; and
+// what the policies do then.
 type result struct {
-	found [families][]part
-	in    []int
-	all   bool
+	found         [families][]part
+	in            []int
+	all           bool
+	before, after func(family int) side
+}
+
+// forwarded finds what differs of the packets that a NAT rule gives their
+// destination: no policy of a zone pair stands behind the rules for them.
+func (d *differ) forwarded(n *analysedNAT, a, b func(family int) side) (found [families][]part, err error) {
+	for family := range families {
+		d.parts = nil
+		for _, r := range n.regions[family] {
+			before, after := a(family), b(family)
+			before.fallback, after.fallback = Accept, Accept
+			if err := d.walk(r, before, after); err != nil {
+				return found, err
+			}
+		}
+		found[family] = fewest(d.parts)
+	}
+	return found, nil
 }
 
 func errTooMuchWork() error {

@@ -1,6 +1,7 @@
 package policy
 
-// checkNATEnforced reports what NAT rules ask for and nothing does.
+// checkNATEnforced reports what NAT rules ask for and nothing does: a flow is
+// translated by what conntrack knows of it, which is no country and no card.
 func checkNATEnforced(found *findings, p *Policy) {
 	for i, n := range p.NAT {
 		if !n.Enabled {
@@ -13,23 +14,41 @@ func checkNATEnforced(found *findings, p *Policy) {
 				continue
 			}
 			for _, item := range list.items {
-				if item.kind == addressMAC {
-					found.add(path, "mac:%s in a NAT rule %s", item.mac, notYet)
-				}
-				if g, ok := p.groupNamed(item.name); ok && item.kind == addressGroup && g.Type == GroupMAC {
-					found.add(path, "@%s (a group of type mac) in a NAT rule %s", item.name, notYet)
+				if what := beyondNAT(p, item, map[string]bool{}); what != "" {
+					found.add(path, "%s in a NAT rule %s", what, notYet)
 				}
 			}
 		}
 	}
 }
 
-// refuseNAT refuses what an analysis does not follow: a rule that accepts what it
-// translates stands between the rules and the policies.
-func refuseNAT(found *findings, p *Policy) {
-	for i, n := range p.NAT {
-		if n.Enabled {
-			found.add(index("nat", i), "NAT rule %d is not followed by this analysis yet: ask about a copy in which it is disabled", n.ID)
+// beyondNAT names what an item of a NAT rule may not be or hold; "" where it is
+// fine.
+func beyondNAT(p *Policy, item addressItem, seen map[string]bool) string {
+	switch item.kind {
+	case addressCountry:
+		return "geo:" + item.name
+	case addressMAC:
+		return "mac:" + item.mac.String()
+	case addressGroup:
+		g, ok := p.groupNamed(item.name)
+		if !ok || seen[item.name] {
+			return "" // Validate reports it
+		}
+		seen[item.name] = true
+		parse := parseAddressMember
+		if g.Type == GroupMAC {
+			parse = parseMACMember
+		}
+		for _, m := range g.Members {
+			inner, err := parse(m)
+			if err != nil {
+				continue
+			}
+			if what := beyondNAT(p, inner, seen); what != "" {
+				return "@" + item.name + " (which holds " + what + ")"
+			}
 		}
 	}
+	return ""
 }

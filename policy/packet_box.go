@@ -25,8 +25,9 @@ type Box struct {
 	Port        string   `json:"port"`
 	ICMPTypes   string   `json:"icmp_types,omitempty"`
 	SourcePort  string   `json:"source_port,omitempty"`
-	SourceMAC   string   `json:"source_mac,omitempty"` // "": any, or none
-	When        []string `json:"when,omitempty"`       // "Mon 08:00-Mon 17:00", local, the last minute included; empty: always
+	SourceMAC   string   `json:"source_mac,omitempty"`  // "": any, or none
+	When        []string `json:"when,omitempty"`        // "Mon 08:00-Mon 17:00", local, the last minute included; empty: always
+	NATRuleID   int64    `json:"nat_rule_id,omitempty"` // the packets that this rule gave their destination, as rules see them; the witness is as it arrives
 
 	where   *where
 	regions [families]*region

@@ -107,7 +107,8 @@ enum reason {
 	REASON_NO_IMAGE = 9,		/* no policy loaded, or swapped away under a packet */
 	REASON_POLICY = 10,		/* by rule, policy or default */
 	REASON_FORGED = 11,		/* the way back to the source is by another zone */
-	REASON_NAT = 12,		/* translated otherwise than judged, or under a rule that is gone */
+	REASON_NAT = 12,		/* translated otherwise than judged */
+	REASON_NAT_CHANGED = 13,	/* of a flow whose NAT rule is gone or changed */
 	REASON_MAX = 16,
 };
 
