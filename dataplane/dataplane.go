@@ -42,7 +42,8 @@ type Config struct {
 	Pins     string // directory on a bpffs, made if absent
 	XDP      XDPMode
 	FastPath FastPath // "" is FastOff
-	MaxFlows uint32   // entries of the flow table, each about 520 bytes at once and 100 more while it runs
+	Clock    Clock    // "" is ClockKernel
+	MaxFlows uint32   // entries of the flow table, each about 530 bytes at once and 100 more while it runs
 }
 
 // DefaultMaxFlows takes 65 MiB of kernel memory from the start (35 for flows, 30
@@ -79,6 +80,8 @@ type Dataplane struct {
 	previous map[uint32]struct{}  // deciders of the image before
 	counted  map[uint32]struct{}  // deciders that have a counter; nil until read
 	degraded map[string]string    // interface or feature → what it lacks
+
+	clockUnset bool // the time cannot be believed
 }
 
 // Open loads the programs over the pinned maps, or over new ones. It attaches
@@ -100,6 +103,10 @@ func Open(cfg Config, deps Deps) (*Dataplane, error) {
 	}
 	var err error
 	if d.pinned, err = d.pinnedPorts(); err != nil {
+		d.Close()
+		return nil, err
+	}
+	if err := d.checkClock(); err != nil {
 		d.Close()
 		return nil, err
 	}
