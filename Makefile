@@ -83,5 +83,5 @@ check-generate: ## Compare what is generated with what is committed
 	@.ci/check-generate
 
 .PHONY: fuzz
-fuzz: ## Fuzz every parser for FUZZTIME each (default 30s)
+fuzz: ## Fuzz every parser for FUZZTIME each (default 30s), and the long forms of random and crash tests
 	@.ci/fuzz '$(FUZZTIME)'

@@ -113,13 +113,15 @@ func (a *Agent) open() error {
 	var err error
 	a.dataplane, err = dataplane.Open(dataplane.Config{
 		Pins: s.BPFDir, XDP: dataplane.XDPMode(s.XDP), FastPath: dataplane.FastPath(s.FastPath), MaxFlows: uint32(s.Flow.MaxFlows),
+		Clock: dataplane.Clock(s.Clock),
 	}, dataplane.Deps{Log: a.log})
 	if err != nil {
 		return err
 	}
 	a.firewall = firewall.New(firewall.Config{StateDir: s.StateDir}, firewall.Deps{
 		Log: a.log, Kernel: a.dataplane, Netfilter: netfilter.Apply, Loaded: netfilter.State, Addresses: ownAddresses, Opened: a.openRouter,
-		Forget: netfilter.Forget, Renew: netfilter.Renew,
+		Countries: firewall.CountriesOf(s.GeoIP),
+		Forget:    netfilter.Forget, Renew: netfilter.Renew,
 	})
 	if a.hits, err = hits.Open(hits.DefaultConfig(s.StateDir), hits.Deps{Log: a.log, Live: a.ruleCounters}); err != nil {
 		return err
@@ -269,6 +271,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	g.Go(func() error { return a.prune(ctx) })
 	g.Go(func() error { return a.inspect.Run(ctx) })
 	g.Go(func() error { return a.guard(ctx) })
+	g.Go(func() error { return a.firewall.FollowCountries(ctx) })
 	g.Go(func() error { return watchAddresses(ctx, a.log, a.firewall.Readdress) })
 	g.Go(func() error { return a.reload(ctx) })
 	g.Go(func() error {

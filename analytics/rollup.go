@@ -16,6 +16,7 @@ var (
 	minute  = unit{time.Minute, "toStartOfMinute(ts)"}
 	minutes = unit{5 * time.Minute, "toStartOfFiveMinutes(ts)"}
 	hour    = unit{time.Hour, "toStartOfHour(ts)"}
+	quarter = unit{6 * time.Hour, "toStartOfInterval(ts, INTERVAL 6 HOUR)"}
 	day     = unit{24 * time.Hour, "toStartOfDay(ts)"}
 )
 
@@ -83,8 +84,9 @@ var (
 	byClient        = rollup{"by_client", hour, []string{clientOf}, []string{sumRx, sumTx, sumConnections, lastName, nameTime, lastMAC, macTime}}
 	byClientMinutes = rollup{"by_client_5m", minutes, byClient.keys, byClient.sums}
 	byTarget        = rollup{"by_destination", hour, []string{"destination_ip"}, []string{sumBytes, sumConnections, outerCountry}}
+	byTargetQuarter = rollup{"by_destination_6h", quarter, byTarget.keys, byTarget.sums}
 	byTargetPerDay  = rollup{"by_destination_per_day", day, byTarget.keys, byTarget.sums}
-	rollups         = []rollup{byMinute, byApplication, byCountry, byVerdict, byClient, byClientMinutes, byTarget, byTargetPerDay}
+	rollups         = []rollup{byMinute, byApplication, byCountry, byVerdict, byClient, byClientMinutes, byTarget, byTargetQuarter, byTargetPerDay}
 	rollupKeys      = []string{"retention_days", "day", "device_id"} // besides organisation and time
 
 )

@@ -13,7 +13,7 @@ import (
 // where they are the outer address.
 func (db *DB) TopDestinations(ctx context.Context, orgID string, q TopQuery) ([]*ngfwv1.TopDestination, Source, error) {
 	return top(ctx, db, orgID, q, ranking[*ngfwv1.TopDestination]{
-		name: "destinations", rollup: byTarget, units: []unit{day}, keys: byTarget.keys, groups: 1, known: "1",
+		name: "destinations", rollup: byTarget, units: []unit{day, quarter}, keys: byTarget.keys, groups: 1, known: "1",
 		sums: append(sums(sumBytes, sumConnections), sum{outerCountry, "max(%s)"}), order: "t0 DESC, t1 DESC",
 		scan: func(rows driver.Rows) (*ngfwv1.TopDestination, error) {
 			var (

@@ -129,8 +129,9 @@ static __always_inline int icmp_error(struct __sk_buff *skb, struct work *w)
 }
 
 /* The fast path for ports whose frames may carry partial checksums: the packet
- * keeps what the kernel knows of it. */
-static __always_inline int shortcut(struct __sk_buff *skb)
+ * keeps what the kernel knows of it. Of its own, since the stack of ingress is
+ * needed further down. */
+SUBPROGRAM int shortcut(struct __sk_buff *skb)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct config *c = element(&settings, 0);
@@ -257,10 +258,17 @@ int ngfw_ingress(struct __sk_buff *skb)
 		bpf_skb_load_bytes(skb, ETH_ALEN, w->flow.smac, ETH_ALEN);
 	/* A SYN against the direction of what conntrack knows, or behind its end, is
 	 * no part of it: conntrack too begins anew with it. */
-	if (ct_state(skb, &w->packet.tuple, w) &&
+	if (ct_state(skb, w) &&
 	    !(w->packet.flags & PKT_SYN && (w->dir || w->closing))) {
-		if (w->dir)
-			return adopt(skb, w, route(skb, w, w->reply.saddr, w->orig.saddr), w->ifindex);
+		if (w->dir) {
+			__u32 in = route(skb, w, w->reply.saddr, w->orig.saddr);
+
+			/* Its own frames came from where its answers go to. */
+			__builtin_memset(w->flow.smac, 0, ETH_ALEN);
+			if (!(port_of(w->slot, in) & PORT_L3))
+				__builtin_memcpy(w->flow.smac, w->neighbour, ETH_ALEN);
+			return adopt(skb, w, in, w->ifindex);
+		}
 		return adopt(skb, w, w->ifindex, route(skb, w, w->orig.saddr, w->reply.saddr));
 	}
 	w->flow.ifindex_in = w->ifindex;
@@ -340,9 +348,12 @@ static __always_inline int own(struct __sk_buff *skb, struct work *w)
 	blank_flow(w);
 	/* Conntrack has seen every packet by now, so for a new flow it knows it
 	 * in its first direction. */
-	if (!(w->packet.flags & PKT_SYN) && ct_state(skb, &w->packet.tuple, w)) {
-		if (w->dir)
+	if (!(w->packet.flags & PKT_SYN) && ct_state(skb, w)) {
+		if (w->dir) {
+			if (!(w->port & PORT_L3))
+				bpf_skb_load_bytes(skb, 0, w->flow.smac, ETH_ALEN);
 			return adopt(skb, w, w->ifindex, 0);
+		}
 		if (w->packet.tuple.proto == IPPROTO_TCP)
 			return adopt(skb, w, 0, w->ifindex);
 	}
@@ -356,7 +367,7 @@ SEC("tc")
 int ngfw_egress(struct __sk_buff *skb)
 {
 	struct work *w = element(&works, WORK_EGRESS);
-	struct fragment_key key = {};
+	struct fragment_key *key;
 	int image, result;
 
 	if (!w)
@@ -383,17 +394,19 @@ int ngfw_egress(struct __sk_buff *skb)
 		return drop(w, REASON_UNJUDGED);
 
 	/* Our own packets arrive here in fragments; only the first has ports. */
-	copy16(key.saddr, w->packet.tuple.saddr);
-	copy16(key.daddr, w->packet.tuple.daddr);
-	key.id = w->packet.frag_id;
+	key = &w->fragment;
+	copy16(key->saddr, w->packet.tuple.saddr);
+	copy16(key->daddr, w->packet.tuple.daddr);
+	key->id = w->packet.frag_id;
+	key->proto = 0;
 	if (result == PARSE_FRAGMENT) {
-		__u64 *seen = bpf_map_lookup_elem(&fragments, &key);
+		__u64 *seen = bpf_map_lookup_elem(&fragments, key);
 
 		return seen && w->now - *seen < 30 * SECOND ? TC_NEXT : drop(w, REASON_FRAGMENT);
 	}
 	result = own(skb, w);
 	if (result == TC_NEXT && w->packet.flags & PKT_FIRST_FRAGMENT)
-		bpf_map_update_elem(&fragments, &key, &w->now, BPF_ANY);
+		bpf_map_update_elem(&fragments, key, &w->now, BPF_ANY);
 	return result;
 }
 

@@ -57,6 +57,7 @@ func (d *Dataplane) Run(ctx context.Context) error {
 		return fmt.Errorf("watch interfaces: %w", err)
 	}
 	defer d.followAsks(ctx)()
+	go d.followClock(ctx)
 	if err := d.AttachAll(); err != nil {
 		return err
 	}
@@ -397,6 +398,9 @@ func (d *Dataplane) Degraded() []string {
 	list := make([]string, 0, len(d.degraded))
 	for what, lacks := range d.degraded {
 		list = append(list, what+": "+lacks)
+	}
+	if lacks := d.clockLack(); lacks != "" {
+		list = append(list, "schedules: "+lacks)
 	}
 	sort.Strings(list)
 	return list

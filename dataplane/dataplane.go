@@ -42,7 +42,8 @@ type Config struct {
 	Pins     string // directory on a bpffs, made if absent
 	XDP      XDPMode
 	FastPath FastPath // "" is FastOff
-	MaxFlows uint32   // entries of the flow table, each about 520 bytes at once and 100 more while it runs
+	Clock    Clock    // "" is ClockKernel
+	MaxFlows uint32   // entries of the flow table, each about 530 bytes at once and 100 more while it runs
 }
 
 // DefaultMaxFlows takes 65 MiB of kernel memory from the start (35 for flows, 30
@@ -72,13 +73,16 @@ type Dataplane struct {
 	sim     *Simulator
 	collect *ebpf.Program // of the fast path's counts; nil: there is no fast path
 
-	mu         sync.Mutex           // guards what follows, and writers of the image slots
-	image      *policy.Image        // active; nil until Apply, also after a take-over
-	ports      map[int]attachedPort // by ifindex
-	pinned     map[int]attachedPort // of an earlier process, until AttachAll has been at them
-	previous   map[uint32]struct{}  // deciders of the image before
-	counted    map[uint32]struct{}  // deciders that have a counter; nil until read
-	degraded   map[string]string    // interface or feature → what it lacks
+	mu       sync.Mutex           // guards what follows, and writers of the image slots
+	image    *policy.Image        // active; nil until Apply, also after a take-over
+	ports    map[int]attachedPort // by ifindex
+	pinned   map[int]attachedPort // of an earlier process, until AttachAll has been at them
+	previous map[uint32]struct{}  // deciders of the image before
+	counted  map[uint32]struct{}  // deciders that have a counter; nil until read
+	degraded map[string]string    // interface or feature → what it lacks
+
+	clockUnset bool // the time cannot be believed
+
 	inspection Inspection
 }
 
@@ -101,6 +105,10 @@ func Open(cfg Config, deps Deps) (*Dataplane, error) {
 	}
 	var err error
 	if d.pinned, err = d.pinnedPorts(); err != nil {
+		d.Close()
+		return nil, err
+	}
+	if err := d.checkClock(); err != nil {
 		d.Close()
 		return nil, err
 	}

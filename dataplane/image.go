@@ -121,7 +121,10 @@ func (t tables) write(slot uint32, im *policy.Image, ports map[uint32]uint32) er
 	if len(lines) == 0 {
 		lines = make([]policy.Line, 1) // a map has at least one element
 	}
-	meta := []bpfobj.TcImage{{Revision: uint64(im.Revision), Zones: uint32(n), System: uint32(im.System)}}
+	meta := []bpfobj.TcImage{{
+		Revision: uint64(im.Revision), Zones: uint32(n), System: uint32(im.System), Conditions: im.Conditions,
+		Offsets: im.Offsets, OffsetCount: im.OffsetCount, Edges: im.Edges, EdgeCount: im.EdgeCount,
+	}}
 	return t.each(func(outer *ebpf.Map) error {
 		switch outer {
 		case t.pairs:

@@ -69,7 +69,10 @@ func (s *Simulator) judge(slot uint32, p policy.ImagePacket) (policy.Verdict, er
 	q := bpfobj.TcQuestion{
 		Src: address(netip.AddrFrom16(p.Source)), Dst: address(netip.AddrFrom16(p.Destination)),
 		Port: p.Port, Sport: p.SourcePort, Proto: p.Protocol, ZoneIn: p.From, ZoneOut: p.To, Slot: slot,
-		NatIn: p.PortIn, NatOut: p.PortOut,
+		NatIn: p.PortIn, NatOut: p.PortOut, Now: uint64(p.Time),
+	}
+	if p.From != policy.ZoneIndexSelf { // as ask of bpf/lib/judge.h
+		q.Mac = p.SourceMAC.Number()
 	}
 	if p.IPv6 {
 		q.V6 = 1

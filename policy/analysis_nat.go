@@ -29,10 +29,11 @@ func analyseNAT(resolve *resolver, p *Policy) ([]analysedNAT, error) {
 		if a.mapping, err = mappingOf(n); err != nil {
 			return nil, err
 		}
-		m := match{}
-		if m.source, err = resolve.addressSet(n.Source); err != nil {
+		source, err := resolve.addressSet(n.Source)
+		if err != nil {
 			return nil, err
 		}
+		m := match{variants: []variant{{source: source}}}
 		original, err := resolve.addressSet(n.Destination)
 		if err != nil {
 			return nil, err
@@ -59,7 +60,7 @@ func analyseNAT(resolve *resolver, p *Policy) ([]analysedNAT, error) {
 				}
 			}
 		}
-		a.regions = analysedRuleOf(m).regions
+		a.regions = formOf(m, 1).regions
 		out = append(out, a)
 	}
 	return out, nil

@@ -47,7 +47,11 @@ func Diff(a, b Policy, env Env) ([]Change, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the second policy: %w", err)
 	}
-	d := &differ{before: before, after: after, search: search{left: maxWorkOfDiff}, known: map[string][families][]part{}}
+	around, err := circumstancesOf(before, after)
+	if err != nil {
+		return nil, err
+	}
+	d := &differ{before: before, after: after, around: around, search: search{left: maxWorkOfDiff}, known: map[string][families][]part{}}
 	links := linksOf(&a, &b)
 	changes := []Change{}
 	for _, from := range links {

@@ -3,6 +3,7 @@ package policy_test
 import (
 	"fmt"
 	"net/netip"
+	"ngfw.sh/policy/policytest"
 	"strings"
 	"testing"
 	"time"
@@ -317,9 +318,7 @@ func TestMAC(t *testing.T) {
 }
 
 func TestCountry(t *testing.T) {
-	env := policy.Env{Country: func(a netip.Addr) string {
-		return map[string]string{far4: "DE", far6: "FR"}[a.String()]
-	}}
+	env := policy.Env{Countries: policytest.Atlas{netip.MustParsePrefix(far4 + "/32"): "DE", netip.MustParsePrefix(far6 + "/128"): "FR"}}
 	unknown := tcp(host4, "198.51.100.2", 80)
 	run(t, []verdictCase{
 		{"in it", rules(t, `"destination":"geo:DE"`), env, tcp(host4, far4, 80), "accept rule 1"},

@@ -18,7 +18,16 @@ type Image struct {
 	NAT        NATTable
 	System     SystemRules      // judged before the entries
 	Cloud      []netip.AddrPort // what SystemCloud accepts, addresses in As16 form
-	Legend     Legend
+
+	// Lines behind the trees: the entries' conditions, the zone's offsets, the
+	// edges of schedules. Without schedules there are no offsets.
+	Conditions           uint32
+	Offsets, OffsetCount uint32
+	Edges, EdgeCount     uint32
+	Conditional          []Condition // the conditions, as entries number them from 1
+	Unsynchronised       bool        // packets are judged as if the clock could not be trusted
+
+	Legend Legend
 }
 
 // MaxZones bounds zone indexes: the egress zone travels in six bits of the
@@ -61,6 +70,7 @@ type Entry struct {
 	PortLo, PortHi               uint16 // destination port; type<<8|code for ICMP
 	Protocol                     uint8
 	AnyProtocol                  bool
+	Condition                    uint32 // 0: none
 	Verdict                      Verdict
 }
 

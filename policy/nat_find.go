@@ -8,22 +8,20 @@ func (im *Image) destinationOf(p *ImagePacket) *NATBox {
 	if p.From == ZoneIndexSelf || p.settled() {
 		return nil
 	}
-	key := p.key()
-	return im.boxOf(im.NAT.Destination, natDestination, &key, p, p.PortIn)
+	return im.boxOf(im.NAT.Destination, natDestination, p, p.PortIn)
 }
 
 // sourceOf gives the box that translates the source of a packet, whose
 // destination is translated.
 func (im *Image) sourceOf(p *ImagePacket) *NATBox {
-	key := p.key()
-	return im.boxOf(im.NAT.Source, natSource, &key, p, p.PortOut)
+	return im.boxOf(im.NAT.Source, natSource, p, p.PortOut)
 }
 
-func (im *Image) boxOf(boxes []NATBox, trees int, key *[keyWords]uint32, p *ImagePacket, port uint8) *NATBox {
+func (im *Image) boxOf(boxes []NATBox, trees int, p *ImagePacket, port uint8) *NATBox {
 	if p.IPv6 {
 		trees++
 	}
-	order, at := im.find(im.NAT.Trees[trees], key, p.IPv6)
+	order, at := im.find(im.NAT.Trees[trees], *p)
 	if order == lineOpen {
 		return nil
 	}

@@ -117,7 +117,13 @@ func (w *stages) link(name string, zone uint8) string {
 
 func (w *stages) rule() string {
 	id := int64(w.verdict.Decider.ID())
-	return fmt.Sprintf("rule %d (%s)", id, w.image.Legend.Rules[id])
+	text := fmt.Sprintf("rule %d (%s)", id, w.image.Legend.Rules[id])
+	for _, c := range w.image.Conditional {
+		if c.Decider == w.verdict.Decider && c.Scheduled {
+			return text + ", which has a schedule"
+		}
+	}
+	return text
 }
 
 func (w *stages) count() string {

@@ -40,6 +40,7 @@ func policyEvalCommand(env Env) *cobra.Command {
 	}
 	asJSON := outputFlag(cmd)
 	policyFile := cmd.Flags().String("policy", "", "the policy `file`")
+	world := countriesFlag(cmd)
 	packetFile := cmd.Flags().String("packets", "", "the packets' `file`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		inJSON, err := asJSON()
@@ -61,7 +62,14 @@ func policyEvalCommand(env Env) *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("%s: %w", *packetFile, err)
 		}
-		answers := dataplane.Evaluate(p, fileEnv, packets)
+		about, err := world()
+		if err != nil {
+			return err
+		}
+		if about.Countries == nil && policy.NeedCountries(p) != nil {
+			fmt.Fprintln(env.Stderr, "no database of countries: every address counts as of an unknown one (--geoip names a file)")
+		}
+		answers := dataplane.Evaluate(p, about, packets)
 		if inJSON {
 			err = writeJSON(env.Stdout, evaluations(packets, answers))
 		} else {

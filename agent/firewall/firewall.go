@@ -36,6 +36,7 @@ type Deps struct {
 	Netfilter func(netfilter.Ruleset) error
 	Loaded    func() (string, error)       // what nftables holds of ours; nil: it is not watched
 	Addresses func() ([]netip.Addr, error) // the router's own, now
+	Countries Countries                    // what rules may name; the zero value: none
 	// Forget ends the flows that are translated by these addresses, which the router
 	// has lost. Nil: nobody does.
 	Forget func(lost []netip.Addr) (int, error)
@@ -59,6 +60,8 @@ type Section struct {
 	ruleset  netfilter.Ruleset
 	queues   netfilter.Queues
 	self     []netip.Addr
+	atlas    string // which state of the database of countries is compiled; "": none
+	stale    string // "" or why a newer one is not
 	loaded   string // Loaded after the last time that we wrote
 	unfit    string // "" or why the stored document is not enforced
 	lacking  string // "" or why nftables does not hold what it should
@@ -118,7 +121,12 @@ func (s *Section) enforce(p policy.Policy) error {
 	if err != nil {
 		return fmt.Errorf("read the router's addresses: %w", err)
 	}
-	image, err := policy.Compile(p, environment(self))
+	env := environment(self)
+	atlas, err := s.deps.Countries.forPolicy(p, &env)
+	if err != nil {
+		return err
+	}
+	image, err := policy.Compile(p, env)
 	if err != nil {
 		return err
 	}
@@ -133,6 +141,7 @@ func (s *Section) enforce(p policy.Policy) error {
 		close(s.first)
 	}
 	s.policy, s.image, s.ruleset, s.self, s.enforced = p, image, rules, self, true
+	s.atlas, s.stale = atlas, ""
 	s.unfit = ""
 	s.state.remember(image.Legend)
 	return nil

@@ -57,6 +57,8 @@ type Settings struct {
 
 	FastPath FastPath `yaml:"fast_path,omitempty"`
 	IDS      IDS      `yaml:"ids,omitempty"`
+	Clock    Clock    `yaml:"clock,omitempty"`
+	GeoIP    string   `yaml:"geoip,omitempty"` // database of countries, MMDB; "": rules that name one are refused
 }
 
 // Log is how the agent logs to stderr.
@@ -102,6 +104,14 @@ const (
 	FastOff  FastPath = "off"
 )
 
+// Clock says what schedules believe of the time of day.
+type Clock string
+
+const (
+	ClockKernel  Clock = "kernel"  // as adjtimex tells: synchronised or not
+	ClockTrusted Clock = "trusted" // always: where somebody else sets it
+)
+
 // Default is the settings of an empty file.
 func Default() Settings {
 	s := Settings{
@@ -114,6 +124,7 @@ func Default() Settings {
 		Spool:         Spool{MaxBytes: 256 << 20},
 		XDP:           XDPAuto,
 		FastPath:      FastOff,
+		Clock:         ClockKernel,
 	}
 	s.ControlSocket = socketIn(s.StateDir)
 	return s
@@ -136,6 +147,7 @@ func (s *Settings) fill() {
 	s.Spool.MaxBytes = cmp.Or(s.Spool.MaxBytes, d.Spool.MaxBytes)
 	s.XDP = cmp.Or(s.XDP, d.XDP)
 	s.FastPath = cmp.Or(s.FastPath, d.FastPath)
+	s.Clock = cmp.Or(s.Clock, d.Clock)
 }
 
 // Load reads and validates the file at path. A missing file is fs.ErrNotExist
@@ -199,7 +211,7 @@ func (s Settings) Validate() error {
 	}
 	for _, p := range []struct{ key, path string }{
 		{"ca_file", s.CAFile}, {"api_key_file", s.APIKeyFile},
-		{"state_dir", s.StateDir}, {"bpf_dir", s.BPFDir}, {"control_socket", s.ControlSocket},
+		{"state_dir", s.StateDir}, {"bpf_dir", s.BPFDir}, {"control_socket", s.ControlSocket}, {"geoip", s.GeoIP},
 	} {
 		if p.path != "" && !filepath.IsAbs(p.path) {
 			refuse(p.key, "%q is not an absolute path", p.path)
@@ -225,6 +237,7 @@ func (s Settings) Validate() error {
 	if s.IDS.EVE != "" && !filepath.IsAbs(s.IDS.EVE) {
 		refuse("ids.eve", "%q is no absolute path", s.IDS.EVE)
 	}
+	oneOf(refuse, "clock", s.Clock, ClockKernel, ClockTrusted)
 	if s.Flow.UpdateInterval < time.Second || s.Flow.UpdateInterval > time.Hour {
 		refuse("flow.update_interval", "%v is not from 1s to 1h", s.Flow.UpdateInterval)
 	}

@@ -51,6 +51,11 @@
 #define KEY_SERVICE	11
 #define ORDER_ACTION	3		/* bits of an entry's order */
 #define ORDER_LOG	4
+#define ORDER_CONDITIONAL 8		/* a condition's number stands in the decider's place */
+
+#define LOCAL_NONE 0xffffffffu		/* minute of the week: none is known */
+#define NOW_CLOCK (~0ULL)		/* time of a question: what the clock shows */
+#define VALID_UNSET (1ULL << 32)	/* a verdict's validity: as long as there is no clock */
 
 #define IMAGE_SLOTS	4
 #define ACTIVE_SLOT	3		/* of config.active */
@@ -140,6 +145,7 @@ struct flow {
 	__u64 packets[2];		/* orig, reply; wire packets */
 	__u64 bytes[2];			/* IP lengths */
 	__u64 revision;
+	__u64 valid;			/* when the verdict holds: Unix seconds from | until<<32; 0: always */
 	struct tuple orig;
 	struct tuple reply;
 	__u32 decider;
@@ -234,6 +240,11 @@ struct image {
 	__u64 revision;
 	__u32 zones;
 	__u32 system;			/* bit n: system rule n holds */
+	/* Lines behind the trees; see policy/condition.go, policy/clock.go. */
+	__u32 conditions;
+	__u32 offsets, offset_count;
+	__u32 edges, edge_count;
+	__u32 pad;
 };
 
 /* One element, written by the agent alone. */
@@ -247,7 +258,8 @@ struct config {
 	__u8 cloud_addr[16];		/* the agent's own connection: system rule "cloud" */
 	__be16 cloud_port;
 	__u16 fast;			/* forms of the fast path that may be used: FAST_* */
-	__u32 pad;
+	__s16 tai_ahead;		/* what the kernel's TAI clock is ahead of UTC, s */
+	__u16 clock_set;		/* the clock can be believed */
 };
 
 enum stat {
@@ -269,6 +281,8 @@ struct search {
 	__u32 decider;
 	__u32 v6;
 	__u32 torn;			/* a table was swapped away: no answer is better than a wrong one */
+	__u32 local;			/* minute of the week, once it is asked for */
+	__u32 timed;			/* the answer depends on the time */
 };
 
 /* What NAT makes of a packet. */
@@ -290,6 +304,9 @@ struct question {
 	__u32 slot;
 	__u8 nat_in, nat_out;		/* NAT ports of the interfaces */
 	__u8 pad[2];
+	__u64 mac;			/* the frame's source as a number, 0: none */
+	__u64 now;			/* Unix seconds, 0: unknown; NOW_CLOCK */
+	__u64 valid;			/* the answer's, as in struct flow */
 	struct verdict verdict;		/* the answer; action 0: no image */
 	struct nat nat;			/* the answer; dst and port are the translated ones then */
 	__u32 pad2;

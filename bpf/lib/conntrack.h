@@ -123,12 +123,15 @@ static __always_inline struct nf_conn *ct_find(struct __sk_buff *skb, const stru
 	return bpf_skb_ct_lookup(skb, &key, sizeof(key.ipv6), opts, NF_BPF_CT_OPTS_SZ);
 }
 
-/* Does conntrack know this tuple? TCP and UDP only. */
-static __always_inline int ct_known(struct __sk_buff *skb, const struct tuple *t)
+/* Does conntrack know the packet's tuple? TCP and UDP only. */
+SUBPROGRAM int ct_known(struct __sk_buff *skb, struct work *w)
 {
 	struct bpf_ct_opts opts = {};
-	struct nf_conn *ct = ct_find(skb, t, &opts);
+	struct nf_conn *ct;
 
+	if (!w)
+		return 0;
+	ct = ct_find(skb, &w->packet.tuple, &opts);
 	if (!ct)
 		return 0;
 	bpf_ct_release(ct);
@@ -136,20 +139,23 @@ static __always_inline int ct_known(struct __sk_buff *skb, const struct tuple *t
 }
 
 /*
- * What conntrack knows of t's flow: how it began, how its answers arrive, t's
- * direction, and whether it is a TCP connection past its end.
+ * What conntrack knows of the packet's flow: how it began, how its answers
+ * arrive, the packet's direction, and whether it is a TCP connection past its end.
  */
-static __always_inline int ct_state(struct __sk_buff *skb, const struct tuple *t, struct work *w)
+SUBPROGRAM int ct_state(struct __sk_buff *skb, struct work *w)
 {
 	struct bpf_ct_opts opts = {};
-	struct nf_conn *ct = ct_find(skb, t, &opts);
+	struct nf_conn *ct;
 
+	if (!w)
+		return 0;
+	ct = ct_find(skb, &w->packet.tuple, &opts);
 	if (!ct)
 		return 0;
 	from_nf(&w->orig, &ct->tuplehash[0].tuple);
 	from_nf(&w->reply, &ct->tuplehash[1].tuple);
 	w->dir = opts.dir;
-	w->closing = t->proto == IPPROTO_TCP && ct->proto.tcp.state >= TCP_CONNTRACK_FIN_WAIT;
+	w->closing = w->packet.tuple.proto == IPPROTO_TCP && ct->proto.tcp.state >= TCP_CONNTRACK_FIN_WAIT;
 	bpf_ct_release(ct);
 	return 1;
 }

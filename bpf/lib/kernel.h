@@ -86,6 +86,9 @@ extern int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout) __ksym; /* m
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym;
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym;
 
+/* A subprogram that the verifier takes for itself, knowing no caller. */
+#define SUBPROGRAM __attribute__((noinline))
+
 #define atomic_add(p, n) __sync_fetch_and_add(p, n)
 
 #endif

@@ -159,7 +159,7 @@ func TestDiff(t *testing.T) {
 		{"a group in use", `{"change":{"op":"delete","resource":"group","id":1}}`, fault.Conflict, ""},
 		{"a bad policy of a pair", `{"change":{"op":"update","resource":"policy","body":[{"from":"LAN","to":"MARS","action":"accept"}]}}`, fault.InvalidConfig, "change.body[0].to"},
 		{"a policy that is none", `{"policy":{"zones":[],"rules":[{"id":1,"name":"x","zone_from":"LAN","zone_to":"WAN","action":"accept"}],"policies":[]}}`, fault.InvalidConfig, "policy.rules[0].zone_from"},
-		{"what is not enforced", `{"change":{"op":"create","resource":"rule","body":{"name":"x","zone_from":"LAN","zone_to":"WAN","action":"accept","source":"geo:DE"}}}`, fault.InvalidConfig, "change.body.source"},
+		{"a country, of which nothing is known here", `{"change":{"op":"create","resource":"rule","body":{"name":"x","zone_from":"LAN","zone_to":"WAN","action":"accept","source":"geo:DE"}}}`, fault.InvalidConfig, "rules[2].source"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, _, err := ask(c.request)

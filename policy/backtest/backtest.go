@@ -70,6 +70,11 @@ func New(cfg Config, before, after policy.Policy, env policy.Env) (*Test, error)
 		p    policy.Policy
 		to   *judge
 	}{{"before", before, &t.before}, {"after", after, &t.after}} {
+		if env.Countries == nil {
+			if err := policy.NeedCountries(side.p); err != nil {
+				return nil, fmt.Errorf("the policy %s: %w", side.name, err)
+			}
+		}
 		image, err := policy.Compile(side.p, env)
 		if err != nil {
 			return nil, fmt.Errorf("compile the policy %s: %w", side.name, err)

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -54,7 +53,9 @@ func anyPacket(t *rapid.T, p policy.Policy, env policy.Env) policy.Packet {
 		DstPort:  rapid.SampledFrom(ports).Draw(t, "dport"),
 		ICMPType: rapid.SampledFrom(icmpTypes).Draw(t, "icmp_type"),
 		ICMPCode: rapid.SampledFrom(icmpCodes).Draw(t, "icmp_code"),
-		Time:     time.Unix(rapid.Int64Range(0, 2_000_000_000).Draw(t, "time"), 0),
+		VLAN:     rapid.SampledFrom([]uint16{0, 0, 0, 1, 4094}).Draw(t, "vlan"),
+		SrcMAC:   drawMAC(t),
+		Time:     Moments(p.TimeZone).Draw(t, "time"),
 	}
 	return notToItself(k)
 }

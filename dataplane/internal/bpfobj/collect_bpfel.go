@@ -20,7 +20,8 @@ type CollectConfig struct {
 	CloudAddr [16]uint8
 	CloudPort uint16
 	Fast      uint16
-	Pad       uint32
+	TaiAhead  int16
+	ClockSet  uint16
 }
 
 type CollectCounter struct {
@@ -99,6 +100,7 @@ type CollectFlow struct {
 	Packets    [2]uint64
 	Bytes      [2]uint64
 	Revision   uint64
+	Valid      uint64
 	Orig       CollectTuple
 	Reply      CollectTuple
 	Decider    uint32
@@ -195,19 +197,23 @@ type CollectWork struct {
 		Packets uint64
 		Bytes   uint64
 	}
-	Now      uint64
-	Revision uint64
-	Slot     uint32
-	Ifindex  uint32
-	Port     uint32
-	Zone     uint32
-	Dir      uint32
-	Closing  uint32
-	Orig     CollectTuple
-	Reply    CollectTuple
-	Tuple    CollectTuple
-	Flow     CollectFlow
-	Nat      struct {
+	Now       uint64
+	Revision  uint64
+	Slot      uint32
+	Ifindex   uint32
+	Port      uint32
+	Zone      uint32
+	Dir       uint32
+	Closing   uint32
+	Fragment  CollectFragmentKey
+	Neighbour [8]uint8
+	Way       uint32
+	Cut       uint32
+	Orig      CollectTuple
+	Reply     CollectTuple
+	Tuple     CollectTuple
+	Flow      CollectFlow
+	Nat       struct {
 		_          structs.HostLayout
 		Rule       uint32
 		SourceRule uint32
@@ -237,6 +243,9 @@ type CollectWork struct {
 		NatIn   uint8
 		NatOut  uint8
 		Pad     [2]uint8
+		Mac     uint64
+		Now     uint64
+		Valid   uint64
 		Verdict struct {
 			_       structs.HostLayout
 			Decider uint32
@@ -259,6 +268,8 @@ type CollectWork struct {
 			Decider uint32
 			V6      uint32
 			Torn    uint32
+			Local   uint32
+			Timed   uint32
 		}
 	}
 }

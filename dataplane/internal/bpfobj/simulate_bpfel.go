@@ -20,7 +20,8 @@ type SimulateConfig struct {
 	CloudAddr [16]uint8
 	CloudPort uint16
 	Fast      uint16
-	Pad       uint32
+	TaiAhead  int16
+	ClockSet  uint16
 }
 
 type SimulateCounter struct {
@@ -39,6 +40,7 @@ type SimulateFlow struct {
 	Packets    [2]uint64
 	Bytes      [2]uint64
 	Revision   uint64
+	Valid      uint64
 	Orig       SimulateTuple
 	Reply      SimulateTuple
 	Decider    uint32
@@ -135,19 +137,23 @@ type SimulateWork struct {
 		Packets uint64
 		Bytes   uint64
 	}
-	Now      uint64
-	Revision uint64
-	Slot     uint32
-	Ifindex  uint32
-	Port     uint32
-	Zone     uint32
-	Dir      uint32
-	Closing  uint32
-	Orig     SimulateTuple
-	Reply    SimulateTuple
-	Tuple    SimulateTuple
-	Flow     SimulateFlow
-	Nat      struct {
+	Now       uint64
+	Revision  uint64
+	Slot      uint32
+	Ifindex   uint32
+	Port      uint32
+	Zone      uint32
+	Dir       uint32
+	Closing   uint32
+	Fragment  SimulateFragmentKey
+	Neighbour [8]uint8
+	Way       uint32
+	Cut       uint32
+	Orig      SimulateTuple
+	Reply     SimulateTuple
+	Tuple     SimulateTuple
+	Flow      SimulateFlow
+	Nat       struct {
 		_          structs.HostLayout
 		Rule       uint32
 		SourceRule uint32
@@ -177,6 +183,9 @@ type SimulateWork struct {
 		NatIn   uint8
 		NatOut  uint8
 		Pad     [2]uint8
+		Mac     uint64
+		Now     uint64
+		Valid   uint64
 		Verdict struct {
 			_       structs.HostLayout
 			Decider uint32
@@ -199,6 +208,8 @@ type SimulateWork struct {
 			Decider uint32
 			V6      uint32
 			Torn    uint32
+			Local   uint32
+			Timed   uint32
 		}
 	}
 }

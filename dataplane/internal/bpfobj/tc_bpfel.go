@@ -26,7 +26,8 @@ type TcConfig struct {
 	CloudAddr [16]uint8
 	CloudPort uint16
 	Fast      uint16
-	Pad       uint32
+	TaiAhead  int16
+	ClockSet  uint16
 }
 
 type TcCounter struct {
@@ -107,6 +108,7 @@ type TcFlow struct {
 	Packets    [2]uint64
 	Bytes      [2]uint64
 	Revision   uint64
+	Valid      uint64
 	Orig       TcTuple
 	Reply      TcTuple
 	Decider    uint32
@@ -139,10 +141,16 @@ type TcFragmentKey struct {
 }
 
 type TcImage struct {
-	_        structs.HostLayout
-	Revision uint64
-	Zones    uint32
-	System   uint32
+	_           structs.HostLayout
+	Revision    uint64
+	Zones       uint32
+	System      uint32
+	Conditions  uint32
+	Offsets     uint32
+	OffsetCount uint32
+	Edges       uint32
+	EdgeCount   uint32
+	Pad         uint32
 }
 
 type TcInspection struct {
@@ -213,6 +221,9 @@ type TcQuestion struct {
 	NatIn   uint8
 	NatOut  uint8
 	Pad     [2]uint8
+	Mac     uint64
+	Now     uint64
+	Valid   uint64
 	Verdict TcVerdict
 	Nat     struct {
 		_          structs.HostLayout
@@ -229,6 +240,8 @@ type TcQuestion struct {
 		Decider uint32
 		V6      uint32
 		Torn    uint32
+		Local   uint32
+		Timed   uint32
 	}
 }
 
@@ -305,19 +318,23 @@ type TcWork struct {
 		Packets uint64
 		Bytes   uint64
 	}
-	Now      uint64
-	Revision uint64
-	Slot     uint32
-	Ifindex  uint32
-	Port     uint32
-	Zone     uint32
-	Dir      uint32
-	Closing  uint32
-	Orig     TcTuple
-	Reply    TcTuple
-	Tuple    TcTuple
-	Flow     TcFlow
-	Nat      struct {
+	Now       uint64
+	Revision  uint64
+	Slot      uint32
+	Ifindex   uint32
+	Port      uint32
+	Zone      uint32
+	Dir       uint32
+	Closing   uint32
+	Fragment  TcFragmentKey
+	Neighbour [8]uint8
+	Way       uint32
+	Cut       uint32
+	Orig      TcTuple
+	Reply     TcTuple
+	Tuple     TcTuple
+	Flow      TcFlow
+	Nat       struct {
 		_          structs.HostLayout
 		Rule       uint32
 		SourceRule uint32

@@ -20,7 +20,8 @@ type XdpConfig struct {
 	CloudAddr [16]uint8
 	CloudPort uint16
 	Fast      uint16
-	Pad       uint32
+	TaiAhead  int16
+	ClockSet  uint16
 }
 
 type XdpCounter struct {
@@ -93,6 +94,7 @@ type XdpFlow struct {
 	Packets    [2]uint64
 	Bytes      [2]uint64
 	Revision   uint64
+	Valid      uint64
 	Orig       XdpTuple
 	Reply      XdpTuple
 	Decider    uint32
@@ -189,19 +191,23 @@ type XdpWork struct {
 		Packets uint64
 		Bytes   uint64
 	}
-	Now      uint64
-	Revision uint64
-	Slot     uint32
-	Ifindex  uint32
-	Port     uint32
-	Zone     uint32
-	Dir      uint32
-	Closing  uint32
-	Orig     XdpTuple
-	Reply    XdpTuple
-	Tuple    XdpTuple
-	Flow     XdpFlow
-	Nat      struct {
+	Now       uint64
+	Revision  uint64
+	Slot      uint32
+	Ifindex   uint32
+	Port      uint32
+	Zone      uint32
+	Dir       uint32
+	Closing   uint32
+	Fragment  XdpFragmentKey
+	Neighbour [8]uint8
+	Way       uint32
+	Cut       uint32
+	Orig      XdpTuple
+	Reply     XdpTuple
+	Tuple     XdpTuple
+	Flow      XdpFlow
+	Nat       struct {
 		_          structs.HostLayout
 		Rule       uint32
 		SourceRule uint32
@@ -231,6 +237,9 @@ type XdpWork struct {
 		NatIn   uint8
 		NatOut  uint8
 		Pad     [2]uint8
+		Mac     uint64
+		Now     uint64
+		Valid   uint64
 		Verdict struct {
 			_       structs.HostLayout
 			Decider uint32
@@ -253,6 +262,8 @@ type XdpWork struct {
 			Decider uint32
 			V6      uint32
 			Torn    uint32
+			Local   uint32
+			Timed   uint32
 		}
 	}
 }

@@ -49,7 +49,7 @@ func startCloud(ctx context.Context, bin, data string) (*cloud, error) {
 		c.filled = err == nil
 	}
 	config := filepath.Join(dir, "cloud.yaml")
-	text := fmt.Sprintf("listen: %s\ngrpc_listen: %s\ndata_dir: %s\nlog: {level: warn}\nlimits: {requests_per_minute: 1000000, log_requests_per_minute: 1000000}\n",
+	text := fmt.Sprintf("listen: %s\ngrpc_listen: %s\ndata_dir: %s\nlog: {level: warn}\nlimits: {requests_per_minute: 1000000, log_requests_per_minute: 1000000, streams_per_user: 1000}\n",
 		listen, grpcListen, c.data)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err

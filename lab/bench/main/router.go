@@ -23,15 +23,7 @@ import (
 // load sends rows of the day that ends with until, as routers that come back
 // send what they have spooled, and returns when all are acknowledged.
 func (c *cloud) load(ctx context.Context, rows int, until time.Time) (time.Duration, error) {
-	pem, err := os.ReadFile(filepath.Join(c.data, "ca.pem"))
-	if err != nil {
-		return 0, err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return 0, errors.New("ca.pem holds no certificate")
-	}
-	conn, err := grpc.NewClient(c.grpc, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13})))
+	conn, err := c.dial()
 	if err != nil {
 		return 0, err
 	}
@@ -51,72 +43,103 @@ func (c *cloud) load(ctx context.Context, rows int, until time.Time) (time.Durat
 	return time.Since(begun), err
 }
 
+// dial opens what routers connect over.
+func (c *cloud) dial() (*grpc.ClientConn, error) {
+	pem, err := os.ReadFile(filepath.Join(c.data, "ca.pem"))
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, errors.New("ca.pem holds no certificate")
+	}
+	return grpc.NewClient(c.grpc, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13})))
+}
+
 // router is one agent with a day in its spool.
 type router struct {
 	rnd     *rand.Rand
 	until   time.Time
 	batches int
-	window  int
 }
 
-func (r *router) run(ctx context.Context, link ngfwv1.LinkServiceClient, key string) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+// connected is a router's stream, past its greeting.
+type connected struct {
+	ngfwv1.LinkService_ConnectClient
+	acknowledged chan uint64
+	failed       chan error
+	window       int // batches
+}
+
+// connect says what an agent says; ctx ends the connection.
+func connect(ctx context.Context, link ngfwv1.LinkServiceClient, key string) (*connected, error) {
 	stream, err := link.Connect(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := stream.Send(&ngfwv1.AgentMessage{Id: "1", Payload: &ngfwv1.AgentMessage_Auth{Auth: &ngfwv1.Auth{ApiKey: key, AgentVersion: "bench", Protocol: 1}}}); err != nil {
-		return err
+		return nil, err
 	}
 	if err := stream.Send(&ngfwv1.AgentMessage{Id: "2", Payload: &ngfwv1.AgentMessage_SpoolState{SpoolState: &ngfwv1.SpoolState{}}}); err != nil {
-		return err
+		return nil, err
 	}
-	acknowledged := make(chan uint64, 64)
-	failed := make(chan error, 1)
+	c := &connected{LinkService_ConnectClient: stream, acknowledged: make(chan uint64, 64), failed: make(chan error, 1)}
 	positioned := make(chan int, 1)
 	go func() {
 		for {
 			m, err := stream.Recv()
 			if err != nil {
-				failed <- err
+				c.failed <- err
 				return
 			}
 			switch {
 			case m.GetAuthFail() != nil:
-				failed <- errors.New(m.GetAuthFail().Error)
+				c.failed <- errors.New(m.GetAuthFail().Error)
 				return
 			case m.GetError() != nil:
-				failed <- errors.New(m.GetError().Message)
+				c.failed <- errors.New(m.GetError().Message)
 				return
 			case m.GetSpoolPosition() != nil:
 				positioned <- int(m.GetSpoolPosition().WindowBatches)
 			case m.GetBatchAck() != nil:
-				acknowledged <- m.GetBatchAck().Number
+				select {
+				case c.acknowledged <- m.GetBatchAck().Number:
+				case <-ctx.Done():
+				}
 			}
 		}
 	}()
 	select {
-	case r.window = <-positioned:
-	case err := <-failed:
-		return err
+	case c.window = <-positioned:
+	case err := <-c.failed:
+		return nil, err
 	}
-	if r.window == 0 {
-		r.window = 8
+	if c.window == 0 {
+		c.window = 8
+	}
+	return c, nil
+}
+
+func (r *router) run(ctx context.Context, link ngfwv1.LinkServiceClient, key string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c, err := connect(ctx, link, key)
+	if err != nil {
+		return err
 	}
 	var sent, done uint64
 	for done < uint64(r.batches) {
-		if sent < uint64(r.batches) && sent-done < uint64(r.window) {
+		if sent < uint64(r.batches) && sent-done < uint64(c.window) {
 			sent++
 			b := &ngfwv1.FlowBatch{Epoch: spoolEpoch, Number: sent, Events: r.events(int(sent - 1))}
-			if err := stream.Send(&ngfwv1.AgentMessage{Id: "b", Payload: &ngfwv1.AgentMessage_FlowBatch{FlowBatch: b}}); err != nil {
-				return fmt.Errorf("%w: %w", err, <-failed)
+			if err := c.Send(&ngfwv1.AgentMessage{Id: "b", Payload: &ngfwv1.AgentMessage_FlowBatch{FlowBatch: b}}); err != nil {
+				return fmt.Errorf("%w: %w", err, <-c.failed)
 			}
 			continue
 		}
 		select {
-		case done = <-acknowledged:
-		case err := <-failed:
+		case done = <-c.acknowledged:
+		case err := <-c.failed:
 			return err
 		}
 	}

@@ -727,10 +727,14 @@ export interface PacketBox {
   port: string
   protocol: string
   source: string
+  /** "mac:…,mac:…", with "!" before: none of them */
+  source_mac?: string
   source_port?: string
   /** where the interfaces come from another zone; "none": from none */
   was_zone_from?: string
   was_zone_to?: string
+  /** "Mon 08:00-Mon 17:00", local, the last minute included; empty: always */
+  when: string[]
   zone_from: string
   zone_to: string
 }

@@ -631,6 +631,8 @@ type PacketBox struct {
 	IcmpTypes     *string                `protobuf:"bytes,11,opt,name=icmp_types,json=icmpTypes,proto3,oneof" json:"icmp_types,omitempty"`
 	SourcePort    *string                `protobuf:"bytes,12,opt,name=source_port,json=sourcePort,proto3,oneof" json:"source_port,omitempty"`
 	NatRuleId     *int64                 `protobuf:"varint,13,opt,name=nat_rule_id,json=natRuleId,proto3,oneof" json:"nat_rule_id,omitempty"` // what this NAT rule gives its destination, as rules see it; the witness is as it arrives
+	SourceMac     *string                `protobuf:"bytes,14,opt,name=source_mac,json=sourceMac,proto3,oneof" json:"source_mac,omitempty"`    // "mac:…,mac:…", with "!" before: none of them
+	When          []string               `protobuf:"bytes,15,rep,name=when,proto3" json:"when,omitempty"`                                     // "Mon 08:00-Mon 17:00", local, the last minute included; empty: always
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -754,6 +756,20 @@ func (x *PacketBox) GetNatRuleId() int64 {
 		return *x.NatRuleId
 	}
 	return 0
+}
+
+func (x *PacketBox) GetSourceMac() string {
+	if x != nil && x.SourceMac != nil {
+		return *x.SourceMac
+	}
+	return ""
+}
+
+func (x *PacketBox) GetWhen() []string {
+	if x != nil {
+		return x.When
+	}
+	return nil
 }
 
 // Finding is what a check says of a rule.
@@ -2893,7 +2909,7 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\n" +
 	"\b_src_macB\a\n" +
 	"\x05_vlanB\a\n" +
-	"\x05_time\"\xdb\x03\n" +
+	"\x05_time\"\xa2\x04\n" +
 	"\tPacketBox\x12\x1b\n" +
 	"\tzone_from\x18\x01 \x01(\tR\bzoneFrom\x12\x17\n" +
 	"\azone_to\x18\x02 \x01(\tR\x06zoneTo\x12'\n" +
@@ -2910,12 +2926,16 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"icmp_types\x18\v \x01(\tH\x02R\ticmpTypes\x88\x01\x01\x12$\n" +
 	"\vsource_port\x18\f \x01(\tH\x03R\n" +
 	"sourcePort\x88\x01\x01\x12#\n" +
-	"\vnat_rule_id\x18\r \x01(\x03H\x04R\tnatRuleId\x88\x01\x01B\x10\n" +
+	"\vnat_rule_id\x18\r \x01(\x03H\x04R\tnatRuleId\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"source_mac\x18\x0e \x01(\tH\x05R\tsourceMac\x88\x01\x01\x12\x12\n" +
+	"\x04when\x18\x0f \x03(\tR\x04whenB\x10\n" +
 	"\x0e_was_zone_fromB\x0e\n" +
 	"\f_was_zone_toB\r\n" +
 	"\v_icmp_typesB\x0e\n" +
 	"\f_source_portB\x0e\n" +
-	"\f_nat_rule_id\"\xa1\x02\n" +
+	"\f_nat_rule_idB\r\n" +
+	"\v_source_mac\"\xa1\x02\n" +
 	"\aFinding\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x17\n" +
 	"\arule_id\x18\x02 \x01(\x03R\x06ruleId\x12\x1e\n" +
