@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"slices"
 
 	"ngfw.sh/dataplane/ids/app"
@@ -131,13 +132,26 @@ func (w *Worker) searchTx(st *txState, side *sideState, i int, s *search, tx app
 	if tracked && side.scanned[word]&bit != 0 {
 		return
 	}
-	slot := &w.set.slots[s.slot]
-	buffers := w.slotBuffers(s.slot, tx, dir)
+	w.searchSlot(st, side, i, 0, s, w.slotBuffers(s.slot, tx, dir), nil, dir)
+	settled := tx.Settled(w.set.slots[s.slot].kind, dir)
+	if s.twin >= 0 {
+		twin := w.slotBuffers(s.twin, tx, dir)
+		w.searchSlot(st, side, i, 1<<16, s, twin, w.slotBuffers(s.slot, tx, dir), dir)
+		settled = settled && tx.Settled(w.set.slots[s.twin].kind, dir)
+	}
+	if tracked && settled {
+		side.scanned[word] |= bit
+	}
+}
+
+// searchSlot searches what is new of buffers, unless it is the same in done, which was searched before.
+func (w *Worker) searchSlot(st *txState, side *sideState, i, first int, s *search, buffers, done []app.Buffer, dir app.Direction) {
+	raw := len(w.set.slots[s.slot].transforms) == 0
 	for j := range buffers {
 		b := &buffers[j]
-		data := b.Data
-		if len(slot.transforms) == 0 {
-			upTo := side.upTo(int32(i), int32(j))
+		data, base := b.Data, b.Offset
+		if raw {
+			upTo := side.upTo(int32(i), int32(first+j))
 			end := b.Offset + uint64(len(b.Data))
 			if *upTo >= end+1 {
 				continue
@@ -145,16 +159,29 @@ func (w *Worker) searchTx(st *txState, side *sideState, i int, s *search, tx app
 			if *upTo > 0 {
 				// As much of what was searched before as a pattern across the border needs.
 				from := *upTo - 1
-				if back := uint64(s.set.Longest() - 1); from > back {
+				if back := uint64(max(s.set.Longest()-1, anchorDepth)); from > back {
 					from -= back
 				} else {
 					from = 0
 				}
 				if from > b.Offset {
 					data = b.Data[min(from-b.Offset, uint64(len(b.Data))):]
+					base = from
 				}
 			}
 			*upTo = end + 1
+		}
+		if j < len(done) && done[j].Offset == b.Offset && len(done[j].Data) == len(b.Data) && bytes.HasSuffix(done[j].Data, data) {
+			continue
+		}
+		if base <= anchorDepth {
+			for k := range s.anchored {
+				if a := &s.anchored[k]; a.in(data, base) {
+					for _, n := range a.rules {
+						st.add(n, w.sideOf(n, dir))
+					}
+				}
+			}
 		}
 		w.hits.Reset(s.set)
 		s.set.Scan(data, &w.hits)
@@ -163,9 +190,6 @@ func (w *Worker) searchTx(st *txState, side *sideState, i int, s *search, tx app
 				st.add(n, w.sideOf(n, dir))
 			}
 		}
-	}
-	if tracked && tx.Settled(slot.kind, dir) {
-		side.scanned[word] |= bit
 	}
 }
 
