@@ -30,6 +30,7 @@ type Worker struct {
 	sport, dport uint16
 	tx           app.Transaction
 	txDir        app.Direction
+	file         int // of the transaction, that a rule is being tried on
 
 	found   []found
 	tagging []tagged
@@ -57,6 +58,7 @@ type Worker struct {
 	cache   []cached
 	turn    uint32
 	buffers []app.Buffer
+	fileOf  [1]app.Buffer
 	arena   []byte
 	free    []*txState // for the next transactions
 
