@@ -9,7 +9,9 @@ import (
 type application struct {
 	session *app.Session
 	done    app.Done
+	gaveUp  bool // the parser did, and its policy was not applied yet
 	closed  [2]bool
+	whole   [2]uint64 // transactions before these are complete
 	// rawStopped: rules on streams see nothing more (it is encrypted).
 	rawStopped bool
 }
@@ -45,7 +47,7 @@ func (w *Worker) open(f *Flow) {
 // feed gives bytes of a direction to the application; a gap is bytes that will
 // never come.
 func (w *Worker) feed(f *Flow, dir app.Direction, data []byte, gap int) {
-	if f.broken {
+	if f.broken || f.app.closed[dir] {
 		return
 	}
 	if f.app.session == nil {
@@ -64,7 +66,6 @@ func (w *Worker) feed(f *Flow, dir app.Direction, data []byte, gap int) {
 func (w *Worker) follow(f *Flow) {
 	s := f.app.session
 	d := &f.Detect
-	was := d.Protocol
 	d.Protocol = s.Protocol()
 	d.ProtocolKnown = d.Protocol != 0
 	d.ProtocolOf = [2]rule.Protocol{s.ProtocolOf(app.ToServer), s.ProtocolOf(app.ToClient)}
@@ -72,19 +73,29 @@ func (w *Worker) follow(f *Flow) {
 	d.Original = s.Original()
 	w.expect(f)
 	f.dirty = [2]bool{true, true}
-	if d.Protocol != was {
-		w.trigger(f)
+	if f.TCP != nil {
+		w.triggerComplete(f)
 	}
 	if f.app.done == app.NotDone {
 		f.app.done = s.Done()
+		if f.app.done == app.Encrypted && f.TCP != nil {
+			f.TCP.Trigger(app.ToServer)
+			f.TCP.Trigger(app.ToClient)
+		}
+		f.app.gaveUp = f.app.done == app.GaveUp && s.Parser() != nil
 	}
 }
 
-// trigger has rules on streams look at what there is: a message is whole.
-func (w *Worker) trigger(f *Flow) {
-	if f.TCP != nil {
-		f.TCP.Trigger(app.ToServer)
-		f.TCP.Trigger(app.ToClient)
+// triggerComplete has rules on streams look at what there is of the directions in which
+// a message has become whole.
+func (w *Worker) triggerComplete(f *Flow) {
+	for _, t := range f.app.session.Transactions() {
+		for _, dir := range [...]app.Direction{app.ToServer, app.ToClient} {
+			if id := t.ID(); id >= f.app.whole[dir] && t.Complete(dir) {
+				f.app.whole[dir] = id + 1
+				f.TCP.Trigger(dir)
+			}
+		}
 	}
 }
 

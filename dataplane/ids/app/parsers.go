@@ -2,15 +2,27 @@ package app
 
 import (
 	"ngfw.sh/dataplane/ids/app/dcerpc"
+	"ngfw.sh/dataplane/ids/app/dhcp"
+	"ngfw.sh/dataplane/ids/app/dnp3"
 	"ngfw.sh/dataplane/ids/app/dns"
+	"ngfw.sh/dataplane/ids/app/enip"
 	"ngfw.sh/dataplane/ids/app/ftp"
 	"ngfw.sh/dataplane/ids/app/http1"
 	"ngfw.sh/dataplane/ids/app/http2"
+	"ngfw.sh/dataplane/ids/app/ike"
+	"ngfw.sh/dataplane/ids/app/krb5"
+	"ngfw.sh/dataplane/ids/app/ldap"
+	"ngfw.sh/dataplane/ids/app/modbus"
 	"ngfw.sh/dataplane/ids/app/mqtt"
+	"ngfw.sh/dataplane/ids/app/nfs"
+	"ngfw.sh/dataplane/ids/app/ntp"
+	"ngfw.sh/dataplane/ids/app/pgsql"
 	"ngfw.sh/dataplane/ids/app/quic"
+	"ngfw.sh/dataplane/ids/app/rfb"
 	"ngfw.sh/dataplane/ids/app/sip"
 	"ngfw.sh/dataplane/ids/app/smb"
 	"ngfw.sh/dataplane/ids/app/smtp"
+	"ngfw.sh/dataplane/ids/app/snmp"
 	"ngfw.sh/dataplane/ids/app/ssh"
 	"ngfw.sh/dataplane/ids/app/tls"
 	"ngfw.sh/dataplane/ids/app/tx"
@@ -30,6 +42,18 @@ var dialects = map[rule.Protocol]dialect{
 	tx.Proto("mdns"):      {func(o Transport, l Limits) Parser { return dns.New("mdns", o == OverTCP, l) }, dns.Vocabulary},
 	tx.Proto("tls"):       {func(_ Transport, l Limits) Parser { return tls.New(l) }, tls.Vocabulary},
 	tx.Proto("ssh"):       {func(_ Transport, l Limits) Parser { return ssh.New(l) }, ssh.Vocabulary},
+	tx.Proto("modbus"):    {func(_ Transport, l Limits) Parser { return modbus.New(l) }, modbus.Vocabulary},
+	tx.Proto("pgsql"):     {func(_ Transport, l Limits) Parser { return pgsql.New(l) }, pgsql.Vocabulary},
+	tx.Proto("rfb"):       {func(_ Transport, l Limits) Parser { return rfb.New(l) }, rfb.Vocabulary},
+	tx.Proto("nfs"):       {func(o Transport, l Limits) Parser { return nfs.New(o == OverTCP, l) }, nfs.Vocabulary},
+	tx.Proto("enip"):      {func(o Transport, l Limits) Parser { return enip.New(o == OverTCP, l) }, enip.Vocabulary},
+	tx.Proto("dnp3"):      {func(_ Transport, l Limits) Parser { return dnp3.New(l) }, dnp3.Vocabulary},
+	tx.Proto("ldap"):      {func(o Transport, l Limits) Parser { return ldap.New(o == OverTCP, l) }, ldap.Vocabulary},
+	tx.Proto("ike"):       {func(_ Transport, l Limits) Parser { return ike.New(l) }, ike.Vocabulary},
+	tx.Proto("krb5"):      {func(o Transport, l Limits) Parser { return krb5.New(o == OverTCP, l) }, krb5.Vocabulary},
+	tx.Proto("snmp"):      {func(_ Transport, l Limits) Parser { return snmp.New(l) }, snmp.Vocabulary},
+	tx.Proto("ntp"):       {func(_ Transport, l Limits) Parser { return ntp.New(l) }, ntp.Vocabulary},
+	tx.Proto("dhcp"):      {func(_ Transport, l Limits) Parser { return dhcp.New(l) }, dhcp.Vocabulary},
 	tx.Proto("quic"):      {func(_ Transport, l Limits) Parser { return quic.New(l) }, quic.Vocabulary},
 	tx.Proto("http2"):     {func(_ Transport, l Limits) Parser { return http2.New(l) }, http2.Vocabulary},
 	tx.Proto("doh2"):      {func(_ Transport, l Limits) Parser { return http2.New(l) }, http2.Vocabulary},

@@ -100,13 +100,23 @@ type txTest struct {
 	file bool
 }
 
+// carried adds to protocols those that carry them: DCE RPC is spoken within SMB.
+func carried(apps rule.AppSet) rule.AppSet {
+	dcerpc, _ := rule.ParseProtocol("dcerpc")
+	if apps.Has(dcerpc) {
+		smb, _ := rule.ParseProtocol("smb")
+		apps |= smb.Apps()
+	}
+	return apps
+}
+
 // about compiles the header.
 func (c *compiler) header(s *signature) error {
 	r := s.rule
 	var err error
 	s.transport = r.Protocol
 	s.either, s.both = r.Direction == rule.EitherWay, r.Direction == rule.Transaction
-	s.apps, s.toServer, s.toClient = r.Apps, r.ToServer, r.ToClient
+	s.apps, s.toServer, s.toClient = carried(r.Apps), r.ToServer, r.ToClient
 	addresses := func(a *rule.Addresses) *rule.AddressSet {
 		set, e := c.resolver.Addresses(a)
 		if e != nil {

@@ -544,8 +544,9 @@ func (w *Worker) finish(to []Match) []Match {
 		if m.Tell || m.Action != rule.ActionAlert || len(s.rule.Effects) > 0 {
 			to = append(to, m)
 		}
+		blocked = blocked || m.Action.Blocks()
 		if m.Action == rule.ActionPass {
-			if m.OnFlow {
+			if m.OnFlow && !blocked {
 				w.flow.passed = true
 			}
 			break

@@ -14,6 +14,7 @@ type Half struct {
 	nextWin  uint32 // the highest sequence number the receiver allows
 	wscale   uint8
 	lastTS   uint32
+	firstTS  uint32 // of the SYN
 	tsTime   int64
 	policy   Policy
 	started  bool

@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"slices"
+
 	"ngfw.sh/dataplane/ids/app"
 	"ngfw.sh/dataplane/ids/packet"
 )
@@ -16,6 +18,10 @@ const (
 func (c *step) synSent() {
 	t := &c.p.TCP
 	client, server := &c.half[app.ToServer], &c.half[app.ToClient]
+	if c.dir == app.ToClient && !c.echoes() {
+		c.invalid(packet.StreamPktInvalidTimestamp)
+		return
+	}
 	switch {
 	case t.Flags&rst != 0:
 		if c.dir == app.ToClient {
@@ -45,11 +51,13 @@ func (c *step) synSent() {
 			return
 		}
 		if t.Seq == client.isn {
+			c.stampLater() // sent again: the answer echoes either
 			return
 		}
-		if len(c.queue) >= c.cfg.MaxSyns {
-			c.invalid(packet.StreamThreeWaySynFlood)
-			return
+		if len(c.queue) > 0 && len(c.queue) >= c.cfg.MaxSyns {
+			// The oldest goes: what is answered is likely to be recent.
+			c.ev.Add(packet.StreamThreeWaySynFlood)
+			c.queue = slices.Delete(c.queue, 0, 1)
 		}
 		c.queue = append(c.queue, c.offer())
 	case t.Flags&ack != 0:
@@ -78,6 +86,16 @@ func (c *step) synSent() {
 		c.segment(t.Seq)
 		c.mine.nextSeq = seqMax(c.mine.nextSeq, t.Seq+uint32(len(c.p.Payload)))
 	}
+}
+
+// echoes says whether an answer to a SYN fits its time stamp: one that does not is
+// ignored by the client, and shown to us to make us believe that the connection is over.
+func (c *step) echoes() bool {
+	t := &c.p.TCP
+	if !t.HasTimestamp || t.TSEcr == 0 || len(c.queue) > 0 {
+		return true
+	}
+	return t.TSEcr == c.theirs.lastTS || t.TSEcr == c.theirs.firstTS
 }
 
 func (c *step) offer() offer {

@@ -267,14 +267,15 @@ func (s *Session) Raw(dir app.Direction, eof bool) (Chunk, bool) {
 		return Chunk{}, false
 	}
 	if s.cfg.Inline {
-		// With what came before, so that matches across packets are found.
+		// With what came before, so that matches across packets are found. As in Suricata
+		// all of it is looked at again with each packet, and may match again.
 		from := max(h.first, h.raw-min(h.raw, uint64(s.cfg.Chunks[dir])))
 		for _, g := range h.gaps {
 			if g.to <= h.raw {
 				from = max(from, g.to)
 			}
 		}
-		return Chunk{h.bytes(from, h.raw+uint64(len(data))), int(h.raw - from), from}, true
+		return Chunk{h.bytes(from, h.raw+uint64(len(data))), 0, from}, true
 	}
 	if !eof && !h.trigger && !h.depthHit && !h.rawStop && len(data) < s.cfg.Chunks[dir] && s.state != Closed {
 		return Chunk{}, false
@@ -340,6 +341,12 @@ func (s *Session) Pending(dir app.Direction) bool {
 	return !h.appOff && h.app < h.right() || !h.rawOff && h.raw < h.right()
 }
 
+// RawPending says whether rules on streams have not seen all of a direction.
+func (s *Session) RawPending(dir app.Direction) bool {
+	h := &s.half[dir]
+	return h.started && !h.stopped && !h.rawOff && h.raw < h.right()
+}
+
 // DepthReached says that nothing more of a direction is put in order.
 func (s *Session) DepthReached(dir app.Direction) bool { return s.half[dir].depthHit }
 
@@ -359,10 +366,11 @@ func (s *Session) Swap() {
 	s.resetBy = s.resetBy.Other()
 }
 
-// Finished says that a direction sends no more: a FIN whose turn has come, or a RST.
+// Finished says that a direction sends no more, and that all of it was taken: a FIN
+// whose turn has come, or a RST.
 func (s *Session) Finished(dir app.Direction) bool {
 	h := &s.half[dir]
-	if s.state == Closed {
+	if s.state == Closed && (h.stopped || h.app >= h.right()) {
 		return true
 	}
 	return h.fin && h.offset(h.finSeq) <= int64(h.app)

@@ -279,6 +279,6 @@ func scale(t *packet.TCP, unless uint8) uint8 {
 
 func (s *Session) stamp(h *Half, p *packet.Packet) {
 	if p.TCP.HasTimestamp {
-		h.lastTS, h.tsTime = p.TCP.TSVal, p.Time
+		h.firstTS, h.lastTS, h.tsTime = p.TCP.TSVal, p.TCP.TSVal, p.Time
 	}
 }

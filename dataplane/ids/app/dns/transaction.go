@@ -27,6 +27,9 @@ func Vocabulary() tx.Vocabulary {
 	return tx.Vocabulary{Kinds: slices.Sorted(maps.Keys(kinds)), Keywords: []string{"dns.opcode", "dns.rcode", "dns.rrtype"}}
 }
 
+// Inspected says that a message is one of its direction.
+func (t *Transaction) Inspected(dir tx.Direction) bool { return dir == t.dir }
+
 // Settled is always true: a message is whole when it is there.
 func (t *Transaction) Settled(*rule.BufferKind, tx.Direction) bool { return true }
 

@@ -323,7 +323,10 @@ func (p *Parser) Close(dir tx.Direction) {
 			s.tx.body(dir, rest)
 		case headers:
 			// A last line without an end.
-			p.finishHeaders(dir)
+			rest = append(append([]byte(nil), rest...), "\r\n"...)
+			if p.run(dir, rest); s.state == headers {
+				p.finishHeaders(dir)
+			}
 		}
 	}
 	s.pending.Drop()

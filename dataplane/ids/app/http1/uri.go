@@ -11,6 +11,9 @@ func (t *Transaction) setURI(p *Parser, raw []byte) {
 	t.rawURI = bytes.Clone(raw)
 	if string(t.method) == "CONNECT" {
 		t.uri = t.rawURI
+		if len(raw) > 0 && raw[0] == '/' {
+			return // no authority, as it should be
+		}
 		t.host, _ = splitPort(t.rawURI)
 		t.host = normalHost(t.host)
 		return

@@ -54,6 +54,7 @@ type Parser struct {
 	pending   [2]tx.Pending
 	skip      [2]int
 	at        [2]uint64
+	dir       tx.Direction // of what is fed
 	version   byte
 	connected bool
 	open      map[uint32]*tx.Plain // by what waits for an acknowledgement
@@ -69,6 +70,7 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 	if p.Lost[dir] {
 		return
 	}
+	p.dir = dir
 	b := p.pending[dir].Join(data)
 	for len(b) > 0 {
 		if n := min(p.skip[dir], len(b)); n > 0 {
@@ -131,11 +133,12 @@ func length(b []byte) (size, head int, ok bool) {
 
 func (p *Parser) begin() *tx.Plain {
 	t := &tx.Plain{Key: "mqtt"}
+	t.Side(p.dir)
 	t.Match = func(keyword string, args []string, dir tx.Direction) (bool, bool) {
 		if keyword != "mqtt.connack.session_present" || len(args) != 1 {
 			return false, false
 		}
-		present := t.Numbers("session_present", tx.ToServer, nil)
+		present := t.Numbers("session_present", t.Of(), nil)
 		want := uint64(0)
 		if a := strings.ToLower(args[0]); a == "yes" || a == "true" {
 			want = 1
@@ -206,6 +209,7 @@ func (p *Parser) message(dir tx.Direction, first byte, b []byte, cut bool) {
 	kind, flags := first>>4, first&15
 	qos := flags >> 1 & 3
 	r := &reader{b: b}
+	p.dir = dir
 	var t *tx.Plain
 	done := true
 	find := func(of byte, id int, event string) {
@@ -240,9 +244,9 @@ func (p *Parser) message(dir tx.Direction, first byte, b []byte, cut bool) {
 		find(connect, 0, "missing_connect")
 		delete(p.open, key(connect, 0))
 		p.connected = true
-		t.Number(tx.ToServer, "session_present", uint64(r.u8()&1))
+		t.Number(t.Of(), "session_present", uint64(r.u8()&1))
 		code := r.u8()
-		t.Number(tx.ToServer, "mqtt.reason_code", uint64(code))
+		t.Number(t.Of(), "mqtt.reason_code", uint64(code))
 		t.Field("connack", map[string]any{"return_code": code})
 		r.properties(p.version)
 	case publish:
@@ -253,8 +257,8 @@ func (p *Parser) message(dir tx.Direction, first byte, b []byte, cut bool) {
 			id = r.u16()
 		}
 		r.properties(p.version)
-		t.Put(tx.ToServer, "mqtt.publish.topic", topic)
-		t.Put(tx.ToServer, "mqtt.publish.message", r.b[:min(len(r.b), maxPayload)])
+		t.Put(t.Of(), "mqtt.publish.topic", topic)
+		t.Put(t.Of(), "mqtt.publish.message", r.b[:min(len(r.b), maxPayload)])
 		t.Field("publish", map[string]any{"topic": string(topic), "qos": qos})
 		if qos > 0 && qos < 3 {
 			wait(id)
@@ -268,7 +272,7 @@ func (p *Parser) message(dir tx.Direction, first byte, b []byte, cut bool) {
 			done = t.Ended[0] || len(t.Events()) > 0
 		}
 		if len(r.b) > 0 {
-			t.Number(tx.ToServer, "mqtt.reason_code", uint64(r.u8()))
+			t.Number(t.Of(), "mqtt.reason_code", uint64(r.u8()))
 			r.properties(p.version)
 		}
 	case subscribe, unsubscribe:
@@ -280,7 +284,7 @@ func (p *Parser) message(dir tx.Direction, first byte, b []byte, cut bool) {
 			name = "mqtt.unsubscribe.topic"
 		}
 		for n := 0; len(r.b) > 0 && n < 100; n++ {
-			t.Put(tx.ToServer, name, r.text())
+			t.Put(t.Of(), name, r.text())
 			if kind == subscribe {
 				r.u8()
 			}
@@ -296,7 +300,7 @@ func (p *Parser) message(dir tx.Direction, first byte, b []byte, cut bool) {
 		delete(p.open, key(of, id))
 		r.properties(p.version)
 		for n := 0; len(r.b) > 0 && n < 100; n++ {
-			t.Number(tx.ToServer, "mqtt.reason_code", uint64(r.u8()))
+			t.Number(t.Of(), "mqtt.reason_code", uint64(r.u8()))
 		}
 	case pingreq:
 		t = p.begin()
@@ -309,19 +313,19 @@ func (p *Parser) message(dir tx.Direction, first byte, b []byte, cut bool) {
 	case disconnect, auth:
 		t = p.begin()
 		if len(r.b) > 0 {
-			t.Number(tx.ToServer, "mqtt.reason_code", uint64(r.u8()))
+			t.Number(t.Of(), "mqtt.reason_code", uint64(r.u8()))
 			r.properties(p.version)
 		}
 	default:
 		t = p.begin()
 		t.Event("unassigned_msg_type")
 	}
-	t.Number(tx.ToServer, "mqtt.type", uint64(kind))
-	t.Number(tx.ToServer, "mqtt.qos", uint64(qos))
-	t.Number(tx.ToServer, "mqtt.flags", uint64(flags&9))
+	t.Number(t.Of(), "mqtt.type", uint64(kind))
+	t.Number(t.Of(), "mqtt.qos", uint64(qos))
+	t.Number(t.Of(), "mqtt.flags", uint64(flags&9))
 	if p.version > 0 {
-		if len(t.Numbers("mqtt.protocol_version", tx.ToServer, nil)) == 0 {
-			t.Number(tx.ToServer, "mqtt.protocol_version", uint64(p.version))
+		if len(t.Numbers("mqtt.protocol_version", t.Of(), nil)) == 0 {
+			t.Number(t.Of(), "mqtt.protocol_version", uint64(p.version))
 		}
 	}
 	if qos == 3 {
@@ -330,7 +334,6 @@ func (p *Parser) message(dir tx.Direction, first byte, b []byte, cut bool) {
 	if r.bad && !cut {
 		t.Event("malformed_traffic")
 	}
-	_ = dir
 	if done {
 		t.End()
 	}
@@ -338,24 +341,24 @@ func (p *Parser) message(dir tx.Direction, first byte, b []byte, cut bool) {
 
 func (p *Parser) connect(t *tx.Plain, r *reader) {
 	name := r.text()
-	t.Put(tx.ToServer, "mqtt.connect.protocol_string", name)
+	t.Put(t.Of(), "mqtt.connect.protocol_string", name)
 	p.version = r.u8()
 	flags := r.u8()
 	r.u16() // keep alive
-	t.Number(tx.ToServer, "mqtt.connect.flags", uint64(flags))
+	t.Number(t.Of(), "mqtt.connect.flags", uint64(flags))
 	r.properties(p.version)
 	client := r.text()
-	t.Put(tx.ToServer, "mqtt.connect.clientid", client)
+	t.Put(t.Of(), "mqtt.connect.clientid", client)
 	if flags&4 != 0 {
 		r.properties(p.version)
-		t.Put(tx.ToServer, "mqtt.connect.willtopic", r.text())
-		t.Put(tx.ToServer, "mqtt.connect.willmessage", r.text())
+		t.Put(t.Of(), "mqtt.connect.willtopic", r.text())
+		t.Put(t.Of(), "mqtt.connect.willmessage", r.text())
 	}
 	if flags&128 != 0 {
-		t.Put(tx.ToServer, "mqtt.connect.username", r.text())
+		t.Put(t.Of(), "mqtt.connect.username", r.text())
 	}
 	if flags&64 != 0 {
-		t.Put(tx.ToServer, "mqtt.connect.password", r.text())
+		t.Put(t.Of(), "mqtt.connect.password", r.text())
 	}
 	t.Field("connect", map[string]any{"protocol_string": string(name), "protocol_version": strconv.Itoa(int(p.version)), "client_id": string(client)})
 }

@@ -157,6 +157,7 @@ func (p *Parser) packet(dir tx.Direction, b []byte) int {
 
 func (p *Parser) begin(dir tx.Direction, version uint32) *tx.Plain {
 	t := p.Message("quic")
+	t.Side(dir)
 	t.Put(dir, "quic.version", binary.BigEndian.AppendUint32(nil, version))
 	t.Field("version", versionName(version))
 	return t

@@ -97,6 +97,7 @@ func (p *Parser) message(dir tx.Direction, b []byte, at uint64) {
 	head, body, _ := bytes.Cut(b, []byte("\r\n\r\n"))
 	line, rest, _ := bytes.Cut(head, []byte("\r\n"))
 	t := p.Message("sip")
+	t.Side(dir)
 	first, more, ok := bytes.Cut(line, []byte(" "))
 	second, third, _ := bytes.Cut(more, []byte(" "))
 	if !ok {

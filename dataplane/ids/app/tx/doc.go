@@ -86,6 +86,10 @@ type Matcher interface {
 	Words(keyword string, args []string, dir Direction) (match, known bool)
 }
 
+// Sided is a Transaction that is one message: in the other direction there is nothing
+// for rules to look at, not even its events.
+type Sided interface{ Inspected(dir Direction) bool }
+
 // Buffer is bytes that rules match on.
 type Buffer struct {
 	Data []byte

@@ -14,6 +14,8 @@ type Plain struct {
 	// Final are the directions whose buffers are all there though the transaction goes on.
 	Final [2]bool
 
+	sided   bool
+	side    Direction
 	buffers [2][]named
 	numbers [2][]numbered64
 }
@@ -27,6 +29,16 @@ type numbered64 struct {
 	keyword string
 	value   uint64
 }
+
+// Side says that the transaction is a message of one direction: rules that name none
+// look at it once.
+func (t *Plain) Side(dir Direction) { t.sided, t.side = true, dir }
+
+// Of is the direction it is a message of.
+func (t *Plain) Of() Direction { return t.side }
+
+// Inspected says whether a direction is looked at.
+func (t *Plain) Inspected(dir Direction) bool { return !t.sided || dir == t.side }
 
 // Put adds a buffer, copying it.
 func (t *Plain) Put(dir Direction, kind string, data []byte) {

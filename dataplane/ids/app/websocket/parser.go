@@ -110,6 +110,7 @@ func (p *Parser) payload(dir tx.Direction, first byte, mask, b []byte, cut bool)
 	s := &p.sides[dir]
 	opcode := first & 15
 	t := p.Message("websocket")
+	t.Side(dir)
 	t.Number(dir, "websocket.opcode", uint64(opcode))
 	t.Number(dir, "websocket.flags", uint64(first&0xf0))
 	if mask != nil {
