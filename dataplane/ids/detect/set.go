@@ -29,6 +29,7 @@ type Set struct {
 	transactions map[rule.Protocol]*txRules
 	profile      []ruleProfile
 	hashes       bool
+	frames       map[frameKey][]int32
 }
 
 // transport is what rules of packets are grouped by.
@@ -195,6 +196,15 @@ func (c *compiler) group() {
 			continue
 		case ofProtocol:
 			s.protocols = append(s.protocols, n)
+			continue
+		case ofFrames:
+			key, err := frameKeyOf(sig.rule)
+			if err == nil {
+				if s.frames == nil {
+					s.frames = map[frameKey][]int32{}
+				}
+				s.frames[key] = append(s.frames[key], n)
+			}
 			continue
 		case ofTransactions:
 			content, pattern, slot := c.txFast(sig)
