@@ -292,6 +292,11 @@ func (c *compiler) compileRule(r *rule.Rule) (*signature, error) {
 			return nil, fmt.Errorf("%s: %w", e.Keyword(), err)
 		}
 	}
+	for _, e := range r.Effects {
+		if _, ok := e.(*rule.FileStore); ok {
+			c.needsFile(s)
+		}
+	}
 	if len(s.tests) > 64 {
 		return nil, notSupported("more than 64 tests of a transaction")
 	}
