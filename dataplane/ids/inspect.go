@@ -126,7 +126,7 @@ func (w *Worker) leave(f *Flow, v *Verdict) {
 	if f.TCP == nil {
 		return
 	}
-	if w.engine.cfg.EncryptionBypass && f.app.done == app.Encrypted ||
+	if w.engine.cfg.EncryptionBypass && f.app.done == app.Encrypted && !f.TCP.RawPending(app.ToServer) && !f.TCP.RawPending(app.ToClient) ||
 		w.engine.cfg.StreamBypass && f.TCP.DepthReached(app.ToServer) && f.TCP.DepthReached(app.ToClient) {
 		v.Leave = LeavePass
 		f.Action, f.Reason = FlowBypassed, "bypass"

@@ -341,6 +341,12 @@ func (s *Session) Pending(dir app.Direction) bool {
 	return !h.appOff && h.app < h.right() || !h.rawOff && h.raw < h.right()
 }
 
+// RawPending says whether rules on streams have not seen all of a direction.
+func (s *Session) RawPending(dir app.Direction) bool {
+	h := &s.half[dir]
+	return h.started && !h.stopped && !h.rawOff && h.raw < h.right()
+}
+
 // DepthReached says that nothing more of a direction is put in order.
 func (s *Session) DepthReached(dir app.Direction) bool { return s.half[dir].depthHit }
 
