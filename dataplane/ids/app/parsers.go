@@ -70,6 +70,9 @@ var dialects = map[rule.Protocol]dialect{
 // New makes a parser of a protocol, nil if it is known but not parsed.
 func New(p rule.Protocol, over Transport, limits Limits) Parser {
 	if d, ok := dialects[p]; ok {
+		if n := limits.TransactionsOf[p.String()]; n > 0 {
+			limits.Transactions = n
+		}
 		return d.open(over, limits)
 	}
 	return nil

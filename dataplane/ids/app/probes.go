@@ -44,7 +44,7 @@ var probes = func() []probe {
 		{p("bittorrent-dht"), OverUDP, nil, one(starts("d1:ad2:id20:", "d1:rd2:id20:", "d1:eli20"))},
 		{p("mqtt"), OverTCP, nil, tests{probeMQTTClient, probeMQTTServer}},
 		{p("mdns"), OverUDP, []uint16{5353}, one(probeDNSUDP)},
-		{p("dns"), OverUDP, nil, one(probeDNSUDP)}, // but see likeDNS
+		{p("dns"), OverUDP, nil, one(probeDNSUDP)}, // and see elsewhere
 		{p("dns"), OverTCP, nil, one(probeDNSTCP)},
 		{p("quic"), OverUDP, nil, one(probeQUIC)},
 		{p("dhcp"), OverUDP, []uint16{67, 68}, one(probeDHCP)},
@@ -497,6 +497,45 @@ func probeQUIC(b []byte) answer {
 // probeDNSUDP takes a message that could be one: header bits that mean something, few questions, and a
 // name that can be read.
 func probeDNSUDP(b []byte) answer { return dnsLooksRight(b, false) }
+
+// wholeDNS says whether a message is one to its last byte, which elsewhere than on DNS's
+// port tells it from what only begins like one.
+func wholeDNS(b []byte) bool {
+	if len(b) < 12 || be16(b[4:]) != 1 {
+		return false
+	}
+	at := 12
+	for section, records := range []int{1, be16(b[6:]), be16(b[8:]), be16(b[10:])} {
+		for range records {
+			for {
+				if at >= len(b) {
+					return false
+				}
+				n := int(b[at])
+				if n&0xc0 == 0xc0 {
+					at += 2
+					break
+				}
+				if at += n + 1; n > 63 {
+					return false
+				}
+				if n == 0 {
+					break
+				}
+			}
+			if at += 4; section > 0 {
+				if at+6 > len(b) {
+					return false
+				}
+				at += 6 + be16(b[at+4:])
+			}
+			if at > len(b) {
+				return false
+			}
+		}
+	}
+	return at == len(b)
+}
 
 func probeDNSTCP(b []byte) answer {
 	if len(b) < 14 {

@@ -18,7 +18,7 @@ func (c *compiler) condition(s *signature, cond rule.Condition) error {
 		if isPacketNumber[x.Name] {
 			return c.packetNumber(s, x)
 		}
-		s.tests = append(s.tests, txTest{check: c.txNumber(x), toServer: true, toClient: true})
+		s.tests = append(s.tests, txTest{check: c.txNumber(x), toServer: true, toClient: true, file: x.Name == "filesize"})
 	case *rule.FlowCount:
 		add(flowCountCheck(x))
 	case *rule.StreamSize:

@@ -51,9 +51,13 @@ func transportOf(proto uint8) int {
 
 // search is a search for the fast patterns of rules in one kind of buffer.
 type search struct {
-	slot  int32
-	set   *mpm.Set
-	rules [][]int32 // by pattern
+	slot     int32
+	set      *mpm.Set
+	rules    [][]int32 // by pattern
+	anchored []anchored
+	// twin is another slot whose buffers often are the same bytes, and are searched for the same
+	// patterns, -1: none.
+	twin int32
 }
 
 // txRules are what a transaction of a protocol is searched by.
@@ -65,7 +69,8 @@ type txRules struct {
 // portLists are rules by port.
 type portLists struct {
 	any   []int32
-	ports map[uint16][]int32 // of rules that name few ports
+	ports map[uint16][]int32 // of rules that name few ports to go to
+	from  map[uint16][]int32 // and of those that name few to come from
 }
 
 // compiler is what compiling needs to remember.
@@ -114,9 +119,15 @@ type building struct {
 	numbers  map[string]int
 	patterns []mpm.Pattern
 	rules    [][]int32
+	anchored []anchored
 }
 
 func (b *building) add(c *rule.Content, pattern []byte, n int32) {
+	if a, ok := anchor(c, pattern); ok {
+		a.rules = []int32{n}
+		b.anchored = append(b.anchored, a)
+		return
+	}
 	if b.numbers == nil {
 		b.numbers = map[string]int{}
 	}
@@ -138,11 +149,29 @@ func (b *building) add(c *rule.Content, pattern []byte, n int32) {
 	b.rules[i] = append(b.rules[i], n)
 }
 
+// merge takes over the patterns of another.
+func (b *building) merge(o *building) {
+	for key, i := range o.numbers {
+		j, ok := b.numbers[key]
+		if !ok {
+			j = len(b.patterns)
+			if b.numbers == nil {
+				b.numbers = map[string]int{}
+			}
+			b.numbers[key] = j
+			b.patterns = append(b.patterns, o.patterns[i])
+			b.rules = append(b.rules, nil)
+		}
+		b.rules[j] = append(b.rules[j], o.rules[i]...)
+	}
+	b.anchored = append(b.anchored, o.anchored...)
+}
+
 func (b *building) done(seed uint64) *search {
-	if b == nil || len(b.patterns) == 0 {
+	if b == nil || len(b.patterns)+len(b.anchored) == 0 {
 		return nil
 	}
-	return &search{b.slot, mpm.Build(b.patterns, seed), b.rules}
+	return &search{slot: b.slot, set: mpm.Build(b.patterns, seed), rules: b.rules, anchored: b.anchored, twin: -1}
 }
 
 // group puts rules where they are found.
@@ -231,10 +260,26 @@ func (c *compiler) group() {
 		s.segments[dir], s.streams[dir] = segments[dir].done(c.cfg.Seed), streams[dir].done(c.cfg.Seed)
 		s.whole[dir] = whole[dir].done(c.cfg.Seed)
 	}
+	twins := c.twins()
+	for k, b := range inTx {
+		// Patterns of both are searched for in both.
+		to, ok := twins[k.slot]
+		other := key{to, k.apps, k.dir}
+		if !ok || inTx[other] == nil {
+			continue
+		}
+		inTx[other].merge(b)
+		delete(inTx, k)
+	}
 	// Rules of several protocols are in the searches of each: as one search, since the sets
 	// of protocols are few.
 	for k, b := range inTx {
 		x := b.done(c.cfg.Seed)
+		for from, to := range twins {
+			if to == k.slot {
+				x.twin = from
+			}
+		}
 		for _, p := range k.apps.Protocols() {
 			t := s.txRules(p)
 			t.searches[k.dir] = append(t.searches[k.dir], x)
@@ -295,6 +340,9 @@ func (c *compiler) payloadFast(s *signature) (*rule.Content, []byte) {
 	if content == nil {
 		return nil, nil
 	}
+	if len(pattern) <= shortPattern && (fewPorts(s.dport) || fewPorts(s.sport)) && !s.either && !s.both {
+		return nil, nil // by port it is found at less cost
+	}
 	if b := &r.Buffers[r.Fast.Buffer]; b.Kind.Layer != rule.Payload || len(b.Transforms) > 0 {
 		return c.bestContent(s, func(b *rule.Buffer) bool { return b.Kind.Layer == rule.Payload && len(b.Transforms) == 0 })
 	}
@@ -348,28 +396,40 @@ func (c *compiler) bestContent(s *signature, in func(*rule.Buffer) bool) (best *
 	return best, pattern
 }
 
-// fewPorts bounds how many ports of a rule are listed one by one.
-const fewPorts = 32
+// maxPorts bounds how many ports of a rule are listed one by one.
+const maxPorts = 32
 
-func (l *portLists) add(s *signature, n int32) {
-	if s.dport == nil || s.either || s.both {
-		l.any = append(l.any, n)
-		return
+// fewPorts says whether a set is worth listing.
+func fewPorts(s *rule.PortSet) bool {
+	if s == nil {
+		return false
 	}
 	total := 0
-	for _, r := range s.dport.Ranges {
+	for _, r := range s.Ranges {
 		total += int(r.To-r.From) + 1
 	}
-	if total > fewPorts {
+	return total <= maxPorts
+}
+
+func (l *portLists) add(s *signature, n int32) {
+	list, set := &l.ports, s.dport
+	switch {
+	case s.either || s.both:
+		l.any = append(l.any, n)
+		return
+	case fewPorts(s.dport):
+	case fewPorts(s.sport):
+		list, set = &l.from, s.sport
+	default:
 		l.any = append(l.any, n)
 		return
 	}
-	if l.ports == nil {
-		l.ports = map[uint16][]int32{}
+	if *list == nil {
+		*list = map[uint16][]int32{}
 	}
-	for _, r := range s.dport.Ranges {
+	for _, r := range set.Ranges {
 		for p := int(r.From); p <= int(r.To); p++ {
-			l.ports[uint16(p)] = append(l.ports[uint16(p)], n)
+			(*list)[uint16(p)] = append((*list)[uint16(p)], n)
 		}
 	}
 }

@@ -46,7 +46,7 @@ type signature struct {
 	onPacket     bool // and the packet's payload, even if it is part of the stream
 	// Tests of a transaction.
 	tests []txTest
-	all   uint64 // a bit for each
+	files uint64 // a bit for each that is about a file
 
 	effects  []effect
 	filter   *limiter
@@ -96,6 +96,8 @@ type txTest struct {
 	check func(w *Worker, tx app.Transaction, dir app.Direction) answer
 	// Of the stream's data, within a transaction:
 	payload bool
+	// file: it is about one file of the transaction, the same for all such tests of a rule.
+	file bool
 }
 
 // carried adds to protocols those that carry them: DCE RPC is spoken within SMB.
@@ -283,9 +285,10 @@ func (c *compiler) compileRule(r *rule.Rule) (*signature, error) {
 	if len(s.tests) > 64 {
 		return nil, notSupported("more than 64 tests of a transaction")
 	}
-	s.all = 1<<len(s.tests) - 1
-	if len(s.tests) == 64 {
-		s.all = ^uint64(0)
+	for i := range s.tests {
+		if s.tests[i].file {
+			s.files |= 1 << i
+		}
 	}
 	// A rule that names an application and nothing else is about the flow, too.
 	s.onFlow = s.class != ofPackets || s.apps != 0 && len(r.Buffers) == 0 && !s.aboutPackets()
@@ -320,6 +323,7 @@ func (c *compiler) buffers(s *signature) error {
 		default:
 			s.tests = append(s.tests, txTest{
 				slot: slot, program: p, toServer: b.ToServer, toClient: b.ToClient, absent: p.absent, only: p.absentOnly,
+				file: b.Kind.Layer == rule.FileData,
 			})
 		}
 	}

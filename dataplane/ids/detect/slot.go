@@ -37,3 +37,21 @@ func (c *compiler) slot(b *rule.Buffer) (int32, error) {
 	c.slots[key] = n
 	return n, nil
 }
+
+// twins are slots whose buffers mostly are the same bytes as those of another: the body of a
+// response and the file that it is.
+func (c *compiler) twins() map[int32]int32 {
+	find := func(kind string) int32 {
+		for i := range c.set.slots {
+			if s := &c.set.slots[i]; s.kind.Name == kind && len(s.transforms) == 0 {
+				return int32(i)
+			}
+		}
+		return -1
+	}
+	t := map[int32]int32{}
+	if body, file := find("http.response_body"), find("file.data"); body >= 0 && file >= 0 {
+		t[body] = file
+	}
+	return t
+}

@@ -1,7 +1,9 @@
 package detect
 
 import (
+	"bytes"
 	"slices"
+	"unsafe"
 
 	"ngfw.sh/dataplane/ids/app"
 )
@@ -131,13 +133,26 @@ func (w *Worker) searchTx(st *txState, side *sideState, i int, s *search, tx app
 	if tracked && side.scanned[word]&bit != 0 {
 		return
 	}
-	slot := &w.set.slots[s.slot]
-	buffers := w.slotBuffers(s.slot, tx, dir)
+	w.searchSlot(st, side, i, 0, s, w.slotBuffers(s.slot, tx, dir), nil, dir)
+	settled := tx.Settled(w.set.slots[s.slot].kind, dir)
+	if s.twin >= 0 {
+		twin := w.slotBuffers(s.twin, tx, dir)
+		w.searchSlot(st, side, i, 1<<16, s, twin, w.slotBuffers(s.slot, tx, dir), dir)
+		settled = settled && tx.Settled(w.set.slots[s.twin].kind, dir)
+	}
+	if tracked && settled {
+		side.scanned[word] |= bit
+	}
+}
+
+// searchSlot searches what is new of buffers, unless it is the same in done, which was searched before.
+func (w *Worker) searchSlot(st *txState, side *sideState, i, first int, s *search, buffers, done []app.Buffer, dir app.Direction) {
+	raw := len(w.set.slots[s.slot].transforms) == 0
 	for j := range buffers {
 		b := &buffers[j]
-		data := b.Data
-		if len(slot.transforms) == 0 {
-			upTo := side.upTo(int32(i), int32(j))
+		data, base := b.Data, b.Offset
+		if raw {
+			upTo := side.upTo(int32(i), int32(first+j))
 			end := b.Offset + uint64(len(b.Data))
 			if *upTo >= end+1 {
 				continue
@@ -145,16 +160,29 @@ func (w *Worker) searchTx(st *txState, side *sideState, i int, s *search, tx app
 			if *upTo > 0 {
 				// As much of what was searched before as a pattern across the border needs.
 				from := *upTo - 1
-				if back := uint64(s.set.Longest() - 1); from > back {
+				if back := uint64(max(s.set.Longest()-1, anchorDepth)); from > back {
 					from -= back
 				} else {
 					from = 0
 				}
 				if from > b.Offset {
 					data = b.Data[min(from-b.Offset, uint64(len(b.Data))):]
+					base = from
 				}
 			}
 			*upTo = end + 1
+		}
+		if j < len(done) && done[j].Offset == b.Offset && len(done[j].Data) == len(b.Data) && bytes.HasSuffix(done[j].Data, data) {
+			continue
+		}
+		if base <= anchorDepth {
+			for k := range s.anchored {
+				if a := &s.anchored[k]; a.in(data, base) {
+					for _, n := range a.rules {
+						st.add(n, w.sideOf(n, dir))
+					}
+				}
+			}
 		}
 		w.hits.Reset(s.set)
 		s.set.Scan(data, &w.hits)
@@ -163,9 +191,6 @@ func (w *Worker) searchTx(st *txState, side *sideState, i int, s *search, tx app
 				st.add(n, w.sideOf(n, dir))
 			}
 		}
-	}
-	if tracked && tx.Settled(slot.kind, dir) {
-		side.scanned[word] |= bit
 	}
 }
 
@@ -192,29 +217,64 @@ func (w *Worker) pendingRules(st *txState, tx app.Transaction) {
 	for _, p := range st.pending {
 		s := w.set.rules[p.rule]
 		w.orient(p.dir)
-		var a answer
-		if w.set.profile != nil {
-			w.profiled(p.rule, func() bool { a = w.tryTx(s, &p, tx); return a == yes })
-		} else {
-			a = w.tryTx(s, &p, tx)
-		}
-		switch a {
-		case yes:
-			id := uint64(s.rule.GID)<<33 | uint64(s.rule.SID)<<1 | uint64(p.dir)
-			if s.perTx {
-				id &^= 1 // an event of the transaction is of neither direction
+		for {
+			var a answer
+			if w.set.profile != nil {
+				w.profiled(p.rule, func() bool { a = w.tryTx(s, &p, tx); return a == yes })
+			} else {
+				a = w.tryTx(s, &p, tx)
 			}
-			if !slices.Contains(st.told, id) {
-				st.told = append(st.told, id)
-				w.orient(p.dir)
-				w.matched(s, tx, false)
+			if a == yes {
+				w.tellTx(st, s, &p, tx)
+				// A rule on files matches once for each.
+				if s.files != 0 && w.nextFile(s, &p, tx) {
+					continue
+				}
+				a = never
+				if s.files != 0 && !tx.Complete(p.dir) {
+					a = notYet
+				}
 			}
-		case notYet:
-			kept = append(kept, p)
+			if a == notYet {
+				kept = append(kept, p)
+			}
+			break
 		}
 	}
 	st.pending = kept
 	w.orient(w.dir)
+}
+
+// tellTx notes a match in a transaction, unless it was noted before the rules were replaced.
+func (w *Worker) tellTx(st *txState, s *signature, p *pending, tx app.Transaction) {
+	id := uint64(s.rule.GID)<<33 | uint64(s.rule.SID)<<1 | uint64(p.dir)
+	if s.perTx {
+		id &^= 1 // an event of the transaction is of neither direction
+	}
+	if s.files != 0 {
+		id ^= uint64(p.file+1) << 48
+	}
+	if slices.Contains(st.told, id) {
+		return
+	}
+	st.told = append(st.told, id)
+	w.orient(p.dir)
+	w.matched(s, tx, false)
+}
+
+// nextFile moves a rule to the next file; false: there is none yet.
+func (w *Worker) nextFile(s *signature, p *pending, tx app.Transaction) bool {
+	p.file++
+	p.had &^= s.files
+	return p.file < len(tx.Files(p.dir))
+}
+
+// theFile is the file that a rule is being tried on, nil if there is none yet.
+func (w *Worker) theFile(tx app.Transaction, dir app.Direction) *app.File {
+	if files := tx.Files(dir); w.file < len(files) {
+		return files[w.file]
+	}
+	return nil
 }
 
 // orient makes a side the sender.
@@ -234,7 +294,8 @@ func (w *Worker) tryTx(s *signature, p *pending, tx app.Transaction) answer {
 		return never
 	}
 	waits := false
-	for i := range s.tests {
+	for i := 0; i < len(s.tests); i++ {
+		w.file = p.file
 		bit := uint64(1) << i
 		if p.had&bit != 0 {
 			continue
@@ -262,7 +323,17 @@ func (w *Worker) tryTx(s *signature, p *pending, tx app.Transaction) answer {
 		case yes:
 			p.had |= bit
 		case never:
-			return never
+			if !t.file {
+				return never
+			}
+			if w.nextFile(s, p, tx) {
+				i, waits = -1, false // from the beginning, for what the tests before found out of files
+				continue
+			}
+			if tx.Complete(p.dir) {
+				return never
+			}
+			return notYet
 		default:
 			waits = true
 		}
@@ -299,8 +370,13 @@ func (w *Worker) test(s *signature, t *txTest, tx app.Transaction, dir app.Direc
 		return decided(false, tx, dir)
 	}
 	kind := w.set.slots[t.slot].kind
-	buffers := w.slotBuffers(t.slot, tx, dir)
+	var buffers []app.Buffer
 	settled := tx.Settled(kind, dir) || tx.Complete(dir)
+	if t.file && len(tx.Files(dir)) > 0 && kind.Name != "file.magic" {
+		buffers, settled = w.fileBuffer(t.slot, tx, dir)
+	} else {
+		buffers = w.slotBuffers(t.slot, tx, dir)
+	}
 	if t.only {
 		switch {
 		case len(buffers) > 0:
@@ -359,4 +435,32 @@ func (w *Worker) tryStream(s *signature) {
 		*had = append((*had)[:0], (*had)[1:]...)
 	}
 	*had = append(*had, h)
+}
+
+// fileBuffer is the buffer that the file has which a rule is being tried on.
+func (w *Worker) fileBuffer(n int32, tx app.Transaction, dir app.Direction) (b []app.Buffer, settled bool) {
+	f := w.theFile(tx, dir)
+	if f == nil {
+		return nil, tx.Complete(dir)
+	}
+	settled = f.State != app.FileOpen
+	x := app.Buffer{Data: f.Data, Offset: f.Offset, Whole: settled}
+	if w.set.slots[n].kind.Name == "file.name" {
+		if f.Name == "" {
+			return nil, settled
+		}
+		x = app.Buffer{Data: unsafe.Slice(unsafe.StringData(f.Name), len(f.Name)), Whole: true} // read alone
+		settled = true
+	} else if f.Size == 0 && !settled {
+		return nil, false
+	}
+	if len(w.set.slots[n].transforms) > 0 {
+		data, ok := w.transformed(n, x.Data)
+		if !ok {
+			return nil, settled
+		}
+		x = app.Buffer{Data: data, Whole: x.Whole}
+	}
+	w.fileOf[0] = x
+	return w.fileOf[:], settled
 }

@@ -30,6 +30,7 @@ type Worker struct {
 	sport, dport uint16
 	tx           app.Transaction
 	txDir        app.Direction
+	file         int // of the transaction, that a rule is being tried on
 
 	found   []found
 	tagging []tagged
@@ -57,6 +58,7 @@ type Worker struct {
 	cache   []cached
 	turn    uint32
 	buffers []app.Buffer
+	fileOf  [1]app.Buffer
 	arena   []byte
 	free    []*txState // for the next transactions
 
@@ -152,6 +154,9 @@ func (w *Worker) gather() {
 		if others.ports != nil {
 			w.addAll(others.ports[w.dport])
 		}
+		if others.from != nil {
+			w.addAll(others.from[w.sport])
+		}
 		payload, stream := w.packet.Payload, w.in.Stream
 		switch {
 		case t != overTCP:
@@ -188,6 +193,7 @@ func (w *Worker) search(s *search, data []byte) {
 	if s == nil || len(data) == 0 {
 		return
 	}
+	w.searchAnchored(s, data, 0)
 	w.hits.Reset(s.set)
 	s.set.Scan(data, &w.hits)
 	for _, n := range w.hits.Numbers {
@@ -205,6 +211,8 @@ func (w *Worker) searchStream(s *search, dir int) {
 		}
 		return
 	}
+	w.searchAnchored(s, in.Stream, in.StreamOffset)
+	w.searchAnchored(s, w.packet.Payload, 0)
 	// A pattern may begin in what is old.
 	from := max(in.Old-s.set.Longest()+1, 0)
 	end := in.StreamOffset + uint64(len(in.Stream))

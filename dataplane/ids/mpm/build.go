@@ -63,10 +63,10 @@ func (s *Set) mark(by [5]map[uint32][]int32) {
 	shift := 0
 	switch {
 	case n == 0:
-	case n <= 1<<smallBits/32:
+	case n <= 1<<smallBits/64:
 		s.small = new([smallWords]uint64)
 		words, shift = s.small[:], 32-smallBits
-	case n <= 1<<mediumBits/32:
+	case n <= 1<<mediumBits/64:
 		s.medium = new([mediumWords]uint64)
 		words, shift = s.medium[:], 32-mediumBits
 	default:

@@ -58,9 +58,22 @@ func (s *Settings) protocol(name, key string, e entry) (bool, error) {
 		var v string
 		v, err = e.oneOf("default", "track-only", "bypass", "full")
 		s.Engine.EncryptionBypass = v == "bypass"
+	case "dnp3.max-objects":
+		l.DNP3Objects, err = e.int(1, 1<<20)
+	case "dnp3.max-points":
+		l.DNP3Points, err = e.int(1, 1<<30)
 	default:
 		switch key {
-		case "max-tx", "max-msg-length", "max-objects", "max-points", "max-streams", "max-table-size":
+		case "max-tx":
+			n, err := e.int(1, 1<<20)
+			if err == nil {
+				if l.TransactionsOf == nil {
+					l.TransactionsOf = map[string]int{}
+				}
+				l.TransactionsOf[name] = n
+			}
+			return true, err
+		case "max-msg-length", "max-objects", "max-points", "max-streams", "max-table-size":
 			n, err := e.size()
 			s.Values[name+"."+key] = n
 			return true, err

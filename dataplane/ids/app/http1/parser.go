@@ -48,6 +48,7 @@ const (
 // side is one direction.
 type side struct {
 	state   state
+	next    state // after junk
 	pending tx.Pending
 	tx      *Transaction
 	left    uint64
@@ -183,7 +184,7 @@ func (p *Parser) step(dir tx.Direction, b []byte) (n int, more bool) {
 			return len(b), true
 		}
 		s.tx.body(dir, b[:i+1])
-		s.state = startLine
+		s.state = s.next
 		return i + 1, true
 	case finalize:
 		return p.final(dir, b)

@@ -58,6 +58,15 @@ func (t *Plain) Append(dir Direction, kind string, data []byte, limit int) {
 	t.Put(dir, kind, data[:min(len(data), limit)])
 }
 
+// Rename makes the buffers of a kind another's.
+func (t *Plain) Rename(dir Direction, from, to string) {
+	for i := range t.buffers[dir] {
+		if t.buffers[dir][i].kind == from {
+			t.buffers[dir][i].kind = to
+		}
+	}
+}
+
 // Has says whether there is a buffer of a kind.
 func (t *Plain) Has(dir Direction, kind string) bool {
 	for i := range t.buffers[dir] {
