@@ -67,7 +67,6 @@ func (p *Parser) Protocol() rule.Protocol        { return protocol }
 func (p *Parser) Begin(id uint64)                { p.list.Begin(id) }
 func (p *Parser) Count() uint64                  { return p.list.Count() }
 func (p *Parser) Transactions() []tx.Transaction { return p.list.Transactions() }
-func (p *Parser) Free(id uint64)                 { p.list.Free(id) }
 
 func (p *Parser) Done() tx.Done {
 	if p.sides[0].state == dead && p.sides[1].state == dead {
@@ -346,4 +345,14 @@ func (p *Parser) Close(dir tx.Direction) {
 			}
 		}
 	}
+}
+
+// Free forgets the transactions before id, and gives back what their bodies were kept in.
+func (p *Parser) Free(id uint64) {
+	for _, t := range p.list.All() {
+		if t.ID() < id {
+			t.release()
+		}
+	}
+	p.list.Free(id)
 }
