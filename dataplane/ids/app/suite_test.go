@@ -64,6 +64,10 @@ func dump(s *Session) string {
 				kind := rule.KindOf(name)
 				for _, buf := range t.Buffers(kind, dir, nil) {
 					data := buf.Data
+					if buf.Offset > 0 { // which part is kept depends on the pieces it came in
+						fmt.Fprintf(&b, "  %v %-22s %5d bytes %v\n", dir, name, buf.Offset+uint64(len(data)), buf.Whole)
+						continue
+					}
 					if len(data) > 300 {
 						data = append(append([]byte(nil), data[:300]...), "..."...)
 					}

@@ -48,6 +48,7 @@ const (
 // side is one direction.
 type side struct {
 	state   state
+	next    state // after junk
 	pending tx.Pending
 	tx      *Transaction
 	left    uint64
@@ -66,7 +67,6 @@ func (p *Parser) Protocol() rule.Protocol        { return protocol }
 func (p *Parser) Begin(id uint64)                { p.list.Begin(id) }
 func (p *Parser) Count() uint64                  { return p.list.Count() }
 func (p *Parser) Transactions() []tx.Transaction { return p.list.Transactions() }
-func (p *Parser) Free(id uint64)                 { p.list.Free(id) }
 
 func (p *Parser) Done() tx.Done {
 	if p.sides[0].state == dead && p.sides[1].state == dead {
@@ -183,7 +183,7 @@ func (p *Parser) step(dir tx.Direction, b []byte) (n int, more bool) {
 			return len(b), true
 		}
 		s.tx.body(dir, b[:i+1])
-		s.state = startLine
+		s.state = s.next
 		return i + 1, true
 	case finalize:
 		return p.final(dir, b)
@@ -345,4 +345,14 @@ func (p *Parser) Close(dir tx.Direction) {
 			}
 		}
 	}
+}
+
+// Free forgets the transactions before id, and gives back what their bodies were kept in.
+func (p *Parser) Free(id uint64) {
+	for _, t := range p.list.All() {
+		if t.ID() < id {
+			t.release()
+		}
+	}
+	p.list.Free(id)
 }

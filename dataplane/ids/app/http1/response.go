@@ -52,7 +52,7 @@ func (p *Parser) statusLine(b []byte) (int, bool) {
 			return i + 1, true
 		}
 		p.current(tx.ToClient).response.odd = true
-		s.state = junk
+		s.state, s.next = junk, startLine
 		return 0, true
 	}
 	line, n, ok := cutLine(b, s.closed)
