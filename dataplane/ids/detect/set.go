@@ -28,7 +28,6 @@ type Set struct {
 	transactions map[rule.Protocol]*txRules
 	profile      []ruleProfile
 	hashes       bool
-	frames       map[frameKey][]int32
 }
 
 // transport is what rules of packets are grouped by.

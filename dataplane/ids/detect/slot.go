@@ -21,6 +21,9 @@ func (c *compiler) slot(b *rule.Buffer) (int32, error) {
 	if n, ok := c.slots[key]; ok {
 		return n, nil
 	}
+	if b.Kind.Layer == rule.FrameData {
+		return 0, notSupported("frame " + b.Frame)
+	}
 	s := slot{kind: b.Kind, frame: b.Frame}
 	for i := range b.Transforms {
 		t, err := newTransform(&b.Transforms[i])
