@@ -112,7 +112,7 @@ func (w *Worker) slotBuffers(n int32, tx app.Transaction, dir app.Direction) []a
 	}
 	s := &w.set.slots[n]
 	c.turn, c.from = w.turn, len(w.buffers)
-	w.buffers = tx.Buffers(s.kind, dir, w.buffers)
+	w.buffers = s.buffers(tx, dir, w.buffers)
 	if len(s.transforms) > 0 {
 		kept := w.buffers[:c.from]
 		for _, b := range w.buffers[c.from:] {
@@ -134,7 +134,7 @@ func (w *Worker) searchTx(st *txState, side *sideState, i int, s *search, tx app
 		return
 	}
 	w.searchSlot(st, side, i, 0, s, w.slotBuffers(s.slot, tx, dir), nil, dir)
-	settled := tx.Settled(w.set.slots[s.slot].kind, dir)
+	settled := w.set.slots[s.slot].settled(tx, dir)
 	if s.twin >= 0 {
 		twin := w.slotBuffers(s.twin, tx, dir)
 		w.searchSlot(st, side, i, 1<<16, s, twin, w.slotBuffers(s.slot, tx, dir), dir)
@@ -371,7 +371,7 @@ func (w *Worker) test(s *signature, t *txTest, tx app.Transaction, dir app.Direc
 	}
 	kind := w.set.slots[t.slot].kind
 	var buffers []app.Buffer
-	settled := tx.Settled(kind, dir) || tx.Complete(dir)
+	settled := w.set.slots[t.slot].settled(tx, dir)
 	if t.file && len(tx.Files(dir)) > 0 && kind.Name != "file.magic" {
 		buffers, settled = w.fileBuffer(t.slot, tx, dir)
 	} else {

@@ -11,7 +11,7 @@ import (
 
 // Vocabulary is what rules can ask.
 func Vocabulary() tx.Vocabulary {
-	return tx.Vocabulary{Kinds: []string{"rfb.name"}, Keywords: []string{"rfb.sectype", "rfb.secresult"}}
+	return tx.Vocabulary{Frames: []string{"rfb.pdu"}, Kinds: []string{"rfb.name"}, Keywords: []string{"rfb.sectype", "rfb.secresult"}}
 }
 
 type stage uint8
@@ -64,7 +64,8 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 		if n == 0 {
 			break
 		}
-		p.Note(dir, "pdu", p.at[dir], b[:n])
+		p.Note(dir, "pdu", b[:n])
+		p.Give(&p.t.Common)
 		p.at[dir] += uint64(n)
 		b = b[n:]
 	}
