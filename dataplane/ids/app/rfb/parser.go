@@ -57,10 +57,11 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 	}
 	b := p.pending[dir].Join(data)
 	for len(b) > 0 && p.sides[dir] != over {
-		n := p.client(b)
+		next := p.client
 		if dir == tx.ToClient {
-			n = p.server(b)
+			next = p.server
 		}
+		n := next(b)
 		if n == 0 {
 			break
 		}
