@@ -70,15 +70,6 @@ func (s *Session) TakeExpected() (all []Expectation) {
 	return all
 }
 
-// Frames are the parts of protocols' data that were completed since the last call, if
-// Limits.Frames asks for them.
-func (s *Session) Frames() []tx.Frame {
-	if f, ok := s.parser.(tx.Framer); ok {
-		return f.TakeFrames()
-	}
-	return nil
-}
-
 // Open begins a session.
 func Open(f Flow) *Session {
 	s := &Session{limits: f.Limits.Filled(), over: f.Over, ports: [2]uint16{f.ClientPort, f.ServerPort}}

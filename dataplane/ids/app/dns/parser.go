@@ -75,6 +75,11 @@ func (p *Parser) message(dir tx.Direction, b []byte) {
 		return
 	}
 	if t := read(dir, b, p.protocol == protoDNS); t != nil {
+		if p.limits.Frames {
+			var log tx.FrameLog = tx.NewFrameLog(p.limits)
+			log.Note(dir, "pdu", b)
+			log.Give(&t.Common)
+		}
 		p.list.Add(t)
 	}
 }

@@ -121,7 +121,16 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 // run takes what can be taken of b and gives the rest.
 func (p *Parser) run(dir tx.Direction, b []byte) []byte {
 	for len(b) > 0 && !p.tunnel && p.sides[dir].state != dead {
+		t := p.sides[dir].tx
 		n, more := p.step(dir, b)
+		if p.limits.Frames && n > 0 {
+			if t == nil {
+				t = p.sides[dir].tx
+			}
+			if t != nil {
+				t.GrowFrame(dir, []string{"request", "response"}[dir], b[:n])
+			}
+		}
 		b = b[n:]
 		if !more {
 			break

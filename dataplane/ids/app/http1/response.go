@@ -37,6 +37,9 @@ func cutLine(b []byte, closed bool) (line []byte, n int, ok bool) {
 // statusLine parses "HTTP/1.1 200 OK".
 func (p *Parser) statusLine(b []byte) (int, bool) {
 	s := &p.sides[tx.ToClient]
+	if line, n, ok := cutLine(b, false); ok && blank(line) {
+		return n, true
+	}
 	at := 0
 	for at < len(b) && (isSpace(b[at]) || b[at] == 0) {
 		at++
