@@ -31,6 +31,15 @@ func (c *compiler) group() {
 		case ofProtocol:
 			s.protocols = append(s.protocols, n)
 			continue
+		case ofFrames:
+			key, err := frameKeyOf(sig.rule)
+			if err == nil {
+				if s.frames == nil {
+					s.frames = map[frameKey][]int32{}
+				}
+				s.frames[key] = append(s.frames[key], n)
+			}
+			continue
 		case ofTransactions:
 			content, pattern, slot := c.txFast(sig)
 			if len(sig.payload) > 0 {

@@ -28,7 +28,7 @@ type Set struct {
 	transactions map[rule.Protocol]*txRules
 	profile      []ruleProfile
 	hashes       bool
-	frames       bool
+	frames       map[frameKey][]int32
 }
 
 // transport is what rules of packets are grouped by.
@@ -109,9 +109,6 @@ func Compile(rules []*rule.Rule, cfg Config) (*Set, []error) {
 
 // HashFiles says whether a rule asks for digests of files.
 func (s *Set) HashFiles() bool { return s.hashes }
-
-// Frames says whether a rule looks at frames.
-func (s *Set) Frames() bool { return s.frames }
 
 // Len is how many rules are in the set.
 func (s *Set) Len() int { return len(s.rules) }

@@ -22,12 +22,6 @@ func (c *compiler) slot(b *rule.Buffer) (int32, error) {
 	if n, ok := c.slots[key]; ok {
 		return n, nil
 	}
-	if b.Kind.Layer == rule.FrameData {
-		if !app.SupportsFrame(b.Frame) {
-			return 0, notSupported("frame " + b.Frame)
-		}
-		c.set.frames = true
-	}
 	s := slot{kind: b.Kind, frame: b.Frame}
 	for i := range b.Transforms {
 		t, err := newTransform(&b.Transforms[i])

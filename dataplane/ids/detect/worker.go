@@ -123,6 +123,9 @@ func (w *Worker) Inspect(in *Input, to []Match) []Match {
 		for _, tx := range in.Transactions {
 			w.transaction(tx)
 		}
+		if len(in.Frames) > 0 && w.set.frames != nil {
+			w.evaluateFrames(in.Frames)
+		}
 	}
 	to = w.finish(to)
 	for i := range w.tagging {
