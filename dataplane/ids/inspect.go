@@ -26,6 +26,9 @@ func (w *Worker) inspect(p *packet.Packet, f *Flow, dir app.Direction, v *Verdic
 		i.Flow = &f.Detect
 		if f.dirty[0] || f.dirty[1] {
 			i.Transactions = f.app.transactions()
+			if w.set.WantsFrames() && f.app.session != nil {
+				i.Frames = f.app.session.Frames()
+			}
 			f.dirty = [2]bool{}
 		}
 	}

@@ -15,6 +15,7 @@ const (
 	ofAddresses          // alone: once a flow and direction
 	ofProtocol           // alone: once a direction, when it has been detected
 	ofTransactions       // once a transaction and direction
+	ofFrames             // once a frame
 )
 
 // signature is a rule as it is evaluated. It is immutable.
@@ -42,8 +43,9 @@ type signature struct {
 	payload []*program
 	// payloadSlots has the transforms of each of payload, -1: none.
 	payloadSlots []int32
-	onStream     bool // reassembled data is looked at
-	onPacket     bool // and the packet's payload, even if it is part of the stream
+	onStream     bool           // reassembled data is looked at
+	onPacket     bool           // and the packet's payload, even if it is part of the stream
+	framed       []packetBuffer // what is matched in a frame
 	// Tests of a transaction.
 	tests []txTest
 	files uint64 // a bit for each that is about a file
@@ -173,8 +175,11 @@ func (c *compiler) classify(s *signature) {
 	r := s.rule
 	for i := range r.Buffers {
 		switch r.Buffers[i].Kind.Layer {
-		case rule.InnerApp, rule.FileData, rule.FrameData:
+		case rule.InnerApp, rule.FileData:
 			s.class = ofTransactions
+		case rule.FrameData:
+			s.class = ofFrames
+			return
 		}
 	}
 	onlyProtocol, addresses := len(r.Conditions) > 0, true
@@ -267,6 +272,11 @@ func (c *compiler) compileRule(r *rule.Rule) (*signature, error) {
 		return nil, err
 	}
 	c.classify(s)
+	if s.class == ofFrames {
+		if _, err := frameKeyOf(r); err != nil {
+			return nil, err
+		}
+	}
 	for _, cond := range r.Conditions {
 		if f, ok := cond.(*rule.Flow); ok {
 			s.flow, s.hasFlow = f.Flags, true
@@ -284,6 +294,11 @@ func (c *compiler) compileRule(r *rule.Rule) (*signature, error) {
 	for _, e := range r.Effects {
 		if err := c.effect(s, e); err != nil {
 			return nil, fmt.Errorf("%s: %w", e.Keyword(), err)
+		}
+	}
+	for _, e := range r.Effects {
+		if _, ok := e.(*rule.FileStore); ok {
+			c.needsFile(s)
 		}
 	}
 	if len(s.tests) > 64 {
@@ -324,6 +339,11 @@ func (c *compiler) buffers(s *signature) error {
 			s.payloadSlots = append(s.payloadSlots, slot)
 		case rule.Header:
 			s.headers = append(s.headers, packetBuffer{b.Kind, slot, p})
+		case rule.FrameData:
+			if len(b.Transforms) == 0 {
+				slot = -1
+			}
+			s.framed = append(s.framed, packetBuffer{b.Kind, slot, p})
 		default:
 			s.tests = append(s.tests, txTest{
 				slot: slot, program: p, toServer: b.ToServer, toClient: b.ToClient, absent: p.absent, only: p.absentOnly,

@@ -104,6 +104,18 @@ func (c *compiler) flowEvent(s *signature, x *rule.Event) error {
 	return nil
 }
 
+// needsFile lets a rule that keeps files match only where there is one.
+func (c *compiler) needsFile(s *signature) {
+	for i := range s.tests {
+		if s.tests[i].file {
+			return
+		}
+	}
+	s.tests = append(s.tests, txTest{toServer: true, toClient: true, file: true, check: func(w *Worker, tx app.Transaction, dir app.Direction) answer {
+		return decided(w.theFile(tx, dir) != nil, tx, dir)
+	}})
+}
+
 // fileHash looks digests of files up in a list.
 func (c *compiler) fileHash(s *signature, x *rule.FileHash) error {
 	if c.cfg.Open == nil {

@@ -215,9 +215,6 @@ func (p *Parser) client(line []byte) {
 	default:
 		p.transaction()
 	}
-	if p.t != nil {
-		p.Give(&p.t.Common)
-	}
 	if p.mode == dataAsked && verb != "DATA" {
 		// The mail itself, sent before the answer.
 		p.startMail()
@@ -320,9 +317,6 @@ func (p *Parser) server(line []byte) {
 		}
 	case ".", "QUIT":
 		p.finish()
-	}
-	if p.t != nil {
-		p.Give(&p.t.Common)
 	}
 }
 
