@@ -16,7 +16,7 @@ type (
 	Parser      = tx.Parser
 	Transaction = tx.Transaction
 	Matcher     = tx.Matcher
-	Framed      = tx.Framed
+	Frame       = tx.Frame
 	Sided       = tx.Sided
 	Buffer      = tx.Buffer
 	File        = tx.File

@@ -55,6 +55,9 @@ func play(f *apptest.Flow, limits Limits, cut func(int) int) *Session {
 func dump(s *Session) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "protocol %v of %v %v original %v failed %v %v done %v events %v\n", s.Protocol(), s.ProtocolOf(0), s.ProtocolOf(1), s.Original(), s.Failed(0), s.Failed(1), s.Done(), s.Events())
+	for _, f := range s.Frames() {
+		fmt.Fprintf(&text, "  %v frame %s %d %v %.60q\n", f.Dir, f.Name, len(f.Data), f.Whole, f.Data)
+	}
 	for _, t := range s.Transactions() {
 		events := append([]string(nil), t.Events()...)
 		sort.Strings(events)
@@ -72,15 +75,6 @@ func dump(s *Session) string {
 						data = append(append([]byte(nil), data[:300]...), "..."...)
 					}
 					fmt.Fprintf(&text, "  %v %-22s %5d+%d %v settled %v %q\n", dir, name, buf.Offset, len(buf.Data), buf.Whole, t.Settled(kind, dir), data)
-				}
-			}
-			if framed, ok := t.(Framed); ok {
-				for _, name := range slices.Sorted(maps.Keys(framesKept)) {
-					for _, b := range framed.FrameBuffers(name, dir, nil) {
-						if strings.HasPrefix(name, s.Protocol().String()+".") {
-							fmt.Fprintf(&text, "  %v frame %s %d %v %.60q\n", dir, name, len(b.Data), b.Whole, b.Data)
-						}
-					}
 				}
 			}
 			for _, name := range numberNames {

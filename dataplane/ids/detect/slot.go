@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"ngfw.sh/dataplane/ids/app"
 	"ngfw.sh/dataplane/ids/rule"
 )
 
@@ -34,23 +33,6 @@ func (c *compiler) slot(b *rule.Buffer) (int32, error) {
 	c.set.slots = append(c.set.slots, s)
 	c.slots[key] = n
 	return n, nil
-}
-
-// buffers are those of the slot's kind, not yet transformed.
-func (s *slot) buffers(tx app.Transaction, dir app.Direction, to []app.Buffer) []app.Buffer {
-	if s.frame == "" {
-		return tx.Buffers(s.kind, dir, to)
-	}
-	if f, ok := tx.(app.Framed); ok {
-		return f.FrameBuffers(s.frame, dir, to)
-	}
-	return to
-}
-
-// settled says that no more buffers come, and those there are do not grow. A frame may come
-// as long as its direction goes on.
-func (s *slot) settled(tx app.Transaction, dir app.Direction) bool {
-	return s.frame == "" && tx.Settled(s.kind, dir) || tx.Complete(dir)
 }
 
 // twins are slots whose buffers mostly are the same bytes as those of another: the body of a

@@ -92,7 +92,6 @@ func (p *Parser) packet(dir tx.Direction, h Header, b []byte) {
 		return
 	}
 	c.t.Field("call_id", h.Call)
-	p.Give(&c.t.Common)
 	switch h.Type {
 	case Request, Response:
 		c.Part(h, b, c.t, dir)

@@ -271,7 +271,6 @@ func (p *Parser) dataFrame(dir tx.Direction, b []byte, size int, flags byte, id 
 	}
 	t.frameSeen(dir, frameData)
 	p.Note(dir, "hdr", b[:headSize])
-	p.Give(&t.Common)
 	s.data, s.dataOf, s.dataEnd = size, t, flags&flagEndStream != 0
 	if size == 0 {
 		p.body(dir, nil)
@@ -305,7 +304,6 @@ func (p *Parser) frame(dir tx.Direction, kind, flags byte, id uint32, b []byte) 
 	}
 	t := p.stream(id)
 	t.frameSeen(dir, kind)
-	p.Give(&t.Common)
 	switch kind {
 	case frameHeaders, framePush:
 		if flags&flagPadded != 0 {

@@ -334,7 +334,6 @@ func (p *Parser) message(dir tx.Direction, first byte, b []byte, cut bool) {
 	if r.bad && !cut {
 		t.Event("malformed_traffic")
 	}
-	p.Give(&t.Common)
 	if done {
 		t.End()
 	}

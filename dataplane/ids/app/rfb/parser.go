@@ -66,7 +66,6 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 			break
 		}
 		p.Note(dir, "pdu", b[:n])
-		p.Give(&p.t.Common)
 		p.at[dir] += uint64(n)
 		b = b[n:]
 	}

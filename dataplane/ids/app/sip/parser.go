@@ -126,7 +126,6 @@ func (p *Parser) message(dir tx.Direction, b []byte, at uint64) {
 		t.Field("version", string(third))
 		t.Field("request_line", string(line))
 	}
-	defer p.Give(&t.Common)
 	p.Note(dir, side+".line", b[:min(len(b), len(line)+2)])
 	if len(rest) > 0 {
 		begin := len(line) + 2

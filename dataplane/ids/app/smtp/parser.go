@@ -22,7 +22,7 @@ const (
 
 // Vocabulary is what rules can ask.
 func Vocabulary() tx.Vocabulary {
-	return tx.Vocabulary{Frames: []string{"smtp.command_line", "smtp.response_line"}, Kinds: []string{
+	return tx.Vocabulary{Frames: []string{"smtp.command_line", "smtp.data", "smtp.response_line"}, Kinds: []string{
 		"email.from", "email.to", "email.cc", "email.subject", "email.date", "email.message_id", "email.x_mailer", "email.url",
 		"email.received", "email.body_md5", "smtp.helo", "smtp.mail_from", "smtp.rcpt_to", "file.data", "file.name",
 	}}
@@ -215,9 +215,6 @@ func (p *Parser) client(line []byte) {
 	default:
 		p.transaction()
 	}
-	if p.t != nil {
-		p.Give(&p.t.Common)
-	}
 	if p.mode == dataAsked && verb != "DATA" {
 		// The mail itself, sent before the answer.
 		p.startMail()
@@ -321,9 +318,6 @@ func (p *Parser) server(line []byte) {
 	case ".", "QUIT":
 		p.finish()
 	}
-	if p.t != nil {
-		p.Give(&p.t.Common)
-	}
 }
 
 func (p *Parser) finish() {
@@ -348,11 +342,13 @@ func (p *Parser) mailLine(line []byte) {
 	if p.mail == nil {
 		p.beginMime()
 	}
+	p.Grow(tx.ToServer, "data", line)
 	p.mail.Line(line)
 }
 
 func (p *Parser) endMail() {
 	p.mode = commands
+	p.Finish(tx.ToServer)
 	if p.mail != nil {
 		p.mail.Close()
 		p.findURLs(true)

@@ -14,7 +14,6 @@ type Common struct {
 	events []string
 	Ended  [2]bool
 	files  [2][]*File
-	frames []frame
 }
 
 func (c *Common) ID() uint64                     { return c.id }

@@ -111,7 +111,6 @@ func (p *Parser) payload(dir tx.Direction, first byte, mask, b []byte, cut bool)
 	opcode := first & 15
 	t := p.Message("websocket")
 	t.Side(dir)
-	p.Give(&t.Common)
 	t.Number(dir, "websocket.opcode", uint64(opcode))
 	t.Number(dir, "websocket.flags", uint64(first&0xf0))
 	if mask != nil {
