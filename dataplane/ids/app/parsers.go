@@ -78,8 +78,8 @@ func New(p rule.Protocol, over Transport, limits Limits) Parser {
 	return nil
 }
 
-var kindsFilled, keywordsAnswered = func() (kinds, keywords map[string]bool) {
-	kinds, keywords = map[string]bool{}, map[string]bool{}
+var kindsFilled, keywordsAnswered, framesKept = func() (kinds, keywords, frames map[string]bool) {
+	kinds, keywords, frames = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, d := range dialects {
 		v := d.words()
 		for _, name := range v.Kinds {
@@ -91,8 +91,11 @@ var kindsFilled, keywordsAnswered = func() (kinds, keywords map[string]bool) {
 		for _, name := range v.Keywords {
 			keywords[name] = true
 		}
+		for _, name := range v.Frames {
+			frames[name] = true
+		}
 	}
-	return kinds, keywords
+	return kinds, keywords, frames
 }()
 
 // Supports says whether any parser fills buffers of a kind. Kinds that are not of an
@@ -101,3 +104,7 @@ func Supports(kind *rule.BufferKind) bool { return kindsFilled[kind.Name] }
 
 // SupportsKeyword says whether any parser answers a keyword by Numbers or Words.
 func SupportsKeyword(name string) bool { return keywordsAnswered[name] }
+
+// SupportsFrame says whether a protocol's transactions keep frames of a name, which
+// begins with the protocol.
+func SupportsFrame(name string) bool { return framesKept[name] }

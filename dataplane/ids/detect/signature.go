@@ -199,6 +199,10 @@ func (c *compiler) classify(s *signature) {
 	for _, e := range r.Effects {
 		if _, ok := e.(*rule.FileStore); ok {
 			s.class = ofTransactions
+			// A file to store must be there.
+			s.tests = append(s.tests, txTest{toServer: true, toClient: true, check: func(_ *Worker, tx app.Transaction, dir app.Direction) answer {
+				return decided(len(tx.Files(dir)) > 0, tx, dir)
+			}})
 		}
 	}
 	if s.class == ofTransactions || len(r.Buffers) > 0 {

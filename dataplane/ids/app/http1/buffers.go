@@ -39,7 +39,9 @@ var single = map[string]string{
 }
 
 // Vocabulary is what rules can ask.
-func Vocabulary() tx.Vocabulary { return tx.Vocabulary{Kinds: slices.Sorted(maps.Keys(kinds))} }
+func Vocabulary() tx.Vocabulary {
+	return tx.Vocabulary{Kinds: slices.Sorted(maps.Keys(kinds)), Frames: []string{"http1.request", "http1.response"}}
+}
 
 // Settled says whether a kind's buffers will not change.
 func (t *Transaction) Settled(kind *rule.BufferKind, dir tx.Direction) bool {

@@ -18,6 +18,7 @@ var protocol = tx.Proto("http1")
 
 // Parser parses one connection.
 type Parser struct {
+	tx.FrameLog
 	limits tx.Limits
 	list   tx.List[*Transaction]
 	sides  [2]side
@@ -61,7 +62,9 @@ type side struct {
 }
 
 // New makes a parser.
-func New(limits tx.Limits) *Parser { return &Parser{limits: limits.Filled()} }
+func New(limits tx.Limits) *Parser {
+	return &Parser{limits: limits.Filled(), FrameLog: tx.NewFrameLog(limits)}
+}
 
 func (p *Parser) Protocol() rule.Protocol        { return protocol }
 func (p *Parser) Begin(id uint64)                { p.list.Begin(id) }
@@ -121,7 +124,19 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 // run takes what can be taken of b and gives the rest.
 func (p *Parser) run(dir tx.Direction, b []byte) []byte {
 	for len(b) > 0 && !p.tunnel && p.sides[dir].state != dead {
+		t := p.sides[dir].tx
 		n, more := p.step(dir, b)
+		if p.limits.Frames && n > 0 {
+			if t == nil {
+				t = p.sides[dir].tx
+			}
+			if t != nil {
+				p.Grow(dir, []string{"request", "response"}[dir], b[:n])
+			}
+			if p.sides[dir].tx == nil {
+				p.Finish(dir)
+			}
+		}
 		b = b[n:]
 		if !more {
 			break
@@ -178,11 +193,16 @@ func (p *Parser) step(dir tx.Direction, b []byte) (n int, more bool) {
 		return i + 1, true
 	case junk:
 		i := bytes.IndexByte(b, '\n')
+		n := i + 1
 		if i < 0 {
-			s.tx.body(dir, b)
-			return len(b), true
+			n = len(b)
 		}
-		s.tx.body(dir, b[:i+1])
+		if s.tx != nil {
+			s.tx.body(dir, b[:n])
+		}
+		if i < 0 {
+			return n, true
+		}
 		s.state = s.next
 		return i + 1, true
 	case finalize:
@@ -330,6 +350,7 @@ func (p *Parser) Close(dir tx.Direction) {
 		}
 	}
 	s.pending.Drop()
+	p.Finish(dir)
 	if t := s.tx; t != nil && s.state != dead {
 		how := tx.FileTruncated
 		if s.state == untilEnd || s.state == junk || s.state == finalize {

@@ -86,7 +86,7 @@ var kinds = map[string]stage{
 
 // Vocabulary is what rules can ask.
 func Vocabulary() tx.Vocabulary {
-	return tx.Vocabulary{Kinds: slices.Sorted(maps.Keys(kinds)), Keywords: []string{"tls.cert_chain_len", "tls.version", "ssl_version", "ssl_state", "tls_cert_notbefore", "tls_cert_notafter", "tls_cert_expired", "tls_cert_valid"}}
+	return tx.Vocabulary{Frames: []string{"tls.hdr", "tls.pdu", "tls.data", "tls.alert"}, Kinds: slices.Sorted(maps.Keys(kinds)), Keywords: []string{"tls.cert_chain_len", "tls.version", "ssl_version", "ssl_state", "tls_cert_notbefore", "tls_cert_notafter", "tls_cert_expired", "tls_cert_valid"}}
 }
 
 // Settled says whether a kind's buffers will not change.

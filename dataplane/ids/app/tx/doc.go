@@ -157,4 +157,5 @@ func Proto(name string) rule.Protocol {
 type Vocabulary struct {
 	Kinds    []string // of buffers, by canonical name
 	Keywords []string // that Numbers or Words answer
+	Frames   []string // by full name
 }

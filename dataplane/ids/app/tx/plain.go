@@ -34,6 +34,10 @@ type numbered64 struct {
 // look at it once.
 func (t *Plain) Side(dir Direction) { t.sided, t.side = true, dir }
 
+// From is Side for a message with answers in the other direction: rules look at both, but its
+// values are those of one.
+func (t *Plain) From(dir Direction) { t.side = dir }
+
 // Of is the direction it is a message of.
 func (t *Plain) Of() Direction { return t.side }
 
