@@ -32,6 +32,7 @@ type Worker struct {
 	input    detect.Input
 	matches  []detect.Match
 	events   packet.Events
+	none     packet.Events // always empty
 	now      int64
 	pseudo   [2]packet.Packet
 	headers  [2][60]byte

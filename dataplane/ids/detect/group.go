@@ -5,6 +5,10 @@ import (
 	"ngfw.sh/dataplane/ids/rule"
 )
 
+// rememberedPattern is how long a pattern is at least for what it finds in the stream to be remembered
+// for transactions: shorter ones are everywhere.
+const rememberedPattern = 4
+
 // group puts rules where they are found.
 func (c *compiler) group() {
 	s := c.set
@@ -42,9 +46,12 @@ func (c *compiler) group() {
 				// What is matched in the stream may come before the rest, and is remembered.
 				raw, chunk := c.bestContent(sig, func(b *rule.Buffer) bool { return b.Kind.Layer == rule.Payload && len(b.Transforms) == 0 })
 				for _, dir := range sig.directions() {
-					if c.cfg.NoPrefilter && sig.onStream {
+					if len(chunk) < rememberedPattern || !sig.onStream {
+						continue
+					}
+					if c.cfg.NoPrefilter {
 						s.others[overTCP][dir].add(sig, n)
-					} else if raw != nil && sig.onStream {
+					} else {
 						whole[dir].add(raw, chunk, n)
 						streams[dir].add(raw, chunk, n)
 					}

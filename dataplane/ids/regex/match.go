@@ -136,8 +136,15 @@ func (m *Matcher) search(re *Regex, subject []byte, from, start int) bool {
 		if m.try(re, at) {
 			return true
 		}
-		if m.limited {
+		if m.limited || re.wildAll {
 			return false
+		}
+		if re.wild {
+			i := index(subject[at:], newline)
+			if i < 0 {
+				return false
+			}
+			at += i
 		}
 		if len(re.need.bytes) > 0 && re.need.index(subject[min(at+1+re.needMin, len(subject)):]) < 0 {
 			return false

@@ -296,6 +296,9 @@ func (s *Session) RawTaken(dir app.Direction, c Chunk) {
 // Trigger has what there is inspected with the next packet.
 func (s *Session) Trigger(dir app.Direction) { s.half[dir].trigger = true }
 
+// Triggered says whether that was asked for.
+func (s *Session) Triggered(dir app.Direction) bool { return s.half[dir].trigger }
+
 // RawOff says that rules look at nothing more.
 func (s *Session) RawOff(dir app.Direction) { s.half[dir].rawOff = true }
 
