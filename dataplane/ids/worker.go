@@ -21,6 +21,9 @@ const (
 	protoSCTP   = 132
 )
 
+// expireEvery is how often they are, in nanoseconds of the packets' time.
+const expireEvery = 100e6
+
 // Worker takes packets. It is for one goroutine.
 type Worker struct {
 	engine   *Engine
@@ -35,6 +38,7 @@ type Worker struct {
 	events   packet.Events
 	none     packet.Events // always empty
 	now      int64
+	expireAt int64 // when flows are looked at next that may be silent too long
 	pseudo   [2]packet.Packet
 	headers  [2][60]byte
 	expected map[announced]expectation
@@ -288,10 +292,14 @@ func (w *Worker) quoted(p *packet.Packet, k key) (key, bool) {
 
 // expire ends flows that were silent too long.
 func (w *Worker) expire() {
+	if w.now < w.expireAt {
+		return
+	}
 	// A few at a time, so that no packet waits for many.
 	for range 64 {
 		f := w.flows.expired(w.now)
 		if f == nil {
+			w.expireAt = w.now + expireEvery
 			return
 		}
 		w.end(f, "timeout")

@@ -343,11 +343,12 @@ func (p *Parser) Close(dir tx.Direction) {
 			s.tx.body(dir, rest)
 		case headers:
 			// A last line without an end.
-			rest = append(append([]byte(nil), rest...), "\r\n"...)
-			if p.run(dir, rest); s.state == headers {
-				p.finishHeaders(dir)
-			}
+			p.run(dir, append(append([]byte(nil), rest...), "\r\n"...))
 		}
+	}
+	if s.state == headers && dir == tx.ToClient && s.tx != nil {
+		// What there is of them is all there will be.
+		p.finishHeaders(dir)
 	}
 	s.pending.Drop()
 	p.Finish(dir)
