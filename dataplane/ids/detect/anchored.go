@@ -22,6 +22,17 @@ const (
 	anchorDepth  = 64
 )
 
+// startDepth is how far into a payload patterns may be that are searched for in its beginning alone.
+const startDepth = 256
+
+// nearStart says whether a content is in the first startDepth bytes.
+func nearStart(c *rule.Content) bool {
+	if c.Is(rule.StartsWith) {
+		return len(c.Pattern) <= startDepth
+	}
+	return c.Is(rule.HasDepth) && !c.Depth.IsVariable() && !c.Offset.IsVariable() && c.Offset.Value+c.Depth.Value <= startDepth
+}
+
 // anchor makes an anchored pattern of a content, if it is short and has a place.
 func anchor(c *rule.Content, pattern []byte) (a anchored, ok bool) {
 	if len(pattern) > shortPattern || len(pattern) != len(c.Pattern) {

@@ -41,6 +41,7 @@ func (w *Worker) gather() {
 		default:
 			if w.in.InStream {
 				w.search(s.segments[dir], payload)
+				w.search(s.starts[dir], payload[:min(len(payload), startDepth)])
 			} else {
 				w.search(s.packets[t][dir], payload)
 			}

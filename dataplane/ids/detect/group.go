@@ -14,7 +14,7 @@ func (c *compiler) group() {
 	s := c.set
 	s.transactions = map[rule.Protocol]*txRules{}
 	var packets [transports][2]building
-	var segments, streams, whole [2]building
+	var segments, starts, streams, whole [2]building
 	type key struct {
 		slot int32
 		apps rule.AppSet
@@ -92,7 +92,11 @@ func (c *compiler) group() {
 					packets[t][dir].add(content, pattern, n)
 				}
 				if sig.onPacket {
-					segments[dir].add(content, pattern, n)
+					if nearStart(content) {
+						starts[dir].add(content, pattern, n)
+					} else {
+						segments[dir].add(content, pattern, n)
+					}
 				}
 				if sig.onStream {
 					streams[dir].add(content, pattern, n)
@@ -105,7 +109,7 @@ func (c *compiler) group() {
 			s.packets[t][dir] = packets[t][dir].done(c.cfg.Seed)
 		}
 		s.segments[dir], s.streams[dir] = segments[dir].done(c.cfg.Seed), streams[dir].done(c.cfg.Seed)
-		s.whole[dir] = whole[dir].done(c.cfg.Seed)
+		s.whole[dir], s.starts[dir] = whole[dir].done(c.cfg.Seed), starts[dir].done(c.cfg.Seed)
 	}
 	twins := c.twins()
 	for k, b := range inTx {

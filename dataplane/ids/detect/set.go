@@ -18,6 +18,7 @@ type Set struct {
 	// Searches in the payload of packets and in streams, by direction.
 	packets  [transports][2]*search // all rules that a packet's payload can match
 	segments [2]*search             // of TCP: those that look at it though it is part of the stream
+	starts   [2]*search             // the same of those whose pattern is near its beginning
 	streams  [2]*search
 	// whole is for a packet whose payload is the end of the stream that is looked at: one search
 	// instead of two.

@@ -14,7 +14,7 @@ func (w *Worker) slotBuffers(n int32, tx app.Transaction, dir app.Direction) []a
 	}
 	s := &w.set.slots[n]
 	c.turn, c.from = w.turn, len(w.buffers)
-	w.buffers = s.buffers(tx, dir, w.buffers)
+	w.buffers = tx.Buffers(s.kind, dir, w.buffers)
 	if len(s.transforms) > 0 {
 		kept := w.buffers[:c.from]
 		for _, b := range w.buffers[c.from:] {
@@ -36,7 +36,7 @@ func (w *Worker) searchTx(st *txState, side *sideState, i int, s *search, tx app
 		return
 	}
 	w.searchSlot(st, side, i, 0, s, w.slotBuffers(s.slot, tx, dir), nil, dir)
-	settled := w.set.slots[s.slot].settled(tx, dir)
+	settled := tx.Settled(w.set.slots[s.slot].kind, dir)
 	if s.twin >= 0 {
 		twin := w.slotBuffers(s.twin, tx, dir)
 		w.searchSlot(st, side, i, 1<<16, s, twin, w.slotBuffers(s.slot, tx, dir), dir)

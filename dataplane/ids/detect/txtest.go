@@ -27,7 +27,7 @@ func (w *Worker) test(s *signature, t *txTest, tx app.Transaction, dir app.Direc
 	}
 	kind := w.set.slots[t.slot].kind
 	var buffers []app.Buffer
-	settled := w.set.slots[t.slot].settled(tx, dir)
+	settled := tx.Settled(kind, dir) || tx.Complete(dir)
 	if t.file && len(tx.Files(dir)) > 0 && kind.Name != "file.magic" {
 		buffers, settled = w.fileBuffer(t.slot, tx, dir)
 	} else {
