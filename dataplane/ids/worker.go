@@ -16,6 +16,7 @@ const (
 	protoICMP   = 1
 	protoTCP    = 6
 	protoUDP    = 17
+	protoESP    = 50
 	protoICMPv6 = 58
 	protoSCTP   = 132
 )
@@ -215,6 +216,9 @@ func (w *Worker) flowOf(p *packet.Packet) (*Flow, app.Direction) {
 		if p.Transport == nil {
 			return nil, 0
 		}
+	case protoESP:
+	default:
+		return nil, 0 // of what has no ports or kinds of messages each packet stands alone, such as GRE
 	}
 	k, _ := keyOf(p, w.engine.cfg.VLANTracking)
 	if e, ok := w.quoted(p, k); ok {
