@@ -12,11 +12,9 @@ var (
 	protoHTTP1     = tx.Proto("http1")
 	protoHTTP2     = tx.Proto("http2")
 	protoTLS       = tx.Proto("tls")
-	protoFTP       = tx.Proto("ftp")
 	protoFTPData   = tx.Proto("ftp-data")
 	protoSMB       = tx.Proto("smb")
 	protoDNS       = tx.Proto("dns")
-	protoDCERPC    = tx.Proto("dcerpc")
 	protoWebSocket = tx.Proto("websocket")
 )
 
@@ -482,6 +480,10 @@ func probeTelnet(b []byte) answer {
 }
 
 func probeQUIC(b []byte) answer {
+	// Google's own of before: flags, an id, a version such as Q043.
+	if len(b) >= 24 && b[0]&0xc9 == 0x09 && b[9] == 'Q' && b[10] == '0' && b[11] >= '2' && b[11] <= '5' {
+		return yes
+	}
 	// A long header whose version is one that is used, and whose ids fit.
 	if b[0]&0xc0 != 0xc0 || len(b) < 24 {
 		return no

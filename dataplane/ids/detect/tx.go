@@ -22,8 +22,12 @@ func (w *Worker) transaction(tx app.Transaction) {
 		w.turn = 1
 	}
 	w.buffers = w.buffers[:0]
+	sided, isSided := tx.(app.Sided)
 	for dir := app.ToServer; dir <= app.ToClient; dir++ {
 		side := &st.sides[dir]
+		if isSided && !sided.Inspected(dir) {
+			continue
+		}
 		if !side.started {
 			side.started = true
 			for _, n := range rules.others[dir] {

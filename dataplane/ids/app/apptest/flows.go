@@ -55,7 +55,6 @@ type half struct {
 	next    uint32
 	started bool
 	waiting map[uint32][]byte
-	ended   bool
 }
 
 type tracked struct {

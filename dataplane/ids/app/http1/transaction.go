@@ -36,6 +36,7 @@ type message struct {
 	headersDone bool
 	fields      []field
 	raw         []byte
+	headerBytes int
 	te          []byte
 	cl          *field
 	layers      []*inflate.Stream

@@ -31,6 +31,7 @@ const (
 
 	maxMessage = 1 << 20 // Suricata's max-msg-length
 	maxPayload = 100 << 10
+	beginning  = 128 // bytes that are read of a message that is too large
 )
 
 // Vocabulary is what rules can ask.
@@ -88,11 +89,14 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 			break
 		}
 		if size > maxMessage {
+			if len(b) < head+beginning {
+				break
+			}
 			t := p.begin()
 			t.Event("malformed_traffic")
 			t.End()
 			p.Note(dir, "header", b[:head])
-			p.message(dir, b[0], b[head:min(len(b), head+128)], true)
+			p.message(dir, b[0], b[head:head+beginning], true)
 			p.skip[dir] = head + size
 			continue
 		}

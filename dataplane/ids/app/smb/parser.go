@@ -55,12 +55,11 @@ type tree struct {
 
 // request waits for its answer.
 type request struct {
-	command uint16
-	name    string
-	handle  *handle
-	t       *tx.Plain
-	offset  uint64
-	tree    *tree
+	name   string
+	handle *handle
+	t      *tx.Plain
+	offset uint64
+	tree   *tree
 }
 
 // handle is an open file or pipe.
