@@ -18,7 +18,10 @@ func (s *Set) Scan(data []byte, h *Hits) {
 	if n := len(data) - 3; n >= 0 && s.three.slots != nil {
 		s.check(&s.three, key(data[n:], 3), data, n, h) // where no fourth byte follows
 	}
-	if s.two16 != nil {
+	switch {
+	case s.pairs != nil:
+		s.scanPairs(data, h)
+	case s.two16 != nil:
 		s.scanTwo(data, h)
 	}
 	for _, p := range s.single {
