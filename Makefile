@@ -53,7 +53,7 @@ lint: ## gofmt, go vet, staticcheck
 	go tool staticcheck ./...
 
 .PHONY: bench
-bench: bench-main bench-dataplane ## Run every benchmark
+bench: bench-main bench-dataplane bench-analytics ## Run every benchmark
 
 .PHONY: bench-main
 bench-main: ## Benchmark the way of a packet, a change and a log row
@@ -67,6 +67,12 @@ bench-dataplane: ## Benchmark what packets cost the router
 	@$(MAKE) --no-print-directory build
 	go run ./lab/bench/main -area dataplane
 
+.PHONY: bench-analytics
+bench-analytics: ## Benchmark ingest, log, rankings and statistics at ten million rows
+	@.ci/prepare run
+	@$(MAKE) --no-print-directory build
+	go run ./lab/bench/main -area analytics
+
 .PHONY: generate
 generate: ## Make again what is generated: API, BPF objects, captures
 	@.ci/prepare generate
@@ -77,5 +83,5 @@ check-generate: ## Compare what is generated with what is committed
 	@.ci/check-generate
 
 .PHONY: fuzz
-fuzz: ## Fuzz every parser for FUZZTIME each (default 30s)
+fuzz: ## Fuzz every parser for FUZZTIME each (default 30s), and the long forms of random and crash tests
 	@.ci/fuzz '$(FUZZTIME)'

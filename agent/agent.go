@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"ngfw.sh/agent/confirm"
 	"ngfw.sh/agent/control"
 	"ngfw.sh/agent/firewall"
 	"ngfw.sh/agent/flowlog"
@@ -49,10 +50,12 @@ type Agent struct {
 	firewall  *firewall.Section
 	hits      *hits.Store
 	spool     *spool.Spool
+	facts     *flowlog.Facts // what the matcher knows of flows
 	flows     *flow.Reader
 	telemetry *telemetry.Collector
 	netlink   *telemetry.Netlink
 	link      *link.Client // nil: no cloud configured
+	confirm   *confirm.Confirmer
 	mode      *mode
 	registry  *prometheus.Registry
 }
@@ -107,12 +110,15 @@ func (a *Agent) open() error {
 	var err error
 	a.dataplane, err = dataplane.Open(dataplane.Config{
 		Pins: s.BPFDir, XDP: dataplane.XDPMode(s.XDP), FastPath: dataplane.FastPath(s.FastPath), MaxFlows: uint32(s.Flow.MaxFlows),
+		Clock: dataplane.Clock(s.Clock),
 	}, dataplane.Deps{Log: a.log})
 	if err != nil {
 		return err
 	}
 	a.firewall = firewall.New(firewall.Config{StateDir: s.StateDir}, firewall.Deps{
 		Log: a.log, Kernel: a.dataplane, Netfilter: netfilter.Apply, Loaded: netfilter.State, Addresses: ownAddresses, Opened: a.openRouter,
+		Countries: firewall.CountriesOf(s.GeoIP),
+		Forget:    netfilter.Forget, Renew: netfilter.Renew,
 	})
 	if a.hits, err = hits.Open(hits.DefaultConfig(s.StateDir), hits.Deps{Log: a.log, Live: a.ruleCounters}); err != nil {
 		return err
@@ -122,6 +128,7 @@ func (a *Agent) open() error {
 	if a.spool, err = spool.Open(sc, spool.Deps{Logger: a.log, Registerer: a.registry}); err != nil {
 		return err
 	}
+	a.facts = flowlog.NewFacts(factsKept)
 	fc := flow.DefaultConfig()
 	fc.UpdateInterval = s.Flow.UpdateInterval
 	a.flows = flow.New(fc, flow.Deps{Log: a.log, Sink: a.record, Settle: a.spool.Flush}, a.dataplane.FlowMaps())
@@ -135,7 +142,7 @@ func (a *Agent) open() error {
 	tc.Version = a.cfg.Version
 	a.telemetry = telemetry.New(tc, telemetry.Deps{
 		Network: a.netlink, Conntrack: a.netlink, Registerer: a.registry, Logger: a.log,
-		WANInterfaces: a.firewall.WAN, Dataplane: a.dataplaneReport, Rules: a.ruleReport,
+		WANInterfaces: a.firewall.WAN, Dataplane: a.dataplaneReport, Rules: a.ruleReport, NAT: a.natReport,
 	})
 	a.registry.MustRegister(&collector{a})
 	return a.openLink()
@@ -157,7 +164,11 @@ func (a *Agent) openLink() error {
 		Spool: a.spool, Handler: handler{a}, Status: a.statusReport, Metrics: a.telemetry.Metrics, Simulate: a.explain,
 		Dialing: a.dataplane.SetCloud, Logger: a.log, Registerer: a.registry,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	a.confirm = confirm.New(confirm.Config{Within: s.ConfirmWithin}, confirm.Deps{Proof: a.link.Proof, Logger: a.log})
+	return nil
 }
 
 func (a *Agent) close() {
@@ -209,9 +220,16 @@ func (a *Agent) openRouter() error {
 	return enableForwarding()
 }
 
+// factsKept bounds the flows of which something is known: some 16 MB at most.
+const factsKept = 1 << 16
+
 // record hands flow events to the spool.
 func (a *Agent) record(events []flow.Event) error {
-	return a.spool.Append(flowlog.Rows(events, names{a}))
+	rows := flowlog.Rows(events, names{a})
+	for i, e := range events {
+		a.facts.Fill(e, rows[i])
+	}
+	return a.spool.Append(rows)
 }
 
 // names resolves numbers for the flow log.
@@ -240,6 +258,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	g.Go(func() error { return a.telemetry.Run(ctx) })
 	g.Go(func() error { return a.prune(ctx) })
 	g.Go(func() error { return a.guard(ctx) })
+	g.Go(func() error { return a.firewall.FollowCountries(ctx) })
 	g.Go(func() error { return watchAddresses(ctx, a.log, a.firewall.Readdress) })
 	g.Go(func() error { return a.reload(ctx) })
 	g.Go(func() error {

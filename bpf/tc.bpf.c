@@ -122,14 +122,16 @@ static __always_inline int icmp_error(struct __sk_buff *skb, struct work *w)
 	if (!f || f->flags & FLOW_CUT || w->zone != (dir ? f->zone_out : f->zone_in))
 		return drop(w, w->zone ? REASON_NO_STATE : REASON_NO_ZONE);
 	count(&counters, f->decider, w->amount, w->now);
+	count_nat(f, w->amount, w->now);
 	count_flow(f, dir, w->amount);
 	set_mark(skb, MARK_JUDGED | mark_zone(far_zone(f, dir)));
 	return TC_NEXT;
 }
 
 /* The fast path for ports whose frames may carry partial checksums: the packet
- * keeps what the kernel knows of it. */
-static __always_inline int shortcut(struct __sk_buff *skb)
+ * keeps what the kernel knows of it. Of its own, since the stack of ingress is
+ * needed further down. */
+SUBPROGRAM int shortcut(struct __sk_buff *skb)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct config *c = element(&settings, 0);
@@ -161,6 +163,58 @@ static __always_inline void blank_flow(struct work *w)
 	__builtin_memset(&w->flow, 0, sizeof(w->flow));
 	w->flow.orig = w->packet.tuple;
 	w->flow.revision = w->revision;
+}
+
+/*
+ * Where a new flow leaves, after a NAT rule has perhaps changed its destination.
+ * Whether one does may depend on the zone that it would leave for. 0: the image
+ * was swapped away.
+ */
+SUBPROGRAM int direct(struct __sk_buff *skb, struct work *w)
+{
+	struct question *q;
+	struct nat_box *b;
+	struct flow *f;
+	int at = NAT_NONE;
+
+	if (!w)
+		return 0;
+	q = &w->question;
+	f = &w->flow;
+	pose(w, f);
+	if (!nat_settled(q)) {
+		for (int i = 0; i < NAT_TRIES; i++) {
+			at = nat_find(q, NAT_STEP_DESTINATION, at + 1);
+			if (at < 0) {
+				if (q->search.torn)
+					return 0;
+				goto untranslated;
+			}
+			b = nat_box_at(w->slot, at);
+			if (!b)
+				return 0;
+			note_destination(w, f, b);
+			f->ifindex_out = route(skb, w, w->packet.tuple.saddr, f->to);
+			f->zone_out = zone_of(w->slot, f->ifindex_out);
+			if (nat_turns(b, f->zone_in, f->zone_out)) {
+				if (b->flags & NAT_HAIRPIN && f->zone_in == f->zone_out)
+					f->flags |= FLOW_TURN;
+				if (b->flags & NAT_LOG)
+					f->flags |= FLOW_LOG;
+				return 1;
+			}
+		}
+		return 0;
+	}
+untranslated:
+	f->flags = 0;
+	f->nat[0] = 0;
+	f->priority = 0;
+	__builtin_memset(f->to, 0, sizeof(f->to));
+	f->to_port = 0;
+	f->ifindex_out = route(skb, w, w->packet.tuple.saddr, w->packet.tuple.daddr);
+	f->zone_out = zone_of(w->slot, f->ifindex_out);
+	return 1;
 }
 
 SEC("tc")
@@ -204,35 +258,52 @@ int ngfw_ingress(struct __sk_buff *skb)
 		bpf_skb_load_bytes(skb, ETH_ALEN, w->flow.smac, ETH_ALEN);
 	/* A SYN against the direction of what conntrack knows, or behind its end, is
 	 * no part of it: conntrack too begins anew with it. */
-	if (ct_state(skb, &w->packet.tuple, w) &&
+	if (ct_state(skb, w) &&
 	    !(w->packet.flags & PKT_SYN && (w->dir || w->closing))) {
-		if (w->dir)
-			return adopt(skb, w, route(skb, w, w->reply.saddr, w->orig.saddr), w->ifindex);
+		if (w->dir) {
+			__u32 in = route(skb, w, w->reply.saddr, w->orig.saddr);
+
+			/* Its own frames came from where its answers go to. */
+			__builtin_memset(w->flow.smac, 0, ETH_ALEN);
+			if (!(port_of(w->slot, in) & PORT_L3))
+				__builtin_memcpy(w->flow.smac, w->neighbour, ETH_ALEN);
+			return adopt(skb, w, in, w->ifindex);
+		}
 		return adopt(skb, w, w->ifindex, route(skb, w, w->orig.saddr, w->reply.saddr));
 	}
 	w->flow.ifindex_in = w->ifindex;
 	w->flow.zone_in = w->zone;
-	if (w->zone) {
-		w->flow.ifindex_out = route(skb, w, w->packet.tuple.saddr, w->packet.tuple.daddr);
-		w->flow.zone_out = zone_of(w->slot, w->flow.ifindex_out);
-	}
+	if (w->zone && !direct(skb, w))
+		return drop(w, REASON_NO_IMAGE);
 	return begin(skb, w);
 }
 
-/* The first forwarded packets of a flow show at egress how it was translated. */
-static __always_inline void learn(struct __sk_buff *skb, struct work *w)
+/*
+ * The first forwarded packets of a flow show at egress how it is translated, also
+ * in fragments, which parsed says. 0: otherwise than it was judged.
+ */
+static __always_inline int learn(struct __sk_buff *skb, struct work *w, int parsed)
 {
 	struct flow *f;
 	__u32 dir = 0;
 
-	if (w->packet.flags & PKT_ICMP_ERROR || !ct_of_packet(skb, &w->orig))
-		return;
+	if (!ct_of_packet(skb, &w->orig, &w->reply)) {
+		/* Nobody tracks it, so nobody has translated it. */
+		if (parsed != PARSE_OK)
+			return 1;
+		w->orig = w->packet.tuple;
+		reverse(&w->reply, &w->orig);
+	}
 	f = find_flow(&w->orig, &dir);
 	if (!f || dir)
-		return;
+		return 1;
+	if (!as_judged(w, f))
+		return 0;
+	if (parsed != PARSE_OK || w->packet.flags & PKT_ICMP_ERROR)
+		return 1;
 	if (f->flags & FLOW_REPLY_KNOWN) {
 		learn_way(skb, w, f);
-		return;
+		return 1;
 	}
 	reverse(&w->reply, &w->packet.tuple);
 	reverse(&w->tuple, &f->orig);
@@ -240,6 +311,7 @@ static __always_inline void learn(struct __sk_buff *skb, struct work *w)
 		__sync_fetch_and_or(&f->flags, FLOW_NAT);
 	learn_reply(f, &w->reply);
 	announce(f, w->now);
+	return 1;
 }
 
 /* What the router itself sends. */
@@ -271,9 +343,12 @@ static __always_inline int own(struct __sk_buff *skb, struct work *w)
 	blank_flow(w);
 	/* Conntrack has seen every packet by now, so for a new flow it knows it
 	 * in its first direction. */
-	if (!(w->packet.flags & PKT_SYN) && ct_state(skb, &w->packet.tuple, w)) {
-		if (w->dir)
+	if (!(w->packet.flags & PKT_SYN) && ct_state(skb, w)) {
+		if (w->dir) {
+			if (!(w->port & PORT_L3))
+				bpf_skb_load_bytes(skb, 0, w->flow.smac, ETH_ALEN);
 			return adopt(skb, w, w->ifindex, 0);
+		}
 		if (w->packet.tuple.proto == IPPROTO_TCP)
 			return adopt(skb, w, 0, w->ifindex);
 	}
@@ -287,7 +362,7 @@ SEC("tc")
 int ngfw_egress(struct __sk_buff *skb)
 {
 	struct work *w = element(&works, WORK_EGRESS);
-	struct fragment_key key = {};
+	struct fragment_key *key;
 	int image, result;
 
 	if (!w)
@@ -297,8 +372,10 @@ int ngfw_egress(struct __sk_buff *skb)
 	if (skb->mark & MARK_JUDGED && skb->ingress_ifindex && image) {
 		if ((skb->mark & MARK_ZONE_MASK) != mark_zone(w->zone))
 			return drop(w, REASON_EGRESS_ZONE);
-		if (skb->mark & MARK_LEARN && take(skb, w) == PARSE_OK)
-			learn(skb, w);
+		if (skb->mark & MARK_LEARN && !learn(skb, w, take(skb, w)))
+			return drop(w, REASON_NAT);
+		if (skb->priority >> 24 == NAT_PRIORITY >> 24)
+			skb->priority = 0;
 		return TC_NEXT;
 	}
 	result = take(skb, w);
@@ -312,17 +389,19 @@ int ngfw_egress(struct __sk_buff *skb)
 		return drop(w, REASON_UNJUDGED);
 
 	/* Our own packets arrive here in fragments; only the first has ports. */
-	copy16(key.saddr, w->packet.tuple.saddr);
-	copy16(key.daddr, w->packet.tuple.daddr);
-	key.id = w->packet.frag_id;
+	key = &w->fragment;
+	copy16(key->saddr, w->packet.tuple.saddr);
+	copy16(key->daddr, w->packet.tuple.daddr);
+	key->id = w->packet.frag_id;
+	key->proto = 0;
 	if (result == PARSE_FRAGMENT) {
-		__u64 *seen = bpf_map_lookup_elem(&fragments, &key);
+		__u64 *seen = bpf_map_lookup_elem(&fragments, key);
 
 		return seen && w->now - *seen < 30 * SECOND ? TC_NEXT : drop(w, REASON_FRAGMENT);
 	}
 	result = own(skb, w);
 	if (result == TC_NEXT && w->packet.flags & PKT_FIRST_FRAGMENT)
-		bpf_map_update_elem(&fragments, &key, &w->now, BPF_ANY);
+		bpf_map_update_elem(&fragments, key, &w->now, BPF_ANY);
 	return result;
 }
 

@@ -31,7 +31,7 @@ type attachedPort struct {
 func (p attachedPort) value(im *policy.Image) uint32 {
 	v := uint32(policy.ZoneIndexNone)
 	if im != nil {
-		v = uint32(im.Interfaces[p.name])
+		v = uint32(im.Interfaces[p.name]) | uint32(im.NAT.Ports[p.name])<<portNATShift
 	}
 	if p.l3 {
 		v |= portL3
@@ -57,6 +57,7 @@ func (d *Dataplane) Run(ctx context.Context) error {
 		return fmt.Errorf("watch interfaces: %w", err)
 	}
 	defer d.followAsks(ctx)()
+	go d.followClock(ctx)
 	if err := d.AttachAll(); err != nil {
 		return err
 	}
@@ -140,6 +141,9 @@ func (d *Dataplane) AttachAll() error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if err := d.pins.removeOlder(); err != nil {
+		return err
+	}
 	var errs []error
 	present := map[int]bool{}
 	for _, l := range links {
@@ -393,6 +397,9 @@ func (d *Dataplane) Degraded() []string {
 	list := make([]string, 0, len(d.degraded))
 	for what, lacks := range d.degraded {
 		list = append(list, what+": "+lacks)
+	}
+	if lacks := d.clockLack(); lacks != "" {
+		list = append(list, "schedules: "+lacks)
 	}
 	sort.Strings(list)
 	return list

@@ -80,7 +80,7 @@ func newClassifierBench(b *testing.B) *classifierBench {
 // random place of a random entry, which an earlier one may decide.
 func (c *classifierBench) load(b *testing.B, im *policy.Image, v6 bool) {
 	b.Helper()
-	t := tables{c.objects.Meta, c.objects.Ports, c.objects.Pairs, c.objects.Lines}
+	t := tables{c.objects.Meta, c.objects.Ports, c.objects.Pairs, c.objects.Lines, nil, nil}
 	if err := t.write(0, im, nil); err != nil {
 		b.Fatal(err)
 	}

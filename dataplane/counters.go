@@ -25,7 +25,7 @@ type DropReason uint32
 
 var dropNames = []string{
 	1: "malformed", 2: "no_zone", 3: "no_state", 4: "wrong_zone", 5: "egress_zone", 6: "unjudged",
-	7: "flow_table_full", 8: "fragment", 9: "no_image", 10: "policy", 11: "forged_source",
+	7: "flow_table_full", 8: "fragment", 9: "no_image", 10: "policy", 11: "forged_source", 12: "nat_mismatch", 13: "nat_changed",
 }
 
 func (r DropReason) String() string {
@@ -140,6 +140,7 @@ func deciders(im *policy.Image) map[uint32]struct{} {
 	for _, e := range im.Entries {
 		add(e.Verdict.Decider)
 	}
+	natDeciders(&im.NAT, add)
 	return out
 }
 
@@ -190,6 +191,10 @@ func (d *Dataplane) dropCounters(im *policy.Image) {
 	now := deciders(im)
 	for id := range im.Legend.Rules { // a disabled rule keeps its counts
 		now[uint32(policy.NewDecider(policy.DeciderRule, uint32(id)))] = struct{}{}
+	}
+	for id := range im.Legend.NAT {
+		now[uint32(policy.NewDecider(policy.DeciderNAT, uint32(id)))] = struct{}{}
+		now[uint32(policy.NewDecider(policy.DeciderTranslation, uint32(id)))] = struct{}{}
 	}
 	if d.previous != nil {
 		for id := range d.counted {

@@ -42,10 +42,11 @@ type Config struct {
 	Pins     string // directory on a bpffs, made if absent
 	XDP      XDPMode
 	FastPath FastPath // "" is FastOff
-	MaxFlows uint32   // entries of the flow table, each about 490 bytes at once and 100 more while it runs
+	Clock    Clock    // "" is ClockKernel
+	MaxFlows uint32   // entries of the flow table, each about 530 bytes at once and 100 more while it runs
 }
 
-// DefaultMaxFlows takes 61 MiB of kernel memory from the start (31 for flows, 30
+// DefaultMaxFlows takes 65 MiB of kernel memory from the start (35 for flows, 30
 // for their two tuples each) and up to 14 MiB more for what was told of them.
 const DefaultMaxFlows = 131072
 
@@ -79,6 +80,8 @@ type Dataplane struct {
 	previous map[uint32]struct{}  // deciders of the image before
 	counted  map[uint32]struct{}  // deciders that have a counter; nil until read
 	degraded map[string]string    // interface or feature → what it lacks
+
+	clockUnset bool // the time cannot be believed
 }
 
 // Open loads the programs over the pinned maps, or over new ones. It attaches
@@ -100,6 +103,10 @@ func Open(cfg Config, deps Deps) (*Dataplane, error) {
 	}
 	var err error
 	if d.pinned, err = d.pinnedPorts(); err != nil {
+		d.Close()
+		return nil, err
+	}
+	if err := d.checkClock(); err != nil {
 		d.Close()
 		return nil, err
 	}
@@ -125,7 +132,7 @@ func (d *Dataplane) load() error {
 	}
 	shared := map[string]*ebpf.Map{
 		"drops": d.tc.Drops, "stats": d.tc.Stats, "image_meta": d.tc.ImageMeta, "image_pairs": d.tc.ImagePairs,
-		"image_lines": d.tc.ImageLines, "image_ports": d.tc.ImagePorts, "works": d.tc.Works,
+		"image_lines": d.tc.ImageLines, "image_ports": d.tc.ImagePorts, "image_nat": d.tc.ImageNat, "image_natmeta": d.tc.ImageNatmeta, "works": d.tc.Works,
 		"settings": d.tc.Settings, "counters": d.tc.Counters, "flows": d.tc.Flows,
 		"fast4": d.tc.Fast4, "fast6": d.tc.Fast6, "fast_stats": d.tc.FastStats,
 	}

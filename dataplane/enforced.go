@@ -25,6 +25,9 @@ func (d *Dataplane) Explain(p policy.Packet) (policy.Explanation, error) {
 	if !ok { // no wire can carry it, so there is nothing to ask
 		return d.image.Explain(p, d.image.JudgePacket(p)), nil
 	}
+	if c.ClockSet == 0 {
+		question.Time = 0
+	}
 	v, err := d.sim.judge(activeSlot(c), question)
 	if err != nil {
 		return policy.Explanation{}, err

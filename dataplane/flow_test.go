@@ -208,3 +208,16 @@ func TestRefusalsAreOneEventASecond(t *testing.T) {
 	}
 	equal(t, "repeats", repeats, map[uint16][2]uint64{2: {5, 140}, 3: {0, 0}})
 }
+
+// Of a flow from outside that was cut with reject nothing leaves the router: it is
+// behind the backstop, which would answer.
+func TestCutFlowToTheRouterIsSilent(t *testing.T) {
+	k := newKernel(t, 16)
+	k.apply(1, "", usual)
+	p := packet{src: lan4, dst: rtr4, proto: udp, sport: 40000, dport: 53}
+	equal(t, "asked", k.arrive(k.lan, p.frame(t)).Verdict, "next")
+	equal(t, "answered", k.leave(k.lan, p.reply().frame(t)).Verdict, "next")
+	k.apply(2, `{"id":5,"name":"r","zone_from":"LAN","zone_to":"SELF","action":"reject"}`, usual)
+	equal(t, "answered, cut", k.leave(k.lan, p.reply().frame(t)), outcome{Verdict: "drop", Reason: "policy"})
+	equal(t, "asked, cut", k.arrive(k.lan, p.frame(t)), outcome{Verdict: "next", Reason: "policy", Mark: markReject})
+}

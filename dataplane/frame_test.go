@@ -126,7 +126,7 @@ func authentication(fours byte) extension {
 	return extension{layers.IPProtocolAH, append([]byte{fours}, make([]byte, 6+4*int(fours))...)}
 }
 
-func atomic() extension {
+func atomicFragment() extension {
 	return extension{layers.IPProtocolIPv6Fragment, []byte{0, 0, 0, 0, 0, 0, 77}}
 }
 

@@ -35,7 +35,7 @@ func whole(t testing.TB) map[string][]byte {
 	}
 	frames["tcp options"] = lengthened(frames["tcp"])
 	frames["ip options"] = withOptions(frames["udp"])
-	frames["chain"] = extended(frames["tcp6"], options(layers.IPProtocolIPv6HopByHop, 1), routing(4, 1), options(layers.IPProtocolIPv6Destination, 0), authentication(4), atomic())
+	frames["chain"] = extended(frames["tcp6"], options(layers.IPProtocolIPv6HopByHop, 1), routing(4, 1), options(layers.IPProtocolIPv6Destination, 0), authentication(4), atomicFragment())
 	return frames
 }
 
@@ -171,7 +171,7 @@ func TestMalformedPackets(t *testing.T) {
 		"type 0 routing, used up": {extended(v6, routing(0, 0)), false},
 		"type 2 routing":          {extended(v6, routing(2, 1)), false},
 		"authentication":          {extended(v6, authentication(4)), false},
-		"atomic fragment":         {extended(v6, atomic()), false},
+		"atomic fragment":         {extended(v6, atomicFragment()), false},
 		"a header without end":    {set(extended(v6, dst), 14+40+1, 200), true},
 		"headers beyond 1 KiB":    {extended(v6, options(layers.IPProtocolIPv6HopByHop, 150)), true},
 

@@ -12,7 +12,7 @@ import (
 )
 
 // abi is bpf/abi/abi.h's NGFW_ABI: the layout of what is pinned.
-const abi = 2
+const abi = 3
 
 // pinDir is the directory of pins: <dir>/v<abi>/maps and …/links. Programs are
 // held by their links.
@@ -45,6 +45,25 @@ func (p pinDir) prepare() error {
 	for _, dir := range []string{p.maps(), p.links()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("make the pin directory: %w", err)
+		}
+	}
+	return nil
+}
+
+// removeOlder takes the programs and maps of older versions off. Their flows are
+// taken over from conntrack; until ours are attached the backstop holds.
+func (p pinDir) removeOlder() error {
+	entries, err := os.ReadDir(string(p))
+	if err != nil {
+		return fmt.Errorf("look for older pins: %w", err)
+	}
+	for _, e := range entries {
+		v, err := strconv.Atoi(strings.TrimPrefix(e.Name(), "v"))
+		if err != nil || v >= abi {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(string(p), e.Name())); err != nil {
+			return fmt.Errorf("remove the pins of version %d: %w", v, err)
 		}
 	}
 	return nil

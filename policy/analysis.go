@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"ngfw.sh/internal/fault"
 )
@@ -17,27 +18,57 @@ type analysis struct {
 	env    Env
 	rules  []analysedRule // in order
 	fromTo map[[2]string]Default
-	noSelf bool // no address of the router is known
+	nat    []analysedNAT // those that accept
+	noSelf bool          // no address of the router is known
 }
 
 // analysedRule is a rule and what it matches.
 type analysedRule struct {
-	index   int // in Policy.Rules
-	verdict Verdict
+	index       int // in Policy.Rules
+	verdict     Verdict
+	variants    []variant
+	conditional bool   // some variant has a condition
+	forms       []form // by the set of variants that hold; of no condition the one
+}
+
+// form is what a rule matches while some of its variants hold.
+type form struct {
 	regions [families][]region
 	hulls   [families]region // where there are regions
+}
+
+// in is the rule's form under a circumstance.
+func (r *analysedRule) in(c circumstance) *form { return &r.forms[r.holding(c)] }
+
+// holding is the set of variants that hold.
+func (r *analysedRule) holding(c circumstance) (set uint32) {
+	if !r.conditional {
+		return 0
+	}
+	for i := range r.variants {
+		if r.variants[i].asks.holds(c) {
+			set |= 1 << i
+		}
+	}
+	return set
 }
 
 func (r *analysedRule) id() int64 { return int64(r.verdict.Decider.ID()) }
 
 // analyse compiles the rules of a policy. What Validate or CheckEnforced refuses
-// is refused here too.
+// is refused here too; so are countries that nobody knows, since without them a
+// rule would seem to do what it does not.
 func analyse(p *Policy, env Env) (*analysis, error) {
 	if err := Validate(*p); err != nil {
 		return nil, err
 	}
 	if err := CheckEnforced(*p); err != nil {
 		return nil, err
+	}
+	if env.Countries == nil {
+		if err := NeedCountries(*p); err != nil {
+			return nil, err
+		}
 	}
 	resolve, err := newResolver(p, env)
 	if err != nil {
@@ -46,6 +77,9 @@ func analyse(p *Policy, env Env) (*analysis, error) {
 	a := &analysis{policy: p, env: env, fromTo: make(map[[2]string]Default, len(p.Policies)), noSelf: len(resolve.self) == 0}
 	for _, d := range p.Policies {
 		a.fromTo[[2]string{d.From, d.To}] = d
+	}
+	if a.nat, err = analyseNAT(resolve, p); err != nil {
+		return nil, err
 	}
 	held := 0
 	for i, r := range p.Rules {
@@ -56,6 +90,9 @@ func analyse(p *Policy, env Env) (*analysis, error) {
 		if err != nil {
 			return nil, fmt.Errorf("compile rules[%d]: %w", i, err)
 		}
+		if env.ClockUnsynchronised {
+			m.settled()
+		}
 		if held += m.boxes(); held > maxRegions {
 			return nil, fault.Invalid(index("rules", i), "the rules up to this one make %s boxes, an analysis holds %d: shorten their lists", count(held), maxRegions)
 		}
@@ -65,20 +102,51 @@ func analyse(p *Policy, env Env) (*analysis, error) {
 }
 
 func analysedRuleOf(m match) analysedRule {
-	r := analysedRule{index: m.index, verdict: m.verdict}
+	r := analysedRule{index: m.index, verdict: m.verdict, variants: m.variants}
+	for i := range m.variants {
+		m.variants[i].asks.Decider = 0
+		r.conditional = r.conditional || m.variants[i].asks.asks()
+	}
+	if !r.conditional {
+		r.forms = []form{formOf(m, 1)}
+		return r
+	}
+	for set := range uint32(1) << len(m.variants) {
+		r.forms = append(r.forms, formOf(m, set))
+	}
+	return r
+}
+
+func formOf(m match, set uint32) form {
+	var f form
+	var source []span
+	for i, v := range m.variants {
+		if set>>i&1 != 0 {
+			source = append(source, v.source...)
+		}
+	}
+	source = union(source)
 	for family := range families {
-		for _, source := range ofFamily(m.source, family) {
+		for _, source := range ofFamily(source, family) {
 			for _, destination := range ofFamily(m.destination, family) {
 				for _, s := range m.services {
-					r.regions[family] = append(r.regions[family], region{source, destination, s.span(), allSourcePorts})
+					f.regions[family] = append(f.regions[family], region{source, destination, s.span(), allSourcePorts})
 				}
 			}
 		}
-		if len(r.regions[family]) > 0 {
-			r.hulls[family] = hull(r.regions[family])
+		if len(f.regions[family]) > 0 {
+			f.hulls[family] = hull(f.regions[family])
 		}
 	}
-	return r
+	return f
+}
+
+// settled leaves the conditions of time out where there is no clock.
+func (m *match) settled() {
+	m.variants = slices.DeleteFunc(m.variants, func(v variant) bool { return v.asks.Scheduled && m.verdict.Action == Accept })
+	for i := range m.variants {
+		m.variants[i].asks.Scheduled, m.variants[i].asks.Window = false, Window{}
+	}
 }
 
 // between lists the rules of a zone pair, as indexes into a.rules.

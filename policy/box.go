@@ -7,11 +7,38 @@ const uncountable = 1_000_000_000
 
 // match is what a rule matches: the boxes of its sets crossed.
 type match struct {
-	index               int // of the rule in the policy
-	at                  int // in compiler.rules
-	source, destination []span
-	services            []service
-	verdict             Verdict
+	index       int // of the rule in the policy
+	at          int // in compiler.rules
+	variants    []variant
+	destination []span
+	services    []service
+	verdict     Verdict
+}
+
+// variant is a set of sources under one condition; a rule matches what any of
+// its variants does.
+type variant struct {
+	source    []span
+	asks      Condition
+	condition uint32 // the number of asks; 0: none
+}
+
+// number gives the rule's conditions numbers.
+func (m *match) number(set *conditionSet) {
+	for i := range m.variants {
+		if v := &m.variants[i]; v.asks.asks() && len(v.source) > 0 {
+			v.asks.Decider = m.verdict.Decider
+			v.condition = set.add(v.asks)
+		}
+	}
+}
+
+func (m *match) sources() int {
+	n := 0
+	for _, v := range m.variants {
+		n += len(v.source)
+	}
+	return n
 }
 
 // service is a protocol, or any, with a range of ports or ICMP types.
@@ -25,8 +52,11 @@ func compileRule(resolve *resolver, index int, r Rule) (match, error) {
 	m := match{index: index, verdict: Verdict{
 		Action: actionFrom(r.ZoneFrom, r.Action), Log: r.Log, Decider: NewDecider(DeciderRule, uint32(r.ID)),
 	}}
-	var err error
-	if m.source, err = resolve.addressSet(r.Source); err != nil {
+	asks, err := conditionOf(r)
+	if err != nil {
+		return m, err
+	}
+	if m.variants, err = resolve.sources(r, asks); err != nil {
 		return m, err
 	}
 	if m.destination, err = resolve.addressSet(r.Destination); err != nil {
@@ -76,7 +106,7 @@ func services(resolve *resolver, r Rule) ([]service, error) {
 // boxes is how many boxes the rule makes in each of its zone pairs.
 func (m *match) boxes() int {
 	n := 1
-	for _, factor := range []int{len(m.source), len(m.destination), len(m.services)} {
+	for _, factor := range []int{m.sources(), len(m.destination), len(m.services)} {
 		if factor == 0 {
 			return 0
 		}
@@ -93,17 +123,20 @@ type box struct {
 	rule                int // index into compiler.rules
 	source, destination span
 	service             service
+	condition           uint32
 	verdict             Verdict
 }
 
 // entries gives the rule's boxes; there are boxes() of them.
 func (m *match) entries() iter.Seq[box] {
 	return func(yield func(box) bool) {
-		for _, source := range m.source {
-			for _, destination := range m.destination {
-				for _, s := range m.services {
-					if !yield(box{m.at, source, destination, s, m.verdict}) {
-						return
+		for _, v := range m.variants {
+			for _, source := range v.source {
+				for _, destination := range m.destination {
+					for _, s := range m.services {
+						if !yield(box{m.at, source, destination, s, v.condition, m.verdict}) {
+							return
+						}
 					}
 				}
 			}
@@ -116,7 +149,7 @@ func (b box) entry() Entry {
 		SourceLo: b.source.first.addr(), SourceHi: b.source.last.addr(),
 		DestinationLo: b.destination.first.addr(), DestinationHi: b.destination.last.addr(),
 		PortLo: b.service.ports.first, PortHi: b.service.ports.last,
-		Protocol: b.service.protocol, AnyProtocol: b.service.anyProtocol, Verdict: b.verdict,
+		Protocol: b.service.protocol, AnyProtocol: b.service.anyProtocol, Condition: b.condition, Verdict: b.verdict,
 	}
 }
 
@@ -138,7 +171,7 @@ type wideBoxes []box
 const maxWide = 32
 
 func (w *wideBoxes) add(b box) {
-	if len(*w) < maxWide && (b.source == everything[0] || b.destination == everything[0]) {
+	if len(*w) < maxWide && b.condition == 0 && (b.source == everything[0] || b.destination == everything[0]) {
 		*w = append(*w, b)
 	}
 }

@@ -55,11 +55,15 @@ func Check(p Policy, env Env) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	classes, err := a.classes()
+	within, err := circumstancesOf(a)
 	if err != nil {
 		return nil, err
 	}
-	c := checking{analysis: a, classes: classes, left: maxWorkOfCheck, dead: make([]bool, len(a.rules)), needed: make([]bool, len(a.rules)), found: make([][]Finding, len(a.rules))}
+	classes, err := a.classes(within)
+	if err != nil {
+		return nil, err
+	}
+	c := checking{analysis: a, within: within, classes: classes, left: maxWorkOfCheck, dead: make([]bool, len(a.rules)), needed: make([]bool, len(a.rules)), found: make([][]Finding, len(a.rules))}
 	for i := range a.rules {
 		c.reach(i)
 	}
@@ -78,6 +82,7 @@ func Check(p Policy, env Env) ([]Finding, error) {
 // checking is one run of Check.
 type checking struct {
 	*analysis
+	within  *circumstances
 	classes []class
 	left    int         // work, see search
 	total   int         // findings
@@ -111,6 +116,9 @@ func (c *checking) undecided(rule int, reason string) {
 func (c *checking) at(kind string, k *class, r region, family int) Finding {
 	in, out := ends(c.policy.interfacesOf(k.from), c.policy.interfacesOf(k.to))
 	packet := packetOf(r, family, in, out)
+	if k.conditional {
+		c.within.mark(&packet, k.circumstance)
+	}
 	return Finding{Kind: kind, ZoneFrom: k.from, ZoneTo: k.to, Witness: &packet}
 }
 
@@ -118,7 +126,7 @@ func (c *checking) at(kind string, k *class, r region, family int) Finding {
 func (c *checking) decider(k *class, f Finding, but int) int64 {
 	point, family, _ := regionOf(*f.Witness)
 	for _, i := range k.rules {
-		if i != but && slices.ContainsFunc(c.rules[i].regions[family], func(r region) bool { return r.covers(&point) }) {
+		if i != but && slices.ContainsFunc(c.rules[i].in(k.circumstance).regions[family], func(r region) bool { return r.covers(&point) }) {
 			return c.rules[i].id()
 		}
 	}

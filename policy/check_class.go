@@ -11,13 +11,15 @@ import (
 // maxClassRules bounds the lists of rules of all classes together.
 const maxClassRules = 4_000_000
 
-// class is a zone pair that stands for all with the same rules, the same policy
-// and the same steps before them.
+// class is a zone pair, under a circumstance, that stands for all with the same
+// rules, the same policy and the same steps before them.
 type class struct {
-	from, to string
-	rules    []int // indexes into analysis.rules
-	fallback Action
-	before   [families][]step
+	circumstance
+	conditional bool // it depends on the circumstance
+	from, to    string
+	rules       []int // indexes into analysis.rules
+	fallback    Action
+	before      [families][]step
 }
 
 // rank puts first what makes the best witnesses: packets that there can be, from
@@ -33,7 +35,7 @@ func (k *class) rank(p *Policy) int {
 }
 
 // classes finds them, by rank.
-func (a *analysis) classes() ([]class, error) {
+func (a *analysis) classes(within *circumstances) ([]class, error) {
 	zones := a.distinctZones()
 	var out []class
 	seen := map[string]int{}
@@ -43,26 +45,43 @@ func (a *analysis) classes() ([]class, error) {
 			if from == ZoneSelf && to == ZoneSelf {
 				continue
 			}
-			k := class{from: from, to: to, rules: a.between(from, to), fallback: a.fallback(from, to)}
-			key := make([]uint32, len(k.rules))
-			for n, i := range k.rules {
-				key[n] = uint32(i)
-			}
-			name := fmt.Sprint(from == ZoneSelf, to == ZoneSelf, k.fallback) + runKey(key)
-			if i, again := seen[name]; again {
-				if k.rank(a.policy) < out[i].rank(a.policy) {
-					out[i].from, out[i].to = from, to
+			all := a.between(from, to)
+			fallback := a.fallback(from, to)
+			for i := range within.count() {
+				k := class{circumstance: within.at(i), from: from, to: to, fallback: fallback}
+				key := make([]uint32, 0, len(all))
+				for _, i := range all {
+					r := &a.rules[i]
+					set := r.holding(k.circumstance)
+					k.conditional = k.conditional || r.conditional
+					if r.conditional && set == 0 {
+						continue
+					}
+					k.rules = append(k.rules, i)
+					key = append(key, uint32(i)<<2|set)
 				}
-				continue
+				if i > 0 && !k.conditional {
+					break
+				}
+				name := fmt.Sprint(from == ZoneSelf, to == ZoneSelf, k.fallback) + runKey(key)
+				if len(a.nat) > 0 { // which are not of every pair
+					name += from + " " + to
+				}
+				if i, again := seen[name]; again {
+					if k.rank(a.policy) < out[i].rank(a.policy) {
+						out[i].from, out[i].to = from, to
+					}
+					continue
+				}
+				seen[name] = len(out)
+				if held += len(k.rules); held > maxClassRules {
+					return nil, fault.New(fault.InvalidConfig, "the rules of all zone pairs are more than %d together: use fewer zones, or fewer rules with the zone any", maxClassRules)
+				}
+				for family := range families {
+					k.before[family] = beforeRules(a.env, from, to, family)
+				}
+				out = append(out, k)
 			}
-			seen[name] = len(out)
-			if held += len(k.rules); held > maxClassRules {
-				return nil, fault.New(fault.InvalidConfig, "the rules of all zone pairs are more than %d together: use fewer zones, or fewer rules with the zone any", maxClassRules)
-			}
-			for family := range families {
-				k.before[family] = beforeRules(a.env, from, to, family)
-			}
-			out = append(out, k)
 		}
 	}
 	slices.SortStableFunc(out, func(x, y class) int { return cmp.Compare(x.rank(a.policy), y.rank(a.policy)) })

@@ -18,7 +18,7 @@ func (c *checking) reach(rule int) {
 		}
 		for family := range families {
 			steps := c.earlier(s, k, at, family, rule)
-			for _, r := range c.rules[rule].regions[family] {
+			for _, r := range c.rules[rule].in(k.circumstance).regions[family] {
 				if _, ok := s.outside(r, family, steps); ok {
 					return
 				}
@@ -55,15 +55,16 @@ func (c *checking) reach(rule int) {
 func (c *checking) earlier(s *search, k *class, n, family, rule int) []step {
 	steps := slices.Clone(k.before[family])
 	for _, i := range k.rules[:n] {
-		steps = c.append(s, steps, i, family, "", rule)
+		steps = c.append(s, k, steps, i, family, "", rule)
 	}
 	return steps
 }
 
 // append adds a rule as steps, as far as it meets another.
-func (c *checking) append(s *search, steps []step, rule, family int, action Action, with int) []step {
-	regions, hull := c.rules[rule].regions[family], &c.rules[with].hulls[family]
-	if s.exhausted() || len(regions) == 0 || !s.spend(1) || !c.rules[rule].hulls[family].meets(hull) {
+func (c *checking) append(s *search, k *class, steps []step, rule, family int, action Action, with int) []step {
+	a, b := c.rules[rule].in(k.circumstance), c.rules[with].in(k.circumstance)
+	regions, hull := a.regions[family], &b.hulls[family]
+	if s.exhausted() || len(regions) == 0 || !s.spend(1) || !a.hulls[family].meets(hull) {
 		return steps
 	}
 	s.spend(len(regions))

@@ -39,7 +39,7 @@ func (c *checking) matters(s *search, k *class, rule int, all bool) bool {
 		return false
 	}
 	for family := range families {
-		if len(c.rules[rule].regions[family]) == 0 {
+		if len(c.rules[rule].in(k.circumstance).regions[family]) == 0 {
 			continue
 		}
 		steps := slices.Clone(k.before[family])
@@ -47,13 +47,39 @@ func (c *checking) matters(s *search, k *class, rule int, all bool) bool {
 			switch {
 			case n == at || !all && c.dead[i]:
 			case n < at:
-				steps = c.append(s, steps, i, family, "", rule)
+				steps = c.append(s, k, steps, i, family, "", rule)
 			default:
-				steps = c.append(s, steps, i, family, c.rules[i].verdict.Action, rule)
+				steps = c.append(s, k, steps, i, family, c.rules[i].verdict.Action, rule)
 			}
 		}
-		for _, r := range c.rules[rule].regions[family] {
+		for _, r := range c.rules[rule].in(k.circumstance).regions[family] {
 			if _, ok := s.differs(r, steps, k.fallback, c.rules[rule].verdict.Action); ok {
+				return true
+			}
+			if c.mattersToNAT(s, k, rule, family, r, steps) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mattersToNAT is matters for the packets of a region that a NAT rule has given
+// their destination, and accepts behind the rules.
+func (c *checking) mattersToNAT(s *search, k *class, rule, family int, r region, steps []step) bool {
+	if k.fallback == Accept {
+		return false
+	}
+	for i := range c.nat {
+		if !c.nat[i].between(c.policy.interfacesOf(k.from), k.from, k.to) {
+			continue
+		}
+		for j := range c.nat[i].regions[family] {
+			there := &c.nat[i].regions[family][j]
+			if s.spend(1); !r.meets(there) {
+				continue
+			}
+			if _, ok := s.differs(r.common(there), steps, Accept, c.rules[rule].verdict.Action); ok {
 				return true
 			}
 		}
@@ -71,7 +97,7 @@ func (c *checking) decided(s *search, rule int) (Finding, bool) {
 		}
 		for family := range families {
 			steps := c.earlier(s, k, at, family, rule)
-			for _, r := range c.rules[rule].regions[family] {
+			for _, r := range c.rules[rule].in(k.circumstance).regions[family] {
 				if part, ok := s.outside(r, family, steps); ok {
 					f := c.at(Redundant, k, part, family)
 					f.OtherID = c.decider(k, f, rule)
@@ -118,7 +144,7 @@ func (c *checking) conflicts(rule int) {
 
 // conflict finds a packet that a rule matches and the n-th of the class decides.
 func (c *checking) conflict(s *search, k *class, n, rule int) (Finding, bool) {
-	a, b := &c.rules[k.rules[n]], &c.rules[rule]
+	a, b := c.rules[k.rules[n]].in(k.circumstance), c.rules[rule].in(k.circumstance)
 	for family := range families {
 		if s.spend(1); len(a.regions[family]) == 0 || len(b.regions[family]) == 0 || !a.hulls[family].meets(&b.hulls[family]) {
 			continue
@@ -135,7 +161,7 @@ func (c *checking) conflict(s *search, k *class, n, rule int) (Finding, bool) {
 				}
 				if part, ok := s.outside(a.regions[family][i].common(&b.regions[family][j]), family, steps); ok {
 					f := c.at(Conflict, k, part, family)
-					f.OtherID = a.id()
+					f.OtherID = c.rules[k.rules[n]].id()
 					return f, true
 				}
 			}

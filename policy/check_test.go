@@ -133,13 +133,10 @@ func TestCheckWithoutOwnAddresses(t *testing.T) {
 }
 
 func TestCheckRefusesWhatDoesNotCompile(t *testing.T) {
-	for name, p := range map[string]policy.Policy{
-		"schedule": rules(t, `"schedule":{"enabled":true}`),
-		"country":  rules(t, `"source":"geo:DE"`),
-	} {
-		if _, err := policy.Check(p, policy.Env{}); err == nil || !strings.Contains(err.Error(), "is not enforced yet") {
-			t.Errorf("%s: %v", name, err)
-		}
+	nat := rules(t, ``)
+	nat.NAT = []policy.NATRule{{ID: 1, Name: "n", Enabled: true, Type: "snat", Protocol: "all", Source: "mac:02:00:00:00:00:01", Destination: "any", TranslateTo: "10.0.0.1"}}
+	if _, err := policy.Check(nat, policy.Env{}); err == nil || !strings.Contains(err.Error(), "is not enforced yet") {
+		t.Errorf("%v", err)
 	}
 	if _, err := policy.Check(policy.Policy{Rules: []policy.Rule{{}}}, policy.Env{}); err == nil {
 		t.Error("no rule at all is checked")
@@ -158,7 +155,8 @@ func TestCheckIsTrue(t *testing.T) {
 	kinds := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		p := policytest.Policies().Draw(t, "policy")
-		env := policytest.Envs().Draw(t, "env")
+		p.NAT = nil // no analysis follows it
+		env := knowing(policytest.Envs().Draw(t, "env"))
 		list, err := policy.Check(p, env)
 		if err != nil {
 			t.Fatal(err)
@@ -204,7 +202,7 @@ func TestCheckIsTrue(t *testing.T) {
 		kept.Rules = slices.DeleteFunc(slices.Clone(p.Rules), func(r policy.Rule) bool { return needless[r.ID] })
 		packets := policytest.Packets(p, env)
 		for range 30 {
-			packet := packets.Draw(t, "packet")
+			packet := timely(packets.Draw(t, "packet"))
 			got := evaluate(p, packet)
 			if dead[got.RuleID] {
 				t.Fatalf("%+v is decided by rule %d, which is said to decide nothing", packet, got.RuleID)
@@ -228,6 +226,22 @@ func TestCheckIsTrue(t *testing.T) {
 		}
 	}
 	t.Log(kinds)
+}
+
+// knowing gives an analysis what it needs to know.
+func knowing(env policy.Env) policy.Env {
+	if env.Countries == nil {
+		env.Countries = policytest.Atlas{}
+	}
+	return env
+}
+
+// timely gives a packet a time where it has none, which analyses do not look at.
+func timely(p policy.Packet) policy.Packet {
+	if s := p.Time.Unix(); s < 1<<21 || s >= 4102444800 {
+		p.Time = time.Unix(1_800_000_000, 0)
+	}
+	return p
 }
 
 func ruleOf(p policy.Policy, id int64) policy.Rule {

@@ -35,6 +35,7 @@ func Compile(p Policy, env Env) (*Image, error) {
 		if err != nil {
 			return nil, fmt.Errorf("compile rules[%d]: %w", i, err)
 		}
+		m.number(&c.conditions)
 		if m.boxes() > 0 {
 			m.at = len(c.rules)
 			c.rules = append(c.rules, m)
@@ -43,7 +44,23 @@ func Compile(p Policy, env Env) (*Image, error) {
 	if err := c.pairs(); err != nil {
 		return nil, err
 	}
-	return c.image, nil
+	if err := compileNAT(resolve, &p, c.image); err != nil {
+		return nil, err
+	}
+	return c.image, c.finish()
+}
+
+// finish writes what stands behind the trees.
+func (c *compiler) finish() error {
+	zone, err := loadZone(c.policy.TimeZone)
+	if err != nil {
+		return err
+	}
+	c.image.Conditional = c.conditions.list
+	if err := c.image.writeClock(zone, c.conditions.list); err != nil {
+		return err
+	}
+	return c.conditions.write(c.image)
 }
 
 // newImage lays out zones and interfaces; every pair drops.
@@ -52,7 +69,7 @@ func newImage(p *Policy, env Env) *Image {
 		Revision: p.Revision,
 		Zones:    []string{ZoneIndexNone: "", ZoneIndexSelf: ZoneSelf}, Interfaces: map[string]uint8{},
 		Masquerade: make([]bool, 2), MSSClamp: make([]bool, 2),
-		System: env.System,
+		System: env.System, Unsynchronised: env.ClockUnsynchronised,
 	}
 	for _, end := range env.Cloud {
 		im.Cloud = append(im.Cloud, netip.AddrPortFrom(numberOf(end.Addr()).addr(), end.Port()))

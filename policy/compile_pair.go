@@ -13,6 +13,8 @@ type compiler struct {
 	image  *Image
 	rules  []match // in order
 
+	conditions conditionSet
+
 	// named are the rules, by index into rules, of each pair of zones as rules
 	// name them; what applies to a pair is at most four of these lists.
 	named map[[2]string]*namedRules
@@ -121,7 +123,7 @@ func (c *compiler) checkSize() error {
 		return fault.Invalid(fmt.Sprintf("rules[%d]", m.index),
 			"the rules from %s to %s make %s entries, the limit is %d; the costliest is rule %d (%q) with %s (%d source ranges × %d destination ranges × %d services): shorten its lists or split the zones",
 			from, to, count(boxes), MaxEntries, c.policy.Rules[m.index].ID, c.policy.Rules[m.index].Name,
-			count(m.boxes()), len(m.source), len(m.destination), len(m.services))
+			count(m.boxes()), m.sources(), len(m.destination), len(m.services))
 	}
 	return nil
 }

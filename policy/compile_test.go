@@ -98,27 +98,40 @@ func TestImage(t *testing.T) {
 }
 
 func TestCompileRefusesWhatIsNotEnforced(t *testing.T) {
-	p := decode(t, `{"zones":[{"name":"WAN"},{"name":"LAN"}],
-		"groups":[{"name":"in","type":"address","members":["10.0.0.1","geo:DE"]},{"name":"out","type":"address","members":["@in"]},
-			{"name":"macs","type":"mac","members":["02:00:00:00:00:01"]},{"name":"plain","type":"address","members":["10.0.0.1"]}],
-		"rules":[
-			{"id":1,"name":"n","zone_from":"LAN","zone_to":"WAN","action":"drop","schedule":{"enabled":true}},
-			{"id":2,"name":"n","zone_from":"LAN","zone_to":"WAN","action":"drop","schedule":{"enabled":true},"source":"geo:DE","enabled":false},
-			{"id":3,"name":"n","zone_from":"LAN","zone_to":"WAN","action":"drop","source":"!10.0.0.1,geo:FR","destination":"@out"},
-			{"id":4,"name":"n","zone_from":"LAN","zone_to":"WAN","action":"drop","source":"mac:02:00:00:00:00:01,@macs","destination":"@plain"}],
-		"nat":[{"id":1,"name":"n","nat_type":"snat","translate_to":"10.0.0.1"}]}`)
-	want := `rules[0].schedule: a schedule is not enforced yet: remove it or disable the rule
-rules[2].source: geo:FR is not enforced yet: remove it or disable the rule
-rules[2].destination: @out (which holds geo:DE) is not enforced yet: remove it or disable the rule
-rules[3].source: mac:02:00:00:00:00:01 is not enforced yet: remove it or disable the rule
-rules[3].source: @macs (which holds mac:02:00:00:00:00:01) is not enforced yet: remove it or disable the rule
-nat[0]: a NAT rule is not enforced yet: remove it or disable the rule`
+	p := decode(t, `{"zones":[{"name":"WAN"},{"name":"LAN"}],"rules":[],
+		"groups":[{"name":"in","type":"address","members":["10.0.0.1","geo:DE"]},{"name":"out","type":"address","members":["@in"]}],
+		"nat":[{"id":1,"name":"n","nat_type":"snat","translate_to":"10.0.0.1","source":"mac:02:00:00:00:00:01","destination":"@out"},
+			{"id":2,"name":"n","nat_type":"snat","translate_to":"10.0.0.1","source":"mac:02:00:00:00:00:01","enabled":false}]}`)
+	want := `nat[0].source: mac:02:00:00:00:00:01 in a NAT rule is not enforced yet: remove it or disable the rule
+nat[0].destination: @out (which holds @in (which holds geo:DE)) in a NAT rule is not enforced yet: remove it or disable the rule`
 	_, err := policy.Compile(p, policy.Env{})
 	if err == nil {
 		t.Fatal("it compiles")
 	}
 	if diff := cmp.Diff(want, fields(err)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestNeedCountries(t *testing.T) {
+	p := decode(t, `{"zones":[{"name":"WAN"},{"name":"LAN"}],
+		"groups":[{"name":"in","type":"address","members":["10.0.0.1","geo:DE"]},{"name":"out","type":"address","members":["@in"]},
+			{"name":"unused","type":"address","members":["geo:IT"]}],
+		"rules":[
+			{"id":2,"name":"n","zone_from":"LAN","zone_to":"WAN","action":"drop","source":"geo:ES","enabled":false},
+			{"id":3,"name":"n","zone_from":"LAN","zone_to":"WAN","action":"drop","source":"!10.0.0.1, geo:FR","destination":"@out"}]}`)
+	err := policy.NeedCountries(p)
+	if err == nil {
+		t.Fatal("it needs none")
+	}
+	want := `rules[1].destination: geo:DE needs a database of countries, and there is none
+rules[1].source: geo:FR needs a database of countries, and there is none`
+	if diff := cmp.Diff(want, fields(err)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	p.Rules[1].Enabled = false
+	if err := policy.NeedCountries(p); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -32,6 +32,9 @@ func (c *compiler) trees(pair *Pair, at int, boxes []box) error {
 		for i := range boxes {
 			box := &boxes[i]
 			t := treeBox{cube{box.source, box.destination, box.service.key()}, orderOf(i, box.verdict), uint32(box.verdict.Decider)}
+			if box.condition != 0 {
+				t.order, t.decider = t.order|orderConditional, box.condition
+			}
 			if family.v6 && (mapped.covers(box.source) || mapped.covers(box.destination)) || !t.cube.meets(&family.world) {
 				continue
 			}

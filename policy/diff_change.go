@@ -2,8 +2,35 @@ package policy
 
 import "slices"
 
+// placed is a part and the circumstances under which it differs, by index.
+type placed struct {
+	part
+	in []int
+}
+
+// gather finds what differs alike under several circumstances.
+func gather(results []result, family int) []placed {
+	var out []placed
+	at := map[part]int{}
+	for _, r := range results {
+		for _, p := range r.found[family] {
+			n, again := at[p]
+			if !again {
+				n = len(out)
+				at[p] = n
+				out = append(out, placed{part: p})
+			}
+			out[n].in = append(out[n].in, r.in...)
+		}
+	}
+	for i := range out {
+		slices.Sort(out[i].in)
+	}
+	return out
+}
+
 // changes shows parts as boxes, each of which holds a packet that there can be.
-func (d *differ) changes(from, to link, found [families][]part) []Change {
+func (d *differ) changes(from, to link, results []result) []Change {
 	in, out := ends(from.interfaces, to.interfaces)
 	bothZoned := from.before != "" && to.before != "" && from.after != "" && to.after != ""
 	var list []Change
@@ -12,7 +39,11 @@ func (d *differ) changes(from, to link, found [families][]part) []Change {
 		if !bothZoned { // then system rules are among what differs
 			before = before[:len(impossible[family])+len(stateless[family])]
 		}
-		for _, p := range found[family] {
+		for _, p := range gather(results, family) {
+			wheres, first := []*where{nil}, []int{0}
+			if !results[0].all {
+				wheres, first = d.around.wheres(p.in)
+			}
 			for service := range byProtocol(p.region[atService]) {
 				r := p.region
 				r[atService] = service
@@ -20,14 +51,21 @@ func (d *differ) changes(from, to link, found [families][]part) []Change {
 				if !ok {
 					continue
 				}
-				c := Change{From: p.from, To: p.to, Box: newBox(from, to), Witness: packetOf(point, family, in, out)}
-				c.Box.except[family] = before
-				c.Box.setRegion(r, family)
-				at, _, _ := regionOf(c.Witness)
-				c.FromRuleID = d.before.ruleFor(&at, family, from.before, to.before, !bothZoned)
-				c.ToRuleID = d.after.ruleFor(&at, family, from.after, to.after, !bothZoned)
-				if !joinsFamilies(list, c) {
-					list = append(list, c)
+				for n, w := range wheres {
+					c := Change{From: p.from, To: p.to, Box: newBox(from, to), Witness: packetOf(point, family, in, out)}
+					c.Box.except[family] = before
+					c.Box.setRegion(r, family)
+					c.Box.setWhere(w)
+					under := d.around.at(first[n])
+					if !results[0].all {
+						d.around.mark(&c.Witness, under)
+					}
+					at, _, _ := regionOf(c.Witness)
+					c.FromRuleID = d.before.ruleFor(&at, family, from.before, to.before, !bothZoned, under)
+					c.ToRuleID = d.after.ruleFor(&at, family, from.after, to.after, !bothZoned, under)
+					if !joinsFamilies(list, c) {
+						list = append(list, c)
+					}
 				}
 			}
 		}
@@ -44,7 +82,7 @@ func joinsFamilies(list []Change, c Change) bool {
 	}
 	for i := range list {
 		o := list[i].Box.regions[family4]
-		if list[i].From == c.From && list[i].To == c.To && o != nil && list[i].Box.regions[family6] == nil &&
+		if list[i].From == c.From && list[i].To == c.To && list[i].Box.where.same(c.Box.where) && o != nil && list[i].Box.regions[family6] == nil &&
 			o[atSource] == allAddresses[family4] && o[atDestination] == allAddresses[family4] &&
 			o[atService] == r[atService] && o[atSourcePort] == r[atSourcePort] {
 			list[i].Box.except[family6] = c.Box.except[family6]
@@ -56,7 +94,7 @@ func joinsFamilies(list []Change, c Change) bool {
 }
 
 // ruleFor is the rule that decides a packet; 0: none, something else does.
-func (a *analysis) ruleFor(point *region, family int, from, to string, system bool) int64 {
+func (a *analysis) ruleFor(point *region, family int, from, to string, system bool, in circumstance) int64 {
 	if from == "" || to == "" {
 		return 0
 	}
@@ -64,7 +102,7 @@ func (a *analysis) ruleFor(point *region, family int, from, to string, system bo
 		return 0
 	}
 	for _, i := range a.between(from, to) {
-		if slices.ContainsFunc(a.rules[i].regions[family], func(r region) bool { return r.covers(point) }) {
+		if slices.ContainsFunc(a.rules[i].in(in).regions[family], func(r region) bool { return r.covers(point) }) {
 			return a.rules[i].id()
 		}
 	}

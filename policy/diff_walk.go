@@ -8,6 +8,7 @@ import (
 // differ is one run of Diff.
 type differ struct {
 	before, after *analysis
+	around        *circumstances
 	search
 	parts []part                      // of the pair and family being compared
 	known map[string][families][]part // by what decides between two links
@@ -34,24 +35,83 @@ func (d *differ) between(from, to link) ([]Change, error) {
 	if !zonedBefore && !zonedAfter {
 		return nil, nil // dropped, as before
 	}
-	// System rules decide alike unless one policy has no zone for an interface.
-	a, key := d.decides(d.before, from.before, to.before, !zonedAfter)
-	b, more := d.decides(d.after, from.after, to.after, !zonedBefore)
-	key += "|" + more
-	found, ok := d.known[key]
-	for family := 0; family < families && !ok; family++ {
-		d.parts = nil
-		if err := d.walk(allPackets[family], a(family), b(family)); err != nil {
-			return nil, err
+	var results []result
+	at := map[string]int{}
+	for i := range d.around.count() {
+		c := d.around.at(i)
+		// System rules decide alike unless one policy has no zone for an interface.
+		a, key, timed := d.decides(d.before, from.before, to.before, !zonedAfter, c)
+		b, more, alsoTimed := d.decides(d.after, from.after, to.after, !zonedBefore, c)
+		if i > 0 && !timed && !alsoTimed {
+			results[0].all = true
+			break
 		}
-		found[family] = fewest(d.parts)
+		key += "|" + more
+		if n, again := at[key]; again {
+			results[n].in = append(results[n].in, i)
+			continue
+		}
+		found, ok := d.known[key]
+		for family := 0; family < families && !ok; family++ {
+			d.parts = nil
+			if err := d.walk(allPackets[family], a(family), b(family)); err != nil {
+				return nil, err
+			}
+			found[family] = fewest(d.parts)
+		}
+		d.known[key] = found
+		at[key] = len(results)
+		results = append(results, result{found: found, in: []int{i}, before: a, after: b})
 	}
-	d.known[key] = found
-	changes := d.changes(from, to, found)
+	changes := d.changes(from, to, results)
+	for i := range d.after.nat {
+		n := &d.after.nat[i]
+		if !zonedBefore || !zonedAfter || !n.between(from.interfaces, from.after, to.after) {
+			continue
+		}
+		forwarded := make([]result, len(results))
+		for j, r := range results {
+			found, err := d.forwarded(n, r.before, r.after)
+			if err != nil {
+				return nil, err
+			}
+			forwarded[j] = result{found: found, in: r.in, all: r.all}
+		}
+		for _, c := range d.changes(from, to, forwarded) {
+			c.Box.NATRuleID, c.Witness = n.rule.ID, n.asItArrives(c.Witness)
+			changes = append(changes, c)
+		}
+	}
 	if d.exhausted() {
 		return nil, errTooMuchWork()
 	}
 	return changes, nil
+}
+
+// result is what differs under some circumstances, by index; or under all; and
+// what the policies do then.
+type result struct {
+	found         [families][]part
+	in            []int
+	all           bool
+	before, after func(family int) side
+}
+
+// forwarded finds what differs of the packets that a NAT rule gives their
+// destination: no policy of a zone pair stands behind the rules for them.
+func (d *differ) forwarded(n *analysedNAT, a, b func(family int) side) (found [families][]part, err error) {
+	for family := range families {
+		d.parts = nil
+		for _, r := range n.regions[family] {
+			before, after := a(family), b(family)
+			before.fallback, after.fallback = Accept, Accept
+			if err := d.walk(r, before, after); err != nil {
+				return found, err
+			}
+		}
+		found[family] = fewest(d.parts)
+	}
+	return found, nil
 }
 
 func errTooMuchWork() error {
@@ -60,15 +120,16 @@ func errTooMuchWork() error {
 
 // decides gives what a policy does from zone to zone, per family, and a key that
 // is the same for pairs where it does the same. A zone "" drops everything.
-func (d *differ) decides(a *analysis, from, to string, system bool) (func(family int) side, string) {
+func (d *differ) decides(a *analysis, from, to string, system bool, in circumstance) (does func(family int) side, key string, conditional bool) {
 	if from == "" || to == "" {
-		return func(int) side { return side{fallback: Drop} }, "none"
+		return func(int) side { return side{fallback: Drop} }, "none", false
 	}
 	rules, fallback := a.between(from, to), a.fallback(from, to)
 	d.spend(len(a.rules) / 4)
-	key := make([]uint32, len(rules))
+	numbers := make([]uint32, len(rules))
 	for n, i := range rules {
-		key[n] = uint32(i)
+		conditional = conditional || a.rules[i].conditional
+		numbers[n] = uint32(i)<<2 | a.rules[i].holding(in)
 	}
 	return func(family int) side {
 		s := side{fallback: fallback}
@@ -79,13 +140,13 @@ func (d *differ) decides(a *analysis, from, to string, system bool) (func(family
 			}
 		}
 		for _, i := range rules {
-			r := &a.rules[i]
-			for j := range r.regions[family] {
-				s.steps = append(s.steps, step{&r.regions[family][j], r.verdict.Action})
+			regions := a.rules[i].in(in).regions[family]
+			for j := range regions {
+				s.steps = append(s.steps, step{&regions[j], a.rules[i].verdict.Action})
 			}
 		}
 		return s
-	}, fmt.Sprint(from == ZoneSelf, to == ZoneSelf, system, fallback) + runKey(key)
+	}, fmt.Sprint(from == ZoneSelf, to == ZoneSelf, system, fallback) + runKey(numbers), conditional
 }
 
 // within is what is left of a side inside of a region: the steps that meet it, up

@@ -64,7 +64,7 @@ func (e *evaluation) inItem(item addressItem, addr netip.Addr, visited map[strin
 	case addressRange:
 		return addr.Is4() == item.first.Is4() && !addr.Less(item.first) && !item.last.Less(addr), nil
 	case addressCountry:
-		return e.env.Country != nil && e.env.Country(addr) == item.name, nil
+		return e.env.Countries != nil && e.env.Countries.Country(addr) == item.name, nil
 	case addressMAC:
 		return e.from != ZoneSelf && e.packet.SrcMAC != MAC{} && e.packet.SrcMAC == item.mac, nil
 	}
@@ -157,12 +157,13 @@ func (e *evaluation) hasICMPType(r Rule) (bool, error) {
 // window, the last one included. A window over midnight belongs to the day it
 // starts on. Where the clock is put back the repeated minutes count twice,
 // where it is put forward the skipped ones never come. While the clock cannot
-// be trusted nothing is accepted by a schedule, and what it refuses is refused.
+// be trusted nothing is accepted by a schedule, and what it refuses is refused; so
+// too before 1970-01-13 and after 2099, see clockTime.
 func (e *evaluation) inSchedule(r Rule) (bool, error) {
 	if !r.Schedule.Enabled {
 		return true, nil
 	}
-	if e.env.ClockUnsynchronised {
+	if e.env.ClockUnsynchronised || clockTime(e.packet.Time) == 0 {
 		return r.Action != Accept, nil
 	}
 	zone, err := loadZone(e.policy.TimeZone)

@@ -25,7 +25,11 @@ type Box struct {
 	Port        string   `json:"port"`
 	ICMPTypes   string   `json:"icmp_types,omitempty"`
 	SourcePort  string   `json:"source_port,omitempty"`
+	SourceMAC   string   `json:"source_mac,omitempty"`  // "": any, or none
+	When        []string `json:"when,omitempty"`        // "Mon 08:00-Mon 17:00", local, the last minute included; empty: always
+	NATRuleID   int64    `json:"nat_rule_id,omitempty"` // the packets that this rule gave their destination, as rules see them; the witness is as it arrives
 
+	where   *where
 	regions [families]*region
 	except  [families][]step
 }
@@ -60,7 +64,7 @@ func (l link) names() (zone, was string) {
 func (b Box) Contains(p Packet) bool {
 	point, family, ok := regionOf(p)
 	return ok && slices.Contains(b.In, p.In) && slices.Contains(b.Out, p.Out) && !(p.In == InterfaceSelf && p.Out == InterfaceSelf) &&
-		b.regions[family] != nil && b.regions[family].covers(&point) && !inAny(&point, b.except[family])
+		b.where.has(p) && b.regions[family] != nil && b.regions[family].covers(&point) && !inAny(&point, b.except[family])
 }
 
 // setRegion makes r, the service of which is of one protocol or of whole ones,

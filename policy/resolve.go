@@ -8,6 +8,8 @@ type resolver struct {
 	groups    map[string]Group
 	addresses map[string][]span
 	ports     map[string][]portRange
+	macs      map[string][]MAC
+	countries map[string][]span
 	self      []span
 }
 
@@ -16,6 +18,7 @@ func newResolver(p *Policy, env Env) (*resolver, error) {
 		groups:    make(map[string]Group, len(p.Groups)),
 		addresses: map[string][]span{},
 		ports:     map[string][]portRange{},
+		macs:      map[string][]MAC{},
 	}
 	for _, g := range p.Groups {
 		r.groups[g.Name] = g
@@ -31,7 +34,7 @@ func newResolver(p *Policy, env Env) (*resolver, error) {
 		r.self = append(r.self, spansOf(a, a)...)
 	}
 	r.self = union(r.self)
-	return r, nil
+	return r, r.readCountries(p, env.Countries)
 }
 
 // addressSet gives the addresses that a source or destination matches.
@@ -43,23 +46,17 @@ func (r *resolver) addressSet(s string) ([]span, error) {
 	if err != nil {
 		return nil, err
 	}
-	var set []span
-	for _, item := range list.items {
-		spans, err := r.itemSpans(item)
-		if err != nil {
-			return nil, err
-		}
-		set = append(set, spans...)
+	set, _, err := r.itemSets(list)
+	if err != nil {
+		return nil, err
 	}
-	set = union(set)
 	if list.negated {
 		set = complement(set)
 	}
 	return set, nil
 }
 
-// itemSpans gives one item's addresses; what has none that are known here was
-// refused by CheckEnforced.
+// itemSpans gives one item's addresses.
 func (r *resolver) itemSpans(item addressItem) ([]span, error) {
 	switch item.kind {
 	case addressAny:
@@ -74,6 +71,8 @@ func (r *resolver) itemSpans(item addressItem) ([]span, error) {
 		return spansOf(item.first, item.last), nil
 	case addressGroup:
 		return r.groupSpans(item.name)
+	case addressCountry:
+		return r.countries[item.name], nil
 	}
 	return nil, nil
 }

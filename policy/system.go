@@ -69,9 +69,8 @@ type Env struct {
 	System SystemRules
 	// Cloud are the ends of the agent's own connections, for SystemCloud.
 	Cloud []netip.AddrPort
-	// Country gives an address's ISO 3166 code in capitals, "" where it is
-	// unknown; nil knows none.
-	Country func(netip.Addr) string
+	// Countries knows which addresses are where; nil knows of none.
+	Countries Countries
 	// ClockUnsynchronised says that the time of day cannot be trusted.
 	ClockUnsynchronised bool
 }

@@ -29,7 +29,8 @@ import "net/netip"
 //
 // The order of an entry is its place among the entries of its pair, above the
 // bits that say what it decides: the lowest order that matches is the answer,
-// in whatever tree it was found. bpf/lib/classify.h and find are twins.
+// in whatever tree it was found. Where the order says that there is a condition,
+// its number stands in the decider's place. bpf/lib/classify.h and find are twins.
 type Line [16]uint32
 
 // Limits of the trees, which bound what a packet can cost: bpf/abi has the same
@@ -72,9 +73,10 @@ const (
 
 // The lower bits of an order.
 const (
-	orderAction = 3
-	orderLog    = 4
-	orderShift  = 4
+	orderAction      = 3
+	orderLog         = 4
+	orderConditional = 8
+	orderShift       = 4
 )
 
 var orderActions = [...]Action{1: Accept, 2: Drop, 3: Reject}

@@ -18,6 +18,9 @@ type treeBox struct {
 	order, decider uint32
 }
 
+// closes says whether no entry behind it can be the answer where it matches.
+func (b *treeBox) closes() bool { return b.order&orderConditional == 0 }
+
 // treeBuilder builds the trees of one pair and family.
 //
 // Each node cuts its cube along one side into up to eight parts. An entry that
@@ -188,7 +191,7 @@ func (b *treeBuilder) part(ids []uint32, within *cube, c *cut, movable bool) (pa
 		for i := int(b.ranges[j][0]); i <= int(b.ranges[j][1]); i++ {
 			if !closed[i] {
 				parts[i] = append(parts[i], id)
-				closed[i] = whole && box[c.side].covers(sides[i])
+				closed[i] = whole && box[c.side].covers(sides[i]) && b.boxes[id].closes()
 			}
 		}
 	}
@@ -208,7 +211,7 @@ next:
 		own := b.boxes[id].cube
 		own.clip(within)
 		for _, earlier := range kept[:n] {
-			if b.boxes[earlier].cube.covers(&own) {
+			if b.boxes[earlier].closes() && b.boxes[earlier].cube.covers(&own) {
 				continue next
 			}
 		}

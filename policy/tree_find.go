@@ -2,8 +2,13 @@ package policy
 
 // find searches what root refers to for the first entry that matches the key:
 // its order and decider; lineOpen where none does.
-func (im *Image) find(root uint32, key *[keyWords]uint32, v6 bool) (order, decider uint32) {
-	s := descent{lines: im.Lines, key: key, v6: v6, order: lineOpen}
+func (im *Image) find(root uint32, p ImagePacket) (order, decider uint32) {
+	key := p.key()
+	s := descent{image: im, lines: im.Lines, key: &key, v6: p.IPv6, mac: p.SourceMAC, order: lineOpen}
+	s.local, _ = im.Clock(p.Time)
+	if p.From == ZoneIndexSelf {
+		s.mac = MAC{}
+	}
 	if root&refKind != refForest {
 		s.tree(root)
 		return s.order, s.decider
@@ -17,6 +22,9 @@ func (im *Image) find(root uint32, key *[keyWords]uint32, v6 bool) (order, decid
 
 // descent is the way of one key through the trees.
 type descent struct {
+	image          *Image
+	local          uint32 // minute of the week
+	mac            MAC
 	lines          []Line
 	key            *[keyWords]uint32
 	v6             bool
@@ -60,7 +68,18 @@ func (s *descent) entry(first, i, count uint32) bool {
 	if source < e[0] || source > e[1] || destination < e[2] || destination > e[3] || service < e[4] || service > e[5] {
 		return false
 	}
-	s.order, s.decider = e[7], e[6]
+	return s.match(e[7], e[6])
+}
+
+// match takes an entry in whose box the key lies, if its condition holds.
+func (s *descent) match(order, decider uint32) bool {
+	if order&orderConditional != 0 {
+		var ok bool
+		if decider, ok = s.holds(decider, order); !ok {
+			return false
+		}
+	}
+	s.order, s.decider = order, decider
 	return true
 }
 
@@ -78,8 +97,7 @@ func (s *descent) entry6(first, i, count uint32) bool {
 		destination.compare(box.number(2)) < 0 || destination.compare(box.number(3)) > 0 {
 		return false
 	}
-	s.order, s.decider = e[3], e[2]
-	return true
+	return s.match(e[3], e[2])
 }
 
 func (s *descent) address(at int) uint128 {

@@ -25,6 +25,7 @@ func policyCheckCommand(env Env) *cobra.Command {
 		Args: usageArgs(cobra.ExactArgs(1)),
 	}
 	asJSON := outputFlag(cmd)
+	world := countriesFlag(cmd)
 	strict := cmd.Flags().Bool("strict", false, "fail if anything is found")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		inJSON, err := asJSON()
@@ -35,7 +36,11 @@ func policyCheckCommand(env Env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		found, err := policy.Check(p, fileEnv)
+		about, err := world()
+		if err != nil {
+			return err
+		}
+		found, err := policy.Check(p, about)
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}
@@ -97,7 +102,14 @@ func packetText(from, to string, p policy.Packet) string {
 	case p.Protocol == policy.ProtocolICMP || p.Protocol == policy.ProtocolICMPv6:
 		service += fmt.Sprintf(" %d/%d", p.ICMPType, p.ICMPCode)
 	}
-	return fmt.Sprintf("%s→%s %s→%s %s", or(p.In, from), or(p.Out, to), p.Src, p.Dst, service)
+	text := fmt.Sprintf("%s→%s %s→%s %s", or(p.In, from), or(p.Out, to), p.Src, p.Dst, service)
+	if p.SrcMAC != (policy.MAC{}) {
+		text += " from " + p.SrcMAC.String()
+	}
+	if !p.Time.IsZero() {
+		text += p.Time.Format(" at Mon 15:04")
+	}
+	return text
 }
 
 func or(s, otherwise string) string {

@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ func policyDiffCommand(env Env) *cobra.Command {
 		Args: usageArgs(cobra.ExactArgs(2)),
 	}
 	asJSON := outputFlag(cmd)
+	world := countriesFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		inJSON, err := asJSON()
 		if err != nil {
@@ -31,7 +33,11 @@ func policyDiffCommand(env Env) *cobra.Command {
 				return err
 			}
 		}
-		changes, err := policy.Diff(policies[0], policies[1], fileEnv)
+		about, err := world()
+		if err != nil {
+			return err
+		}
+		changes, err := policy.Diff(policies[0], policies[1], about)
 		if err != nil {
 			return err
 		}
@@ -53,7 +59,15 @@ func writeChanges(out io.Writer, changes []policy.Change) error {
 	for _, c := range changes {
 		b := c.Box
 		zones := moved(b.ZoneFrom, b.WasZoneFrom) + "→" + moved(b.ZoneTo, b.WasZoneTo)
-		fmt.Fprintf(w, "%s→%s\t%s\t%s\t%s\t%s\t%s\n", c.From, c.To, zones, b.Source, b.Destination, serviceText(b), packetText(b.ZoneFrom, b.ZoneTo, c.Witness))
+		source := b.Source
+		if b.SourceMAC != "" {
+			source += " " + b.SourceMAC
+		}
+		service := serviceText(b)
+		if len(b.When) > 0 {
+			service += " " + strings.Join(b.When, ", ")
+		}
+		fmt.Fprintf(w, "%s→%s\t%s\t%s\t%s\t%s\t%s\n", c.From, c.To, zones, source, b.Destination, service, packetText(b.ZoneFrom, b.ZoneTo, c.Witness))
 	}
 	return w.Flush()
 }

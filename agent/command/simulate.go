@@ -29,6 +29,7 @@ func simulateCommand(env Env) *cobra.Command {
 	asJSON := outputFlag(cmd)
 	file := cmd.Flags().String("policy", "", "ask this policy `file` instead of the running agent")
 	socket := cmd.Flags().String("socket", "", "the agent's control `socket`, if not that of the settings")
+	world := countriesFlag(cmd)
 	packet := packetFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		inJSON, err := asJSON()
@@ -39,9 +40,18 @@ func simulateCommand(env Env) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if *file == "" && cmd.Flags().Changed("geoip") {
+			return usagef("--geoip goes with --policy: the running agent has its own")
+		}
 		var e policy.Explanation
 		if *file != "" {
-			e, err = simulateFile(*file, p)
+			about, err := world()
+			if err != nil {
+				return err
+			}
+			if e, err = simulateFile(*file, about, p); err != nil {
+				return err
+			}
 		} else if *socket, err = controlSocket(cmd, *socket); err == nil {
 			e, err = control.Simulate(cmd.Context(), *socket, p)
 		}
@@ -108,12 +118,12 @@ func packetFlags(cmd *cobra.Command) func() (policy.Packet, error) {
 
 // simulateFile asks the packet program about a policy of its own, and holds it
 // against the reference.
-func simulateFile(path string, packet policy.Packet) (policy.Explanation, error) {
+func simulateFile(path string, about policy.Env, packet policy.Packet) (policy.Explanation, error) {
 	p, err := readPolicy(path)
 	if err != nil {
 		return policy.Explanation{}, err
 	}
-	a := dataplane.Evaluate(p, fileEnv, []policy.Packet{packet})[0]
+	a := dataplane.Evaluate(p, about, []policy.Packet{packet})[0]
 	switch {
 	case a.ReferenceError != nil:
 		return policy.Explanation{}, a.ReferenceError
@@ -123,7 +133,7 @@ func simulateFile(path string, packet policy.Packet) (policy.Explanation, error)
 		return policy.Explanation{}, fmt.Errorf("the packet program says %s (%s) and the reference %s (%s): please report this",
 			a.Program.Action, a.Program.Reason, a.Reference.Action, a.Reference.Reason)
 	}
-	image, err := policy.Compile(p, fileEnv)
+	image, err := policy.Compile(p, about)
 	if err != nil {
 		return policy.Explanation{}, err
 	}

@@ -6,9 +6,11 @@ package firewall
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -34,6 +36,13 @@ type Deps struct {
 	Netfilter func(netfilter.Ruleset) error
 	Loaded    func() (string, error)       // what nftables holds of ours; nil: it is not watched
 	Addresses func() ([]netip.Addr, error) // the router's own, now
+	Countries Countries                    // what rules may name; the zero value: none
+	// Forget ends the flows that are translated by these addresses, which the router
+	// has lost. Nil: nobody does.
+	Forget func(lost []netip.Addr) (int, error)
+	// Renew ends conntrack's entries of changed destinations that the kernel's side
+	// cannot end itself. Nil: nobody does.
+	Renew func() (int, error)
 	// Opened is called until it has succeeded once, after a policy is enforced:
 	// forwarding may be switched on now.
 	Opened func() error
@@ -50,6 +59,8 @@ type Section struct {
 	image    *policy.Image // in the kernel; nil: none of ours yet
 	ruleset  netfilter.Ruleset
 	self     []netip.Addr
+	atlas    string // which state of the database of countries is compiled; "": none
+	stale    string // "" or why a newer one is not
 	loaded   string // Loaded after the last time that we wrote
 	unfit    string // "" or why the stored document is not enforced
 	lacking  string // "" or why nftables does not hold what it should
@@ -95,26 +106,12 @@ func (s *Section) Restore() (bool, error) {
 // Apply enforces a document as revision version and keeps it. On an error
 // everything stays as it was, unless it says that the policy is enforced; a
 // fault names the field.
-func (s *Section) Apply(_ context.Context, version int64, document []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p, err := policy.Decode(document)
-	if err != nil {
+func (s *Section) Apply(ctx context.Context, version int64, document []byte) error {
+	t, err := s.Try(ctx, version, document)
+	if t == nil {
 		return err
 	}
-	if err := policy.Validate(p); err != nil {
-		return err
-	}
-	p.Revision = version
-	if err := s.enforce(p); err != nil {
-		return err
-	}
-	s.state.Version, s.state.Document = version, document
-	if err := writeState(s.cfg.StateDir, s.state); err != nil {
-		// Enforced, but a restart would bring the one before: say so and go on.
-		s.deps.Log.Error("the firewall section is enforced but not stored", "version", version, "err", err)
-	}
-	return s.open()
+	return errors.Join(err, t.Keep())
 }
 
 // enforce compiles p and puts it into the kernel. mu is held.
@@ -123,30 +120,64 @@ func (s *Section) enforce(p policy.Policy) error {
 	if err != nil {
 		return fmt.Errorf("read the router's addresses: %w", err)
 	}
-	image, err := policy.Compile(p, environment(self))
+	env := environment(self)
+	atlas, err := s.deps.Countries.forPolicy(p, &env)
 	if err != nil {
 		return err
 	}
-	rules := ruleset(image)
-	// The programs first: until the router opens they are on no interface, so a
-	// kernel that refuses leaves it as it was. The table then closes it for what
-	// is not judged.
-	if err := s.deps.Kernel.Apply(image); err != nil {
+	image, err := policy.Compile(p, env)
+	if err != nil {
 		return err
 	}
-	if !s.enforced || !same(rules, s.ruleset) {
-		if err := s.load(rules); err != nil {
-			s.back()
-			return err
-		}
+	image.NAT.Generation = generation(image, s.image)
+	rules := ruleset(image, s.image)
+	if err := s.swap(image, rules); err != nil {
+		return err
 	}
+	s.renew(image)
 	if !s.enforced {
 		close(s.first)
 	}
 	s.policy, s.image, s.ruleset, s.self, s.enforced = p, image, rules, self, true
+	s.atlas, s.stale = atlas, ""
 	s.unfit = ""
 	s.state.remember(image.Legend)
 	return nil
+}
+
+// swap puts an image and its table into the kernel, or leaves both. mu is held.
+func (s *Section) swap(image *policy.Image, rules netfilter.Ruleset) error {
+	ahead := s.ahead(rules)
+	if ahead {
+		// The targets that the new policy sends packets to, beside the old ones.
+		both := s.ruleset
+		both.Targets = rules.Targets
+		if err := s.load(both); err != nil {
+			return err
+		}
+	}
+	// The programs first: until the router opens they are on no interface, so a
+	// kernel that refuses leaves it as it was. The table then closes it for what
+	// is not judged.
+	err := s.deps.Kernel.Apply(image)
+	if err == nil && (ahead || !s.enforced || !same(rules, s.ruleset)) {
+		if err = s.load(rules); err != nil {
+			s.back()
+		}
+	}
+	if err != nil && ahead {
+		if back := s.load(s.ruleset); back != nil {
+			s.deps.Log.Error("the nftables table knows targets of a policy that is not enforced", "err", back)
+		}
+	}
+	return err
+}
+
+// ahead: the table must know NAT targets before packets are sent to them.
+func (s *Section) ahead(rules netfilter.Ruleset) bool {
+	return s.enforced && slices.ContainsFunc(rules.Targets, func(t netfilter.Targets) bool {
+		return !slices.ContainsFunc(s.ruleset.Targets, func(have netfilter.Targets) bool { return reflect.DeepEqual(t, have) })
+	})
 }
 
 // open lets the router forward, once a policy is enforced. mu is held.
@@ -196,10 +227,36 @@ func (s *Section) Readdress() error {
 	if slices.Equal(self, s.self) {
 		return nil
 	}
+	lost := slices.DeleteFunc(slices.Clone(s.self), func(a netip.Addr) bool { return slices.Contains(self, a) })
 	if err := s.enforce(s.policy); err != nil {
 		return err
 	}
+	s.forget(lost)
 	return s.open()
+}
+
+// renew looks after flows without ports whose NAT rule may have changed. mu is held.
+func (s *Section) renew(image *policy.Image) {
+	if s.image == nil || s.deps.Renew == nil || reflect.DeepEqual(image.NAT.Destination, s.image.NAT.Destination) {
+		return
+	}
+	if _, err := s.deps.Renew(); err != nil {
+		s.deps.Log.Error("flows of protocols without ports may be dropped until they are silent for a while: their NAT rule has changed", "err", err)
+	}
+}
+
+// forget ends what is bound to lost addresses: it would wait for answers that
+// go elsewhere. mu is held.
+func (s *Section) forget(lost []netip.Addr) {
+	if len(lost) == 0 || s.deps.Forget == nil {
+		return
+	}
+	switch n, err := s.deps.Forget(lost); {
+	case err != nil:
+		s.deps.Log.Error("flows stay bound to an address that is lost", "addresses", lost, "err", err)
+	case n > 0:
+		s.deps.Log.Info("flows ended with the address that they were bound to", "addresses", lost, "flows", n)
+	}
 }
 
 // Version is that of the enforced document; 0: none.
@@ -219,13 +276,17 @@ func (s *Section) Legend(revision int64) policy.Legend {
 	return s.state.legend(revision)
 }
 
-// Rules are the ids of the enforced policy's rules, disabled ones too.
+// Rules are the ids of the enforced policy's rules, disabled ones too; those of
+// NAT rules negative.
 func (s *Section) Rules() []int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ids := make([]int64, len(s.policy.Rules))
 	for i, r := range s.policy.Rules {
 		ids[i] = r.ID
+	}
+	for _, n := range s.policy.NAT {
+		ids = append(ids, -n.ID)
 	}
 	return ids
 }
@@ -247,8 +308,8 @@ func environment(self []netip.Addr) policy.Env {
 	return policy.Env{SelfAddresses: self, System: policy.RouterSystem}
 }
 
-func ruleset(im *policy.Image) netfilter.Ruleset {
-	var r netfilter.Ruleset
+func ruleset(im, before *policy.Image) netfilter.Ruleset {
+	r := netfilter.Ruleset{Targets: targets(im, before), Sources: netfilter.Sources(&im.NAT)}
 	for name, zone := range im.Interfaces {
 		if im.Masquerade[zone] {
 			r.Masquerade = append(r.Masquerade, name)
@@ -263,5 +324,5 @@ func ruleset(im *policy.Image) netfilter.Ruleset {
 }
 
 func same(a, b netfilter.Ruleset) bool {
-	return slices.Equal(a.Masquerade, b.Masquerade) && slices.Equal(a.MSSClamp, b.MSSClamp)
+	return reflect.DeepEqual(a, b)
 }

@@ -53,6 +53,9 @@ func (s *Section) Degraded() []string {
 	if s.unfit != "" {
 		list = append(list, "firewall: the stored policy is not enforced: "+s.unfit)
 	}
+	if s.stale != "" {
+		list = append(list, "geoip: countries are those of before: "+s.stale)
+	}
 	if s.lacking != "" {
 		list = append(list, "nftables: "+s.lacking)
 	}

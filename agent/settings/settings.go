@@ -43,6 +43,10 @@ type Settings struct {
 	BPFDir        string `yaml:"bpf_dir,omitempty"`        // pins, on a bpffs
 	ControlSocket string `yaml:"control_socket,omitempty"` // default agent.sock in StateDir
 
+	// ConfirmWithin is how long a change that the cloud sent may cut the router off from it
+	// before it is taken back.
+	ConfirmWithin time.Duration `yaml:"confirm_within,omitempty"`
+
 	MetricsListen      string `yaml:"metrics_listen,omitempty"` // host:port, or off
 	AllowRemoteMetrics bool   `yaml:"allow_remote_metrics,omitempty"`
 
@@ -52,6 +56,8 @@ type Settings struct {
 	XDP   XDP   `yaml:"xdp,omitempty"`
 
 	FastPath FastPath `yaml:"fast_path,omitempty"`
+	Clock    Clock    `yaml:"clock,omitempty"`
+	GeoIP    string   `yaml:"geoip,omitempty"` // database of countries, MMDB; "": rules that name one are refused
 }
 
 // Log is how the agent logs to stderr.
@@ -91,17 +97,27 @@ const (
 	FastOff  FastPath = "off"
 )
 
+// Clock says what schedules believe of the time of day.
+type Clock string
+
+const (
+	ClockKernel  Clock = "kernel"  // as adjtimex tells: synchronised or not
+	ClockTrusted Clock = "trusted" // always: where somebody else sets it
+)
+
 // Default is the settings of an empty file.
 func Default() Settings {
 	s := Settings{
 		StateDir:      "/var/lib/ngfw",
 		BPFDir:        "/sys/fs/bpf/ngfw",
 		MetricsListen: "127.0.0.1:9101",
+		ConfirmWithin: 30 * time.Second,
 		Log:           Log{Level: "info", Format: "text"},
 		Flow:          Flow{UpdateInterval: 10 * time.Second, MaxFlows: 131072},
 		Spool:         Spool{MaxBytes: 256 << 20},
 		XDP:           XDPAuto,
 		FastPath:      FastOff,
+		Clock:         ClockKernel,
 	}
 	s.ControlSocket = socketIn(s.StateDir)
 	return s
@@ -116,6 +132,7 @@ func (s *Settings) fill() {
 	s.BPFDir = cmp.Or(s.BPFDir, d.BPFDir)
 	s.ControlSocket = cmp.Or(s.ControlSocket, socketIn(s.StateDir))
 	s.MetricsListen = cmp.Or(s.MetricsListen, d.MetricsListen)
+	s.ConfirmWithin = cmp.Or(s.ConfirmWithin, d.ConfirmWithin)
 	s.Log.Level = cmp.Or(s.Log.Level, d.Log.Level)
 	s.Log.Format = cmp.Or(s.Log.Format, d.Log.Format)
 	s.Flow.UpdateInterval = cmp.Or(s.Flow.UpdateInterval, d.Flow.UpdateInterval)
@@ -123,6 +140,7 @@ func (s *Settings) fill() {
 	s.Spool.MaxBytes = cmp.Or(s.Spool.MaxBytes, d.Spool.MaxBytes)
 	s.XDP = cmp.Or(s.XDP, d.XDP)
 	s.FastPath = cmp.Or(s.FastPath, d.FastPath)
+	s.Clock = cmp.Or(s.Clock, d.Clock)
 }
 
 // Load reads and validates the file at path. A missing file is fs.ErrNotExist
@@ -186,7 +204,7 @@ func (s Settings) Validate() error {
 	}
 	for _, p := range []struct{ key, path string }{
 		{"ca_file", s.CAFile}, {"api_key_file", s.APIKeyFile},
-		{"state_dir", s.StateDir}, {"bpf_dir", s.BPFDir}, {"control_socket", s.ControlSocket},
+		{"state_dir", s.StateDir}, {"bpf_dir", s.BPFDir}, {"control_socket", s.ControlSocket}, {"geoip", s.GeoIP},
 	} {
 		if p.path != "" && !filepath.IsAbs(p.path) {
 			refuse(p.key, "%q is not an absolute path", p.path)
@@ -203,6 +221,10 @@ func (s Settings) Validate() error {
 	oneOf(refuse, "log.format", s.Log.Format, "text", "json")
 	oneOf(refuse, "xdp", s.XDP, XDPAuto, XDPNative, XDPGeneric, XDPOff)
 	oneOf(refuse, "fast_path", s.FastPath, FastAuto, FastXDP, FastOff)
+	if s.ConfirmWithin < time.Second || s.ConfirmWithin > time.Hour {
+		refuse("confirm_within", "%v is not from 1s to 1h", s.ConfirmWithin)
+	}
+	oneOf(refuse, "clock", s.Clock, ClockKernel, ClockTrusted)
 	if s.Flow.UpdateInterval < time.Second || s.Flow.UpdateInterval > time.Hour {
 		refuse("flow.update_interval", "%v is not from 1s to 1h", s.Flow.UpdateInterval)
 	}

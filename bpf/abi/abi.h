@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define NGFW_ABI 2
+#define NGFW_ABI 3
 
 /*
  * The packet mark. Ours are the upper 16 bits; the lower ones belong to others
@@ -20,6 +20,7 @@
 #define MARK_REPLY	0x40000000u	/* claims state: the backstop drops it if conntrack calls it new */
 #define MARK_LEARN	0x20000000u	/* TC egress shall learn the flow's translated tuple */
 #define MARK_REJECT	0x10000000u	/* refused: the backstop answers the sender */
+#define MARK_TURN	(MARK_JUDGED | MARK_REJECT)	/* both: the source is masqueraded, as it leaves for where it came from */
 #define MARK_INSPECT	0x08000000u	/* for the matcher's queue */
 #define MARK_ZONE_SHIFT	21		/* judged egress zone, six bits */
 #define MARK_ZONE_MASK	0x07e00000u
@@ -50,6 +51,11 @@
 #define KEY_SERVICE	11
 #define ORDER_ACTION	3		/* bits of an entry's order */
 #define ORDER_LOG	4
+#define ORDER_CONDITIONAL 8		/* a condition's number stands in the decider's place */
+
+#define LOCAL_NONE 0xffffffffu		/* minute of the week: none is known */
+#define NOW_CLOCK (~0ULL)		/* time of a question: what the clock shows */
+#define VALID_UNSET (1ULL << 32)	/* a verdict's validity: as long as there is no clock */
 
 #define IMAGE_SLOTS	4
 #define ACTIVE_SLOT	3		/* of config.active */
@@ -58,6 +64,7 @@
 /* Values of the port table: the zone, and whether frames have an Ethernet header. */
 #define PORT_ZONE_MASK	0x3f
 #define PORT_L3		0x100
+#define PORT_NAT_SHIFT	16		/* NAT port: what NAT rules know of interfaces, eight bits */
 
 enum action {
 	ACTION_ACCEPT = 1,
@@ -73,6 +80,7 @@ enum decider_kind {
 	DECIDER_SYSTEM = 4,
 	DECIDER_NAT = 5,
 	DECIDER_REASON = 6,
+	DECIDER_TRANSLATION = 7,	/* counts alone: packets of flows that a NAT rule translates */
 };
 #define DECIDER(kind, id) (((__u32)(kind) << 28) | ((id) & 0x0fffffff))
 
@@ -99,6 +107,8 @@ enum reason {
 	REASON_NO_IMAGE = 9,		/* no policy loaded, or swapped away under a packet */
 	REASON_POLICY = 10,		/* by rule, policy or default */
 	REASON_FORGED = 11,		/* the way back to the source is by another zone */
+	REASON_NAT = 12,		/* translated otherwise than judged */
+	REASON_NAT_CHANGED = 13,	/* of a flow whose NAT rule is gone or changed */
 	REASON_MAX = 16,
 };
 
@@ -122,6 +132,8 @@ enum flow_flags {
 	FLOW_CUT = 1 << 7,		/* ended by a changed policy */
 	FLOW_ANNOUNCED = 1 << 8,	/* open event sent */
 	FLOW_LOG = 1 << 9,
+	FLOW_DNAT = 1 << 10,		/* to and to_port are its destination as judged */
+	FLOW_TURN = 1 << 11,		/* leaves for where it came from: its source is translated */
 };
 
 struct flow {
@@ -132,6 +144,7 @@ struct flow {
 	__u64 packets[2];		/* orig, reply; wire packets */
 	__u64 bytes[2];			/* IP lengths */
 	__u64 revision;
+	__u64 valid;			/* when the verdict holds: Unix seconds from | until<<32; 0: always */
 	struct tuple orig;
 	struct tuple reply;
 	__u32 decider;
@@ -141,6 +154,11 @@ struct flow {
 	__u8 zone_in;
 	__u8 zone_out;
 	__u8 smac[6];
+	__u8 to[16];			/* the destination that rules see, where a NAT rule made it */
+	__be16 to_port;
+	__u16 pad;
+	__u32 nat[2];			/* NAT rules of its destination and its source, 0: none */
+	__u32 priority;			/* NAT_PRIORITY… that tells nftables */
 };
 
 /* What a tuple in the table leads to. */
@@ -221,6 +239,11 @@ struct image {
 	__u64 revision;
 	__u32 zones;
 	__u32 system;			/* bit n: system rule n holds */
+	/* Lines behind the trees; see policy/condition.go, policy/clock.go. */
+	__u32 conditions;
+	__u32 offsets, offset_count;
+	__u32 edges, edge_count;
+	__u32 pad;
 };
 
 /* One element, written by the agent alone. */
@@ -234,7 +257,8 @@ struct config {
 	__u8 cloud_addr[16];		/* the agent's own connection: system rule "cloud" */
 	__be16 cloud_port;
 	__u16 fast;			/* forms of the fast path that may be used: FAST_* */
-	__u32 pad;
+	__s16 tai_ahead;		/* what the kernel's TAI clock is ahead of UTC, s */
+	__u16 clock_set;		/* the clock can be believed */
 };
 
 enum stat {
@@ -256,6 +280,16 @@ struct search {
 	__u32 decider;
 	__u32 v6;
 	__u32 torn;			/* a table was swapped away: no answer is better than a wrong one */
+	__u32 local;			/* minute of the week, once it is asked for */
+	__u32 timed;			/* the answer depends on the time */
+};
+
+/* What NAT makes of a packet. */
+struct nat {
+	__u32 rule;			/* of its destination, 0: none */
+	__u32 source_rule;
+	__u16 number;			/* of the target */
+	__u16 flags;			/* NAT_* of abi/nat.h; NAT_MASQUERADE is of the source */
 };
 
 /* Question to and answer of the classifier; simulation asks the same. */
@@ -267,8 +301,14 @@ struct question {
 	__u8 v6;			/* what the header says */
 	__u8 zone_in, zone_out;
 	__u32 slot;
-	__u32 pad;
+	__u8 nat_in, nat_out;		/* NAT ports of the interfaces */
+	__u8 pad[2];
+	__u64 mac;			/* the frame's source as a number, 0: none */
+	__u64 now;			/* Unix seconds, 0: unknown; NOW_CLOCK */
+	__u64 valid;			/* the answer's, as in struct flow */
 	struct verdict verdict;		/* the answer; action 0: no image */
+	struct nat nat;			/* the answer; dst and port are the translated ones then */
+	__u32 pad2;
 	struct search search;
 };
 

@@ -9,6 +9,8 @@
 #ifndef NGFW_CLASSIFY_H
 #define NGFW_CLASSIFY_H
 
+#include "../abi/nat.h"
+#include "condition.h"
 #include "maps.h"
 #include "parse.h"
 
@@ -51,12 +53,9 @@ static __always_inline __u32 descend(const struct line *node, const struct searc
 	return node->word[NODE_PARTS + part % NODE_PARTS];
 }
 
-#define NEXT_ENTRY 0
-#define LAST_ENTRY 1			/* those behind cannot be the answer */
-#define TORN_ENTRY 2
-
-static __always_inline int entry4(struct search *s, const __u32 *e)
+static __always_inline int entry4(struct question *q, const __u32 *e)
 {
+	struct search *s = &q->search;
 	__u32 source = s->key[KEY_SOURCE + 3], destination = s->key[KEY_DESTINATION + 3];
 	__u32 service = s->key[KEY_SERVICE];
 
@@ -65,6 +64,8 @@ static __always_inline int entry4(struct search *s, const __u32 *e)
 	if (below(source, e[0]) | below(e[1], source) | below(destination, e[2]) |
 	    below(e[3], destination) | below(service, e[4]) | below(e[5], service))
 		return NEXT_ENTRY;
+	if (e[7] & ORDER_CONDITIONAL)
+		return try_condition(q, e[6], e[7]);
 	s->order = e[7];
 	s->decider = e[6];
 	return LAST_ENTRY;
@@ -90,8 +91,9 @@ static __always_inline __u64 key64(const struct search *s, int i)
 	return (__u64)s->key[i] << 32 | s->key[i + 1];
 }
 
-static __always_inline int entry6(struct search *s, void *lines, const __u32 *e, __u32 addresses)
+static __always_inline int entry6(struct question *q, void *lines, const __u32 *e, __u32 addresses)
 {
+	struct search *s = &q->search;
 	__u32 service = s->key[KEY_SERVICE];
 	__u64 hi, lo;
 	struct line *box;
@@ -111,21 +113,24 @@ static __always_inline int entry6(struct search *s, void *lines, const __u32 *e,
 	lo = key64(s, KEY_DESTINATION + 2);
 	if (!at_least(hi, lo, box->word + 8) || !at_most(hi, lo, box->word + 12))
 		return NEXT_ENTRY;
+	if (e[3] & ORDER_CONDITIONAL)
+		return try_condition(q, e[2], e[3]);
 	s->order = e[3];
 	s->decider = e[2];
 	return LAST_ENTRY;
 }
 
 /* The i-th entry of a leaf of n. */
-static __always_inline int entry_at(struct search *s, void *lines, __u32 first, __u32 i, __u32 n)
+static __always_inline int entry_at(struct question *q, void *lines, __u32 first, __u32 i, __u32 n)
 {
-	struct line *l = line_at(lines, first + (s->v6 ? i / 4 : i / 2));
+	__u32 v6 = q->search.v6;
+	struct line *l = line_at(lines, first + (v6 ? i / 4 : i / 2));
 
 	if (!l)
 		return TORN_ENTRY;
-	if (s->v6)
-		return entry6(s, lines, l->word + i % 4 * 4, first + (n + 3) / 4 + i);
-	return entry4(s, l->word + i % 2 * 8);
+	if (v6)
+		return entry6(q, lines, l->word + i % 4 * 4, first + (n + 3) / 4 + i);
+	return entry4(q, l->word + i % 2 * 8);
 }
 
 struct long_leaf {
@@ -144,12 +149,12 @@ static long long_entry(__u32 i, void *ctx)
 		s->torn = 1;
 		return 1;
 	}
-	rc = entry_at(s, lines, leaf->first, i, leaf->count);
+	rc = entry_at(leaf->q, lines, leaf->first, i, leaf->count);
 	s->torn |= rc == TORN_ENTRY;
 	return rc != NEXT_ENTRY;
 }
 
-static __always_inline int leaf4(struct search *s, void *lines, __u32 ref)
+static __always_inline int leaf4(struct question *q, void *lines, __u32 ref)
 {
 	__u32 n = REF_COUNT(ref), first = REF_LINE(ref);
 	int rc;
@@ -162,19 +167,19 @@ static __always_inline int leaf4(struct search *s, void *lines, __u32 ref)
 		l = line_at(lines, first + i);
 		if (!l)
 			return TORN_ENTRY;
-		rc = entry4(s, l->word);
+		rc = entry4(q, l->word);
 		if (rc)
 			return rc;
 		if (2 * i + 1 >= n)
 			return NEXT_ENTRY;
-		rc = entry4(s, l->word + 8);
+		rc = entry4(q, l->word + 8);
 		if (rc)
 			return rc;
 	}
 	return NEXT_ENTRY;
 }
 
-static __always_inline int leaf6(struct search *s, void *lines, __u32 ref)
+static __always_inline int leaf6(struct question *q, void *lines, __u32 ref)
 {
 	__u32 n = REF_COUNT(ref), first = REF_LINE(ref);
 	__u32 addresses = first + (n + 3) / 4;
@@ -188,7 +193,7 @@ static __always_inline int leaf6(struct search *s, void *lines, __u32 ref)
 		l = line_at(lines, first + i / 4);
 		if (!l)
 			return TORN_ENTRY;
-		rc = entry6(s, lines, l->word + i % 4 * 4, addresses + i);
+		rc = entry6(q, lines, l->word + i % 4 * 4, addresses + i);
 		if (rc)
 			return rc;
 	}
@@ -229,7 +234,7 @@ __attribute__((noinline)) int search_tree(struct question *q, __u32 ref)
 	}
 	if (REF_KIND(ref))
 		goto torn;
-	if ((s->v6 ? leaf6(s, lines, ref) : leaf4(s, lines, ref)) == TORN_ENTRY)
+	if ((s->v6 ? leaf6(q, lines, ref) : leaf4(q, lines, ref)) == TORN_ENTRY)
 		goto torn;
 	return 0;
 torn:
@@ -280,6 +285,25 @@ static __always_inline __u32 system_rule(const struct question *q, __u32 system)
 	return 0;
 }
 
+/* A question as the trees' key, with nothing found yet. */
+static __always_inline void key_of(struct question *q)
+{
+	struct search *s = &q->search;
+
+	__builtin_memset(s, 0, sizeof(*s));
+	s->key[KEY_SOURCE] = q->src.hi >> 32;
+	s->key[KEY_SOURCE + 1] = q->src.hi;
+	s->key[KEY_SOURCE + 2] = q->src.lo >> 32;
+	s->key[KEY_SOURCE + 3] = q->src.lo;
+	s->key[KEY_DESTINATION] = q->dst.hi >> 32;
+	s->key[KEY_DESTINATION + 1] = q->dst.hi;
+	s->key[KEY_DESTINATION + 2] = q->dst.lo >> 32;
+	s->key[KEY_DESTINATION + 3] = q->dst.lo;
+	s->key[KEY_SERVICE] = (__u32)q->proto << 16 | q->port;
+	s->order = LINE_OPEN;
+	s->v6 = q->v6;
+}
+
 /*
  * judge answers q->verdict. Without an image of that slot the action stays 0,
  * which callers treat as a drop.
@@ -295,6 +319,7 @@ __attribute__((noinline)) int judge(struct question *q)
 	if (!q)
 		return 0;
 	__builtin_memset(&q->verdict, 0, sizeof(q->verdict));
+	q->valid = 0;
 	table = element(&image_meta, q->slot);
 	if (!table)
 		return 0;
@@ -314,26 +339,26 @@ __attribute__((noinline)) int judge(struct question *q)
 	if (!pair)
 		return 0;
 	q->verdict = pair->fallback;
+	/* What a NAT rule accepts stands behind the rules and before the policy. */
+	if (q->nat.rule && q->nat.flags & NAT_ACCEPT) {
+		q->verdict.decider = DECIDER(DECIDER_NAT, q->nat.rule);
+		q->verdict.action = ACTION_ACCEPT;
+		q->verdict.log = !!(q->nat.flags & NAT_LOG);
+	}
 	ref = q->v6 ? pair->tree6 : pair->tree4;
 	if (ref) {
 		table = element(&image_lines, q->slot);
 		s = &q->search;
-		__builtin_memset(s, 0, sizeof(*s));
-		s->key[KEY_SOURCE] = q->src.hi >> 32;
-		s->key[KEY_SOURCE + 1] = q->src.hi;
-		s->key[KEY_SOURCE + 2] = q->src.lo >> 32;
-		s->key[KEY_SOURCE + 3] = q->src.lo;
-		s->key[KEY_DESTINATION] = q->dst.hi >> 32;
-		s->key[KEY_DESTINATION + 1] = q->dst.hi;
-		s->key[KEY_DESTINATION + 2] = q->dst.lo >> 32;
-		s->key[KEY_DESTINATION + 3] = q->dst.lo;
-		s->key[KEY_SERVICE] = (__u32)q->proto << 16 | q->port;
-		s->order = LINE_OPEN;
-		s->v6 = q->v6;
+		key_of(q);
+		if (meta->offset_count)	/* here and not where it is asked for: the stack is short there */
+			read_clock(q);
 		if (table)
 			search_forest(q, table, ref);
+		if (!s->timed)
+			q->valid = 0;
 		if (!table || s->torn) {
 			__builtin_memset(&q->verdict, 0, sizeof(q->verdict));
+			q->valid = 0;
 			return 0;
 		}
 		if (s->order != LINE_OPEN) {

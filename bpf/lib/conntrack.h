@@ -123,12 +123,15 @@ static __always_inline struct nf_conn *ct_find(struct __sk_buff *skb, const stru
 	return bpf_skb_ct_lookup(skb, &key, sizeof(key.ipv6), opts, NF_BPF_CT_OPTS_SZ);
 }
 
-/* Does conntrack know this tuple? TCP and UDP only. */
-static __always_inline int ct_known(struct __sk_buff *skb, const struct tuple *t)
+/* Does conntrack know the packet's tuple? TCP and UDP only. */
+SUBPROGRAM int ct_known(struct __sk_buff *skb, struct work *w)
 {
 	struct bpf_ct_opts opts = {};
-	struct nf_conn *ct = ct_find(skb, t, &opts);
+	struct nf_conn *ct;
 
+	if (!w)
+		return 0;
+	ct = ct_find(skb, &w->packet.tuple, &opts);
 	if (!ct)
 		return 0;
 	bpf_ct_release(ct);
@@ -136,26 +139,41 @@ static __always_inline int ct_known(struct __sk_buff *skb, const struct tuple *t
 }
 
 /*
- * What conntrack knows of t's flow: how it began, how its answers arrive, t's
- * direction, and whether it is a TCP connection past its end.
+ * What conntrack knows of the packet's flow: how it began, how its answers
+ * arrive, the packet's direction, and whether it is a TCP connection past its end.
  */
-static __always_inline int ct_state(struct __sk_buff *skb, const struct tuple *t, struct work *w)
+SUBPROGRAM int ct_state(struct __sk_buff *skb, struct work *w)
 {
 	struct bpf_ct_opts opts = {};
-	struct nf_conn *ct = ct_find(skb, t, &opts);
+	struct nf_conn *ct;
 
+	if (!w)
+		return 0;
+	ct = ct_find(skb, &w->packet.tuple, &opts);
 	if (!ct)
 		return 0;
 	from_nf(&w->orig, &ct->tuplehash[0].tuple);
 	from_nf(&w->reply, &ct->tuplehash[1].tuple);
 	w->dir = opts.dir;
-	w->closing = t->proto == IPPROTO_TCP && ct->proto.tcp.state >= TCP_CONNTRACK_FIN_WAIT;
+	w->closing = w->packet.tuple.proto == IPPROTO_TCP && ct->proto.tcp.state >= TCP_CONNTRACK_FIN_WAIT;
 	bpf_ct_release(ct);
 	return 1;
 }
 
-/* The original tuple of the flow that a packet at egress belongs to. */
-static __always_inline int ct_of_packet(struct __sk_buff *skb, struct tuple *orig)
+/* Ends conntrack's entry, so that the flow may begin anew. TCP and UDP only. */
+static __always_inline void ct_end(struct __sk_buff *skb, const struct tuple *t)
+{
+	struct bpf_ct_opts opts = {};
+	struct nf_conn *ct = ct_find(skb, t, &opts);
+
+	if (!ct)
+		return;
+	bpf_ct_change_timeout(ct, 0);
+	bpf_ct_release(ct);
+}
+
+/* How the flow that a packet at egress belongs to began, and how its answers arrive. */
+static __always_inline int ct_of_packet(struct __sk_buff *skb, struct tuple *orig, struct tuple *reply)
 {
 	struct sk_buff *k = bpf_cast_to_kern_ctx(skb);
 	struct nf_conn *ct;
@@ -165,6 +183,7 @@ static __always_inline int ct_of_packet(struct __sk_buff *skb, struct tuple *ori
 		return 0;
 	ct = bpf_rdonly_cast((void *)nfct, bpf_core_type_id_kernel(struct nf_conn));
 	from_nf(orig, &ct->tuplehash[0].tuple);
+	from_nf(reply, &ct->tuplehash[1].tuple);
 	return 1;
 }
 

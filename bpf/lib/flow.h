@@ -25,9 +25,6 @@ static __always_inline __u64 age(__u64 now, __u64 then)
 	return now > then ? now - then : 0;
 }
 
-/* A subprogram that the verifier takes for itself, knowing no caller. */
-#define SUBPROGRAM __attribute__((noinline))
-
 /* Unique on this router as long as its clock does not run backwards over a
  * boot: the time of the flow, its low bits replaced by the CPU. No two flows
  * of one CPU begin within 64 ns. */

@@ -10,6 +10,8 @@
 
 #include "flow.h"
 #include "learn.h"
+#include "reset.h"
+#include "translate.h"
 
 #define TC_NEXT (-1)		/* TCX_NEXT, TC_ACT_UNSPEC: other filters still run */
 #define TC_DROP 2		/* TCX_DROP, TC_ACT_SHOT */
@@ -56,13 +58,22 @@ static __always_inline int drop(struct work *w, __u32 reason)
 	return TC_DROP;
 }
 
-/* The kernel's route from src to dst: bpf_fib_lookup's answer, *out the interface. */
-static __always_inline long look_up(struct __sk_buff *skb, const struct work *w, const __u8 *src,
-				    const __u8 *dst, __u32 *out)
+struct raw_address {
+	__u8 byte[16];
+};
+
+/* The kernel's route: bpf_fib_lookup's answer; w->way is the interface. */
+SUBPROGRAM int look_up(struct __sk_buff *skb, struct work *w, const struct raw_address *from,
+		       const struct raw_address *to)
 {
 	struct bpf_fib_lookup fib = {};
-	long rc;
+	const __u8 *src, *dst;
+	int rc;
 
+	if (!w || !from || !to)
+		return BPF_FIB_LKUP_RET_UNREACHABLE;
+	src = from->byte;
+	dst = to->byte;
 	fib.ifindex = w->ifindex;
 	fib.l4_protocol = w->packet.tuple.proto;
 	if (is_v4(dst)) {
@@ -76,7 +87,10 @@ static __always_inline long look_up(struct __sk_buff *skb, const struct work *w,
 		copy16(fib.ipv6_dst, dst);
 	}
 	rc = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
-	*out = fib.ifindex;
+	w->way = fib.ifindex;
+	__builtin_memset(w->neighbour, 0, sizeof(w->neighbour));
+	if (rc == BPF_FIB_LKUP_RET_SUCCESS)
+		__builtin_memcpy(w->neighbour, fib.dmac, ETH_ALEN);
 	/* An unresolved neighbour is still a route; so is one that needs fragments. */
 	if (rc == BPF_FIB_LKUP_RET_NO_NEIGH || rc == BPF_FIB_LKUP_RET_FRAG_NEEDED ||
 	    rc == BPF_FIB_LKUP_RET_UNSUPP_LWT)
@@ -90,14 +104,13 @@ static __always_inline long look_up(struct __sk_buff *skb, const struct work *w,
  * multicast are for the router: the kernel sees to them before it asks its
  * routes, where a default route would claim them (ip_route_input_slow).
  */
-static __always_inline __u32 route(struct __sk_buff *skb, const struct work *w, const __u8 *src,
+static __always_inline __u32 route(struct __sk_buff *skb, struct work *w, const __u8 *src,
 				   const __u8 *dst)
 {
-	__u32 out;
-
-	if (is_for_many(dst) || look_up(skb, w, src, dst, &out) != BPF_FIB_LKUP_RET_SUCCESS)
+	if (is_for_many(dst) ||
+	    look_up(skb, w, (const void *)src, (const void *)dst) != BPF_FIB_LKUP_RET_SUCCESS)
 		return 0;
-	return out;
+	return w->way;
 }
 
 /*
@@ -111,16 +124,15 @@ SUBPROGRAM int forged(struct __sk_buff *skb, struct work *w)
 {
 	const __u8 *src;
 	long rc;
-	__u32 out;
 
 	if (!w)
 		return 1;
 	src = w->packet.tuple.saddr;
 	if (is_unspecified(src) || is_link_local(src))
 		return 0;
-	rc = look_up(skb, w, w->packet.tuple.daddr, src, &out);
+	rc = look_up(skb, w, (const void *)w->packet.tuple.daddr, (const void *)src);
 	if (rc == BPF_FIB_LKUP_RET_SUCCESS)
-		return zone_of(w->slot, out) != w->zone;
+		return zone_of(w->slot, w->way) != w->zone;
 	/* Where nothing is forwarded, the lookup knows no way at all. */
 	return rc != BPF_FIB_LKUP_RET_FWD_DISABLED;
 }
@@ -142,6 +154,12 @@ static __always_inline void decide(struct work *w, __u32 decider, __u8 action)
 	w->question.verdict.decider = decider;
 	w->question.verdict.action = action;
 	w->question.verdict.log = 0;
+	w->question.valid = 0;
+}
+
+static __always_inline __u64 mac_number(const __u8 *mac)
+{
+	return (__u64)mac[0] << 40 | (__u64)mac[1] << 32 | (__u64)mac[2] << 24 | mac[3] << 16 | mac[4] << 8 | mac[5];
 }
 
 /* Ask the classifier about a flow: original source, translated destination. */
@@ -149,21 +167,20 @@ static __always_inline void ask(struct work *w, const struct flow *f, __u32 zone
 {
 	struct question *q = &w->question;
 
-	__builtin_memset(q, 0, sizeof(*q));
-	q->src = to_address(f->orig.saddr);
-	if (f->flags & FLOW_REPLY_KNOWN) {
+	pose(w, f);
+	if (f->flags & FLOW_DNAT) {
+		q->dst = to_address(f->to);
+		if (has_ports(q->proto))
+			q->port = bpf_ntohs(f->to_port);
+		q->nat = w->nat;
+	} else if (f->flags & FLOW_REPLY_KNOWN) {
 		q->dst = to_address(f->reply.saddr);
 		q->port = bpf_ntohs(is_icmp(f->orig.proto) ? f->orig.dport : f->reply.sport);
-	} else {
-		q->dst = to_address(f->orig.daddr);
-		q->port = bpf_ntohs(f->orig.dport);
 	}
-	q->proto = f->orig.proto;
-	q->sport = is_icmp(q->proto) ? 0 : bpf_ntohs(f->orig.sport);
-	q->v6 = !is_v4(f->orig.saddr);
 	q->zone_in = zone_in;
 	q->zone_out = zone_out;
-	q->slot = w->slot;
+	q->mac = zone_in == ZONE_SELF ? 0 : mac_number(f->smac);
+	q->now = NOW_CLOCK;
 	judge(q);
 }
 
@@ -189,6 +206,7 @@ static __always_inline struct flow *create(struct work *w)
 	w->flow.seen = w->now;
 	w->flow.checked = w->now;
 	w->flow.decider = w->question.verdict.decider;
+	w->flow.valid = w->question.valid;
 	if (w->question.verdict.log)
 		w->flow.flags |= FLOW_LOG;
 	if (bpf_map_update_elem(&flows, &id, &w->flow, BPF_NOEXIST))
@@ -213,6 +231,7 @@ static __always_inline int pass(struct __sk_buff *skb, struct work *w, struct fl
 	f->seen = w->now;
 	count_flow(f, w->dir, w->amount);
 	count(&counters, f->decider, w->amount, w->now);
+	count_nat(f, w->amount, w->now);
 	if (tcp && w->packet.flags & (PKT_FIN | PKT_RST)) {
 		note_tcp(f, w);
 		end_fast(f);
@@ -221,13 +240,19 @@ static __always_inline int pass(struct __sk_buff *skb, struct work *w, struct fl
 		mark |= MARK_REPLY;
 	if (!w->dir && !(f->flags & FLOW_REPLY_KNOWN))
 		mark |= MARK_LEARN;
+	if (!w->dir && f->flags & FLOW_DNAT) {
+		skb->priority = f->priority;
+		/* An answer's claim of state has no meaning on a first packet. */
+		if (f->flags & FLOW_TURN && !(mark & MARK_REPLY))
+			mark |= MARK_TURN;
+	}
 	mark |= ask_way(skb, w, f);
 	set_mark(skb, mark);
 	return TC_NEXT;
 }
 
-/* w->flow is what the packet would open, w->question.verdict why it may not. */
-static __always_inline int refused(struct __sk_buff *skb, struct work *w)
+/* Counts and tells a packet that w->question.verdict is against. */
+static __always_inline void note_refused(struct work *w)
 {
 	__u32 decider = w->question.verdict.decider;
 
@@ -236,8 +261,15 @@ static __always_inline int refused(struct __sk_buff *skb, struct work *w)
 	count(&drops, decider >> 28 == DECIDER_REASON ? decider & (REASON_MAX - 1) : REASON_POLICY,
 	      w->amount, w->now);
 	refuse(w);
-	/* The backstop answers; never a reset with a reset (RFC 9293 3.5.2). */
-	if (w->question.verdict.action == ACTION_REJECT && w->flow.ifindex_in &&
+}
+
+/* w->flow is what the packet would open, w->question.verdict why it may not. */
+static __always_inline int refused(struct __sk_buff *skb, struct work *w)
+{
+	note_refused(w);
+	/* The backstop answers; never a reset with a reset (RFC 9293 3.5.2). What the
+	 * router sends has it behind: an answer in a flow from outside that was cut. */
+	if (w->question.verdict.action == ACTION_REJECT && w->zone != ZONE_SELF && w->flow.ifindex_in &&
 	    !(w->packet.flags & PKT_RST)) {
 		set_mark(skb, MARK_REJECT);
 		return TC_NEXT;
@@ -252,16 +284,72 @@ static __always_inline int refused_for(struct __sk_buff *skb, struct work *w, __
 }
 
 /*
- * The policy changed since f was judged: judge it again by its own tuple, from
- * whichever direction this packet comes. A flow that passes goes on as it is.
+ * The NAT rule whose flow f is by its source, under this policy. A changed one holds
+ * for new flows, and f stays its own; of one that is gone it is no more.
  */
-SUBPROGRAM int rejudge(struct work *w, struct flow *f)
+static __always_inline __u32 source_rule(struct work *w, const struct flow *f)
+{
+	if (!(f->flags & FLOW_REPLY_KNOWN) || w->flow.zone_in <= ZONE_SELF || w->flow.zone_out <= ZONE_SELF)
+		return 0;
+	w->reply = f->reply;
+	w->question.verdict.action = 0;		/* what find_source asks is another question */
+	return find_source(w, &w->flow, f->ifindex_out) || w->flow.nat[1] == f->nat[1] ? w->flow.nat[1] : 0;
+}
+
+/* The NAT rule of f's destination is gone or changed: f and conntrack's entry end. */
+static __always_inline int cut_translation(struct __sk_buff *skb, struct work *w, struct flow *f)
+{
+	decide(w, DECIDER(DECIDER_REASON, REASON_NAT_CHANGED), ACTION_DROP);
+	ct_end(skb, &w->packet.tuple);
+	if (!(f->flags & FLOW_CUT)) {
+		count_stat(STAT_REJUDGED, 1);
+		__sync_fetch_and_or(&f->flags, FLOW_CUT | FLOW_CLOSED);
+		end_fast(f);
+		emit(EVENT_CLOSE, ACTION_ACCEPT, w->now, f);
+	}
+	return 0;
+}
+
+/* Has a schedule that f's verdict depends on begun or ended, or the clock been set? */
+static __always_inline int expired(const struct flow *f)
+{
+	__u64 valid = *(volatile __u64 *)&f->valid, now, ns;
+
+	if (!valid)
+		return 0;
+	now = wall_clock(&ns);
+	if (!now)
+		return valid != VALID_UNSET;
+	return now < (__u32)valid || now >= valid >> 32;
+}
+
+/*
+ * The policy changed since f was judged, or the time has come: judge it again by
+ * its own tuple, from whichever direction this packet comes. A flow that passes
+ * goes on as it is.
+ */
+SUBPROGRAM int rejudge(struct __sk_buff *skb, struct work *w, struct flow *f)
 {
 	if (!w || !f)
 		return 0;
 	__builtin_memcpy(&w->flow, f, sizeof(w->flow));
 	w->flow.zone_in = zone_of(w->slot, f->ifindex_in);
 	w->flow.zone_out = zone_of(w->slot, f->ifindex_out);
+	if (f->flags & FLOW_DNAT) {
+		/* The rule that translates it holds still, or one that does the same. */
+		switch (find_destination(w, &w->flow)) {
+		case 1:
+			if (same_destination(f, w->flow.to, w->flow.to_port))
+				break;
+			/* fall through */
+		case 0:
+			return cut_translation(skb, w, f);
+		default:
+			return 0;
+		}
+		f->priority = w->flow.priority;
+		f->nat[0] = w->flow.nat[0];
+	}
 	decide_flow(w, &w->flow);
 	if (!w->question.verdict.action)	/* swapped away under us: the next packet asks again */
 		return 0;
@@ -270,6 +358,7 @@ SUBPROGRAM int rejudge(struct work *w, struct flow *f)
 		/* The record keeps what let its packets pass, and its old revision: each
 		 * further packet is judged again, and refused for itself. */
 		if (!(f->flags & FLOW_CUT)) {
+			w->cut = 1;
 			count_stat(STAT_REJUDGED, 1);
 			__sync_fetch_and_or(&f->flags, FLOW_CUT | FLOW_CLOSED);
 			end_fast(f);
@@ -279,9 +368,11 @@ SUBPROGRAM int rejudge(struct work *w, struct flow *f)
 	}
 	count_stat(STAT_REJUDGED, 1);
 	f->decider = w->question.verdict.decider;
+	f->nat[1] = source_rule(w, f);
 	f->zone_in = w->flow.zone_in;
 	f->zone_out = w->flow.zone_out;
 	f->revision = w->revision;
+	f->valid = w->question.valid;
 	if (f->flags & FLOW_CUT)
 		__sync_fetch_and_and(&f->flags, ~FLOW_CUT);
 	return 0;
@@ -297,7 +388,7 @@ static __always_inline int vouched(struct __sk_buff *skb, struct work *w, struct
 	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP) {
 		/* Its first direction may begin again as it is; an answer without a
 		 * question is judged for itself. */
-		if (!ct_known(skb, &w->packet.tuple) &&
+		if (!ct_known(skb, w) &&
 		    (w->dir || (proto == IPPROTO_TCP && !(w->packet.flags & PKT_SYN))))
 			return 0;
 	} else if (w->dir && age(w->now, f->seen) > (is_icmp(proto) ? ICMP_IDLE : GENERIC_IDLE)) {
@@ -307,19 +398,43 @@ static __always_inline int vouched(struct __sk_buff *skb, struct work *w, struct
 	return 1;
 }
 
-/* A packet whose flow f is in the table. */
-SUBPROGRAM int known(struct __sk_buff *skb, struct work *w, struct flow *f)
+/* May the packet be the first of a flow? */
+static __always_inline int starts(const struct work *w)
+{
+	return w->packet.tuple.proto != IPPROTO_TCP || w->packet.flags & PKT_SYN;
+}
+
+/* A connection that was cut with reject, by the first packet that came after. */
+static __always_inline int end_both(struct __sk_buff *skb, struct work *w, struct flow *f)
+{
+	set_mark(skb, MARK_JUDGED | mark_zone(w->zone));	/* as what goes back leaves */
+	switch (reset_both(skb, w)) {
+	case 0:
+		return refused(skb, w);
+	case 1:
+		note_refused(w);
+		set_mark(skb, MARK_JUDGED | MARK_REPLY | mark_zone(far_zone(f, w->dir)));
+		return TC_NEXT;
+	default:
+		note_refused(w);
+		return TC_DROP;
+	}
+}
+
+/* A packet of f, which is judged under this policy. */
+SUBPROGRAM int go_on(struct __sk_buff *skb, struct work *w, struct flow *f)
 {
 	if (!w || !f)
 		return TC_DROP;
-	/* A port used again is another flow. */
-	if (f->flags & FLOW_CLOSED && !(f->flags & FLOW_CUT) && w->packet.flags & PKT_SYN)
-		return UNKNOWN;
-	w->question.verdict.action = 0;
-	if (f->revision != w->revision)
-		rejudge(w, f);
-	if (f->flags & FLOW_CUT)
+	if (f->flags & FLOW_CUT) {
+		/* Its own sender may begin anew, as the rules are now. */
+		if (w->question.verdict.decider == DECIDER(DECIDER_REASON, REASON_NAT_CHANGED) && !w->dir && starts(w))
+			return UNKNOWN;
+		if (w->cut && w->question.verdict.action == ACTION_REJECT && w->zone != ZONE_SELF &&
+		    w->packet.tuple.proto == IPPROTO_TCP && !(w->packet.flags & PKT_FIRST_FRAGMENT))
+			return end_both(skb, w, f);
 		return w->question.verdict.action ? refused(skb, w) : drop(w, REASON_NO_IMAGE);
+	}
 	if (w->zone != (w->dir ? f->zone_out : f->zone_in))
 		return drop(w, REASON_WRONG_ZONE);
 	if (!vouched(skb, w, f))
@@ -327,6 +442,19 @@ SUBPROGRAM int known(struct __sk_buff *skb, struct work *w, struct flow *f)
 	if (w->packet.flags & (PKT_FIN | PKT_RST) && !is_end(skb, w, f))
 		return drop(w, REASON_NO_STATE);
 	return pass(skb, w, f);
+}
+
+/* A packet whose flow f is in the table. One after the other: the stack is small. */
+static __always_inline int known(struct __sk_buff *skb, struct work *w, struct flow *f)
+{
+	/* A port used again is another flow. */
+	if (f->flags & FLOW_CLOSED && !(f->flags & FLOW_CUT) && w->packet.flags & PKT_SYN)
+		return UNKNOWN;
+	w->question.verdict.action = 0;
+	w->cut = 0;
+	if (f->revision != w->revision || f->flags & FLOW_CUT || expired(f))
+		rejudge(skb, w, f);
+	return go_on(skb, w, f);
 }
 
 /*
@@ -350,6 +478,18 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 	reverse(&w->tuple, &w->orig);
 	if (!same_tuple(&w->tuple, &w->reply))
 		f->flags |= FLOW_NAT;
+	/* Is it a NAT rule's? What others translate goes by its tuples alone. */
+	if (find_destination(w, f) == 1) {
+		if (same_destination(f, w->reply.saddr, w->reply.sport)) {
+			if (w->nat.flags & NAT_HAIRPIN && f->zone_in == f->zone_out)
+				f->flags |= FLOW_TURN;
+		} else {
+			f->flags &= ~FLOW_DNAT;
+			f->nat[0] = 0;
+		}
+	}
+	if (f->zone_in > ZONE_SELF && f->zone_out > ZONE_SELF && !find_source(w, f, out))
+		f->nat[1] = 0;
 	decide_flow(w, f);
 	if (!w->question.verdict.action)
 		return drop(w, REASON_NO_IMAGE);

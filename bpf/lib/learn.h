@@ -409,6 +409,18 @@ static __always_inline __u32 difference(__be32 from, __be32 to)
 	return (from & 0xffff) + (from >> 16) + (to & 0xffff) + (to >> 16);
 }
 
+/* Ticks until the verdict on f may be another, at most so many. */
+static __always_inline __u32 short_of_edge(const struct flow *f, __u32 ticks)
+{
+	__u64 valid = *(volatile __u64 *)&f->valid, ns, end = (valid >> 32) * SECOND;
+
+	if (!valid || valid == VALID_UNSET || !wall_clock(&ns))
+		return ticks;
+	if (end <= ns)
+		return 0;
+	return (end - ns) >> TICK_SHIFT < ticks ? (end - ns) >> TICK_SHIFT : ticks;
+}
+
 /* The packet that ask_way asked about leaves here: note how. w->orig is conntrack's. */
 SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 {
@@ -495,7 +507,7 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 	e->way.dport = way->dport;
 	e->way.address_sum = way->address_sum;
 	e->way.port_sum = way->port_sum;
-	e->way.until = now + FAST_VALID;
+	e->way.until = now + short_of_edge(f, FAST_VALID);
 	*(volatile __u32 *)&e->due = now + FAST_DUE;
 	/* Cut or closed meanwhile on another CPU: that came first. */
 	*(volatile __u64 *)&e->way.active = *(volatile __u32 *)&f->flags & FLOW_ENDS ? 0 : active;

@@ -189,9 +189,14 @@ struct work {
 	__u32 zone;			/* of the interface, or SELF for the router's own packets */
 	__u32 dir;			/* of the packet in its flow */
 	__u32 closing;			/* conntrack: a TCP connection past its end */
+	struct fragment_key fragment;
+	__u8 neighbour[8];		/* MAC address of the way last looked up; 0: unknown */
+	__u32 way;			/* its interface */
+	__u32 cut;			/* this packet's flow was cut just now */
 	struct tuple orig, reply;	/* conntrack's */
 	struct tuple tuple;		/* for one lookup */
 	struct flow flow;		/* what the packet would open */
+	struct nat nat;			/* what translates its destination */
 	struct question question;
 };
 

@@ -145,7 +145,7 @@ func TestDiff(t *testing.T) {
 		{"nothing", `{}`, fault.BadRequest, ""},
 		{"both", `{"policy":{"zones":[],"rules":[],"policies":[]},"change":{"op":"delete","resource":"rule","id":1}}`, fault.BadRequest, ""},
 		{"no operation", `{"change":{"resource":"rule"}}`, fault.InvalidConfig, "change.op"},
-		{"no resource", `{"change":{"op":"delete","resource":"nat","id":1}}`, fault.InvalidConfig, "change.resource"},
+		{"no resource", `{"change":{"op":"delete","resource":"tunnel","id":1}}`, fault.InvalidConfig, "change.resource"},
 		{"what is not done", `{"change":{"op":"reorder","resource":"zone"}}`, fault.InvalidConfig, "change.op"},
 		{"policies created", `{"change":{"op":"create","resource":"policy","body":{}}}`, fault.InvalidConfig, "change.op"},
 		{"no id", `{"change":{"op":"delete","resource":"rule"}}`, fault.InvalidConfig, "change.id"},
@@ -159,7 +159,7 @@ func TestDiff(t *testing.T) {
 		{"a group in use", `{"change":{"op":"delete","resource":"group","id":1}}`, fault.Conflict, ""},
 		{"a bad policy of a pair", `{"change":{"op":"update","resource":"policy","body":[{"from":"LAN","to":"MARS","action":"accept"}]}}`, fault.InvalidConfig, "change.body[0].to"},
 		{"a policy that is none", `{"policy":{"zones":[],"rules":[{"id":1,"name":"x","zone_from":"LAN","zone_to":"WAN","action":"accept"}],"policies":[]}}`, fault.InvalidConfig, "policy.rules[0].zone_from"},
-		{"what is not enforced", `{"change":{"op":"create","resource":"rule","body":{"name":"x","zone_from":"LAN","zone_to":"WAN","action":"accept","source":"geo:DE"}}}`, fault.InvalidConfig, "change.body.source"},
+		{"a country, of which nothing is known here", `{"change":{"op":"create","resource":"rule","body":{"name":"x","zone_from":"LAN","zone_to":"WAN","action":"accept","source":"geo:DE"}}}`, fault.InvalidConfig, "rules[2].source"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, _, err := ask(c.request)

@@ -195,8 +195,11 @@ func TestRefusedWrites(t *testing.T) {
 		{"a CIDR that is none", create(func(r *ngfwv1.FirewallRule) { r.Source = proto.String("10.0.0.0/33") }), fault.InvalidConfig, "source"},
 		{"unknown zone", create(func(r *ngfwv1.FirewallRule) { r.ZoneTo = "NOWHERE" }), fault.InvalidConfig, "zone_to"},
 		{"port without a protocol that has ports", create(func(r *ngfwv1.FirewallRule) { r.Port = proto.String("80") }), fault.InvalidConfig, "port"},
-		{"country, not enforced yet", create(func(r *ngfwv1.FirewallRule) { r.Destination = proto.String("geo:DE") }), fault.InvalidConfig, "destination"},
-		{"schedule, not enforced yet", create(func(r *ngfwv1.FirewallRule) { r.Schedule = &ngfwv1.Schedule{Enabled: true} }), fault.InvalidConfig, "schedule"},
+		{"a country that is none", create(func(r *ngfwv1.FirewallRule) { r.Destination = proto.String("geo:de") }), fault.InvalidConfig, "destination"},
+		{"a schedule that is none", create(func(r *ngfwv1.FirewallRule) {
+			r.Schedule = &ngfwv1.Schedule{Enabled: true, Start: proto.String("24:00")}
+		}), fault.InvalidConfig, "schedule.start"},
+		{"a frame's source as destination", create(func(r *ngfwv1.FirewallRule) { r.Destination = proto.String("mac:02:00:00:00:00:01") }), fault.InvalidConfig, "destination"},
 		{"no rule at all", func() error {
 			_, err := p.firewall.CreateRule(as("a"), &ngfwv1.CreateRuleRequest{DeviceId: device})
 			return err

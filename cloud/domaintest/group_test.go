@@ -97,7 +97,7 @@ func TestGroups(t *testing.T) {
 		{"removed while a rule names it", remove(3), fault.Conflict, ""},
 		{"removed while a group names it", remove(1), fault.Conflict, ""},
 		{"none removed", remove(9), fault.NotFound, ""},
-		{"country, not enforced yet", update(1, &ngfwv1.Group{Name: "servers", Type: "address", Members: []string{"geo:DE"}}), fault.InvalidConfig, "rules[0].destination"},
+		{"a country that is none", update(1, &ngfwv1.Group{Name: "servers", Type: "address", Members: []string{"geo:DEU"}}), fault.InvalidConfig, "members[0]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f, ok := fault.As(c.write())

@@ -34,6 +34,9 @@ func (w *Worker) inspect(p *packet.Packet, f *Flow, dir app.Direction, v *Verdic
 	}
 	w.matches = w.matches[:0]
 	w.guard(f, func() { w.matches = w.detect.Inspect(i, w.matches) })
+	if r := w.detect.Replacements(); len(r) > 0 && w.engine.cfg.Inline && !p.Made {
+		w.replace(p, r, v)
+	}
 	if f != nil && w.detect.Bypass() && f.Action == Inspect {
 		f.Action, f.Reason = FlowBypassed, "bypass"
 	}

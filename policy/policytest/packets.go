@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -26,6 +25,9 @@ func Packets(p policy.Policy, env policy.Env) *rapid.Generator[policy.Packet] {
 	return rapid.Custom(func(t *rapid.T) policy.Packet {
 		if rare(t, "system", 3) {
 			return systemPacket(t, p, env)
+		}
+		if len(p.NAT) > 0 && rapid.Bool().Draw(t, "for nat") {
+			return forNAT(t, p, env, rapid.SampledFrom(p.NAT).Draw(t, "of nat"))
 		}
 		if len(p.Rules) > 0 && rapid.Bool().Draw(t, "aimed") {
 			return aimed(t, p, env, rapid.SampledFrom(p.Rules).Draw(t, "at"))
@@ -51,7 +53,9 @@ func anyPacket(t *rapid.T, p policy.Policy, env policy.Env) policy.Packet {
 		DstPort:  rapid.SampledFrom(ports).Draw(t, "dport"),
 		ICMPType: rapid.SampledFrom(icmpTypes).Draw(t, "icmp_type"),
 		ICMPCode: rapid.SampledFrom(icmpCodes).Draw(t, "icmp_code"),
-		Time:     time.Unix(rapid.Int64Range(0, 2_000_000_000).Draw(t, "time"), 0),
+		VLAN:     rapid.SampledFrom([]uint16{0, 0, 0, 1, 4094}).Draw(t, "vlan"),
+		SrcMAC:   drawMAC(t),
+		Time:     Moments(p.TimeZone).Draw(t, "time"),
 	}
 	return notToItself(k)
 }

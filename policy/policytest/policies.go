@@ -15,7 +15,7 @@ func Policies() *rapid.Generator[policy.Policy] {
 	return rapid.Custom(func(t *rapid.T) policy.Policy {
 		p := policy.Policy{
 			Revision: rapid.Int64Range(1, 1000).Draw(t, "revision"),
-			TimeZone: "UTC",
+			TimeZone: rapid.SampledFrom(timeZones).Draw(t, "time zone"),
 			Zones:    zones().Draw(t, "zones"),
 			Groups:   groups().Draw(t, "groups"),
 			Rules:    []policy.Rule{},
@@ -28,6 +28,11 @@ func Policies() *rapid.Generator[policy.Policy] {
 			p.Rules = append(p.Rules, d.rule(int64(id+1)))
 		}
 		p.Policies = d.defaults()
+		if rapid.Bool().Draw(t, "translates") {
+			for id := range rapid.IntRange(1, 6).Draw(t, "nat rules") {
+				p.NAT = append(p.NAT, d.natRule(int64(id+1)))
+			}
+		}
 		return p
 	})
 }
@@ -63,7 +68,7 @@ func groups() *rapid.Generator[[]policy.Group] {
 		for i := range rapid.IntRange(0, 4).Draw(t, "groups") {
 			g := policy.Group{
 				ID: int64(i + 1), Name: fmt.Sprintf("g%d", i), Members: []string{},
-				Type: rapid.SampledFrom([]string{policy.GroupAddress, policy.GroupPort}).Draw(t, "type"),
+				Type: rapid.SampledFrom([]string{policy.GroupAddress, policy.GroupPort, policy.GroupMAC}).Draw(t, "type"),
 			}
 			var inner []string
 			for _, other := range groups {
@@ -75,6 +80,8 @@ func groups() *rapid.Generator[[]policy.Group] {
 				switch {
 				case len(inner) > 0 && rapid.Bool().Draw(t, "nested"):
 					g.Members = append(g.Members, rapid.SampledFrom(inner).Draw(t, "member"))
+				case g.Type == policy.GroupMAC:
+					g.Members = append(g.Members, macMember(t))
 				case g.Type == policy.GroupPort:
 					g.Members = append(g.Members, portItem().Draw(t, "member"))
 				default:
@@ -119,8 +126,8 @@ func (d drawing) rule(id int64) policy.Rule {
 	r.Enabled = !rare(d.T, "disabled", 3)
 	r.ZoneFrom = d.zone("zone_from", true)
 	r.ZoneTo = d.zone("zone_to", r.ZoneFrom != policy.ZoneSelf)
-	r.Source = d.addresses("source")
-	r.Destination = d.addresses("destination")
+	r.Source = d.addresses("source", true)
+	r.Destination = d.addresses("destination", false)
 	r.Protocol = rapid.SampledFrom([]string{
 		"all", "tcp", "udp", "tcp+udp", "icmp", "icmpv6", "gre", "esp", "ah", "sctp", "0", "6", "17", "58", "253", "255",
 	}).Draw(d.T, "protocol")
@@ -134,16 +141,26 @@ func (d drawing) rule(id int64) policy.Rule {
 	}
 	r.Action = action().Draw(d.T, "action")
 	r.Log = rapid.Bool().Draw(d.T, "log")
+	if rare(d.T, "scheduled", 2) {
+		r.Schedule = schedule(d.T)
+	}
 	return r
 }
 
-func (d drawing) addresses(label string) string {
+func (d drawing) addresses(label string, source bool) string {
 	if rare(d.T, label+" open", 2) {
 		return "any"
 	}
 	groups := d.groupNames(policy.GroupAddress)
+	if source {
+		groups = append(groups, d.groupNames(policy.GroupMAC)...)
+	}
 	items := make([]string, rapid.IntRange(1, 4).Draw(d.T, label+" items"))
 	for i := range items {
+		if source && rare(d.T, label+" mac", 3) {
+			items[i] = macItem(d.T)
+			continue
+		}
 		if len(groups) > 0 && rare(d.T, label+" group", 2) {
 			items[i] = rapid.SampledFrom(groups).Draw(d.T, label)
 			continue
@@ -159,11 +176,13 @@ func (d drawing) addresses(label string) string {
 
 func addressItem() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
-		switch rapid.SampledFrom([]string{"address", "address", "cidr", "cidr", "range", "range", "self", "any"}).Draw(t, "kind") {
+		switch rapid.SampledFrom([]string{"address", "address", "cidr", "cidr", "range", "range", "self", "any", "country", "country"}).Draw(t, "kind") {
 		case "self":
 			return "self"
 		case "any":
 			return "any"
+		case "country":
+			return countryItem(t)
 		case "cidr":
 			a := Addresses().Draw(t, "address")
 			longest := a.BitLen()

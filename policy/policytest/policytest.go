@@ -17,7 +17,8 @@ import (
 	"ngfw.sh/policy"
 )
 
-// Envs draws what a policy depends on: own addresses and system rules.
+// Envs draws what a policy depends on: own addresses, system rules, countries,
+// and whether the clock is right.
 func Envs() *rapid.Generator[policy.Env] {
 	return rapid.Custom(func(t *rapid.T) policy.Env {
 		var env policy.Env
@@ -30,6 +31,10 @@ func Envs() *rapid.Generator[policy.Env] {
 		for _, a := range rapid.SliceOfN(Addresses(), 0, 1).Draw(t, "cloud") {
 			env.Cloud = append(env.Cloud, netip.AddrPortFrom(a, rapid.SampledFrom(ports).Draw(t, "cloud port")))
 		}
+		if !rare(t, "no database of countries", 3) {
+			env.Countries = Atlases().Draw(t, "countries")
+		}
+		env.ClockUnsynchronised = rare(t, "unsynchronised", 3)
 		return env
 	})
 }

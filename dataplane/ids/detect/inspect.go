@@ -58,6 +58,7 @@ func (w *Worker) from(p *program, i, prev int, b *buffer) outcome {
 					}
 					return hopeless
 				}
+				w.replace(s, at)
 				prev = at + len(s.pattern)
 				w.furthest = max(w.furthest, prev)
 				continue
@@ -112,9 +113,12 @@ func (w *Worker) retry(p *program, i, prev int, b *buffer) outcome {
 		}
 		end := at + len(s.pattern)
 		w.furthest = max(w.furthest, end)
+		kept := len(w.replacing)
+		w.replace(s, at)
 		if r := w.from(p, i+1, end, b); r != failed {
 			return r
 		}
+		w.replacing = w.replacing[:kept]
 		if w.budget--; w.budget < 0 || limit {
 			return failed
 		}

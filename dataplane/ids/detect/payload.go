@@ -20,7 +20,10 @@ func (w *Worker) payload(s *signature) (onStream, ok bool) {
 	if len(w.packet.Payload) == 0 {
 		return false, false
 	}
-	return false, w.programs(s, w.packet.Payload, 0, 0)
+	w.inPacket = true
+	ok = w.programs(s, w.packet.Payload, 0, 0)
+	w.inPacket = false
+	return false, ok
 }
 
 // programs matches in the payload. What was found before the byte old is no news.

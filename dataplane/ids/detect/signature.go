@@ -234,14 +234,18 @@ func (c *compiler) payloads(s *signature) {
 		s.onStream = true
 		return
 	}
-	s.onStream = true
+	s.onStream = !replaces(r)
+	if !s.onStream {
+		s.onPacket = true // a stream has no bytes to replace
+		return
+	}
 	for i := range r.Buffers {
 		b := &r.Buffers[i]
 		if b.Kind.Layer != rule.Payload {
 			continue
 		}
 		for _, m := range b.Matches {
-			if c, ok := m.(*rule.Content); ok && c.ContentFlags&(rule.HasOffset|rule.HasDepth|rule.StartsWith) != 0 {
+			if c, ok := m.(*rule.Content); ok && c.ContentFlags&(rule.HasOffset|rule.HasDepth|rule.StartsWith|rule.HasReplace) != 0 {
 				s.onPacket = true
 			}
 		}

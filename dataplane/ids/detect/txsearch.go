@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"ngfw.sh/dataplane/ids/app"
+	"ngfw.sh/dataplane/ids/rule"
 )
 
 // slotBuffers are the buffers of a slot in the transaction, as they are now.
@@ -15,6 +16,13 @@ func (w *Worker) slotBuffers(n int32, tx app.Transaction, dir app.Direction) []a
 	s := &w.set.slots[n]
 	c.turn, c.from = w.turn, len(w.buffers)
 	w.buffers = tx.Buffers(s.kind, dir, w.buffers)
+	if s.kind.Layer == rule.FileData && len(w.buffers) == c.from {
+		for _, f := range tx.Files(dir) {
+			if b, ok := bufferOf(s.kind, f); ok {
+				w.buffers = append(w.buffers, b)
+			}
+		}
+	}
 	if len(s.transforms) > 0 {
 		kept := w.buffers[:c.from]
 		for _, b := range w.buffers[c.from:] {

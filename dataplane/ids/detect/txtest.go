@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"ngfw.sh/dataplane/ids/app"
+	"ngfw.sh/dataplane/ids/rule"
 )
 
 // test is one test of a transaction.
@@ -28,7 +29,7 @@ func (w *Worker) test(s *signature, t *txTest, tx app.Transaction, dir app.Direc
 	kind := w.set.slots[t.slot].kind
 	var buffers []app.Buffer
 	settled := tx.Settled(kind, dir) || tx.Complete(dir)
-	if t.file && len(tx.Files(dir)) > 0 && kind.Name != "file.magic" {
+	if t.file && len(tx.Files(dir)) > 0 {
 		buffers, settled = w.fileBuffer(t.slot, tx, dir)
 	} else {
 		buffers = w.slotBuffers(t.slot, tx, dir)
@@ -99,17 +100,12 @@ func (w *Worker) fileBuffer(n int32, tx app.Transaction, dir app.Direction) (b [
 	if f == nil {
 		return nil, tx.Complete(dir)
 	}
+	x, ok := bufferOf(w.set.slots[n].kind, f)
 	settled = f.State != app.FileOpen
-	x := app.Buffer{Data: f.Data, Offset: f.Offset, Whole: settled}
-	if w.set.slots[n].kind.Name == "file.name" {
-		if f.Name == "" {
-			return nil, settled
-		}
-		x = app.Buffer{Data: unsafe.Slice(unsafe.StringData(f.Name), len(f.Name)), Whole: true} // read alone
-		settled = true
-	} else if f.Size == 0 && !settled {
-		return nil, false
+	if !ok {
+		return nil, settled
 	}
+	settled = settled || x.Whole
 	if len(w.set.slots[n].transforms) > 0 {
 		data, ok := w.transformed(n, x.Data)
 		if !ok {
@@ -119,4 +115,17 @@ func (w *Worker) fileBuffer(n int32, tx app.Transaction, dir app.Direction) (b [
 	}
 	w.fileOf[0] = x
 	return w.fileOf[:], settled
+}
+
+// bufferOf is the buffer of a kind that a file has, if it has it by now.
+func bufferOf(kind *rule.BufferKind, f *app.File) (app.Buffer, bool) {
+	closed := f.State != app.FileOpen
+	switch kind.Name {
+	case "file.magic":
+		name := magic(f)
+		return app.Buffer{Data: name, Whole: true}, name != nil
+	case "file.name":
+		return app.Buffer{Data: unsafe.Slice(unsafe.StringData(f.Name), len(f.Name)), Whole: true}, f.Name != "" // it is read alone
+	}
+	return app.Buffer{Data: f.Data, Offset: f.Offset, Whole: closed}, f.Size > 0 || closed
 }

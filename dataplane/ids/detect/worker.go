@@ -60,6 +60,10 @@ type Worker struct {
 	arena   []byte
 	free    []*txState // for the next transactions
 
+	// What rules want replaced: of the one being tried, while it looks at a packet, and of those that matched.
+	inPacket                bool
+	replacing, replacements []Replacement
+
 	bypass         bool
 	mark, markMask uint32
 }
@@ -96,6 +100,7 @@ func (w *Worker) Mark() (mark, mask uint32) { return w.mark, w.markMask }
 func (w *Worker) Inspect(in *Input, to []Match) []Match {
 	w.in, w.packet, w.flow, w.now, w.dir = in, in.Packet, in.Flow, in.Packet.Time, in.Direction
 	w.bypass, w.mark, w.markMask = false, 0, 0
+	w.replacements, w.inPacket = w.replacements[:0], false
 	w.found, w.tagging, w.enrichments = w.found[:0], w.tagging[:0], w.enrichments[:0]
 	w.tx = nil
 	if w.flow != nil && (w.flow.passed || w.flow.dropped) {
@@ -178,10 +183,12 @@ func (w *Worker) tryPacket(s *signature) bool {
 			return false
 		}
 	}
+	w.replacing = w.replacing[:0]
 	onStream, ok := w.payload(s)
 	if !ok {
 		return false
 	}
+	w.replacements = append(w.replacements, w.replacing...)
 	if s.onceFlow && w.once(s) {
 		return false
 	}

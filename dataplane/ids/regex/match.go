@@ -14,7 +14,7 @@ func DefaultLimits() Limits { return Limits{Tries: 3500, Depth: 1500} }
 // Steps of a whole search are bounded by stepsFixed + stepsPerByte × length, whatever
 // the limits.
 const (
-	stepsFixed   = 100_000
+	stepsFixed   = 50_000
 	stepsPerByte = 64
 	maxStack     = 1 << 16
 )

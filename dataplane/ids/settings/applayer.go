@@ -14,6 +14,12 @@ func (s *Settings) appLayer(rest string, e entry) (bool, error) {
 	}
 	name, key, _ := strings.Cut(protocol, ".")
 	switch key {
+	case "ja4-fingerprints":
+		if _, err := e.oneOf("yes", "no", "auto"); err != nil {
+			return true, err
+		}
+		s.NoJA4 = s.NoJA4 || e.value == "no"
+		return true, nil
 	case "enabled":
 		if strings.EqualFold(e.value, "detection-only") {
 			return true, nil

@@ -51,7 +51,8 @@ type BenchConfig struct {
 	CloudAddr [16]uint8
 	CloudPort uint16
 	Fast      uint16
-	Pad       uint32
+	TaiAhead  int16
+	ClockSet  uint16
 }
 
 type BenchCounter struct {
@@ -70,6 +71,7 @@ type BenchFlow struct {
 	Packets    [2]uint64
 	Bytes      [2]uint64
 	Revision   uint64
+	Valid      uint64
 	Orig       BenchTuple
 	Reply      BenchTuple
 	Decider    uint32
@@ -79,6 +81,11 @@ type BenchFlow struct {
 	ZoneIn     uint8
 	ZoneOut    uint8
 	Smac       [6]uint8
+	To         [16]uint8
+	ToPort     uint16
+	Pad        uint16
+	Nat        [2]uint32
+	Priority   uint32
 }
 
 type BenchFlowRef struct {
@@ -161,18 +168,30 @@ type BenchWork struct {
 		Packets uint64
 		Bytes   uint64
 	}
-	Now      uint64
-	Revision uint64
-	Slot     uint32
-	Ifindex  uint32
-	Port     uint32
-	Zone     uint32
-	Dir      uint32
-	Closing  uint32
-	Orig     BenchTuple
-	Reply    BenchTuple
-	Tuple    BenchTuple
-	Flow     BenchFlow
+	Now       uint64
+	Revision  uint64
+	Slot      uint32
+	Ifindex   uint32
+	Port      uint32
+	Zone      uint32
+	Dir       uint32
+	Closing   uint32
+	Fragment  BenchFragmentKey
+	Neighbour [8]uint8
+	Way       uint32
+	Cut       uint32
+	Orig      BenchTuple
+	Reply     BenchTuple
+	Tuple     BenchTuple
+	Flow      BenchFlow
+	Nat       struct {
+		_          structs.HostLayout
+		Rule       uint32
+		SourceRule uint32
+		Number     uint16
+		Flags      uint16
+	}
+	_        [4]byte
 	Question struct {
 		_   structs.HostLayout
 		Src struct {
@@ -192,7 +211,12 @@ type BenchWork struct {
 		ZoneIn  uint8
 		ZoneOut uint8
 		Slot    uint32
-		Pad     uint32
+		NatIn   uint8
+		NatOut  uint8
+		Pad     [2]uint8
+		Mac     uint64
+		Now     uint64
+		Valid   uint64
 		Verdict struct {
 			_       structs.HostLayout
 			Decider uint32
@@ -200,6 +224,14 @@ type BenchWork struct {
 			Log     uint8
 			Pad     [2]uint8
 		}
+		Nat struct {
+			_          structs.HostLayout
+			Rule       uint32
+			SourceRule uint32
+			Number     uint16
+			Flags      uint16
+		}
+		Pad2   uint32
 		Search struct {
 			_       structs.HostLayout
 			Key     [16]uint32
@@ -207,6 +239,8 @@ type BenchWork struct {
 			Decider uint32
 			V6      uint32
 			Torn    uint32
+			Local   uint32
+			Timed   uint32
 		}
 	}
 }

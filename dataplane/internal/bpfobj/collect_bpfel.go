@@ -20,7 +20,8 @@ type CollectConfig struct {
 	CloudAddr [16]uint8
 	CloudPort uint16
 	Fast      uint16
-	Pad       uint32
+	TaiAhead  int16
+	ClockSet  uint16
 }
 
 type CollectCounter struct {
@@ -99,6 +100,7 @@ type CollectFlow struct {
 	Packets    [2]uint64
 	Bytes      [2]uint64
 	Revision   uint64
+	Valid      uint64
 	Orig       CollectTuple
 	Reply      CollectTuple
 	Decider    uint32
@@ -108,6 +110,11 @@ type CollectFlow struct {
 	ZoneIn     uint8
 	ZoneOut    uint8
 	Smac       [6]uint8
+	To         [16]uint8
+	ToPort     uint16
+	Pad        uint16
+	Nat        [2]uint32
+	Priority   uint32
 }
 
 type CollectFlowRef struct {
@@ -190,18 +197,30 @@ type CollectWork struct {
 		Packets uint64
 		Bytes   uint64
 	}
-	Now      uint64
-	Revision uint64
-	Slot     uint32
-	Ifindex  uint32
-	Port     uint32
-	Zone     uint32
-	Dir      uint32
-	Closing  uint32
-	Orig     CollectTuple
-	Reply    CollectTuple
-	Tuple    CollectTuple
-	Flow     CollectFlow
+	Now       uint64
+	Revision  uint64
+	Slot      uint32
+	Ifindex   uint32
+	Port      uint32
+	Zone      uint32
+	Dir       uint32
+	Closing   uint32
+	Fragment  CollectFragmentKey
+	Neighbour [8]uint8
+	Way       uint32
+	Cut       uint32
+	Orig      CollectTuple
+	Reply     CollectTuple
+	Tuple     CollectTuple
+	Flow      CollectFlow
+	Nat       struct {
+		_          structs.HostLayout
+		Rule       uint32
+		SourceRule uint32
+		Number     uint16
+		Flags      uint16
+	}
+	_        [4]byte
 	Question struct {
 		_   structs.HostLayout
 		Src struct {
@@ -221,7 +240,12 @@ type CollectWork struct {
 		ZoneIn  uint8
 		ZoneOut uint8
 		Slot    uint32
-		Pad     uint32
+		NatIn   uint8
+		NatOut  uint8
+		Pad     [2]uint8
+		Mac     uint64
+		Now     uint64
+		Valid   uint64
 		Verdict struct {
 			_       structs.HostLayout
 			Decider uint32
@@ -229,6 +253,14 @@ type CollectWork struct {
 			Log     uint8
 			Pad     [2]uint8
 		}
+		Nat struct {
+			_          structs.HostLayout
+			Rule       uint32
+			SourceRule uint32
+			Number     uint16
+			Flags      uint16
+		}
+		Pad2   uint32
 		Search struct {
 			_       structs.HostLayout
 			Key     [16]uint32
@@ -236,6 +268,8 @@ type CollectWork struct {
 			Decider uint32
 			V6      uint32
 			Torn    uint32
+			Local   uint32
+			Timed   uint32
 		}
 	}
 }

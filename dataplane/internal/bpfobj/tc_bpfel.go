@@ -26,7 +26,8 @@ type TcConfig struct {
 	CloudAddr [16]uint8
 	CloudPort uint16
 	Fast      uint16
-	Pad       uint32
+	TaiAhead  int16
+	ClockSet  uint16
 }
 
 type TcCounter struct {
@@ -107,6 +108,7 @@ type TcFlow struct {
 	Packets    [2]uint64
 	Bytes      [2]uint64
 	Revision   uint64
+	Valid      uint64
 	Orig       TcTuple
 	Reply      TcTuple
 	Decider    uint32
@@ -116,6 +118,11 @@ type TcFlow struct {
 	ZoneIn     uint8
 	ZoneOut    uint8
 	Smac       [6]uint8
+	To         [16]uint8
+	ToPort     uint16
+	Pad        uint16
+	Nat        [2]uint32
+	Priority   uint32
 }
 
 type TcFlowRef struct {
@@ -134,15 +141,57 @@ type TcFragmentKey struct {
 }
 
 type TcImage struct {
-	_        structs.HostLayout
-	Revision uint64
-	Zones    uint32
-	System   uint32
+	_           structs.HostLayout
+	Revision    uint64
+	Zones       uint32
+	System      uint32
+	Conditions  uint32
+	Offsets     uint32
+	OffsetCount uint32
+	Edges       uint32
+	EdgeCount   uint32
+	Pad         uint32
 }
 
 type TcLine struct {
 	_    structs.HostLayout
 	Word [16]uint32
+}
+
+type TcNatBox struct {
+	_        structs.HostLayout
+	SrcLo    TcAddress
+	SrcHi    TcAddress
+	DstLo    TcAddress
+	DstHi    TcAddress
+	To       TcAddress
+	Last     TcAddress
+	Host     TcAddress
+	SportLo  uint16
+	SportHi  uint16
+	PortLo   uint16
+	PortHi   uint16
+	ToPort   uint16
+	LastPort uint16
+	FromPort uint16
+	Number   uint16
+	Rule     uint32
+	Proto    uint8
+	Port     uint8
+	Turn     uint8
+	Ports    uint8
+	Flags    uint32
+	Pad      uint32
+}
+
+type TcNatMeta struct {
+	_            structs.HostLayout
+	Destinations uint32
+	Sources      uint32
+	Trees        [4]uint32
+	Masquerade   uint64
+	Generation   uint32
+	Pad          uint32
 }
 
 type TcPair struct {
@@ -163,15 +212,30 @@ type TcQuestion struct {
 	ZoneIn  uint8
 	ZoneOut uint8
 	Slot    uint32
-	Pad     uint32
+	NatIn   uint8
+	NatOut  uint8
+	Pad     [2]uint8
+	Mac     uint64
+	Now     uint64
+	Valid   uint64
 	Verdict TcVerdict
-	Search  struct {
+	Nat     struct {
+		_          structs.HostLayout
+		Rule       uint32
+		SourceRule uint32
+		Number     uint16
+		Flags      uint16
+	}
+	Pad2   uint32
+	Search struct {
 		_       structs.HostLayout
 		Key     [16]uint32
 		Order   uint32
 		Decider uint32
 		V6      uint32
 		Torn    uint32
+		Local   uint32
+		Timed   uint32
 	}
 }
 
@@ -248,18 +312,30 @@ type TcWork struct {
 		Packets uint64
 		Bytes   uint64
 	}
-	Now      uint64
-	Revision uint64
-	Slot     uint32
-	Ifindex  uint32
-	Port     uint32
-	Zone     uint32
-	Dir      uint32
-	Closing  uint32
-	Orig     TcTuple
-	Reply    TcTuple
-	Tuple    TcTuple
-	Flow     TcFlow
+	Now       uint64
+	Revision  uint64
+	Slot      uint32
+	Ifindex   uint32
+	Port      uint32
+	Zone      uint32
+	Dir       uint32
+	Closing   uint32
+	Fragment  TcFragmentKey
+	Neighbour [8]uint8
+	Way       uint32
+	Cut       uint32
+	Orig      TcTuple
+	Reply     TcTuple
+	Tuple     TcTuple
+	Flow      TcFlow
+	Nat       struct {
+		_          structs.HostLayout
+		Rule       uint32
+		SourceRule uint32
+		Number     uint16
+		Flags      uint16
+	}
+	_        [4]byte
 	Question TcQuestion
 }
 
@@ -279,6 +355,8 @@ const (
 	TcMapFragments    = "fragments"
 	TcMapImageLines   = "image_lines"
 	TcMapImageMeta    = "image_meta"
+	TcMapImageNat     = "image_nat"
+	TcMapImageNatmeta = "image_natmeta"
 	TcMapImagePairs   = "image_pairs"
 	TcMapImagePorts   = "image_ports"
 	TcMapRefusals     = "refusals"
@@ -292,6 +370,8 @@ const (
 	TcVarEventType    = "event_type"
 	TcVarLineType     = "line_type"
 	TcVarMetaType     = "meta_type"
+	TcVarNatBoxType   = "nat_box_type"
+	TcVarNatMetaType  = "nat_meta_type"
 	TcVarPairType     = "pair_type"
 )
 
@@ -345,36 +425,40 @@ type TcProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcMapSpecs struct {
-	Counters   *ebpf.MapSpec `ebpf:"counters"`
-	Drops      *ebpf.MapSpec `ebpf:"drops"`
-	Events     *ebpf.MapSpec `ebpf:"events"`
-	Fast4      *ebpf.MapSpec `ebpf:"fast4"`
-	Fast6      *ebpf.MapSpec `ebpf:"fast6"`
-	FastAsks   *ebpf.MapSpec `ebpf:"fast_asks"`
-	FastStats  *ebpf.MapSpec `ebpf:"fast_stats"`
-	FastWork   *ebpf.MapSpec `ebpf:"fast_work"`
-	Flows      *ebpf.MapSpec `ebpf:"flows"`
-	Fragments  *ebpf.MapSpec `ebpf:"fragments"`
-	ImageLines *ebpf.MapSpec `ebpf:"image_lines"`
-	ImageMeta  *ebpf.MapSpec `ebpf:"image_meta"`
-	ImagePairs *ebpf.MapSpec `ebpf:"image_pairs"`
-	ImagePorts *ebpf.MapSpec `ebpf:"image_ports"`
-	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
-	Settings   *ebpf.MapSpec `ebpf:"settings"`
-	Stats      *ebpf.MapSpec `ebpf:"stats"`
-	Told       *ebpf.MapSpec `ebpf:"told"`
-	Tuples     *ebpf.MapSpec `ebpf:"tuples"`
-	Works      *ebpf.MapSpec `ebpf:"works"`
+	Counters     *ebpf.MapSpec `ebpf:"counters"`
+	Drops        *ebpf.MapSpec `ebpf:"drops"`
+	Events       *ebpf.MapSpec `ebpf:"events"`
+	Fast4        *ebpf.MapSpec `ebpf:"fast4"`
+	Fast6        *ebpf.MapSpec `ebpf:"fast6"`
+	FastAsks     *ebpf.MapSpec `ebpf:"fast_asks"`
+	FastStats    *ebpf.MapSpec `ebpf:"fast_stats"`
+	FastWork     *ebpf.MapSpec `ebpf:"fast_work"`
+	Flows        *ebpf.MapSpec `ebpf:"flows"`
+	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
+	ImageLines   *ebpf.MapSpec `ebpf:"image_lines"`
+	ImageMeta    *ebpf.MapSpec `ebpf:"image_meta"`
+	ImageNat     *ebpf.MapSpec `ebpf:"image_nat"`
+	ImageNatmeta *ebpf.MapSpec `ebpf:"image_natmeta"`
+	ImagePairs   *ebpf.MapSpec `ebpf:"image_pairs"`
+	ImagePorts   *ebpf.MapSpec `ebpf:"image_ports"`
+	Refusals     *ebpf.MapSpec `ebpf:"refusals"`
+	Settings     *ebpf.MapSpec `ebpf:"settings"`
+	Stats        *ebpf.MapSpec `ebpf:"stats"`
+	Told         *ebpf.MapSpec `ebpf:"told"`
+	Tuples       *ebpf.MapSpec `ebpf:"tuples"`
+	Works        *ebpf.MapSpec `ebpf:"works"`
 }
 
 // TcVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcVariableSpecs struct {
-	EventType *ebpf.VariableSpec `ebpf:"event_type"`
-	LineType  *ebpf.VariableSpec `ebpf:"line_type"`
-	MetaType  *ebpf.VariableSpec `ebpf:"meta_type"`
-	PairType  *ebpf.VariableSpec `ebpf:"pair_type"`
+	EventType   *ebpf.VariableSpec `ebpf:"event_type"`
+	LineType    *ebpf.VariableSpec `ebpf:"line_type"`
+	MetaType    *ebpf.VariableSpec `ebpf:"meta_type"`
+	NatBoxType  *ebpf.VariableSpec `ebpf:"nat_box_type"`
+	NatMetaType *ebpf.VariableSpec `ebpf:"nat_meta_type"`
+	PairType    *ebpf.VariableSpec `ebpf:"pair_type"`
 }
 
 // TcObjects contains all objects after they have been loaded into the kernel.
@@ -397,26 +481,28 @@ func (o *TcObjects) Close() error {
 //
 // It can be passed to LoadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcMaps struct {
-	Counters   *ebpf.Map `ebpf:"counters"`
-	Drops      *ebpf.Map `ebpf:"drops"`
-	Events     *ebpf.Map `ebpf:"events"`
-	Fast4      *ebpf.Map `ebpf:"fast4"`
-	Fast6      *ebpf.Map `ebpf:"fast6"`
-	FastAsks   *ebpf.Map `ebpf:"fast_asks"`
-	FastStats  *ebpf.Map `ebpf:"fast_stats"`
-	FastWork   *ebpf.Map `ebpf:"fast_work"`
-	Flows      *ebpf.Map `ebpf:"flows"`
-	Fragments  *ebpf.Map `ebpf:"fragments"`
-	ImageLines *ebpf.Map `ebpf:"image_lines"`
-	ImageMeta  *ebpf.Map `ebpf:"image_meta"`
-	ImagePairs *ebpf.Map `ebpf:"image_pairs"`
-	ImagePorts *ebpf.Map `ebpf:"image_ports"`
-	Refusals   *ebpf.Map `ebpf:"refusals"`
-	Settings   *ebpf.Map `ebpf:"settings"`
-	Stats      *ebpf.Map `ebpf:"stats"`
-	Told       *ebpf.Map `ebpf:"told"`
-	Tuples     *ebpf.Map `ebpf:"tuples"`
-	Works      *ebpf.Map `ebpf:"works"`
+	Counters     *ebpf.Map `ebpf:"counters"`
+	Drops        *ebpf.Map `ebpf:"drops"`
+	Events       *ebpf.Map `ebpf:"events"`
+	Fast4        *ebpf.Map `ebpf:"fast4"`
+	Fast6        *ebpf.Map `ebpf:"fast6"`
+	FastAsks     *ebpf.Map `ebpf:"fast_asks"`
+	FastStats    *ebpf.Map `ebpf:"fast_stats"`
+	FastWork     *ebpf.Map `ebpf:"fast_work"`
+	Flows        *ebpf.Map `ebpf:"flows"`
+	Fragments    *ebpf.Map `ebpf:"fragments"`
+	ImageLines   *ebpf.Map `ebpf:"image_lines"`
+	ImageMeta    *ebpf.Map `ebpf:"image_meta"`
+	ImageNat     *ebpf.Map `ebpf:"image_nat"`
+	ImageNatmeta *ebpf.Map `ebpf:"image_natmeta"`
+	ImagePairs   *ebpf.Map `ebpf:"image_pairs"`
+	ImagePorts   *ebpf.Map `ebpf:"image_ports"`
+	Refusals     *ebpf.Map `ebpf:"refusals"`
+	Settings     *ebpf.Map `ebpf:"settings"`
+	Stats        *ebpf.Map `ebpf:"stats"`
+	Told         *ebpf.Map `ebpf:"told"`
+	Tuples       *ebpf.Map `ebpf:"tuples"`
+	Works        *ebpf.Map `ebpf:"works"`
 }
 
 func (m *TcMaps) Close() error {
@@ -433,6 +519,8 @@ func (m *TcMaps) Close() error {
 		m.Fragments,
 		m.ImageLines,
 		m.ImageMeta,
+		m.ImageNat,
+		m.ImageNatmeta,
 		m.ImagePairs,
 		m.ImagePorts,
 		m.Refusals,
@@ -448,10 +536,12 @@ func (m *TcMaps) Close() error {
 //
 // It can be passed to LoadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcVariables struct {
-	EventType *ebpf.Variable `ebpf:"event_type"`
-	LineType  *ebpf.Variable `ebpf:"line_type"`
-	MetaType  *ebpf.Variable `ebpf:"meta_type"`
-	PairType  *ebpf.Variable `ebpf:"pair_type"`
+	EventType   *ebpf.Variable `ebpf:"event_type"`
+	LineType    *ebpf.Variable `ebpf:"line_type"`
+	MetaType    *ebpf.Variable `ebpf:"meta_type"`
+	NatBoxType  *ebpf.Variable `ebpf:"nat_box_type"`
+	NatMetaType *ebpf.Variable `ebpf:"nat_meta_type"`
+	PairType    *ebpf.Variable `ebpf:"pair_type"`
 }
 
 // TcPrograms contains all programs after they have been loaded into the kernel.

@@ -20,7 +20,8 @@ type XdpConfig struct {
 	CloudAddr [16]uint8
 	CloudPort uint16
 	Fast      uint16
-	Pad       uint32
+	TaiAhead  int16
+	ClockSet  uint16
 }
 
 type XdpCounter struct {
@@ -93,6 +94,7 @@ type XdpFlow struct {
 	Packets    [2]uint64
 	Bytes      [2]uint64
 	Revision   uint64
+	Valid      uint64
 	Orig       XdpTuple
 	Reply      XdpTuple
 	Decider    uint32
@@ -102,6 +104,11 @@ type XdpFlow struct {
 	ZoneIn     uint8
 	ZoneOut    uint8
 	Smac       [6]uint8
+	To         [16]uint8
+	ToPort     uint16
+	Pad        uint16
+	Nat        [2]uint32
+	Priority   uint32
 }
 
 type XdpFlowRef struct {
@@ -184,18 +191,30 @@ type XdpWork struct {
 		Packets uint64
 		Bytes   uint64
 	}
-	Now      uint64
-	Revision uint64
-	Slot     uint32
-	Ifindex  uint32
-	Port     uint32
-	Zone     uint32
-	Dir      uint32
-	Closing  uint32
-	Orig     XdpTuple
-	Reply    XdpTuple
-	Tuple    XdpTuple
-	Flow     XdpFlow
+	Now       uint64
+	Revision  uint64
+	Slot      uint32
+	Ifindex   uint32
+	Port      uint32
+	Zone      uint32
+	Dir       uint32
+	Closing   uint32
+	Fragment  XdpFragmentKey
+	Neighbour [8]uint8
+	Way       uint32
+	Cut       uint32
+	Orig      XdpTuple
+	Reply     XdpTuple
+	Tuple     XdpTuple
+	Flow      XdpFlow
+	Nat       struct {
+		_          structs.HostLayout
+		Rule       uint32
+		SourceRule uint32
+		Number     uint16
+		Flags      uint16
+	}
+	_        [4]byte
 	Question struct {
 		_   structs.HostLayout
 		Src struct {
@@ -215,7 +234,12 @@ type XdpWork struct {
 		ZoneIn  uint8
 		ZoneOut uint8
 		Slot    uint32
-		Pad     uint32
+		NatIn   uint8
+		NatOut  uint8
+		Pad     [2]uint8
+		Mac     uint64
+		Now     uint64
+		Valid   uint64
 		Verdict struct {
 			_       structs.HostLayout
 			Decider uint32
@@ -223,6 +247,14 @@ type XdpWork struct {
 			Log     uint8
 			Pad     [2]uint8
 		}
+		Nat struct {
+			_          structs.HostLayout
+			Rule       uint32
+			SourceRule uint32
+			Number     uint16
+			Flags      uint16
+		}
+		Pad2   uint32
 		Search struct {
 			_       structs.HostLayout
 			Key     [16]uint32
@@ -230,6 +262,8 @@ type XdpWork struct {
 			Decider uint32
 			V6      uint32
 			Torn    uint32
+			Local   uint32
+			Timed   uint32
 		}
 	}
 }

@@ -18,13 +18,16 @@ import (
 
 // options are common to all areas.
 type options struct {
-	bin string // directory of the built programs
+	bin  string // directory of the built programs
+	rows int    // of the traffic log, where an area fills one
+	data string // directory of a filled log, to be asked again; "": one that is gone afterwards
 }
 
 // area measures; it reports what it is doing on standard error.
 type area func(context.Context, options) ([]bench.Result, error)
 
 var areas = map[string]area{
+	"analytics": analyticsArea,
 	"dataplane": dataplaneArea,
 	"main":      mainArea,
 }
@@ -35,6 +38,8 @@ func main() {
 	out := flag.String("out", ".run/bench", "directory for the results")
 	opts := options{}
 	flag.StringVar(&opts.bin, "bin", "bin", "directory of the built programs")
+	flag.IntVar(&opts.rows, "rows", 10_000_000, "rows of the traffic log, where an area fills one")
+	flag.StringVar(&opts.data, "data", "", "directory to keep the filled traffic log in; one that is there is asked as it is")
 	flag.Parse()
 	measure, ok := areas[*name]
 	if !ok || flag.NArg() > 0 {
