@@ -53,7 +53,6 @@ type signature struct {
 	effects  []effect
 	filter   *limiter
 	limit    *limiter
-	limits   []*limiter // of threshold.config
 	rates    []*rateFilter
 	mute     []suppression
 	tell     bool

@@ -49,6 +49,7 @@ func Build(patterns []Pattern, seed uint64) *Set {
 	}
 	s.four, s.three, s.two = s.makeTable(by[4]), s.makeTable(by[3]), s.makeTable(by[2])
 	s.mark(by)
+	s.pairs = s.makePairs()
 	return s
 }
 

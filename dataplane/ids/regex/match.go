@@ -34,16 +34,14 @@ type Matcher struct {
 	depth     int
 	groups    int
 	limited   bool
-	clean     bool
 }
 
 // frame is an alternative to return to, or a register's value to restore.
 type frame struct {
-	kind   frameKind
-	pc     int32 // of undo: the register
-	at     int32 // position; of undo: the value
-	min    int32 // of greedy: the least position; of lazy: how many more
-	weight int32
+	kind frameKind
+	pc   int32 // of undo: the register
+	at   int32 // position; of undo: the value
+	min  int32 // of greedy: the least position; of lazy: how many more
 }
 
 type frameKind uint8
