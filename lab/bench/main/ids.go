@@ -92,6 +92,8 @@ func idsArea(ctx context.Context, _ options) ([]bench.Result, error) {
 	}
 	held := heap() - before
 	runtime.KeepAlive(x)
+	runtime.KeepAlive(text)
+	runtime.KeepAlive(lines)
 	note := fmt.Sprintf("%s; one core's own time, median of %d, %d packets of generated HTTP, TLS and DNS", suricataNote, idsRounds, len(x.Frames))
 	return append(results,
 		bench.Figure("replay with 10,000 rules", median(speeds), "Gbit/s", bench.Higher).Against(suricata, suricataGbits).Noting(note).AtLeast(1.2/suricataGbits),
