@@ -38,6 +38,7 @@ func (w *Worker) open(f *Flow) {
 	}
 	limits := w.engine.cfg.Limits
 	limits.HashFiles = limits.HashFiles || w.set != nil && w.set.HashFiles()
+	limits.Frames = limits.Frames || w.set != nil && w.set.WantsFrames()
 	f.app.session = app.Open(app.Flow{
 		Over: over, ClientPort: f.Client.Port(), ServerPort: f.Server.Port(), Limits: limits,
 		Expected: w.takeExpected(f), Client: f.Client.Addr(),
@@ -66,7 +67,6 @@ func (w *Worker) feed(f *Flow, dir app.Direction, data []byte, gap int) {
 func (w *Worker) follow(f *Flow) {
 	s := f.app.session
 	d := &f.Detect
-	was := d.Protocol
 	d.Protocol = s.Protocol()
 	d.ProtocolKnown = d.Protocol != 0
 	d.ProtocolOf = [2]rule.Protocol{s.ProtocolOf(app.ToServer), s.ProtocolOf(app.ToClient)}
@@ -74,27 +74,21 @@ func (w *Worker) follow(f *Flow) {
 	d.Original = s.Original()
 	w.expect(f)
 	f.dirty = [2]bool{true, true}
-	if d.Protocol != was {
-		w.trigger(f)
-	}
 	if f.TCP != nil {
 		w.triggerComplete(f)
 	}
 	if f.app.done == app.NotDone {
 		f.app.done = s.Done()
+		if f.app.done == app.Encrypted && f.TCP != nil {
+			f.TCP.Trigger(app.ToServer)
+			f.TCP.Trigger(app.ToClient)
+		}
 		f.app.gaveUp = f.app.done == app.GaveUp && s.Parser() != nil
 	}
 }
 
-// trigger has rules on streams look at what there is: a message is whole.
-func (w *Worker) trigger(f *Flow) {
-	if f.TCP != nil {
-		f.TCP.Trigger(app.ToServer)
-		f.TCP.Trigger(app.ToClient)
-	}
-}
-
-// triggerComplete does so for the directions in which a message has become whole.
+// triggerComplete has rules on streams look at what there is of the directions in which
+// a message has become whole.
 func (w *Worker) triggerComplete(f *Flow) {
 	for _, t := range f.app.session.Transactions() {
 		for _, dir := range [...]app.Direction{app.ToServer, app.ToClient} {

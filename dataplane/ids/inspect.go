@@ -26,11 +26,17 @@ func (w *Worker) inspect(p *packet.Packet, f *Flow, dir app.Direction, v *Verdic
 		i.Flow = &f.Detect
 		if f.dirty[0] || f.dirty[1] {
 			i.Transactions = f.app.transactions()
+			if w.set.WantsFrames() && f.app.session != nil {
+				i.Frames = f.app.session.Frames()
+			}
 			f.dirty = [2]bool{}
 		}
 	}
 	w.matches = w.matches[:0]
 	w.guard(f, func() { w.matches = w.detect.Inspect(i, w.matches) })
+	if r := w.detect.Replacements(); len(r) > 0 && w.engine.cfg.Inline && !p.Made {
+		w.replace(p, r, v)
+	}
 	if f != nil && w.detect.Bypass() && f.Action == Inspect {
 		f.Action, f.Reason = FlowBypassed, "bypass"
 	}
@@ -126,7 +132,7 @@ func (w *Worker) leave(f *Flow, v *Verdict) {
 	if f.TCP == nil {
 		return
 	}
-	if w.engine.cfg.EncryptionBypass && f.app.done == app.Encrypted ||
+	if w.engine.cfg.EncryptionBypass && f.app.done == app.Encrypted && !f.TCP.RawPending(app.ToServer) && !f.TCP.RawPending(app.ToClient) ||
 		w.engine.cfg.StreamBypass && f.TCP.DepthReached(app.ToServer) && f.TCP.DepthReached(app.ToClient) {
 		v.Leave = LeavePass
 		f.Action, f.Reason = FlowBypassed, "bypass"

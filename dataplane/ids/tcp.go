@@ -57,8 +57,25 @@ func (w *Worker) tcp(p *packet.Packet, f *Flow, dir app.Direction, v *Verdict) {
 		w.flush(f)
 		return
 	}
+	if !w.engine.cfg.Inline && f.dirty[dir.Other()] {
+		w.answered(f, dir.Other(), v)
+	}
 	w.onStream(p, f, dir, v, in, false)
 	w.flush(f)
+}
+
+// answered inspects what a packet has acknowledged, if a message has become whole by it, in
+// the direction in which it was sent: rules on the stream and on the parser's
+// buffers are to see it at the same time.
+func (w *Worker) answered(f *Flow, dir app.Direction, v *Verdict) {
+	if w.detect == nil || f.Action != Inspect || !f.TCP.Triggered(dir) {
+		return
+	}
+	if chunk, ok := f.TCP.Raw(dir, false); ok {
+		in := detect.Input{Stream: chunk.Data, Old: chunk.Old, StreamOffset: chunk.Offset, StreamEvents: &w.none}
+		w.inspect(w.made(f, dir), f, dir, v, in)
+		f.TCP.RawTaken(dir, chunk)
+	}
 }
 
 // states takes the connection's state as the flow's.

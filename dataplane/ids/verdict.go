@@ -1,6 +1,7 @@
 package ids
 
 import (
+	"ngfw.sh/dataplane/ids/detect"
 	"ngfw.sh/dataplane/ids/packet"
 	"ngfw.sh/dataplane/ids/rule"
 )
@@ -46,4 +47,28 @@ func fixChecksum(p *packet.Packet) {
 	segment[16], segment[17] = 0, 0
 	sum := packet.TransportChecksum(p, segment)
 	segment[16], segment[17] = byte(sum>>8), byte(sum)
+}
+
+// replace puts other bytes into the payload, as rules asked for.
+func (w *Worker) replace(p *packet.Packet, all []detect.Replacement, v *Verdict) {
+	for _, r := range all {
+		if r.At >= 0 && r.At+len(r.Bytes) <= len(p.Payload) {
+			copy(p.Payload[r.At:], r.Bytes)
+		}
+	}
+	switch n := len(p.Transport) + len(p.Payload); {
+	case n > cap(p.Transport):
+		return // not one run of bytes: a packet of several fragments is passed on by them
+	case p.Protocol == protoTCP && len(p.Transport) >= 20:
+		fixChecksum(p)
+	case p.Protocol == protoUDP && len(p.Transport) >= 8 && (p.Transport[6] != 0 || p.Transport[7] != 0):
+		segment := p.Transport[:n]
+		segment[6], segment[7] = 0, 0
+		sum := packet.TransportChecksum(p, segment)
+		if sum == 0 {
+			sum = 0xffff // RFC 768: 0 says that there is none
+		}
+		segment[6], segment[7] = byte(sum>>8), byte(sum)
+	}
+	v.Changed = true
 }

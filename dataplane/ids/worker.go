@@ -16,9 +16,13 @@ const (
 	protoICMP   = 1
 	protoTCP    = 6
 	protoUDP    = 17
+	protoESP    = 50
 	protoICMPv6 = 58
 	protoSCTP   = 132
 )
+
+// expireEvery is how often they are, in nanoseconds of the packets' time.
+const expireEvery = 100e6
 
 // Worker takes packets. It is for one goroutine.
 type Worker struct {
@@ -32,7 +36,9 @@ type Worker struct {
 	input    detect.Input
 	matches  []detect.Match
 	events   packet.Events
+	none     packet.Events // always empty
 	now      int64
+	expireAt int64 // when flows are looked at next that may be silent too long
 	pseudo   [2]packet.Packet
 	headers  [2][60]byte
 	expected map[announced]expectation
@@ -210,6 +216,9 @@ func (w *Worker) flowOf(p *packet.Packet) (*Flow, app.Direction) {
 		if p.Transport == nil {
 			return nil, 0
 		}
+	case protoESP:
+	default:
+		return nil, 0 // of what has no ports or kinds of messages each packet stands alone, such as GRE
 	}
 	k, _ := keyOf(p, w.engine.cfg.VLANTracking)
 	if e, ok := w.quoted(p, k); ok {
@@ -283,10 +292,14 @@ func (w *Worker) quoted(p *packet.Packet, k key) (key, bool) {
 
 // expire ends flows that were silent too long.
 func (w *Worker) expire() {
+	if w.now < w.expireAt {
+		return
+	}
 	// A few at a time, so that no packet waits for many.
 	for range 64 {
 		f := w.flows.expired(w.now)
 		if f == nil {
+			w.expireAt = w.now + expireEvery
 			return
 		}
 		w.end(f, "timeout")

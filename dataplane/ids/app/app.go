@@ -16,6 +16,8 @@ type (
 	Parser      = tx.Parser
 	Transaction = tx.Transaction
 	Matcher     = tx.Matcher
+	Frame       = tx.Frame
+	Sided       = tx.Sided
 	Buffer      = tx.Buffer
 	File        = tx.File
 	FileState   = tx.FileState

@@ -57,7 +57,8 @@ func Detect(over Transport, dir Direction, clientPort, serverPort uint16, soFar 
 		if p.ports != nil && !slices.Contains(p.ports, serverPort) && !slices.Contains(p.ports, clientPort) {
 			continue
 		}
-		if p.protocol == protoDNS && (likeDNS[serverPort] || likeDNS[clientPort]) {
+		if p.protocol == protoDNS && over == OverUDP && serverPort != 53 && clientPort != 53 &&
+			(likeDNS[serverPort] || likeDNS[clientPort] || !wholeDNS(soFar)) {
 			continue
 		}
 		switch p.test[dir](soFar) {

@@ -70,13 +70,16 @@ var dialects = map[rule.Protocol]dialect{
 // New makes a parser of a protocol, nil if it is known but not parsed.
 func New(p rule.Protocol, over Transport, limits Limits) Parser {
 	if d, ok := dialects[p]; ok {
+		if n := limits.TransactionsOf[p.String()]; n > 0 {
+			limits.Transactions = n
+		}
 		return d.open(over, limits)
 	}
 	return nil
 }
 
-var kindsFilled, keywordsAnswered = func() (kinds, keywords map[string]bool) {
-	kinds, keywords = map[string]bool{}, map[string]bool{}
+var kindsFilled, keywordsAnswered, framesKept = func() (kinds, keywords, frames map[string]bool) {
+	kinds, keywords, frames = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, d := range dialects {
 		v := d.words()
 		for _, name := range v.Kinds {
@@ -88,8 +91,11 @@ var kindsFilled, keywordsAnswered = func() (kinds, keywords map[string]bool) {
 		for _, name := range v.Keywords {
 			keywords[name] = true
 		}
+		for _, name := range v.Frames {
+			frames[name] = true
+		}
 	}
-	return kinds, keywords
+	return kinds, keywords, frames
 }()
 
 // Supports says whether any parser fills buffers of a kind. Kinds that are not of an
@@ -98,3 +104,7 @@ func Supports(kind *rule.BufferKind) bool { return kindsFilled[kind.Name] }
 
 // SupportsKeyword says whether any parser answers a keyword by Numbers or Words.
 func SupportsKeyword(name string) bool { return keywordsAnswered[name] }
+
+// SupportsFrame says whether a protocol's transactions keep frames of a name, which
+// begins with the protocol.
+func SupportsFrame(name string) bool { return framesKept[name] }

@@ -12,11 +12,9 @@ var (
 	protoHTTP1     = tx.Proto("http1")
 	protoHTTP2     = tx.Proto("http2")
 	protoTLS       = tx.Proto("tls")
-	protoFTP       = tx.Proto("ftp")
 	protoFTPData   = tx.Proto("ftp-data")
 	protoSMB       = tx.Proto("smb")
 	protoDNS       = tx.Proto("dns")
-	protoDCERPC    = tx.Proto("dcerpc")
 	protoWebSocket = tx.Proto("websocket")
 )
 
@@ -44,7 +42,7 @@ var probes = func() []probe {
 		{p("bittorrent-dht"), OverUDP, nil, one(starts("d1:ad2:id20:", "d1:rd2:id20:", "d1:eli20"))},
 		{p("mqtt"), OverTCP, nil, tests{probeMQTTClient, probeMQTTServer}},
 		{p("mdns"), OverUDP, []uint16{5353}, one(probeDNSUDP)},
-		{p("dns"), OverUDP, nil, one(probeDNSUDP)}, // but see likeDNS
+		{p("dns"), OverUDP, nil, one(probeDNSUDP)}, // and see elsewhere
 		{p("dns"), OverTCP, nil, one(probeDNSTCP)},
 		{p("quic"), OverUDP, nil, one(probeQUIC)},
 		{p("dhcp"), OverUDP, []uint16{67, 68}, one(probeDHCP)},
@@ -295,10 +293,13 @@ func probeMQTTServer(b []byte) answer {
 	if len(b) < 4 {
 		return maybe
 	}
-	if b[1] >= 2 && b[1] < 0x80 && b[2]&^1 == 0 && (b[1] == 2 || int(b[4-1]) < 0xa3) && len(b) >= int(b[1])+2 {
-		return yes
+	if b[1] < 2 || b[1] >= 0x80 || b[2]&^1 != 0 || b[1] > 2 && b[3] >= 0xa3 {
+		return no
 	}
-	return no
+	if len(b) < int(b[1])+2 {
+		return maybe
+	}
+	return yes
 }
 
 func probeDHCP(b []byte) answer {
@@ -371,10 +372,18 @@ func probeLDAP(b []byte) answer {
 	if b[1]&0x80 != 0 {
 		at += int(b[1] & 0x7f)
 	}
-	if at > 6 || len(b) < at+4 || b[at] != 2 || b[at+1] == 0 || b[at+1] > 4 {
+	switch {
+	case at > 6:
+		return no
+	case len(b) < at+2:
+		return maybe
+	case b[at] != 2 || b[at+1] == 0 || b[at+1] > 4:
 		return no
 	}
-	if at += 2 + int(b[at+1]); at < len(b) && b[at]&0xc0 == 0x40 && b[at]&0x1f <= 25 {
+	if at += 2 + int(b[at+1]); at >= len(b) {
+		return maybe
+	}
+	if b[at]&0xc0 == 0x40 && b[at]&0x1f <= 25 {
 		return yes
 	}
 	return no
@@ -482,6 +491,10 @@ func probeTelnet(b []byte) answer {
 }
 
 func probeQUIC(b []byte) answer {
+	// Google's own of before: flags, an id, a version such as Q043.
+	if len(b) >= 24 && b[0]&0xc9 == 0x09 && b[9] == 'Q' && b[10] == '0' && b[11] >= '2' && b[11] <= '5' {
+		return yes
+	}
 	// A long header whose version is one that is used, and whose ids fit.
 	if b[0]&0xc0 != 0xc0 || len(b) < 24 {
 		return no
@@ -497,6 +510,45 @@ func probeQUIC(b []byte) answer {
 // probeDNSUDP takes a message that could be one: header bits that mean something, few questions, and a
 // name that can be read.
 func probeDNSUDP(b []byte) answer { return dnsLooksRight(b, false) }
+
+// wholeDNS says whether a message is one to its last byte, which elsewhere than on DNS's
+// port tells it from what only begins like one.
+func wholeDNS(b []byte) bool {
+	if len(b) < 12 || be16(b[4:]) != 1 {
+		return false
+	}
+	at := 12
+	for section, records := range []int{1, be16(b[6:]), be16(b[8:]), be16(b[10:])} {
+		for range records {
+			for {
+				if at >= len(b) {
+					return false
+				}
+				n := int(b[at])
+				if n&0xc0 == 0xc0 {
+					at += 2
+					break
+				}
+				if at += n + 1; n > 63 {
+					return false
+				}
+				if n == 0 {
+					break
+				}
+			}
+			if at += 4; section > 0 {
+				if at+6 > len(b) {
+					return false
+				}
+				at += 6 + be16(b[at+4:])
+			}
+			if at > len(b) {
+				return false
+			}
+		}
+	}
+	return at == len(b)
+}
 
 func probeDNSTCP(b []byte) answer {
 	if len(b) < 14 {

@@ -46,6 +46,15 @@ type Flow struct {
 	Client netip.Addr
 }
 
+// Frames are the parts of protocols' data that were completed since the last call, if
+// Limits.Frames asks for them.
+func (s *Session) Frames() []tx.Frame {
+	if f, ok := s.parser.(tx.Framer); ok {
+		return f.TakeFrames()
+	}
+	return nil
+}
+
 // Expectation is a flow that another has announced: the data connection of FTP. The
 // engine keeps it by addresses and port, and looks it up when a flow's first
 // bytes come, not before.
@@ -68,15 +77,6 @@ func (s *Session) TakeExpected() (all []Expectation) {
 		all = append(all, Expectation{Protocol: protoFTPData, Port: e.Port, ToClient: e.ToClient, what: e})
 	}
 	return all
-}
-
-// Frames are the parts of protocols' data that were completed since the last call, if
-// Limits.Frames asks for them.
-func (s *Session) Frames() []tx.Frame {
-	if f, ok := s.parser.(tx.Framer); ok {
-		return f.TakeFrames()
-	}
-	return nil
 }
 
 // Open begins a session.

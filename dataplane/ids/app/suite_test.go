@@ -53,38 +53,45 @@ func play(f *apptest.Flow, limits Limits, cut func(int) int) *Session {
 
 // dump is everything a session has told, as text.
 func dump(s *Session) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "protocol %v of %v %v original %v failed %v %v done %v events %v\n", s.Protocol(), s.ProtocolOf(0), s.ProtocolOf(1), s.Original(), s.Failed(0), s.Failed(1), s.Done(), s.Events())
+	var text strings.Builder
+	fmt.Fprintf(&text, "protocol %v of %v %v original %v failed %v %v done %v events %v\n", s.Protocol(), s.ProtocolOf(0), s.ProtocolOf(1), s.Original(), s.Failed(0), s.Failed(1), s.Done(), s.Events())
+	for _, f := range s.Frames() {
+		fmt.Fprintf(&text, "  %v frame %s %d %v %.60q\n", f.Dir, f.Name, len(f.Data), f.Whole, f.Data)
+	}
 	for _, t := range s.Transactions() {
 		events := append([]string(nil), t.Events()...)
 		sort.Strings(events)
-		fmt.Fprintf(&b, "tx %d complete %v %v events %v\n", t.ID(), t.Complete(0), t.Complete(1), events)
+		fmt.Fprintf(&text, "tx %d complete %v %v events %v\n", t.ID(), t.Complete(0), t.Complete(1), events)
 		for dir := range Direction(2) {
 			for _, name := range kindNames {
 				kind := rule.KindOf(name)
 				for _, buf := range t.Buffers(kind, dir, nil) {
 					data := buf.Data
+					if buf.Offset > 0 { // which part is kept depends on the pieces it came in
+						fmt.Fprintf(&text, "  %v %-22s %5d bytes %v\n", dir, name, buf.Offset+uint64(len(data)), buf.Whole)
+						continue
+					}
 					if len(data) > 300 {
 						data = append(append([]byte(nil), data[:300]...), "..."...)
 					}
-					fmt.Fprintf(&b, "  %v %-22s %5d+%d %v settled %v %q\n", dir, name, buf.Offset, len(buf.Data), buf.Whole, t.Settled(kind, dir), data)
+					fmt.Fprintf(&text, "  %v %-22s %5d+%d %v settled %v %q\n", dir, name, buf.Offset, len(buf.Data), buf.Whole, t.Settled(kind, dir), data)
 				}
 			}
 			for _, name := range numberNames {
 				if v := t.Numbers(name, dir, nil); len(v) > 0 {
-					fmt.Fprintf(&b, "  %v %s %v\n", dir, name, v)
+					fmt.Fprintf(&text, "  %v %s %v\n", dir, name, v)
 				}
 			}
 			for _, f := range t.Files(dir) {
-				fmt.Fprintf(&b, "  %v file %d %q %d bytes state %d md5 %x\n", dir, f.ID, f.Name, f.Size, f.State, f.MD5)
+				fmt.Fprintf(&text, "  %v file %d %q %d bytes state %d md5 %x\n", dir, f.ID, f.Name, f.Size, f.State, f.MD5)
 			}
 		}
 		if key, v := t.Record(); v != nil {
 			j, err := json.Marshal(v)
-			fmt.Fprintf(&b, "  record %s %s %v\n", key, j, err)
+			fmt.Fprintf(&text, "  record %s %s %v\n", key, j, err)
 		}
 	}
-	return b.String()
+	return text.String()
 }
 
 var numberNames = slices.Sorted(maps.Keys(keywordsAnswered))
@@ -99,7 +106,7 @@ func TestDump(t *testing.T) {
 	}
 	for _, name := range strings.Fields(os.Getenv("NGFW_DUMP")) {
 		for _, f := range apptest.Read(t, name) {
-			s := play(f, Limits{HashFiles: true, DecompressLayers: 3}, nil)
+			s := play(f, Limits{HashFiles: true, DecompressLayers: 3, Frames: true}, nil)
 			t.Logf("%s %d > %d\n%s", name, f.ClientPort, f.ServerPort, dump(s))
 		}
 	}

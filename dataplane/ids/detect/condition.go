@@ -18,7 +18,7 @@ func (c *compiler) condition(s *signature, cond rule.Condition) error {
 		if isPacketNumber[x.Name] {
 			return c.packetNumber(s, x)
 		}
-		s.tests = append(s.tests, txTest{check: c.txNumber(x), toServer: true, toClient: true})
+		s.tests = append(s.tests, txTest{check: c.txNumber(x), toServer: true, toClient: true, file: x.Name == "filesize"})
 	case *rule.FlowCount:
 		add(flowCountCheck(x))
 	case *rule.StreamSize:
@@ -81,6 +81,9 @@ func (c *compiler) condition(s *signature, cond rule.Condition) error {
 	case *rule.Event:
 		return c.event(s, x)
 	case *rule.AppProtocol:
+		if s.class == ofProtocol && (x.Mode == "final" || x.Mode == "original") {
+			s.onceFlow = true // what it was and is at last, is so of the flow, not of a direction
+		}
 		add(appProtocolCheck(x))
 	case *rule.FileHash:
 		return c.fileHash(s, x)

@@ -8,9 +8,9 @@
 //
 // # How a rule is found and evaluated
 //
-// Rules are of four kinds (manual, "Rule Types and Categorization"): those about addresses
+// Rules are of five kinds (manual, "Rule Types and Categorization"): those about addresses
 // alone, evaluated once a flow and direction; those about the detected protocol,
-// once it is; those about packets and streams; those about transactions.
+// once it is; those about packets and streams; those about transactions; those about frames.
 //
 // A rule with a fast pattern is evaluated when the search over all of them
 // (package mpm) finds it in its buffer, others by port. What a rule of

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"ngfw.sh/dataplane/ids/app"
+	"ngfw.sh/dataplane/ids/app/tx"
 	"ngfw.sh/dataplane/ids/packet"
 	"ngfw.sh/dataplane/ids/rule"
 )
@@ -28,6 +29,8 @@ type Input struct {
 	StreamEvents *packet.Events
 	// Transactions are those that advanced in either direction since the last Input.
 	Transactions []app.Transaction
+	// Frames are those that were completed in either direction since the last Input.
+	Frames []tx.Frame
 }
 
 // Flow is what the engine tells of a flow, and what detection remembers of it. Its

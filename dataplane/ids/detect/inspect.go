@@ -53,11 +53,12 @@ func (w *Worker) from(p *program, i, prev int, b *buffer) outcome {
 			if !s.next {
 				at, _ := w.find(s, prev, 0, b)
 				if at < 0 {
-					if s.relative {
+					if s.relative && !s.final() {
 						return failed
 					}
 					return hopeless
 				}
+				w.replace(s, at)
 				prev = at + len(s.pattern)
 				w.furthest = max(w.furthest, prev)
 				continue
@@ -105,22 +106,33 @@ func (w *Worker) retry(p *program, i, prev int, b *buffer) outcome {
 	for from := 0; ; {
 		at, limit := w.find(s, prev, from, b)
 		if at < 0 {
-			if s.relative || from > 0 {
+			if from > 0 || s.relative && !s.final() {
 				return failed
 			}
 			return hopeless
 		}
 		end := at + len(s.pattern)
 		w.furthest = max(w.furthest, end)
+		kept := len(w.replacing)
+		w.replace(s, at)
 		if r := w.from(p, i+1, end, b); r != failed {
 			return r
 		}
+		w.replacing = w.replacing[:kept]
 		if w.budget--; w.budget < 0 || limit {
 			return failed
 		}
 		from = at + 1
 	}
 }
+
+// final says that where a relative content is not found, it will not be found from further on either.
+func (s *step) final() bool {
+	return s.chain && !s.content.Is(rule.HasWithin) && !s.content.Distance.IsVariable()
+}
+
+// limitCost is what an expression that met a limit costs of the budget of a buffer.
+const limitCost = 200
 
 // find looks for a content from a place on; only says that there is no other place.
 func (w *Worker) find(s *step, prev, from int, b *buffer) (at int, only bool) {
@@ -201,6 +213,13 @@ func (w *Worker) pcre(p *program, i, prev int, b *buffer) outcome {
 			return w.from(p, i+1, prev, b)
 		}
 		if !found {
+			switch {
+			case w.matcher.Limited():
+				w.state.Counters.Limited.Add(1)
+				w.budget -= limitCost
+			case s.chain && from == 0 && s.regex.Suffix():
+				return hopeless // nor is it in what is left further on
+			}
 			return failed
 		}
 		at, end := w.matcher.Group(0)

@@ -253,6 +253,7 @@ type pending struct {
 	rule int32
 	dir  app.Direction
 	had  uint64 // those of its tests that have matched
+	file int    // the file that is being looked at; those before it are decided
 }
 
 func (t *txState) reset(id uint64) {

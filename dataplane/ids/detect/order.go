@@ -160,6 +160,14 @@ func chain(all []*signature, of func(r *rule.Rule, set, read func(string))) []in
 
 func sortSearches(all []*search) {
 	slices.SortFunc(all, func(a, b *search) int {
-		return cmp.Or(cmp.Compare(a.slot, b.slot), cmp.Compare(len(a.rules), len(b.rules)), cmp.Compare(a.rules[0][0], b.rules[0][0]))
+		return cmp.Or(cmp.Compare(a.slot, b.slot), cmp.Compare(len(a.rules), len(b.rules)), cmp.Compare(a.first(), b.first()))
 	})
+}
+
+// first is the first rule of a search.
+func (s *search) first() int32 {
+	if len(s.rules) > 0 {
+		return s.rules[0][0]
+	}
+	return s.anchored[0].rules[0]
 }

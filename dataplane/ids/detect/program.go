@@ -43,6 +43,9 @@ type step struct {
 	negated  bool
 	// next says that the match after it is relative: if that fails, this one is looked for further on.
 	next bool
+	// chain: what is before it are contents alone, so that it begins ever further on when they are
+	// looked for again.
+	chain bool
 
 	content  *rule.Content
 	pattern  []byte // in lower case if fold
@@ -163,7 +166,30 @@ func (c *compiler) program(r *rule.Rule, b *rule.Buffer) (*program, error) {
 			p.steps[i].next = true
 		}
 	}
+	p.chains()
 	return p, nil
+}
+
+// chains finds the steps before which there are contents alone, back to one that is not relative.
+func (p *program) chains() {
+	for i := range p.steps {
+		if !p.steps[i].relative {
+			continue
+		}
+		j := i - 1
+		for ; j >= 0; j-- {
+			s := &p.steps[j]
+			still := s.kind == stepContent && s.negated || s.kind == stepDataAt || s.kind == stepByteTest
+			if s.kind != stepContent && !still || s.kind == stepContent && (s.content.Distance.IsVariable() || s.content.Within.IsVariable() ||
+				s.content.Offset.IsVariable() || s.content.Depth.IsVariable()) {
+				break
+			}
+			if !s.relative && !still {
+				p.steps[i].chain = true
+				break
+			}
+		}
+	}
 }
 
 // regex compiles an expression, equal ones once.

@@ -15,6 +15,7 @@ const (
 	ofAddresses          // alone: once a flow and direction
 	ofProtocol           // alone: once a direction, when it has been detected
 	ofTransactions       // once a transaction and direction
+	ofFrames             // once a frame
 )
 
 // signature is a rule as it is evaluated. It is immutable.
@@ -42,16 +43,16 @@ type signature struct {
 	payload []*program
 	// payloadSlots has the transforms of each of payload, -1: none.
 	payloadSlots []int32
-	onStream     bool // reassembled data is looked at
-	onPacket     bool // and the packet's payload, even if it is part of the stream
+	onStream     bool           // reassembled data is looked at
+	onPacket     bool           // and the packet's payload, even if it is part of the stream
+	framed       []packetBuffer // what is matched in a frame
 	// Tests of a transaction.
 	tests []txTest
-	all   uint64 // a bit for each
+	files uint64 // a bit for each that is about a file
 
 	effects  []effect
 	filter   *limiter
 	limit    *limiter
-	limits   []*limiter // of threshold.config
 	rates    []*rateFilter
 	mute     []suppression
 	tell     bool
@@ -96,6 +97,8 @@ type txTest struct {
 	check func(w *Worker, tx app.Transaction, dir app.Direction) answer
 	// Of the stream's data, within a transaction:
 	payload bool
+	// file: it is about one file of the transaction, the same for all such tests of a rule.
+	file bool
 }
 
 // carried adds to protocols those that carry them: DCE RPC is spoken within SMB.
@@ -171,8 +174,11 @@ func (c *compiler) classify(s *signature) {
 	r := s.rule
 	for i := range r.Buffers {
 		switch r.Buffers[i].Kind.Layer {
-		case rule.InnerApp, rule.FileData, rule.FrameData:
+		case rule.InnerApp, rule.FileData:
 			s.class = ofTransactions
+		case rule.FrameData:
+			s.class = ofFrames
+			return
 		}
 	}
 	onlyProtocol, addresses := len(r.Conditions) > 0, true
@@ -192,6 +198,10 @@ func (c *compiler) classify(s *signature) {
 	for _, e := range r.Effects {
 		if _, ok := e.(*rule.FileStore); ok {
 			s.class = ofTransactions
+			// A file to store must be there.
+			s.tests = append(s.tests, txTest{toServer: true, toClient: true, check: func(_ *Worker, tx app.Transaction, dir app.Direction) answer {
+				return decided(len(tx.Files(dir)) > 0, tx, dir)
+			}})
 		}
 	}
 	if s.class == ofTransactions || len(r.Buffers) > 0 {
@@ -223,14 +233,18 @@ func (c *compiler) payloads(s *signature) {
 		s.onStream = true
 		return
 	}
-	s.onStream = true
+	s.onStream = !replaces(r)
+	if !s.onStream {
+		s.onPacket = true // a stream has no bytes to replace
+		return
+	}
 	for i := range r.Buffers {
 		b := &r.Buffers[i]
 		if b.Kind.Layer != rule.Payload {
 			continue
 		}
 		for _, m := range b.Matches {
-			if c, ok := m.(*rule.Content); ok && c.ContentFlags&(rule.HasOffset|rule.HasDepth|rule.StartsWith) != 0 {
+			if c, ok := m.(*rule.Content); ok && c.ContentFlags&(rule.HasOffset|rule.HasDepth|rule.StartsWith|rule.HasReplace) != 0 {
 				s.onPacket = true
 			}
 		}
@@ -261,6 +275,11 @@ func (c *compiler) compileRule(r *rule.Rule) (*signature, error) {
 		return nil, err
 	}
 	c.classify(s)
+	if s.class == ofFrames {
+		if _, err := frameKeyOf(r); err != nil {
+			return nil, err
+		}
+	}
 	for _, cond := range r.Conditions {
 		if f, ok := cond.(*rule.Flow); ok {
 			s.flow, s.hasFlow = f.Flags, true
@@ -280,12 +299,18 @@ func (c *compiler) compileRule(r *rule.Rule) (*signature, error) {
 			return nil, fmt.Errorf("%s: %w", e.Keyword(), err)
 		}
 	}
+	for _, e := range r.Effects {
+		if _, ok := e.(*rule.FileStore); ok {
+			c.needsFile(s)
+		}
+	}
 	if len(s.tests) > 64 {
 		return nil, notSupported("more than 64 tests of a transaction")
 	}
-	s.all = 1<<len(s.tests) - 1
-	if len(s.tests) == 64 {
-		s.all = ^uint64(0)
+	for i := range s.tests {
+		if s.tests[i].file {
+			s.files |= 1 << i
+		}
 	}
 	// A rule that names an application and nothing else is about the flow, too.
 	s.onFlow = s.class != ofPackets || s.apps != 0 && len(r.Buffers) == 0 && !s.aboutPackets()
@@ -317,9 +342,15 @@ func (c *compiler) buffers(s *signature) error {
 			s.payloadSlots = append(s.payloadSlots, slot)
 		case rule.Header:
 			s.headers = append(s.headers, packetBuffer{b.Kind, slot, p})
+		case rule.FrameData:
+			if len(b.Transforms) == 0 {
+				slot = -1
+			}
+			s.framed = append(s.framed, packetBuffer{b.Kind, slot, p})
 		default:
 			s.tests = append(s.tests, txTest{
 				slot: slot, program: p, toServer: b.ToServer, toClient: b.ToClient, absent: p.absent, only: p.absentOnly,
+				file: b.Kind.Layer == rule.FileData,
 			})
 		}
 	}

@@ -21,9 +21,6 @@ func (c *compiler) slot(b *rule.Buffer) (int32, error) {
 	if n, ok := c.slots[key]; ok {
 		return n, nil
 	}
-	if b.Kind.Layer == rule.FrameData {
-		return 0, notSupported("frame " + b.Frame)
-	}
 	s := slot{kind: b.Kind, frame: b.Frame}
 	for i := range b.Transforms {
 		t, err := newTransform(&b.Transforms[i])
@@ -36,4 +33,22 @@ func (c *compiler) slot(b *rule.Buffer) (int32, error) {
 	c.set.slots = append(c.set.slots, s)
 	c.slots[key] = n
 	return n, nil
+}
+
+// twins are slots whose buffers mostly are the same bytes as those of another: the body of a
+// response and the file that it is.
+func (c *compiler) twins() map[int32]int32 {
+	find := func(kind string) int32 {
+		for i := range c.set.slots {
+			if s := &c.set.slots[i]; s.kind.Name == kind && len(s.transforms) == 0 {
+				return int32(i)
+			}
+		}
+		return -1
+	}
+	t := map[int32]int32{}
+	if body, file := find("http.response_body"), find("file.data"); body >= 0 && file >= 0 {
+		t[body] = file
+	}
+	return t
 }

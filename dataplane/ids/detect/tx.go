@@ -22,8 +22,12 @@ func (w *Worker) transaction(tx app.Transaction) {
 		w.turn = 1
 	}
 	w.buffers = w.buffers[:0]
+	sided, isSided := tx.(app.Sided)
 	for dir := app.ToServer; dir <= app.ToClient; dir++ {
 		side := &st.sides[dir]
+		if isSided && !sided.Inspected(dir) {
+			continue
+		}
 		if !side.started {
 			side.started = true
 			for _, n := range rules.others[dir] {
@@ -102,84 +106,6 @@ func (w *Worker) endTx(st *txState) {
 	}
 }
 
-// slotBuffers are the buffers of a slot in the transaction, as they are now.
-func (w *Worker) slotBuffers(n int32, tx app.Transaction, dir app.Direction) []app.Buffer {
-	c := &w.cache[2*n+int32(dir)]
-	if c.turn == w.turn {
-		return w.buffers[c.from:c.to]
-	}
-	s := &w.set.slots[n]
-	c.turn, c.from = w.turn, len(w.buffers)
-	w.buffers = tx.Buffers(s.kind, dir, w.buffers)
-	if len(s.transforms) > 0 {
-		kept := w.buffers[:c.from]
-		for _, b := range w.buffers[c.from:] {
-			if data, ok := w.transformed(n, b.Data); ok {
-				kept = append(kept, app.Buffer{Data: data, Whole: b.Whole})
-			}
-		}
-		w.buffers = kept
-	}
-	c.to = len(w.buffers)
-	return w.buffers[c.from:c.to]
-}
-
-// searchTx makes the rules pending whose fast pattern is in the buffers of a search.
-func (w *Worker) searchTx(st *txState, side *sideState, i int, s *search, tx app.Transaction, dir app.Direction) {
-	word, bit := i>>6&3, uint64(1)<<(i&63)
-	tracked := i < 64*len(side.scanned)
-	if tracked && side.scanned[word]&bit != 0 {
-		return
-	}
-	slot := &w.set.slots[s.slot]
-	buffers := w.slotBuffers(s.slot, tx, dir)
-	for j := range buffers {
-		b := &buffers[j]
-		data := b.Data
-		if len(slot.transforms) == 0 {
-			upTo := side.upTo(int32(i), int32(j))
-			end := b.Offset + uint64(len(b.Data))
-			if *upTo >= end+1 {
-				continue
-			}
-			if *upTo > 0 {
-				// As much of what was searched before as a pattern across the border needs.
-				from := *upTo - 1
-				if back := uint64(s.set.Longest() - 1); from > back {
-					from -= back
-				} else {
-					from = 0
-				}
-				if from > b.Offset {
-					data = b.Data[min(from-b.Offset, uint64(len(b.Data))):]
-				}
-			}
-			*upTo = end + 1
-		}
-		w.hits.Reset(s.set)
-		s.set.Scan(data, &w.hits)
-		for _, h := range w.hits.Numbers {
-			for _, n := range s.rules[h] {
-				st.add(n, w.sideOf(n, dir))
-			}
-		}
-	}
-	if tracked && tx.Settled(slot.kind, dir) {
-		side.scanned[word] |= bit
-	}
-}
-
-// upTo is how far a search has come in a buffer: 1 + the place, 0: it has not begun.
-func (s *sideState) upTo(search, buffer int32) *uint64 {
-	for i := range s.growing {
-		if g := &s.growing[i]; g.search == search && g.buffer == buffer {
-			return &g.upTo
-		}
-	}
-	s.growing = append(s.growing, growing{search: search, buffer: buffer})
-	return &s.growing[len(s.growing)-1].upTo
-}
-
 // pendingRules evaluates what may match by now, in the order of the rules.
 func (w *Worker) pendingRules(st *txState, tx app.Transaction) {
 	slices.SortFunc(st.pending, func(a, b pending) int {
@@ -192,29 +118,64 @@ func (w *Worker) pendingRules(st *txState, tx app.Transaction) {
 	for _, p := range st.pending {
 		s := w.set.rules[p.rule]
 		w.orient(p.dir)
-		var a answer
-		if w.set.profile != nil {
-			w.profiled(p.rule, func() bool { a = w.tryTx(s, &p, tx); return a == yes })
-		} else {
-			a = w.tryTx(s, &p, tx)
-		}
-		switch a {
-		case yes:
-			id := uint64(s.rule.GID)<<33 | uint64(s.rule.SID)<<1 | uint64(p.dir)
-			if s.perTx {
-				id &^= 1 // an event of the transaction is of neither direction
+		for {
+			var a answer
+			if w.set.profile != nil {
+				w.profiled(p.rule, func() bool { a = w.tryTx(s, &p, tx); return a == yes })
+			} else {
+				a = w.tryTx(s, &p, tx)
 			}
-			if !slices.Contains(st.told, id) {
-				st.told = append(st.told, id)
-				w.orient(p.dir)
-				w.matched(s, tx, false)
+			if a == yes {
+				w.tellTx(st, s, &p, tx)
+				// A rule on files matches once for each.
+				if s.files != 0 && w.nextFile(s, &p, tx) {
+					continue
+				}
+				a = never
+				if s.files != 0 && !tx.Complete(p.dir) {
+					a = notYet
+				}
 			}
-		case notYet:
-			kept = append(kept, p)
+			if a == notYet {
+				kept = append(kept, p)
+			}
+			break
 		}
 	}
 	st.pending = kept
 	w.orient(w.dir)
+}
+
+// tellTx notes a match in a transaction, unless it was noted before the rules were replaced.
+func (w *Worker) tellTx(st *txState, s *signature, p *pending, tx app.Transaction) {
+	id := uint64(s.rule.GID)<<33 | uint64(s.rule.SID)<<1 | uint64(p.dir)
+	if s.perTx {
+		id &^= 1 // an event of the transaction is of neither direction
+	}
+	if s.files != 0 {
+		id ^= uint64(p.file+1) << 48
+	}
+	if slices.Contains(st.told, id) {
+		return
+	}
+	st.told = append(st.told, id)
+	w.orient(p.dir)
+	w.matched(s, tx, false)
+}
+
+// nextFile moves a rule to the next file; false: there is none yet.
+func (w *Worker) nextFile(s *signature, p *pending, tx app.Transaction) bool {
+	p.file++
+	p.had &^= s.files
+	return p.file < len(tx.Files(p.dir))
+}
+
+// theFile is the file that a rule is being tried on, nil if there is none yet.
+func (w *Worker) theFile(tx app.Transaction, dir app.Direction) *app.File {
+	if files := tx.Files(dir); w.file < len(files) {
+		return files[w.file]
+	}
+	return nil
 }
 
 // orient makes a side the sender.
@@ -234,7 +195,8 @@ func (w *Worker) tryTx(s *signature, p *pending, tx app.Transaction) answer {
 		return never
 	}
 	waits := false
-	for i := range s.tests {
+	for i := 0; i < len(s.tests); i++ {
+		w.file = p.file
 		bit := uint64(1) << i
 		if p.had&bit != 0 {
 			continue
@@ -262,7 +224,17 @@ func (w *Worker) tryTx(s *signature, p *pending, tx app.Transaction) answer {
 		case yes:
 			p.had |= bit
 		case never:
-			return never
+			if !t.file {
+				return never
+			}
+			if w.nextFile(s, p, tx) {
+				i, waits = -1, false // from the beginning, for what the tests before found out of files
+				continue
+			}
+			if tx.Complete(p.dir) {
+				return never
+			}
+			return notYet
 		default:
 			waits = true
 		}
@@ -277,86 +249,4 @@ func (w *Worker) tryTx(s *signature, p *pending, tx app.Transaction) answer {
 		return notYet
 	}
 	return yes
-}
-
-// test is one test of a transaction.
-func (w *Worker) test(s *signature, t *txTest, tx app.Transaction, dir app.Direction) answer {
-	switch {
-	case t.check != nil:
-		return t.check(w, tx, dir)
-	case t.payload:
-		// The packet's direction is what it can be matched in.
-		if w.dir == dir || s.both {
-			if _, ok := w.payload(s); ok {
-				return yes
-			}
-		}
-		for _, h := range w.flow.streamHad {
-			if h.rule == s.order && (h.dir == dir || s.both) && tx.ID() <= h.upTo {
-				return yes
-			}
-		}
-		return decided(false, tx, dir)
-	}
-	kind := w.set.slots[t.slot].kind
-	buffers := w.slotBuffers(t.slot, tx, dir)
-	settled := tx.Settled(kind, dir) || tx.Complete(dir)
-	if t.only {
-		switch {
-		case len(buffers) > 0:
-			return never
-		case settled:
-			return yes
-		}
-		return notYet
-	}
-	waits := false
-	for i := range buffers {
-		b := &buffers[i]
-		whole := b.Whole || settled
-		if t.program.patient && !whole {
-			waits = true
-			continue
-		}
-		if w.match(t.program, buffer{data: b.Data, base: b.Offset, whole: whole}) {
-			return yes
-		}
-		waits = waits || !whole
-	}
-	switch {
-	case t.absent && len(buffers) == 0 && settled:
-		return yes
-	case settled && !waits:
-		return never
-	}
-	return notYet
-}
-
-// tryStream matches the part of a rule of transactions that is about the stream, and remembers it for
-// those that are open.
-func (w *Worker) tryStream(s *signature) {
-	if w.flow == nil || !s.onStream || len(w.in.Stream) <= w.in.Old {
-		return
-	}
-	if !w.programs(s, w.in.Stream, w.in.StreamOffset, w.in.Old) {
-		return
-	}
-	h := streamHad{rule: s.order, dir: w.dir, upTo: w.flow.doneBelow}
-	if n := len(w.flow.transactions); n > 0 {
-		h.upTo = w.flow.transactions[n-1].id
-	}
-	for _, tx := range w.in.Transactions {
-		h.upTo = max(h.upTo, tx.ID())
-	}
-	had := &w.flow.streamHad
-	for i := range *had {
-		if x := &(*had)[i]; x.rule == h.rule && x.dir == h.dir {
-			x.upTo = h.upTo
-			return
-		}
-	}
-	if len(*had) == maxStreamHad {
-		*had = append((*had)[:0], (*had)[1:]...)
-	}
-	*had = append(*had, h)
 }

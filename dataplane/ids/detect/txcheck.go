@@ -24,15 +24,18 @@ func decided(match bool, tx app.Transaction, dir app.Direction) answer {
 // txNumber compares a number of a transaction.
 func (c *compiler) txNumber(x *rule.Integer) func(*Worker, app.Transaction, app.Direction) answer {
 	if x.Name == "filesize" {
-		return func(_ *Worker, tx app.Transaction, dir app.Direction) answer {
-			for _, f := range tx.Files(dir) {
-				switch {
-				case f.State == app.FileClosed && x.Match(f.Size):
-					return yes
-				// What is there already is enough, however much follows.
-				case f.State != app.FileClosed && (x.Op == rule.Greater || x.Op == rule.GreaterEqual) && x.Match(f.Size):
-					return yes
-				}
+		return func(w *Worker, tx app.Transaction, dir app.Direction) answer {
+			f := w.theFile(tx, dir)
+			switch {
+			case f == nil:
+				return decided(false, tx, dir)
+			case f.State == app.FileClosed && x.Match(f.Size):
+				return yes
+			// What is there already is enough, however much follows.
+			case f.State != app.FileClosed && (x.Op == rule.Greater || x.Op == rule.GreaterEqual) && x.Match(f.Size):
+				return yes
+			case f.State != app.FileOpen:
+				return never
 			}
 			return decided(false, tx, dir)
 		}
@@ -101,6 +104,18 @@ func (c *compiler) flowEvent(s *signature, x *rule.Event) error {
 	return nil
 }
 
+// needsFile lets a rule that keeps files match only where there is one.
+func (c *compiler) needsFile(s *signature) {
+	for i := range s.tests {
+		if s.tests[i].file {
+			return
+		}
+	}
+	s.tests = append(s.tests, txTest{toServer: true, toClient: true, file: true, check: func(w *Worker, tx app.Transaction, dir app.Direction) answer {
+		return decided(w.theFile(tx, dir) != nil, tx, dir)
+	}})
+}
+
 // fileHash looks digests of files up in a list.
 func (c *compiler) fileHash(s *signature, x *rule.FileHash) error {
 	if c.cfg.Open == nil {
@@ -125,18 +140,23 @@ func (c *compiler) fileHash(s *signature, x *rule.FileHash) error {
 		list[string(sum)] = true
 	}
 	c.set.hashes = true
-	s.tests = append(s.tests, txTest{toServer: true, toClient: true, check: func(_ *Worker, tx app.Transaction, dir app.Direction) answer {
-		for _, f := range tx.Files(dir) {
-			sum := f.MD5
-			switch x.Algorithm {
-			case "sha1":
-				sum = f.SHA1
-			case "sha256":
-				sum = f.SHA256
-			}
-			if len(sum) > 0 && list[string(sum)] != x.Negated {
-				return yes
-			}
+	s.tests = append(s.tests, txTest{toServer: true, toClient: true, file: true, check: func(w *Worker, tx app.Transaction, dir app.Direction) answer {
+		f := w.theFile(tx, dir)
+		if f == nil {
+			return decided(false, tx, dir)
+		}
+		sum := f.MD5
+		switch x.Algorithm {
+		case "sha1":
+			sum = f.SHA1
+		case "sha256":
+			sum = f.SHA256
+		}
+		switch {
+		case len(sum) > 0 && list[string(sum)] != x.Negated:
+			return yes
+		case f.State != app.FileOpen:
+			return never
 		}
 		return decided(false, tx, dir)
 	}})

@@ -1,9 +1,7 @@
 package detect
 
 import (
-	"bytes"
 	"net/netip"
-	"slices"
 
 	"ngfw.sh/dataplane/ids/app"
 	"ngfw.sh/dataplane/ids/mpm"
@@ -30,6 +28,7 @@ type Worker struct {
 	sport, dport uint16
 	tx           app.Transaction
 	txDir        app.Direction
+	file         int // of the transaction, that a rule is being tried on
 
 	found   []found
 	tagging []tagged
@@ -57,8 +56,13 @@ type Worker struct {
 	cache   []cached
 	turn    uint32
 	buffers []app.Buffer
+	fileOf  [1]app.Buffer
 	arena   []byte
 	free    []*txState // for the next transactions
+
+	// What rules want replaced: of the one being tried, while it looks at a packet, and of those that matched.
+	inPacket                bool
+	replacing, replacements []Replacement
 
 	bypass         bool
 	mark, markMask uint32
@@ -96,6 +100,7 @@ func (w *Worker) Mark() (mark, mask uint32) { return w.mark, w.markMask }
 func (w *Worker) Inspect(in *Input, to []Match) []Match {
 	w.in, w.packet, w.flow, w.now, w.dir = in, in.Packet, in.Flow, in.Packet.Time, in.Direction
 	w.bypass, w.mark, w.markMask = false, 0, 0
+	w.replacements, w.inPacket = w.replacements[:0], false
 	w.found, w.tagging, w.enrichments = w.found[:0], w.tagging[:0], w.enrichments[:0]
 	w.tx = nil
 	if w.flow != nil && (w.flow.passed || w.flow.dropped) {
@@ -123,6 +128,9 @@ func (w *Worker) Inspect(in *Input, to []Match) []Match {
 		for _, tx := range in.Transactions {
 			w.transaction(tx)
 		}
+		if len(in.Frames) > 0 && w.set.frames != nil {
+			w.evaluateFrames(in.Frames)
+		}
 	}
 	to = w.finish(to)
 	for i := range w.tagging {
@@ -131,110 +139,6 @@ func (w *Worker) Inspect(in *Input, to []Match) []Match {
 	}
 	w.in, w.packet, w.flow, w.tx = nil, nil, nil, nil
 	return to
-}
-
-// gather finds the rules of packets that are worth evaluating.
-func (w *Worker) gather() {
-	w.candidates = w.candidates[:0]
-	if w.epoch++; w.epoch == 0 {
-		clear(w.seen)
-		w.epoch = 1
-	}
-	t := transportOf(w.packet.Protocol)
-	one, last := int(w.dir), int(w.dir)
-	if w.flow == nil {
-		one, last = 0, 1
-	}
-	for dir := one; dir <= last; dir++ {
-		s := w.set
-		others := &s.others[t][dir]
-		w.addAll(others.any)
-		if others.ports != nil {
-			w.addAll(others.ports[w.dport])
-		}
-		payload, stream := w.packet.Payload, w.in.Stream
-		switch {
-		case t != overTCP:
-			w.search(s.packets[t][dir], payload)
-		case len(stream) > w.in.Old:
-			if w.in.InStream && bytes.HasSuffix(stream, payload) {
-				w.searchStream(s.whole[dir], dir)
-				break
-			}
-			w.searchStream(s.streams[dir], dir)
-			fallthrough
-		default:
-			if w.in.InStream {
-				w.search(s.segments[dir], payload)
-			} else {
-				w.search(s.packets[t][dir], payload)
-			}
-		}
-	}
-	slices.Sort(w.candidates)
-}
-
-func (w *Worker) addAll(rules []int32) {
-	for _, n := range rules {
-		if w.seen[n] != w.epoch {
-			w.seen[n] = w.epoch
-			w.candidates = append(w.candidates, n)
-		}
-	}
-}
-
-// search adds the rules whose fast pattern is in data.
-func (w *Worker) search(s *search, data []byte) {
-	if s == nil || len(data) == 0 {
-		return
-	}
-	w.hits.Reset(s.set)
-	s.set.Scan(data, &w.hits)
-	for _, n := range w.hits.Numbers {
-		w.addAll(s.rules[n])
-	}
-}
-
-// searchStream searches what is new of the stream, and adds the rules that were found in what
-// is old and still kept.
-func (w *Worker) searchStream(s *search, dir int) {
-	in := w.in
-	if s == nil || w.flow == nil {
-		if s != nil {
-			w.search(s, in.Stream)
-		}
-		return
-	}
-	// A pattern may begin in what is old.
-	from := max(in.Old-s.set.Longest()+1, 0)
-	end := in.StreamOffset + uint64(len(in.Stream))
-	inStream := &w.flow.inStream[dir]
-	if in.StreamOffset+uint64(in.Old) != inStream.end {
-		// Not where the last search ended: all of it is new.
-		from, inStream.rules = 0, inStream.rules[:0]
-	}
-	inStream.end = end
-	kept := inStream.rules[:0]
-	for _, x := range inStream.rules {
-		if x.at > in.StreamOffset {
-			kept = append(kept, x)
-			w.addAll(w.one(x.rule))
-		}
-	}
-	inStream.rules = kept
-	w.hits.Reset(s.set)
-	s.set.Scan(in.Stream[from:], &w.hits)
-	for _, n := range w.hits.Numbers {
-		for _, r := range s.rules[n] {
-			inStream.add(r, end)
-		}
-		w.addAll(s.rules[n])
-	}
-}
-
-func (w *Worker) one(n int32) []int32 {
-	w.single[0] = n
-	return w.single[:]
 }
 
 // evaluate tries rules that need no transaction.
@@ -279,10 +183,12 @@ func (w *Worker) tryPacket(s *signature) bool {
 			return false
 		}
 	}
+	w.replacing = w.replacing[:0]
 	onStream, ok := w.payload(s)
 	if !ok {
 		return false
 	}
+	w.replacements = append(w.replacements, w.replacing...)
 	if s.onceFlow && w.once(s) {
 		return false
 	}
@@ -310,239 +216,4 @@ func (w *Worker) checks(all []check) bool {
 		}
 	}
 	return true
-}
-
-// payload matches in the stream, and where there was nothing or the rule looks at packets too, in
-// the packet.
-func (w *Worker) payload(s *signature) (onStream, ok bool) {
-	if len(s.payload) == 0 {
-		return false, s.asn1 == nil || s.asn1.match(w.packet.Payload, 0)
-	}
-	in := w.in
-	if s.onStream && w.packet.Protocol == protoTCP && w.flow != nil {
-		if len(in.Stream) > in.Old && w.programs(s, in.Stream, in.StreamOffset, in.Old) {
-			return true, true
-		}
-		if !s.onPacket && in.InStream || s.onlyStream() {
-			return false, false
-		}
-	} else if s.onlyStream() {
-		return false, false
-	}
-	if len(w.packet.Payload) == 0 {
-		return false, false
-	}
-	return false, w.programs(s, w.packet.Payload, 0, 0)
-}
-
-// programs matches in the payload. What was found before the byte old is no news.
-func (w *Worker) programs(s *signature, data []byte, base uint64, old int) bool {
-	furthest, positive := 0, false
-	for i, p := range s.payload {
-		d := data
-		if slot := s.payloadSlots[i]; slot >= 0 {
-			var ok bool
-			if d, ok = w.transformed(slot, data); !ok || !w.match(p, buffer{data: d, whole: true}) {
-				return false
-			}
-			furthest = len(data)
-			continue
-		}
-		if !w.match(p, buffer{data: d, base: base, whole: true}) {
-			return false
-		}
-		furthest = max(furthest, w.furthest)
-		positive = positive || !p.negative
-		if s.asn1 != nil && !s.asn1.match(d, w.furthest) {
-			return false
-		}
-	}
-	return furthest > old || !positive || old == 0
-}
-
-// transformed is what becomes of data in a slot.
-func (w *Worker) transformed(slot int32, data []byte) ([]byte, bool) {
-	for _, t := range w.set.slots[slot].transforms {
-		n := len(w.arena)
-		out, ok := t(w, w.arena[n:n:cap(w.arena)], data)
-		if !ok {
-			return nil, false
-		}
-		// What was appended stays until the end of this Inspect.
-		if len(out) > 0 && n+len(out) <= cap(w.arena) && cap(w.arena) > n && &out[0] == &w.arena[:n+1][n] {
-			w.arena = w.arena[:n+len(out)]
-		} else if len(out) > cap(w.arena) {
-			w.arena = make([]byte, 0, 2*len(out)+4096)
-		}
-		data = out
-	}
-	return data, true
-}
-
-// header compares the packet's header with the rule's.
-func (s *signature) header(w *Worker) bool {
-	p := w.packet
-	switch s.transport {
-	case rule.TCP, rule.TCPPacket, rule.TCPStream:
-		if p.Protocol != protoTCP || p.Version == 0 {
-			return false
-		}
-	case rule.UDP:
-		if p.Protocol != protoUDP || p.Version == 0 {
-			return false
-		}
-	case rule.IP:
-		if p.Version == 0 {
-			return false
-		}
-	case rule.ICMP:
-		if p.Protocol != protoICMP && p.Protocol != protoICMPv6 || p.Version == 0 {
-			return false
-		}
-	case rule.ICMPv4:
-		if p.Protocol != protoICMP || p.Version != 4 {
-			return false
-		}
-	case rule.ICMPv6:
-		if p.Protocol != protoICMPv6 || p.Version != 6 {
-			return false
-		}
-	case rule.IPv4:
-		if p.Version != 4 {
-			return false
-		}
-	case rule.IPv6:
-		if p.Version != 6 {
-			return false
-		}
-	case rule.SCTP:
-		if p.Protocol != protoSCTP || p.Version == 0 {
-			return false
-		}
-	case rule.ARP:
-		if p.EtherType != 0x0806 {
-			return false
-		}
-	case rule.Ethernet:
-		if len(p.Ethernet) == 0 {
-			return false
-		}
-	}
-	if s.apps != 0 {
-		f := w.flow
-		if f == nil || !f.ProtocolKnown || !s.apps.Has(f.Protocol) && !s.apps.Has(f.ProtocolOf[w.dir]) {
-			return false
-		}
-	}
-	if w.flow != nil && !s.both && w.tx == nil && (w.dir == app.ToServer && !s.toServer || w.dir == app.ToClient && !s.toClient) {
-		return false
-	}
-	if p.Version == 0 {
-		return s.src == nil && s.dst == nil && s.sport == nil && s.dport == nil
-	}
-	if s.both && w.flow != nil {
-		// The client is the source, whoever sent this.
-		side := w.dir
-		if w.tx != nil {
-			side = w.txDir
-		}
-		if side == app.ToClient {
-			return s.ends(w, w.dst, w.src, w.dport, w.sport)
-		}
-	}
-	return s.ends(w, w.src, w.dst, w.sport, w.dport) || s.either && s.ends(w, w.dst, w.src, w.dport, w.sport)
-}
-
-func (s *signature) ends(w *Worker, src, dst netip.Addr, sport, dport uint16) bool {
-	if s.sport != nil || s.dport != nil {
-		switch w.packet.Protocol {
-		case protoTCP, protoUDP, protoSCTP:
-		default:
-			return false
-		}
-		if w.packet.Fragment {
-			return false
-		}
-	}
-	return (s.dport == nil || s.dport.Contains(dport)) && (s.sport == nil || s.sport.Contains(sport)) &&
-		(s.dst == nil || s.dst.Contains(dst)) && (s.src == nil || s.src.Contains(src))
-}
-
-// matched notes a match; what it sets is set before other rules are tried.
-func (w *Worker) matched(s *signature, tx app.Transaction, onStream bool) {
-	w.found = append(w.found, found{s, tx, w.txDir, onStream})
-	for _, f := range s.effects {
-		f(w)
-	}
-}
-
-// finish puts matches in order and through thresholds.
-func (w *Worker) finish(to []Match) []Match {
-	if len(w.found) == 0 {
-		return to
-	}
-	slices.SortStableFunc(w.found, func(a, b found) int { return int(a.rule.order - b.rule.order) })
-	p := w.packet
-	w.src, w.dst = p.Src, p.Dst
-	alerts, blocked := 0, false
-	for i := range w.found {
-		f := &w.found[i]
-		s := f.rule
-		m := Match{Rule: s.rule, Action: s.rule.Action, Tell: s.tell, Transaction: f.tx, TxDirection: f.txDir, OnStream: f.onStream}
-		m.OnFlow = w.flow != nil && (s.onFlow || f.tx != nil || f.onStream)
-		if s.filter != nil && s.filter.ask(w) == unheard {
-			continue
-		}
-		if s.limit != nil {
-			switch s.limit.ask(w) {
-			case unheard:
-				continue
-			case silent:
-				m.Tell = false
-			}
-		}
-		if s.muted(w) {
-			m.Tell = false
-		}
-		for _, r := range s.rates {
-			if r.active(w) {
-				if m.Action = r.action; m.Action == rule.ActionPass {
-					m.Tell = s.rule.Alert == rule.AlertAlways
-				}
-			}
-		}
-		if m.Action == rule.ActionPass && blocked {
-			// What came before it in the order holds; what comes after it does not count.
-			if m.Tell {
-				m.OnFlow = false
-				to = append(to, m)
-			}
-			break
-		}
-		if m.Action.Blocks() {
-			blocked = true
-			if m.OnFlow {
-				w.flow.dropped = true
-			}
-		}
-		if m.Tell {
-			if alerts++; alerts > w.set.cfg.AlertMax {
-				w.state.Counters.Dropped.Add(1)
-				m.Tell = false
-			} else {
-				w.state.Counters.Alerts.Add(1)
-			}
-		}
-		if m.Tell || m.Action != rule.ActionAlert || len(s.rule.Effects) > 0 {
-			to = append(to, m)
-		}
-		blocked = blocked || m.Action.Blocks()
-		if m.Action == rule.ActionPass {
-			if m.OnFlow && !blocked {
-				w.flow.passed = true
-			}
-			break
-		}
-	}
-	return to
 }

@@ -49,6 +49,7 @@ func Build(patterns []Pattern, seed uint64) *Set {
 	}
 	s.four, s.three, s.two = s.makeTable(by[4]), s.makeTable(by[3]), s.makeTable(by[2])
 	s.mark(by)
+	s.pairs = s.makePairs()
 	return s
 }
 
@@ -63,10 +64,10 @@ func (s *Set) mark(by [5]map[uint32][]int32) {
 	shift := 0
 	switch {
 	case n == 0:
-	case n <= 1<<smallBits/32:
+	case n <= 1<<smallBits/64:
 		s.small = new([smallWords]uint64)
 		words, shift = s.small[:], 32-smallBits
-	case n <= 1<<mediumBits/32:
+	case n <= 1<<mediumBits/64:
 		s.medium = new([mediumWords]uint64)
 		words, shift = s.medium[:], 32-mediumBits
 	default:

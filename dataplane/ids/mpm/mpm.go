@@ -31,6 +31,7 @@ type Set struct {
 	three    table
 	two      table
 	two16    *[1 << 10]uint64 // bitmap of 2-byte pieces, each its own bit
+	pairs    []pair           // patterns of two bytes, if they are few
 	single   []single
 	mult     uint32
 	longest  int

@@ -3,7 +3,6 @@ package mpm
 import (
 	"bytes"
 	"encoding/binary"
-	"math/bits"
 )
 
 // Scan adds the patterns in data to the hits.
@@ -19,7 +18,10 @@ func (s *Set) Scan(data []byte, h *Hits) {
 	if n := len(data) - 3; n >= 0 && s.three.slots != nil {
 		s.check(&s.three, key(data[n:], 3), data, n, h) // where no fourth byte follows
 	}
-	if s.two16 != nil {
+	switch {
+	case s.pairs != nil:
+		s.scanPairs(data, h)
+	case s.two16 != nil:
 		s.scanTwo(data, h)
 	}
 	for _, p := range s.single {
@@ -29,94 +31,105 @@ func (s *Set) Scan(data []byte, h *Hits) {
 	}
 }
 
-// The loops below look at five places for every eight bytes loaded. They differ in the
-// size of the bitmap alone, which must be known to the compiler.
+// The loops below look at five places for every eight bytes loaded. They are written out for the sake of
+// the compiler: the size of the bitmap must be a constant for it to leave checks of bounds out.
 
-func (s *Set) scanSmall(data []byte, h *Hits) {
-	m, mult := s.small, s.mult
-	i := 0
-	for ; i+8 <= len(data); i += 5 {
-		w := binary.LittleEndian.Uint64(data[i:]) | folded<<32 | folded
-		h0 := uint32(w) * mult >> (32 - smallBits)
-		h1 := uint32(w>>8) * mult >> (32 - smallBits)
-		h2 := uint32(w>>16) * mult >> (32 - smallBits)
-		h3 := uint32(w>>24) * mult >> (32 - smallBits)
-		h4 := uint32(w>>32) * mult >> (32 - smallBits)
-		b0 := m[h0>>6] >> (h0 & 63)
-		b1 := m[h1>>6] >> (h1 & 63)
-		b2 := m[h2>>6] >> (h2 & 63)
-		b3 := m[h3>>6] >> (h3 & 63)
-		b4 := m[h4>>6] >> (h4 & 63)
-		if (b0|b1|b2|b3|b4)&1 != 0 {
-			s.checkFive(uint8(b0&1|b1&1<<1|b2&1<<2|b3&1<<3|b4&1<<4), w, data, i, h)
+func (s *Set) scanSmall(data []byte, hits *Hits) {
+	m, mult, rest := s.small, s.mult, data
+	for len(rest) >= 8 {
+		w := binary.LittleEndian.Uint64(rest) | folded<<32 | folded
+		if h := uint32(w) * mult >> (32 - smallBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(uint32(w), data, len(data)-len(rest), hits)
 		}
+		w >>= 8
+		if h := uint32(w) * mult >> (32 - smallBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(uint32(w), data, len(data)-len(rest)+1, hits)
+		}
+		w >>= 8
+		if h := uint32(w) * mult >> (32 - smallBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(uint32(w), data, len(data)-len(rest)+2, hits)
+		}
+		w >>= 8
+		if h := uint32(w) * mult >> (32 - smallBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(uint32(w), data, len(data)-len(rest)+3, hits)
+		}
+		w >>= 8
+		if h := uint32(w) * mult >> (32 - smallBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(uint32(w), data, len(data)-len(rest)+4, hits)
+		}
+		rest = rest[5:]
 	}
-	for ; i+4 <= len(data); i++ {
-		k := binary.LittleEndian.Uint32(data[i:]) | folded
-		if b := k * mult >> (32 - smallBits); m[b>>6]&(1<<(b&63)) != 0 {
-			s.checkFour(k, data, i, h)
+	for ; len(rest) >= 4; rest = rest[1:] {
+		k := binary.LittleEndian.Uint32(rest) | folded
+		if h := k * mult >> (32 - smallBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(k, data, len(data)-len(rest), hits)
 		}
 	}
 }
 
-func (s *Set) scanMedium(data []byte, h *Hits) {
-	m, mult := s.medium, s.mult
-	i := 0
-	for ; i+8 <= len(data); i += 5 {
-		w := binary.LittleEndian.Uint64(data[i:]) | folded<<32 | folded
-		h0 := uint32(w) * mult >> (32 - mediumBits)
-		h1 := uint32(w>>8) * mult >> (32 - mediumBits)
-		h2 := uint32(w>>16) * mult >> (32 - mediumBits)
-		h3 := uint32(w>>24) * mult >> (32 - mediumBits)
-		h4 := uint32(w>>32) * mult >> (32 - mediumBits)
-		b0 := m[h0>>6] >> (h0 & 63)
-		b1 := m[h1>>6] >> (h1 & 63)
-		b2 := m[h2>>6] >> (h2 & 63)
-		b3 := m[h3>>6] >> (h3 & 63)
-		b4 := m[h4>>6] >> (h4 & 63)
-		if (b0|b1|b2|b3|b4)&1 != 0 {
-			s.checkFive(uint8(b0&1|b1&1<<1|b2&1<<2|b3&1<<3|b4&1<<4), w, data, i, h)
+func (s *Set) scanMedium(data []byte, hits *Hits) {
+	m, mult, rest := s.medium, s.mult, data
+	for len(rest) >= 8 {
+		w := binary.LittleEndian.Uint64(rest) | folded<<32 | folded
+		if h := uint32(w) * mult >> (32 - mediumBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(uint32(w), data, len(data)-len(rest), hits)
 		}
-	}
-	for ; i+4 <= len(data); i++ {
-		k := binary.LittleEndian.Uint32(data[i:]) | folded
-		if b := k * mult >> (32 - mediumBits); m[b>>6]&(1<<(b&63)) != 0 {
-			s.checkFour(k, data, i, h)
+		w >>= 8
+		if h := uint32(w) * mult >> (32 - mediumBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(uint32(w), data, len(data)-len(rest)+1, hits)
 		}
-	}
-}
-
-func (s *Set) scanLarge(data []byte, h *Hits) {
-	m, mult := s.large, s.mult
-	i := 0
-	for ; i+8 <= len(data); i += 5 {
-		w := binary.LittleEndian.Uint64(data[i:]) | folded<<32 | folded
-		h0 := uint32(w) * mult >> (32 - largeBits)
-		h1 := uint32(w>>8) * mult >> (32 - largeBits)
-		h2 := uint32(w>>16) * mult >> (32 - largeBits)
-		h3 := uint32(w>>24) * mult >> (32 - largeBits)
-		h4 := uint32(w>>32) * mult >> (32 - largeBits)
-		b0 := m[h0>>6] >> (h0 & 63)
-		b1 := m[h1>>6] >> (h1 & 63)
-		b2 := m[h2>>6] >> (h2 & 63)
-		b3 := m[h3>>6] >> (h3 & 63)
-		b4 := m[h4>>6] >> (h4 & 63)
-		if (b0|b1|b2|b3|b4)&1 != 0 {
-			s.checkFive(uint8(b0&1|b1&1<<1|b2&1<<2|b3&1<<3|b4&1<<4), w, data, i, h)
+		w >>= 8
+		if h := uint32(w) * mult >> (32 - mediumBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(uint32(w), data, len(data)-len(rest)+2, hits)
 		}
+		w >>= 8
+		if h := uint32(w) * mult >> (32 - mediumBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(uint32(w), data, len(data)-len(rest)+3, hits)
+		}
+		w >>= 8
+		if h := uint32(w) * mult >> (32 - mediumBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(uint32(w), data, len(data)-len(rest)+4, hits)
+		}
+		rest = rest[5:]
 	}
-	for ; i+4 <= len(data); i++ {
-		k := binary.LittleEndian.Uint32(data[i:]) | folded
-		if b := k * mult >> (32 - largeBits); m[b>>6]&(1<<(b&63)) != 0 {
-			s.checkFour(k, data, i, h)
+	for ; len(rest) >= 4; rest = rest[1:] {
+		k := binary.LittleEndian.Uint32(rest) | folded
+		if h := k * mult >> (32 - mediumBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(k, data, len(data)-len(rest), hits)
 		}
 	}
 }
 
-func (s *Set) checkFive(places uint8, w uint64, data []byte, at int, h *Hits) {
-	for ; places != 0; places &= places - 1 {
-		n := bits.TrailingZeros8(places)
-		s.checkFour(uint32(w>>(8*n)), data, at+n, h)
+func (s *Set) scanLarge(data []byte, hits *Hits) {
+	m, mult, rest := s.large, s.mult, data
+	for len(rest) >= 8 {
+		w := binary.LittleEndian.Uint64(rest) | folded<<32 | folded
+		if h := uint32(w) * mult >> (32 - largeBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(uint32(w), data, len(data)-len(rest), hits)
+		}
+		w >>= 8
+		if h := uint32(w) * mult >> (32 - largeBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(uint32(w), data, len(data)-len(rest)+1, hits)
+		}
+		w >>= 8
+		if h := uint32(w) * mult >> (32 - largeBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(uint32(w), data, len(data)-len(rest)+2, hits)
+		}
+		w >>= 8
+		if h := uint32(w) * mult >> (32 - largeBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(uint32(w), data, len(data)-len(rest)+3, hits)
+		}
+		w >>= 8
+		if h := uint32(w) * mult >> (32 - largeBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(uint32(w), data, len(data)-len(rest)+4, hits)
+		}
+		rest = rest[5:]
+	}
+	for ; len(rest) >= 4; rest = rest[1:] {
+		k := binary.LittleEndian.Uint32(rest) | folded
+		if h := k * mult >> (32 - largeBits); m[h>>6]&(1<<(h&63)) != 0 {
+			s.checkFour(k, data, len(data)-len(rest), hits)
+		}
 	}
 }
 
@@ -130,31 +143,22 @@ func (s *Set) checkFour(k uint32, data []byte, at int, h *Hits) {
 	}
 }
 
-func (s *Set) scanTwo(data []byte, h *Hits) {
-	m := s.two16
-	i := 0
-	for ; i+8 <= len(data); i += 7 {
-		w := binary.LittleEndian.Uint64(data[i:]) | folded<<32 | folded
-		b0 := m[uint16(w)>>6] >> (w & 63)
-		b1 := m[uint16(w>>8)>>6] >> (w >> 8 & 63)
-		b2 := m[uint16(w>>16)>>6] >> (w >> 16 & 63)
-		b3 := m[uint16(w>>24)>>6] >> (w >> 24 & 63)
-		b4 := m[uint16(w>>32)>>6] >> (w >> 32 & 63)
-		b5 := m[uint16(w>>40)>>6] >> (w >> 40 & 63)
-		b6 := m[uint16(w>>48)>>6] >> (w >> 48 & 63)
-		if (b0|b1|b2|b3|b4|b5|b6)&1 == 0 {
-			continue
+func (s *Set) scanTwo(data []byte, hits *Hits) {
+	m, rest := s.two16, data
+	for len(rest) >= 8 {
+		w := binary.LittleEndian.Uint64(rest) | folded<<32 | folded
+		for n := range 7 {
+			if k := uint16(w); m[k>>6]&(1<<(k&63)) != 0 {
+				s.check(&s.two, uint32(k), data, len(data)-len(rest)+n, hits)
+			}
+			w >>= 8
 		}
-		places := uint8(b0&1 | b1&1<<1 | b2&1<<2 | b3&1<<3 | b4&1<<4 | b5&1<<5 | b6&1<<6)
-		for ; places != 0; places &= places - 1 {
-			n := bits.TrailingZeros8(places)
-			s.check(&s.two, uint32(uint16(w>>(8*n))), data, i+n, h)
-		}
+		rest = rest[7:]
 	}
-	for ; i+2 <= len(data); i++ {
-		k := key(data[i:], 2)
-		if b := k & 0xffff; m[b>>6]&(1<<(b&63)) != 0 {
-			s.check(&s.two, k, data, i, h)
+	for ; len(rest) >= 2; rest = rest[1:] {
+		k := uint16(key(rest, 2))
+		if m[k>>6]&(1<<(k&63)) != 0 {
+			s.check(&s.two, uint32(k), data, len(data)-len(rest), hits)
 		}
 	}
 }

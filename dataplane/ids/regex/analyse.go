@@ -17,6 +17,11 @@ func (re *Regex) analyse(root *node, flags Flags) {
 	if !root.begin(&s) && !s.full() {
 		re.first = &s
 	}
+	depends, refers := leftward(root)
+	re.suffix = re.anchor == anywhere && !depends
+	if !refers && !depends && re.anchor == anywhere {
+		re.wild, re.wildAll = beginsWild(root)
+	}
 	q := &requirement{}
 	q.walk(root)
 	q.flush()
@@ -140,4 +145,43 @@ func (l *literal) index(s []byte) int {
 		return IndexFold(s, l.bytes)
 	}
 	return index(s, l.bytes)
+}
+
+// leftward says whether a match depends on what is before it, and whether it depends on what it has
+// matched before or on how often it was tried (references, conditions, \K).
+func leftward(n *node) (depends, refers bool) {
+	switch n.kind {
+	case kindAssert:
+		switch n.assert {
+		case beginSubject, beginSearch, beginLine, wordBoundary, notWordBoundary:
+			depends = true
+		}
+	case kindLook:
+		depends = n.behind
+	case kindBackref, kindCondition, kindKeep:
+		refers = true
+	}
+	for _, sub := range n.subs {
+		d, r := leftward(sub)
+		depends, refers = depends || d, refers || r
+	}
+	return depends, refers
+}
+
+// beginsWild says whether an expression begins with a dot that is repeated without limit; all: one that
+// matches newlines too.
+func beginsWild(n *node) (wild, all bool) {
+	switch n.kind {
+	case kindCat:
+		if len(n.subs) > 0 {
+			return beginsWild(n.subs[0])
+		}
+	case kindGroup:
+		return beginsWild(n.subs[0])
+	case kindRepeat:
+		if sub := n.subs[0]; n.max < 0 && sub.kind == kindSet {
+			return sub.set == allSet || sub.set == escapedSets['N'], sub.set == allSet
+		}
+	}
+	return false, false
 }

@@ -37,6 +37,7 @@ type inst struct {
 	a, b     int32
 	min, max int32
 	set      *set
+	follow   *set // of opRepeat: what certainly comes next, nil if unknown
 	lit      []byte
 }
 
@@ -256,7 +257,10 @@ func (c *compiler) repeat(n *node, after *set) {
 		if m != possessive && after != nil && !after.meets(sub.set) {
 			m = possessive // nothing is to be given back for what follows
 		}
-		c.emit(inst{op: opRepeat, set: sub.set, min: int32(n.min), max: int32(n.max), mode: m})
+		if after != nil && after.full() {
+			after = nil
+		}
+		c.emit(inst{op: opRepeat, set: sub.set, follow: after, min: int32(n.min), max: int32(n.max), mode: m})
 		return
 	}
 	if n.mode == possessive {

@@ -14,7 +14,7 @@ func DefaultLimits() Limits { return Limits{Tries: 3500, Depth: 1500} }
 // Steps of a whole search are bounded by stepsFixed + stepsPerByte × length, whatever
 // the limits.
 const (
-	stepsFixed   = 100_000
+	stepsFixed   = 50_000
 	stepsPerByte = 64
 	maxStack     = 1 << 16
 )
@@ -34,16 +34,14 @@ type Matcher struct {
 	depth     int
 	groups    int
 	limited   bool
-	clean     bool
 }
 
 // frame is an alternative to return to, or a register's value to restore.
 type frame struct {
-	kind   frameKind
-	pc     int32 // of undo: the register
-	at     int32 // position; of undo: the value
-	min    int32 // of greedy: the least position; of lazy: how many more
-	weight int32
+	kind frameKind
+	pc   int32 // of undo: the register
+	at   int32 // position; of undo: the value
+	min  int32 // of greedy: the least position; of lazy: how many more
 }
 
 type frameKind uint8
@@ -136,8 +134,15 @@ func (m *Matcher) search(re *Regex, subject []byte, from, start int) bool {
 		if m.try(re, at) {
 			return true
 		}
-		if m.limited {
+		if m.limited || re.wildAll {
 			return false
+		}
+		if re.wild {
+			i := index(subject[at:], newline)
+			if i < 0 {
+				return false
+			}
+			at += i
 		}
 		if len(re.need.bytes) > 0 && re.need.index(subject[min(at+1+re.needMin, len(subject)):]) < 0 {
 			return false

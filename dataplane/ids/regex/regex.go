@@ -42,7 +42,10 @@ type Regex struct {
 	need    literal
 	needMin int // how many bytes before need in a match, at least
 	needMax int // at most; -1: unknown
-	single  bool
+	// wild: the expression begins with a repeated dot, so that where a match fails it
+	// fails at all places up to the next newline (wildAll: to the end) too.
+	wild, wildAll bool
+	suffix        bool
 }
 
 type anchor uint8
@@ -76,6 +79,10 @@ func Compile(expression string, flags Flags) (*Regex, error) {
 	re.analyse(root, flags)
 	return re, nil
 }
+
+// Suffix says that where there is no match in a subject, there is none in what it ends with either: nothing
+// depends on where the subject begins.
+func (re *Regex) Suffix() bool { return re.suffix }
 
 // Groups is how many groups capture.
 func (re *Regex) Groups() int { return re.groups }

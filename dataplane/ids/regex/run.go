@@ -194,6 +194,22 @@ func (m *Matcher) back(code []inst) (pc int32, pos int, ok bool) {
 			return f.pc, int(f.at), true
 		case frameGreedy:
 			f.at--
+			if follow := code[f.pc-1].follow; follow != nil {
+				// Nothing is given back where what follows cannot begin.
+				for from := f.at; ; f.at-- {
+					if f.at < f.min {
+						m.steps -= int(from-f.at) / 8
+						break
+					}
+					if int(f.at) < len(m.subject) && follow.has(m.subject[f.at]) {
+						m.steps -= int(from-f.at) / 8
+						break
+					}
+				}
+				if f.at < f.min {
+					continue
+				}
+			}
 			pc, pos = f.pc, int(f.at)
 			m.stack = m.stack[:n+1]
 			if f.at <= f.min {
@@ -202,17 +218,29 @@ func (m *Matcher) back(code []inst) (pc int32, pos int, ok bool) {
 			return pc, pos, true
 		case frameLazy:
 			in := &code[f.pc-1]
-			if int(f.at) < len(m.subject) && in.set.has(m.subject[f.at]) {
+			from := f.at
+			for int(f.at) < len(m.subject) && in.set.has(m.subject[f.at]) {
 				f.at++
-				pc, pos = f.pc, int(f.at)
-				m.stack = m.stack[:n+1]
+				spent := false
 				if f.min > 0 {
-					if f.min--; f.min == 0 {
-						m.stack = m.stack[:n]
+					f.min--
+					spent = f.min == 0
+				}
+				if in.follow != nil && (int(f.at) >= len(m.subject) || !in.follow.has(m.subject[f.at])) {
+					if spent {
+						break
 					}
+					continue
+				}
+				pc, pos = f.pc, int(f.at)
+				m.steps -= int(f.at-from) / 8
+				m.stack = m.stack[:n+1]
+				if spent {
+					m.stack = m.stack[:n]
 				}
 				return pc, pos, true
 			}
+			m.steps -= int(f.at-from) / 8
 		}
 	}
 	m.stack = m.stack[:0]

@@ -40,7 +40,17 @@ func OpenCapture(r io.Reader) (*Capture, error) {
 		c.new, err = pcapgo.NewNgReader(b, pcapgo.NgReaderOptions{WantMixedLinkType: true, SkipUnknownVersion: true})
 		return c, err
 	}
-	if c.old, err = pcapgo.NewReader(b); err != nil {
+	head := make([]byte, 24)
+	if _, err := io.ReadFull(b, head); err != nil {
+		return nil, fmt.Errorf("no capture: %w", err)
+	}
+	// Older versions of the format have the same layout, which the reader need not know.
+	if head[0] == 0xa1 { // big-endian
+		head[6], head[7] = 0, 4
+	} else {
+		head[6], head[7] = 4, 0
+	}
+	if c.old, err = pcapgo.NewReader(io.MultiReader(bytes.NewReader(head), b)); err != nil {
 		return nil, err
 	}
 	// Some writers name a snapshot length that their frames exceed.

@@ -56,6 +56,10 @@ func New(cfg Config, out io.Writer) (*Replay, error) {
 	s := cfg.Settings
 	rules := rule.DefaultConfig()
 	rules.Variables = s.Variables
+	if s.NoJA4 {
+		rules.Features = maps.Clone(rules.Features)
+		rules.Features["ja4"] = false
+	}
 	r.Loaded = rule.Load(cfg.Rules, rules)
 
 	d := detect.DefaultConfig()
@@ -71,6 +75,12 @@ func New(cfg Config, out io.Writer) (*Replay, error) {
 	}
 	if s.Recursion > 0 {
 		d.Recursion = s.Recursion
+	}
+	if s.MatchLimit > 0 {
+		d.Regex.Tries = s.MatchLimit
+	}
+	if s.MatchLimitRecursion > 0 {
+		d.Regex.Depth = s.MatchLimitRecursion
 	}
 	if s.DatasetMemory > 0 {
 		d.DataMemory = s.DatasetMemory

@@ -14,6 +14,12 @@ func (s *Settings) appLayer(rest string, e entry) (bool, error) {
 	}
 	name, key, _ := strings.Cut(protocol, ".")
 	switch key {
+	case "ja4-fingerprints":
+		if _, err := e.oneOf("yes", "no", "auto"); err != nil {
+			return true, err
+		}
+		s.NoJA4 = s.NoJA4 || e.value == "no"
+		return true, nil
 	case "enabled":
 		if strings.EqualFold(e.value, "detection-only") {
 			return true, nil
@@ -58,9 +64,22 @@ func (s *Settings) protocol(name, key string, e entry) (bool, error) {
 		var v string
 		v, err = e.oneOf("default", "track-only", "bypass", "full")
 		s.Engine.EncryptionBypass = v == "bypass"
+	case "dnp3.max-objects":
+		l.DNP3Objects, err = e.int(1, 1<<20)
+	case "dnp3.max-points":
+		l.DNP3Points, err = e.int(1, 1<<30)
 	default:
 		switch key {
-		case "max-tx", "max-msg-length", "max-objects", "max-points", "max-streams", "max-table-size":
+		case "max-tx":
+			n, err := e.int(1, 1<<20)
+			if err == nil {
+				if l.TransactionsOf == nil {
+					l.TransactionsOf = map[string]int{}
+				}
+				l.TransactionsOf[name] = n
+			}
+			return true, err
+		case "max-msg-length", "max-objects", "max-points", "max-streams", "max-table-size":
 			n, err := e.size()
 			s.Values[name+"."+key] = n
 			return true, err

@@ -36,6 +36,8 @@ type Settings struct {
 	Disabled map[string]bool
 	// Ports are where protocols are looked for beside their own, by name.
 	Ports map[string][]uint16
+	// NoJA4 says that fingerprints of the kind JA4 are switched off: rules that require them are not met.
+	NoJA4 bool
 	// Values are limits of protocols by their key below app-layer.protocols.
 	Values map[string]uint64
 	// Ignored are the keys without meaning here, in the order of the text.

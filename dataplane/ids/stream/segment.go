@@ -296,6 +296,9 @@ func (s *Session) RawTaken(dir app.Direction, c Chunk) {
 // Trigger has what there is inspected with the next packet.
 func (s *Session) Trigger(dir app.Direction) { s.half[dir].trigger = true }
 
+// Triggered says whether that was asked for.
+func (s *Session) Triggered(dir app.Direction) bool { return s.half[dir].trigger }
+
 // RawOff says that rules look at nothing more.
 func (s *Session) RawOff(dir app.Direction) { s.half[dir].rawOff = true }
 
@@ -339,6 +342,12 @@ func (s *Session) Pending(dir app.Direction) bool {
 		return false
 	}
 	return !h.appOff && h.app < h.right() || !h.rawOff && h.raw < h.right()
+}
+
+// RawPending says whether rules on streams have not seen all of a direction.
+func (s *Session) RawPending(dir app.Direction) bool {
+	h := &s.half[dir]
+	return h.started && !h.stopped && !h.rawOff && h.raw < h.right()
 }
 
 // DepthReached says that nothing more of a direction is put in order.

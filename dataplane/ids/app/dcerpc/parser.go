@@ -10,12 +10,13 @@ import (
 
 // Vocabulary is what rules can ask.
 func Vocabulary() tx.Vocabulary {
-	return tx.Vocabulary{Kinds: []string{"dcerpc.stub_data"}, Keywords: []string{"dcerpc.iface", "dcerpc.opnum"}}
+	return tx.Vocabulary{Frames: []string{"dcerpc.hdr", "dcerpc.pdu", "dcerpc.data"}, Kinds: []string{"dcerpc.stub_data"}, Keywords: []string{"dcerpc.iface", "dcerpc.opnum"}}
 }
 
 // Parser parses one flow.
 type Parser struct {
 	tx.PlainList
+	tx.FrameLog
 	datagrams bool
 	pending   [2]tx.Pending
 	ifaces    Interfaces
@@ -29,7 +30,7 @@ type open struct {
 
 // New makes a parser.
 func New(datagrams bool, limits tx.Limits) *Parser {
-	return &Parser{PlainList: tx.PlainList{Spoken: tx.Proto("dcerpc"), Limits: limits.Filled()}, datagrams: datagrams, calls: map[uint32]*open{}}
+	return &Parser{PlainList: tx.PlainList{Spoken: tx.Proto("dcerpc"), Limits: limits.Filled()}, FrameLog: tx.NewFrameLog(limits), datagrams: datagrams, calls: map[uint32]*open{}}
 }
 
 // Feed takes a datagram, or the next of a stream.
@@ -51,6 +52,11 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 		}
 		if len(b) < h.Size {
 			break
+		}
+		p.Note(dir, "hdr", b[:HeaderSize])
+		p.Note(dir, "pdu", b[:h.Size])
+		if h.Size > HeaderSize {
+			p.Note(dir, "data", b[HeaderSize:h.Size])
 		}
 		p.packet(dir, h, b[HeaderSize:h.Size])
 		b = b[h.Size:]

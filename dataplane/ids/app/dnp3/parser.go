@@ -13,8 +13,6 @@ import (
 const (
 	linkHead   = 10
 	maxMessage = 64 << 10
-	maxObjects = 2048  // of a message; Suricata's max-objects
-	maxPoints  = 16384 // of a message; Suricata's max-points
 )
 
 // Vocabulary is what rules can ask.
@@ -175,7 +173,7 @@ func (p *Parser) application(dir tx.Direction, b []byte) {
 func (p *Parser) objects(t *tx.Plain, b []byte) (all []object) {
 	points := 0
 	for len(b) >= 3 {
-		if len(all) >= maxObjects {
+		if len(all) >= p.Limits.DNP3Objects {
 			t.Event("too_many_objects")
 			return all
 		}
@@ -217,7 +215,7 @@ func (p *Parser) objects(t *tx.Plain, b []byte) (all []object) {
 			return all
 		}
 		b = b[n:]
-		if points += count; points > maxPoints {
+		if points += count; points > p.Limits.DNP3Points {
 			t.Event("too_many_points")
 			return all
 		}

@@ -12,6 +12,7 @@ import (
 
 // Parser parses one flow.
 type Parser struct {
+	tx.FrameLog
 	protocol rule.Protocol
 	stream   bool
 	limits   tx.Limits
@@ -22,7 +23,7 @@ type Parser struct {
 
 // New makes a parser; of a stream, each message has its length before it.
 func New(protocol string, stream bool, limits tx.Limits) *Parser {
-	return &Parser{protocol: tx.Proto(protocol), stream: stream, limits: limits.Filled()}
+	return &Parser{protocol: tx.Proto(protocol), stream: stream, limits: limits.Filled(), FrameLog: tx.NewFrameLog(limits)}
 }
 
 func (p *Parser) Protocol() rule.Protocol        { return p.protocol }
@@ -75,6 +76,7 @@ func (p *Parser) message(dir tx.Direction, b []byte) {
 		return
 	}
 	if t := read(dir, b, p.protocol == protoDNS); t != nil {
+		p.Note(dir, "pdu", b)
 		p.list.Add(t)
 	}
 }

@@ -24,7 +24,7 @@ var kinds = map[string]bool{
 
 // Vocabulary is what rules can ask.
 func Vocabulary() tx.Vocabulary {
-	return tx.Vocabulary{Kinds: slices.Sorted(maps.Keys(kinds)), Keywords: []string{"dns.opcode", "dns.rcode", "dns.rrtype"}}
+	return tx.Vocabulary{Kinds: slices.Sorted(maps.Keys(kinds)), Frames: []string{"dns.pdu"}, Keywords: []string{"dns.opcode", "dns.rcode", "dns.rrtype"}}
 }
 
 // Inspected says that a message is one of its direction.

@@ -25,7 +25,8 @@ const (
 // Vocabulary is what rules can ask.
 func Vocabulary() tx.Vocabulary {
 	return tx.Vocabulary{
-		Kinds: []string{"enip.product_name", "enip.service_name"},
+		Frames: []string{"enip.hdr", "enip.data", "enip.pdu"},
+		Kinds:  []string{"enip.product_name", "enip.service_name"},
 		Keywords: []string{
 			"enip_command", "enip.status", "enip.protocol_version", "enip.cip_extendedstatus", "enip.revision", "enip.identity_status",
 			"enip.state", "enip.serial", "enip.product_code", "enip.device_type", "enip.vendor_id", "enip.capabilities", "enip.cip_status",
@@ -37,13 +38,14 @@ func Vocabulary() tx.Vocabulary {
 // Parser parses one flow.
 type Parser struct {
 	tx.PlainList
+	tx.FrameLog
 	stream  bool
 	pending [2]tx.Pending
 }
 
 // New makes a parser.
 func New(stream bool, limits tx.Limits) *Parser {
-	return &Parser{PlainList: tx.PlainList{Spoken: tx.Proto("enip"), Limits: limits.Filled()}, stream: stream}
+	return &Parser{PlainList: tx.PlainList{Spoken: tx.Proto("enip"), Limits: limits.Filled()}, FrameLog: tx.NewFrameLog(limits), stream: stream}
 }
 
 // Feed takes a datagram, or the next of a stream.
@@ -60,6 +62,9 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 		if len(b) < size {
 			break
 		}
+		p.Note(dir, "hdr", b[:headSize])
+		p.Note(dir, "data", b[headSize:size])
+		p.Note(dir, "pdu", b[:size])
 		p.message(dir, b[:size])
 		b = b[size:]
 	}

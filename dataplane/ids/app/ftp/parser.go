@@ -164,10 +164,10 @@ func (p *Parser) command(b []byte, long bool) {
 		p.tls = strings.EqualFold(strings.TrimSpace(string(data)), "TLS") || strings.EqualFold(strings.TrimSpace(string(data)), "SSL")
 	}
 	announced := p.mode
-	t.Match = func(keyword string, args []string, _ tx.Direction) (bool, bool) {
+	t.Match = func(keyword string, args []string, dir tx.Direction) (bool, bool) {
 		switch keyword {
 		case "ftpbounce":
-			return verb == "PORT" && announced != nil && p.Peer.IsValid() && announced.Addr != p.Peer, true
+			return dir == tx.ToServer && verb == "PORT" && announced != nil && p.Peer.IsValid() && announced.Addr != p.Peer, true
 		case "ftp.mode":
 			return mode != "" && len(args) == 1 && args[0] == mode, true
 		case "ftp.reply_received":

@@ -15,6 +15,9 @@ type field struct {
 // maxRepeated is how often a header may be repeated before it is worth an event.
 const maxRepeated = 64
 
+// maxHeaders is how many bytes of headers a message may have.
+const maxHeaders = 256 << 10
+
 func isLWS(c byte) bool { return c == ' ' || c == '\t' }
 
 func trimLWS(b []byte) []byte {
@@ -77,7 +80,7 @@ func (p *Parser) headerLine(dir tx.Direction, b []byte) (int, bool) {
 		return skipped + n, true
 	}
 	p.addLine(dir, line)
-	if len(m.fields) > p.limits.Headers {
+	if m.headerBytes += len(line); len(m.fields) > p.limits.Headers || m.headerBytes > maxHeaders {
 		s.tx.Event([]string{"request_too_many_headers", "response_too_many_headers"}[dir])
 		p.kill(dir)
 	}

@@ -12,9 +12,7 @@ type multipart struct {
 	boundary []byte // with the dashes
 	pending  tx.Pending
 	inHeader bool
-	inFile   bool
 	file     *tx.File
-	started  bool
 	over     bool
 }
 

@@ -18,6 +18,7 @@ var protocol = tx.Proto("http1")
 
 // Parser parses one connection.
 type Parser struct {
+	tx.FrameLog
 	limits tx.Limits
 	list   tx.List[*Transaction]
 	sides  [2]side
@@ -48,6 +49,7 @@ const (
 // side is one direction.
 type side struct {
 	state   state
+	next    state // after junk
 	pending tx.Pending
 	tx      *Transaction
 	left    uint64
@@ -60,13 +62,14 @@ type side struct {
 }
 
 // New makes a parser.
-func New(limits tx.Limits) *Parser { return &Parser{limits: limits.Filled()} }
+func New(limits tx.Limits) *Parser {
+	return &Parser{limits: limits.Filled(), FrameLog: tx.NewFrameLog(limits)}
+}
 
 func (p *Parser) Protocol() rule.Protocol        { return protocol }
 func (p *Parser) Begin(id uint64)                { p.list.Begin(id) }
 func (p *Parser) Count() uint64                  { return p.list.Count() }
 func (p *Parser) Transactions() []tx.Transaction { return p.list.Transactions() }
-func (p *Parser) Free(id uint64)                 { p.list.Free(id) }
 
 func (p *Parser) Done() tx.Done {
 	if p.sides[0].state == dead && p.sides[1].state == dead {
@@ -121,7 +124,19 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 // run takes what can be taken of b and gives the rest.
 func (p *Parser) run(dir tx.Direction, b []byte) []byte {
 	for len(b) > 0 && !p.tunnel && p.sides[dir].state != dead {
+		t := p.sides[dir].tx
 		n, more := p.step(dir, b)
+		if p.limits.Frames && n > 0 {
+			if t == nil {
+				t = p.sides[dir].tx
+			}
+			if t != nil {
+				p.Grow(dir, []string{"request", "response"}[dir], b[:n])
+			}
+			if p.sides[dir].tx == nil {
+				p.Finish(dir)
+			}
+		}
 		b = b[n:]
 		if !more {
 			break
@@ -178,12 +193,17 @@ func (p *Parser) step(dir tx.Direction, b []byte) (n int, more bool) {
 		return i + 1, true
 	case junk:
 		i := bytes.IndexByte(b, '\n')
+		n := i + 1
 		if i < 0 {
-			s.tx.body(dir, b)
-			return len(b), true
+			n = len(b)
 		}
-		s.tx.body(dir, b[:i+1])
-		s.state = startLine
+		if s.tx != nil {
+			s.tx.body(dir, b[:n])
+		}
+		if i < 0 {
+			return n, true
+		}
+		s.state = s.next
 		return i + 1, true
 	case finalize:
 		return p.final(dir, b)
@@ -323,13 +343,15 @@ func (p *Parser) Close(dir tx.Direction) {
 			s.tx.body(dir, rest)
 		case headers:
 			// A last line without an end.
-			rest = append(append([]byte(nil), rest...), "\r\n"...)
-			if p.run(dir, rest); s.state == headers {
-				p.finishHeaders(dir)
-			}
+			p.run(dir, append(append([]byte(nil), rest...), "\r\n"...))
 		}
 	}
+	if s.state == headers && dir == tx.ToClient && s.tx != nil {
+		// What there is of them is all there will be.
+		p.finishHeaders(dir)
+	}
 	s.pending.Drop()
+	p.Finish(dir)
 	if t := s.tx; t != nil && s.state != dead {
 		how := tx.FileTruncated
 		if s.state == untilEnd || s.state == junk || s.state == finalize {
@@ -345,4 +367,14 @@ func (p *Parser) Close(dir tx.Direction) {
 			}
 		}
 	}
+}
+
+// Free forgets the transactions before id, and gives back what their bodies were kept in.
+func (p *Parser) Free(id uint64) {
+	for _, t := range p.list.All() {
+		if t.ID() < id {
+			t.release()
+		}
+	}
+	p.list.Free(id)
 }

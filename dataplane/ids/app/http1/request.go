@@ -211,12 +211,8 @@ func (p *Parser) final(dir tx.Direction, b []byte) (int, bool) {
 			p.endMessage(dir)
 			return 0, true
 		}
-		i := bytes.IndexByte(b, '\n')
-		if i < 0 {
-			i = len(b) - 1
-		}
-		s.tx.body(dir, b[:i+1])
-		return i + 1, true
+		s.state, s.next = junk, finalize
+		return 0, true
 	}
 	at := 0
 	for at < len(b) && isSpace(b[at]) {

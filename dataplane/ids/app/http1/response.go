@@ -37,30 +37,25 @@ func cutLine(b []byte, closed bool) (line []byte, n int, ok bool) {
 // statusLine parses "HTTP/1.1 200 OK".
 func (p *Parser) statusLine(b []byte) (int, bool) {
 	s := &p.sides[tx.ToClient]
+	line, n, ok := cutLine(b, s.closed)
+	if ok && blank(line) {
+		return n, true
+	}
 	at := 0
 	for at < len(b) && (isSpace(b[at]) || b[at] == 0) {
 		at++
 	}
-	if len(b)-at >= 4 && !looksLikeStatus(b) {
+	if ok && !looksLikeStatus(line) || !ok && len(b)-at >= 4 && !looksLikeStatus(b) {
 		// Browsers take it as a body that has lost its head. If nothing was asked, there is nobody to
 		// take it.
-		if len(p.list.All()) == 0 || p.list.Last().Ended[tx.ToClient] {
-			i := bytes.IndexByte(b, '\n')
-			if i < 0 {
-				return len(b), true
-			}
-			return i + 1, true
+		if len(p.list.All()) > 0 && !p.list.Last().Ended[tx.ToClient] {
+			p.current(tx.ToClient).response.odd = true
 		}
-		p.current(tx.ToClient).response.odd = true
-		s.state = junk
+		s.state, s.next = junk, startLine
 		return 0, true
 	}
-	line, n, ok := cutLine(b, s.closed)
 	if !ok {
 		return 0, false
-	}
-	if blank(line) || len(line)+at < 4 && blank(bytes.Trim(line, "\x00")) {
-		return n, true
 	}
 	t := p.current(tx.ToClient)
 	p.answered(t)

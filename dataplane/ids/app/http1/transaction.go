@@ -36,6 +36,7 @@ type message struct {
 	headersDone bool
 	fields      []field
 	raw         []byte
+	headerBytes int
 	te          []byte
 	cl          *field
 	layers      []*inflate.Stream
@@ -125,8 +126,12 @@ func (t *Transaction) decoded(dir tx.Direction, b []byte) bool {
 		take = take[:room]
 		m.cut = true
 	}
-	m.data = append(m.data, take...)
+	before := m.data
+	m.data = append(grow(before, len(take)), take...)
 	t.toFiles(dir, take)
+	if cap(before) != cap(m.data) {
+		recycle(before) // the file has gone over to the new one
+	}
 	if uint64(len(b)) > room {
 		t.closeBodyFiles(dir, tx.FileTruncated)
 		return len(m.layers) == 0
@@ -155,7 +160,7 @@ func (t *Transaction) toFiles(dir tx.Direction, b []byte) {
 		m.file = t.p.newFile(name)
 		t.AddFile(dir, m.file)
 	}
-	m.file.Write(b)
+	m.file.Share(m.data, b)
 }
 
 func (p *Parser) newFile(name string) *tx.File {

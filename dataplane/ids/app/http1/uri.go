@@ -14,8 +14,9 @@ func (t *Transaction) setURI(p *Parser, raw []byte) {
 		if len(raw) > 0 && raw[0] == '/' {
 			return // no authority, as it should be
 		}
-		t.host, _ = splitPort(t.rawURI)
-		t.host = normalHost(t.host)
+		if name, _ := splitPort(t.rawURI); validHost(name) {
+			t.host = normalHost(name)
+		}
 		return
 	}
 	b := raw

@@ -28,11 +28,10 @@ var built = map[string]bool{
 
 // Vocabulary is what rules can ask.
 func Vocabulary() tx.Vocabulary {
-	v := tx.Vocabulary{
-		Kinds: []string{
-			"http.request_body", "http.response_body", "http.request_header", "http.response_header", "http2.header_name", "http2.header",
-			"http.stat_msg", "file.data", "file.name",
-		},
+	v := tx.Vocabulary{Frames: []string{"http2.hdr", "http2.pdu", "http2.data"}, Kinds: []string{
+		"http.request_body", "http.response_body", "http.request_header", "http.response_header", "http2.header_name", "http2.header",
+		"http.stat_msg", "file.data", "file.name",
+	},
 		Keywords: []string{
 			"http2.frametype", "http2.errorcode", "http2.priority", "http2.window", "http2.size_update", "http2.settings",
 		},

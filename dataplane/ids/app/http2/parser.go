@@ -243,10 +243,10 @@ func (p *Parser) step(dir tx.Direction, b []byte) int {
 	if len(b) < headSize+size {
 		return 0
 	}
-	p.Note(dir, "hdr", s.at, b[:headSize])
-	p.Note(dir, "pdu", s.at, b[:headSize+size])
+	p.Note(dir, "hdr", b[:headSize])
+	p.Note(dir, "pdu", b[:headSize+size])
 	if size > 0 {
-		p.Note(dir, "data", s.at+headSize, b[headSize:headSize+size])
+		p.Note(dir, "data", b[headSize:headSize+size])
 	}
 	p.frame(dir, kind, flags, id, b[headSize:headSize+size])
 	return headSize + size
@@ -270,7 +270,7 @@ func (p *Parser) dataFrame(dir tx.Direction, b []byte, size int, flags byte, id 
 		t.Event("data_stream_zero")
 	}
 	t.frameSeen(dir, frameData)
-	p.Note(dir, "hdr", s.at, b[:headSize])
+	p.Note(dir, "hdr", b[:headSize])
 	s.data, s.dataOf, s.dataEnd = size, t, flags&flagEndStream != 0
 	if size == 0 {
 		p.body(dir, nil)

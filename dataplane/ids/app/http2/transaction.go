@@ -3,9 +3,11 @@ package http2
 import (
 	"bytes"
 	"encoding/base64"
+	"io"
 	"strconv"
 	"strings"
 
+	"github.com/andybalholm/brotli"
 	"golang.org/x/net/http2/hpack"
 
 	"ngfw.sh/dataplane/ids/app/dns"
@@ -29,6 +31,8 @@ type half struct {
 	fields  []hpack.HeaderField
 	seen    bool // headers
 	layers  []*inflate.Stream
+	brotli  bool // the body is, and waits in packed for its end
+	packed  []byte
 	data    []byte
 	size    uint64
 	cut     bool
@@ -122,6 +126,8 @@ func (t *Transaction) takeHeaders(dir tx.Direction, fields []hpack.HeaderField) 
 			h.layers = append(h.layers, inflate.NewStream(inflate.Gzip))
 		case "deflate":
 			h.layers = append(h.layers, inflate.NewStream(inflate.Deflate))
+		case "br":
+			h.brotli = true
 		}
 	}
 	t.lookForDNS(dir)
@@ -164,7 +170,30 @@ func (t *Transaction) body(dir tx.Direction, b []byte) {
 	if len(b) == 0 || h.cut {
 		return
 	}
+	if h.brotli {
+		h.packed = append(h.packed, b[:min(len(b), max(0, maxPacked-len(h.packed)))]...)
+		return
+	}
 	t.decode(dir, h.layers, b)
+}
+
+// maxPacked bounds a body that is unpacked when it is whole.
+const maxPacked = 256 << 10
+
+// unpack gives out a Brotli body as far as it goes (RFC 7932).
+func (t *Transaction) unpack(dir tx.Direction) {
+	h := &t.halves[dir]
+	if len(h.packed) == 0 {
+		return
+	}
+	limit := int64(t.p.limits.DecompressedBytes)
+	out, err := io.ReadAll(io.LimitReader(brotli.NewReader(bytes.NewReader(h.packed)), limit))
+	if err != nil {
+		t.Event("failed_decompression")
+	}
+	if h.packed = nil; len(out) > 0 {
+		t.decode(dir, h.layers, out)
+	}
 }
 
 func (t *Transaction) decode(dir tx.Direction, layers []*inflate.Stream, b []byte) bool {
@@ -217,6 +246,7 @@ func (t *Transaction) end(dir tx.Direction, how tx.FileState) {
 		return
 	}
 	h := &t.halves[dir]
+	t.unpack(dir)
 	for i, layer := range h.layers {
 		layer.Close(func(out []byte) bool { return t.decode(dir, h.layers[i+1:], out) })
 	}

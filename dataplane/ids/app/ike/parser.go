@@ -51,8 +51,12 @@ func (p *Parser) Feed(dir tx.Direction, b []byte) {
 	t := p.Message("ike")
 	t.Side(dir)
 	version, kind, flags := b[17]>>4, b[18], b[19]
-	t.Put(dir, "ike.init_spi", hex.AppendEncode(nil, b[:8]))
-	t.Put(dir, "ike.resp_spi", hex.AppendEncode(nil, b[8:16]))
+	// Each side's messages are asked for its own id.
+	if dir == tx.ToServer {
+		t.Put(dir, "ike.init_spi", hex.AppendEncode(nil, b[:8]))
+	} else {
+		t.Put(dir, "ike.resp_spi", hex.AppendEncode(nil, b[8:16]))
+	}
 	t.Number(dir, "ike.exchtype", uint64(kind))
 	t.Field("init_spi", hex.EncodeToString(b[:8]))
 	t.Field("resp_spi", hex.EncodeToString(b[8:16]))
@@ -80,7 +84,9 @@ func (p *Parser) Feed(dir tx.Direction, b []byte) {
 			t.Put(dir, "ike.nonce_payload", data)
 			t.Number(dir, "ike.nonce_payload_length", uint64(len(data)))
 		case version == 1 && next == oneVendor, version == 2 && next == twoVendor:
-			t.Put(dir, "ike.vendor", hex.AppendEncode(nil, data))
+			if dir == tx.ToServer {
+				t.Put(dir, "ike.vendor", hex.AppendEncode(nil, data))
+			}
 		case version == 1 && next == oneSA:
 			p.attributes(t, dir, data)
 		case version == 2 && next == twoSA:
@@ -93,7 +99,7 @@ func (p *Parser) Feed(dir tx.Direction, b []byte) {
 }
 
 func keyExchange(t *tx.Plain, dir tx.Direction, b []byte) {
-	t.Put(dir, "ike.key_exchange_payload", hex.AppendEncode(nil, b))
+	t.Put(dir, "ike.key_exchange_payload", b)
 	t.Number(dir, "ike.key_exchange_payload_length", uint64(len(b)))
 }
 

@@ -118,7 +118,9 @@ func (p *Parser) message(dir tx.Direction, b []byte) {
 	put := func(which string, b []byte) {
 		var text []string
 		for _, part := range names(b) {
-			t.Put(dir, which, part)
+			if dir == tx.ToClient { // rules see the names that the server grants
+				t.Put(dir, which, part)
+			}
 			text = append(text, string(part))
 		}
 		t.Field(strings.TrimPrefix(which, "krb5_"), strings.Join(text, "/"))

@@ -52,7 +52,6 @@ type Parser struct {
 	stream  bool
 	pending [2]tx.Pending
 	open    map[uint64]*operation
-	secure  bool // StartTLS was asked for
 	changed bool
 }
 

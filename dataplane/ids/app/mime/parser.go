@@ -15,7 +15,6 @@ const (
 	maxHeaders  = 512
 	maxDepth    = 32
 	maxBoundary = 254
-	maxURLs     = 256
 )
 
 // Header is a header of the message.

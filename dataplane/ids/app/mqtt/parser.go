@@ -31,15 +31,15 @@ const (
 
 	maxMessage = 1 << 20 // Suricata's max-msg-length
 	maxPayload = 100 << 10
+	beginning  = 128 // bytes that are read of a message that is too large
 )
 
 // Vocabulary is what rules can ask.
 func Vocabulary() tx.Vocabulary {
-	return tx.Vocabulary{
-		Kinds: []string{
-			"mqtt.connect.clientid", "mqtt.connect.username", "mqtt.connect.password", "mqtt.connect.willtopic", "mqtt.connect.willmessage",
-			"mqtt.connect.protocol_string", "mqtt.publish.topic", "mqtt.publish.message", "mqtt.subscribe.topic", "mqtt.unsubscribe.topic",
-		},
+	return tx.Vocabulary{Frames: []string{"mqtt.pdu", "mqtt.header", "mqtt.data"}, Kinds: []string{
+		"mqtt.connect.clientid", "mqtt.connect.username", "mqtt.connect.password", "mqtt.connect.willtopic", "mqtt.connect.willmessage",
+		"mqtt.connect.protocol_string", "mqtt.publish.topic", "mqtt.publish.message", "mqtt.subscribe.topic", "mqtt.unsubscribe.topic",
+	},
 		Keywords: []string{
 			"mqtt.type", "mqtt.protocol_version", "mqtt.reason_code", "mqtt.qos", "mqtt.flags", "mqtt.connect.flags",
 			"mqtt.connack.session_present",
@@ -89,20 +89,24 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 			break
 		}
 		if size > maxMessage {
+			if len(b) < head+beginning {
+				break
+			}
 			t := p.begin()
 			t.Event("malformed_traffic")
 			t.End()
-			p.message(dir, b[0], b[head:min(len(b), head+128)], true)
+			p.Note(dir, "header", b[:head])
+			p.message(dir, b[0], b[head:head+beginning], true)
 			p.skip[dir] = head + size
 			continue
 		}
 		if len(b) < head+size {
 			break
 		}
-		p.Note(dir, "pdu", p.at[dir], b[:head+size])
-		p.Note(dir, "header", p.at[dir], b[:head])
+		p.Note(dir, "pdu", b[:head+size])
+		p.Note(dir, "header", b[:head])
 		if size > 0 {
-			p.Note(dir, "data", p.at[dir]+uint64(head), b[head:head+size])
+			p.Note(dir, "data", b[head:head+size])
 		}
 		p.message(dir, b[0], b[head:head+size], false)
 		p.at[dir] += uint64(head + size)
@@ -133,7 +137,7 @@ func length(b []byte) (size, head int, ok bool) {
 
 func (p *Parser) begin() *tx.Plain {
 	t := &tx.Plain{Key: "mqtt"}
-	t.Side(p.dir)
+	t.From(p.dir)
 	t.Match = func(keyword string, args []string, dir tx.Direction) (bool, bool) {
 		if keyword != "mqtt.connack.session_present" || len(args) != 1 {
 			return false, false

@@ -1,6 +1,6 @@
 // Package nfs owns NFS, versions 2 and 3 (RFC 1094, RFC 1813), in Sun RPC over TCP and UDP: calls
-// with their replies are transactions, and the files that are read and written. Of version 4 only
-// calls are told.
+// with their replies are transactions, and the files that are read and written. As in
+// Suricata, writes of version 2 are not followed, and of version 4 only calls are told.
 package nfs
 
 import (
@@ -170,12 +170,6 @@ func (p *Parser) call(xid uint32, r *reader) {
 		c.name = string(r.opaque())
 	case version == 2 && procedure == 6:
 		c.handle, c.offset = string(r.take(32)), uint64(r.u32())
-	case version == 2 && procedure == 8:
-		handle := string(r.take(32))
-		r.u32()
-		offset := uint64(r.u32())
-		r.u32()
-		p.data(tx.ToServer, handle, offset, r.opaque())
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 // Vocabulary is what rules can ask.
 func Vocabulary() tx.Vocabulary {
-	return tx.Vocabulary{Kinds: []string{"rfb.name"}, Keywords: []string{"rfb.sectype", "rfb.secresult"}}
+	return tx.Vocabulary{Frames: []string{"rfb.pdu"}, Kinds: []string{"rfb.name"}, Keywords: []string{"rfb.sectype", "rfb.secresult"}}
 }
 
 type stage uint8
@@ -57,14 +57,15 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 	}
 	b := p.pending[dir].Join(data)
 	for len(b) > 0 && p.sides[dir] != over {
-		n := p.client(b)
+		next := p.client
 		if dir == tx.ToClient {
-			n = p.server(b)
+			next = p.server
 		}
+		n := next(b)
 		if n == 0 {
 			break
 		}
-		p.Note(dir, "pdu", p.at[dir], b[:n])
+		p.Note(dir, "pdu", b[:n])
 		p.at[dir] += uint64(n)
 		b = b[n:]
 	}

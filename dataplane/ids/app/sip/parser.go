@@ -14,7 +14,7 @@ const maxMessage = 64 << 10
 
 // Vocabulary is what rules can ask.
 func Vocabulary() tx.Vocabulary {
-	return tx.Vocabulary{Kinds: []string{
+	return tx.Vocabulary{Frames: []string{"sip.pdu", "sip.request.line", "sip.request.headers", "sip.request.body", "sip.response.line", "sip.response.headers", "sip.response.body"}, Kinds: []string{
 		"sip.method", "sip.uri", "sip.request_line", "sip.stat_code", "sip.stat_msg", "sip.response_line", "sip.protocol", "sip.from", "sip.to",
 		"sip.via", "sip.ua", "sip.content_type", "sip.content_length", "sdp.session_name", "sdp.session_info", "sdp.origin", "sdp.uri",
 		"sdp.email", "sdp.phone_number", "sdp.connection_data", "sdp.bandwidth", "sdp.time", "sdp.repeat_time", "sdp.timezone",
@@ -105,7 +105,7 @@ func (p *Parser) message(dir tx.Direction, b []byte, at uint64) {
 		return
 	}
 	side := "request"
-	p.Note(dir, "pdu", at, b)
+	p.Note(dir, "pdu", b)
 	if bytes.HasPrefix(first, []byte("SIP/")) {
 		side = "response"
 		t.Put(dir, "sip.protocol", first)
@@ -126,10 +126,10 @@ func (p *Parser) message(dir tx.Direction, b []byte, at uint64) {
 		t.Field("version", string(third))
 		t.Field("request_line", string(line))
 	}
-	p.Note(dir, side+".line", at, b[:min(len(b), len(line)+2)])
+	p.Note(dir, side+".line", b[:min(len(b), len(line)+2)])
 	if len(rest) > 0 {
 		begin := len(line) + 2
-		p.Note(dir, side+".headers", at+uint64(begin), b[begin:min(len(b), len(head)+2)])
+		p.Note(dir, side+".headers", b[begin:min(len(b), len(head)+2)])
 	}
 	isSDP := false
 	for header := range bytes.SplitSeq(rest, []byte("\r\n")) {
@@ -145,7 +145,7 @@ func (p *Parser) message(dir tx.Direction, b []byte, at uint64) {
 		}
 	}
 	if len(body) > 0 {
-		p.Note(dir, side+".body", at+uint64(len(b)-len(body)), body)
+		p.Note(dir, side+".body", body)
 		if isSDP {
 			description(t, dir, body)
 		}

@@ -14,6 +14,7 @@ const (
 	oneClose       = 0x04
 	oneRead        = 0x0a
 	oneWrite       = 0x0b
+	oneLockX       = 0x24
 	oneTransaction = 0x25
 	oneOpenX       = 0x2d
 	oneReadX       = 0x2e
@@ -49,7 +50,7 @@ func (p *Parser) message1(dir tx.Direction, b []byte) {
 			m.asked(command, words, data, count+2)
 		}
 		switch command {
-		case oneOpenX, oneReadX, oneWriteX, oneLoginX, oneTreeX, oneCreateX:
+		case oneOpenX, oneReadX, oneWriteX, oneLoginX, oneTreeX, oneCreateX, oneLockX:
 		default:
 			return
 		}

@@ -16,6 +16,10 @@ import (
 // Vocabulary is what rules can ask.
 func Vocabulary() tx.Vocabulary {
 	return tx.Vocabulary{
+		Frames: []string{
+			"smb.nbss.hdr", "smb.nbss.pdu", "smb.nbss.data", "smb.smb1.hdr", "smb.smb1.pdu", "smb.smb1.data", "smb.smb2.hdr", "smb.smb2.pdu",
+			"smb.smb2.data", "smb.smb3.hdr", "smb.smb3.pdu", "smb.smb3.data",
+		},
 		Kinds:    []string{"smb.named_pipe", "smb.share", "smb.ntlmssp_user", "smb.ntlmssp_domain", "dcerpc.stub_data", "file.data", "file.name"},
 		Keywords: []string{"dcerpc.iface", "dcerpc.opnum", "smb.version"},
 	}
@@ -29,6 +33,7 @@ const (
 // Parser parses one connection.
 type Parser struct {
 	tx.PlainList
+	tx.FrameLog
 	pending [2]tx.Pending
 	skip    [2]int
 	secret  [2]bool
@@ -50,12 +55,11 @@ type tree struct {
 
 // request waits for its answer.
 type request struct {
-	command uint16
-	name    string
-	handle  *handle
-	t       *tx.Plain
-	offset  uint64
-	tree    *tree
+	name   string
+	handle *handle
+	t      *tx.Plain
+	offset uint64
+	tree   *tree
 }
 
 // handle is an open file or pipe.
@@ -75,8 +79,8 @@ type transfer struct {
 // New makes a parser.
 func New(limits tx.Limits) *Parser {
 	return &Parser{
-		PlainList: tx.PlainList{Spoken: tx.Proto("smb"), Limits: limits.Filled()},
-		trees:     map[uint32]*tree{}, asked: map[uint64]*request{}, handles: map[string]*handle{},
+		PlainList: tx.PlainList{Spoken: tx.Proto("smb"), Limits: limits.Filled()}, FrameLog: tx.NewFrameLog(limits),
+		trees: map[uint32]*tree{}, asked: map[uint64]*request{}, handles: map[string]*handle{},
 	}
 }
 
@@ -125,6 +129,9 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 		if take := min(size, maxMessage); len(b) < 4+take {
 			break
 		} else {
+			p.Note(dir, "nbss.hdr", b[:4])
+			p.Note(dir, "nbss.pdu", b[:4+take])
+			p.Note(dir, "nbss.data", b[4:4+take])
 			p.message(dir, b[4:4+take], size > take)
 			b = b[4+take:]
 			p.skip[dir] = size - take
@@ -141,6 +148,7 @@ func (p *Parser) message(dir tx.Direction, b []byte, cut bool) {
 	switch string(b[:4]) {
 	case "\xffSMB":
 		p.version = 1
+		p.parts(dir, "smb1", b, 32)
 		p.message1(dir, b)
 	case "\xfeSMB":
 		p.version = 2
@@ -150,15 +158,28 @@ func (p *Parser) message(dir tx.Direction, b []byte, cut bool) {
 			}
 			next := int(binary.LittleEndian.Uint32(b[20:]))
 			if next < 64 || next > len(b) {
+				p.parts(dir, "smb2", b, 64)
 				p.message2(dir, b)
 				return
 			}
+			p.parts(dir, "smb2", b[:next], 64)
 			p.message2(dir, b[:next])
 			b = b[next:]
 		}
 	case "\xfdSMB":
 		p.secret[dir] = true
+		p.parts(dir, "smb3", b, 52)
 	}
+}
+
+// parts notes a message's frames.
+func (p *Parser) parts(dir tx.Direction, kind string, b []byte, head int) {
+	if !p.Wanted() || len(b) < head {
+		return
+	}
+	p.Note(dir, kind+".hdr", b[:head])
+	p.Note(dir, kind+".pdu", b)
+	p.Note(dir, kind+".data", b[head:])
 }
 
 // open adds a transaction, or gives nil when there are too many.

@@ -45,7 +45,13 @@ func (p *Parser) asked2(command uint16, id uint64, t *tree, b, body []byte) {
 		}
 	case twoTree:
 		if len(body) >= 8 {
-			p.wait(id, &request{name: wide(part(b, int(le.Uint16(body[4:])), int(le.Uint16(body[6:]))))})
+			// Whether it is a pipe is for the answer to say; until then it is a share.
+			r := &request{name: wide(part(b, int(le.Uint16(body[4:])), int(le.Uint16(body[6:]))))}
+			if r.t = p.open(); r.t != nil {
+				r.t.Put(tx.ToServer, "smb.share", []byte(r.name))
+				r.t.Field("share", r.name)
+			}
+			p.wait(id, r)
 		}
 	case twoCreate:
 		if len(body) >= 48 {
@@ -88,7 +94,12 @@ func (p *Parser) answered2(command uint16, id uint64, tid uint32, b, body []byte
 	switch command {
 	case twoTree:
 		t := &tree{name: r.name, pipe: body[2] == pipeShare && !failed || failed && strings.HasSuffix(r.name, `\IPC$`)}
-		p.connect(r.name, t.pipe)
+		if r.t != nil {
+			if t.pipe {
+				r.t.Rename(tx.ToServer, "smb.share", "smb.named_pipe")
+			}
+			r.t.End()
+		}
 		if !failed && len(p.trees) < maxOpen {
 			p.trees[tid] = t
 		}

@@ -22,7 +22,7 @@ const (
 
 // Vocabulary is what rules can ask.
 func Vocabulary() tx.Vocabulary {
-	return tx.Vocabulary{Kinds: []string{
+	return tx.Vocabulary{Frames: []string{"smtp.command_line", "smtp.data", "smtp.response_line"}, Kinds: []string{
 		"email.from", "email.to", "email.cc", "email.subject", "email.date", "email.message_id", "email.x_mailer", "email.url",
 		"email.received", "email.body_md5", "smtp.helo", "smtp.mail_from", "smtp.rcpt_to", "file.data", "file.name",
 	}}
@@ -169,7 +169,7 @@ func (p *Parser) client(line []byte) {
 		p.mailLine(line)
 		return
 	}
-	p.Note(tx.ToServer, "command_line", 0, line)
+	p.Note(tx.ToServer, "command_line", line)
 	text := string(bytes.TrimRight(line, "\r\n"))
 	verb, rest, _ := strings.Cut(text, " ")
 	verb = strings.ToUpper(strings.TrimSpace(verb))
@@ -271,7 +271,7 @@ func address(s string) string {
 }
 
 func (p *Parser) server(line []byte) {
-	p.Note(tx.ToClient, "response_line", 0, line)
+	p.Note(tx.ToClient, "response_line", line)
 	if len(line) < 4 || line[0] < '0' || line[0] > '9' {
 		p.transaction().Event("invalid_reply")
 		return
@@ -342,11 +342,13 @@ func (p *Parser) mailLine(line []byte) {
 	if p.mail == nil {
 		p.beginMime()
 	}
+	p.Grow(tx.ToServer, "data", line)
 	p.mail.Line(line)
 }
 
 func (p *Parser) endMail() {
 	p.mode = commands
+	p.Finish(tx.ToServer)
 	if p.mail != nil {
 		p.mail.Close()
 		p.findURLs(true)

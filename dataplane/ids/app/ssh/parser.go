@@ -22,6 +22,7 @@ const (
 
 // Parser parses one flow: one transaction.
 type Parser struct {
+	tx.FrameLog
 	list  tx.List[*Transaction]
 	t     *Transaction
 	sides [2]side
@@ -36,7 +37,7 @@ type side struct {
 }
 
 // New makes a parser.
-func New(tx.Limits) *Parser { return &Parser{} }
+func New(l tx.Limits) *Parser { return &Parser{FrameLog: tx.NewFrameLog(l)} }
 
 func (p *Parser) Protocol() rule.Protocol        { return protocol }
 func (p *Parser) Begin(id uint64)                { p.list.Begin(id) }
@@ -149,6 +150,9 @@ func (p *Parser) packet(dir tx.Direction, b []byte) int {
 		if len(b) < 4+size {
 			return 0
 		}
+		p.Note(dir, "record_hdr", b[:6])
+		p.Note(dir, "record_pdu", b[:4+size])
+		p.Note(dir, "record_data", b[6:4+size])
 		body := b[6 : 4+size]
 		body = body[:max(0, len(body)-int(b[4]))]
 		p.t.halves[dir].exchange(body, dir)

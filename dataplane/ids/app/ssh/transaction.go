@@ -27,7 +27,7 @@ var kinds = map[string]bool{
 
 // Vocabulary is what rules can ask.
 func Vocabulary() tx.Vocabulary {
-	return tx.Vocabulary{Kinds: slices.Sorted(maps.Keys(kinds)), Keywords: []string{"ssh.protoversion"}}
+	return tx.Vocabulary{Frames: []string{"ssh.record_hdr", "ssh.record_pdu", "ssh.record_data"}, Kinds: slices.Sorted(maps.Keys(kinds)), Keywords: []string{"ssh.protoversion"}}
 }
 
 // Settled says whether a kind's buffers will not change.

@@ -35,6 +35,7 @@ const maxHandshake = 64 << 10
 
 // Parser parses one flow.
 type Parser struct {
+	tx.FrameLog
 	list  tx.List[*Transaction]
 	t     *Transaction
 	sides [2]side
@@ -53,7 +54,7 @@ type side struct {
 }
 
 // New makes a parser.
-func New(tx.Limits) *Parser { return &Parser{} }
+func New(l tx.Limits) *Parser { return &Parser{FrameLog: tx.NewFrameLog(l)} }
 
 func (p *Parser) Protocol() rule.Protocol        { return protocol }
 func (p *Parser) Begin(id uint64)                { p.list.Begin(id) }
@@ -91,6 +92,7 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 	if p.t == nil {
 		p.t = p.list.Add(&Transaction{})
 	}
+	p.t.heard[dir] = true
 	b := s.pending.Join(data)
 	for len(b) > 0 && !s.lost {
 		if s.skip > 0 {
@@ -145,6 +147,16 @@ func (p *Parser) record(dir tx.Direction, b []byte) int {
 		p.t.Event("invalid_ssl_record")
 		p.giveUp(dir)
 		return len(b)
+	}
+	if whole := 5 + size; p.Wanted() && len(b) >= whole {
+		p.Note(dir, "hdr", b[:5])
+		p.Note(dir, "pdu", b[:whole])
+		p.Note(dir, "data", b[5:whole])
+		if kind == alert {
+			p.Note(dir, "alert", b[:whole])
+		}
+	} else if p.Wanted() && size <= 1<<14 {
+		return 0 // a frame is told of when it is whole
 	}
 	switch kind {
 	case changeCipher:

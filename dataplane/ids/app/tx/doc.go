@@ -112,6 +112,9 @@ type Limits struct {
 	HashFiles                 bool   // compute sums of files
 	FileStore                 uint64 // bytes of a file to keep while it is open; 128 KiB
 	Frames                    bool   // keep frames for rules that ask for them
+	DNP3Objects, DNP3Points   int    // of a message; 2048 and 16384
+	// TransactionsOf are other bounds of protocols by name ("ftp"), where they are configured.
+	TransactionsOf map[string]int
 	// DoubleDecodePath and DoubleDecodeQuery decode percent signs twice.
 	DoubleDecodePath, DoubleDecodeQuery bool
 }
@@ -136,6 +139,8 @@ func (l Limits) Filled() Limits {
 	set(&l.Headers, 1024)
 	set(&l.HeaderBytes, 18000)
 	set(&l.DecompressLayers, 2)
+	set(&l.DNP3Objects, 2048)
+	set(&l.DNP3Points, 16384)
 	return l
 }
 
@@ -152,4 +157,5 @@ func Proto(name string) rule.Protocol {
 type Vocabulary struct {
 	Kinds    []string // of buffers, by canonical name
 	Keywords []string // that Numbers or Words answer
+	Frames   []string // by full name
 }

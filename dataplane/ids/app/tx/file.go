@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"hash"
+	"slices"
 )
 
 // File is a file that a transaction carries.
@@ -20,6 +21,7 @@ type File struct {
 	MD5, SHA1, SHA256 []byte
 
 	keep   uint64
+	shared bool // Data is somebody else's
 	hashes [3]hash.Hash
 }
 
@@ -53,6 +55,9 @@ func (f *File) Write(data []byte) {
 			h.Write(data)
 		}
 	}
+	if f.shared {
+		f.Data, f.shared = slices.Clone(f.Data), false
+	}
 	if over := uint64(len(f.Data)+len(data)) > f.keep; over && len(f.Data) > 0 {
 		drop := len(f.Data) / 2
 		if uint64(len(data)) >= f.keep {
@@ -62,6 +67,22 @@ func (f *File) Write(data []byte) {
 		f.Offset += uint64(drop)
 	}
 	f.Data = append(f.Data, data...)
+}
+
+// Share takes data, which is the end of whole: all that was given to the file, and what it
+// keeps as long as that is not too much. Whole is only appended to afterwards.
+func (f *File) Share(whole, data []byte) {
+	if f.State != FileOpen || f.Offset > 0 || uint64(len(whole)) > f.keep || f.Size+uint64(len(data)) != uint64(len(whole)) || len(f.Data) > 0 && !f.shared {
+		f.Write(data)
+		return
+	}
+	f.Size += uint64(len(data))
+	for _, h := range f.hashes {
+		if h != nil {
+			h.Write(data)
+		}
+	}
+	f.Data, f.shared = whole, true
 }
 
 // Close ends the file.

@@ -5,20 +5,14 @@ package tx
 type Frame struct {
 	Name string // without the protocol
 	Dir  Direction
-	// Offset is its place in the stream of its direction, or in the datagram.
-	Offset uint64
-	Data   []byte
+	Data []byte
 	// Whole says that Data is all of it; what is longer than is kept is cut.
 	Whole bool
-	// Transaction is the one it is part of, if HasTransaction.
-	Transaction    uint64
-	HasTransaction bool
 }
 
 // Framer is a Parser that tells of frames, if Limits.Frames asks for them.
 type Framer interface {
-	// Frames are those that were completed since TakeFrames was last called; they
-	// are the caller's.
+	// TakeFrames gives away those that were completed since it was last called.
 	TakeFrames() []Frame
 }
 
@@ -31,18 +25,45 @@ const (
 type FrameLog struct {
 	wanted bool
 	frames []Frame
+	open   [2]*Frame
 }
 
 // NewFrameLog makes one that keeps nothing if frames are not asked for.
 func NewFrameLog(l Limits) FrameLog { return FrameLog{wanted: l.Frames} }
 
+// Wanted says whether frames are asked for.
+func (l *FrameLog) Wanted() bool { return l.wanted }
+
 // Note keeps a frame, copying its data.
-func (l *FrameLog) Note(dir Direction, name string, offset uint64, data []byte) {
+func (l *FrameLog) Note(dir Direction, name string, data []byte) {
 	if !l.wanted || len(l.frames) >= maxFrames {
 		return
 	}
 	cut := data[:min(len(data), maxFrame)]
-	l.frames = append(l.frames, Frame{Name: name, Dir: dir, Offset: offset, Data: append([]byte(nil), cut...), Whole: len(cut) == len(data)})
+	l.frames = append(l.frames, Frame{name, dir, append([]byte(nil), cut...), len(cut) == len(data)})
+}
+
+// Grow adds to the frame of a direction that is not complete yet, or begins it.
+func (l *FrameLog) Grow(dir Direction, name string, data []byte) {
+	if !l.wanted {
+		return
+	}
+	f := l.open[dir]
+	if f == nil {
+		f = &Frame{Name: name, Dir: dir, Whole: true}
+		l.open[dir] = f
+	}
+	room := max(0, maxFrame-len(f.Data))
+	f.Data = append(f.Data, data[:min(len(data), room)]...)
+	f.Whole = f.Whole && len(data) <= room
+}
+
+// Finish completes the frame of a direction that grows.
+func (l *FrameLog) Finish(dir Direction) {
+	if f := l.open[dir]; f != nil && len(l.frames) < maxFrames {
+		l.frames = append(l.frames, *f)
+	}
+	l.open[dir] = nil
 }
 
 // TakeFrames gives the frames away.

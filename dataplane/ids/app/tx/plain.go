@@ -34,6 +34,10 @@ type numbered64 struct {
 // look at it once.
 func (t *Plain) Side(dir Direction) { t.sided, t.side = true, dir }
 
+// From is Side for a message with answers in the other direction: rules look at both, but its
+// values are those of one.
+func (t *Plain) From(dir Direction) { t.side = dir }
+
 // Of is the direction it is a message of.
 func (t *Plain) Of() Direction { return t.side }
 
@@ -56,6 +60,15 @@ func (t *Plain) Append(dir Direction, kind string, data []byte, limit int) {
 		}
 	}
 	t.Put(dir, kind, data[:min(len(data), limit)])
+}
+
+// Rename makes the buffers of a kind another's.
+func (t *Plain) Rename(dir Direction, from, to string) {
+	for i := range t.buffers[dir] {
+		if t.buffers[dir][i].kind == from {
+			t.buffers[dir][i].kind = to
+		}
+	}
 }
 
 // Has says whether there is a buffer of a kind.

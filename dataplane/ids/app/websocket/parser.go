@@ -13,7 +13,7 @@ const maxPayload = 64 << 10 // Suricata's max-payload-size is 0xffff
 
 // Vocabulary is what rules can ask.
 func Vocabulary() tx.Vocabulary {
-	return tx.Vocabulary{Kinds: []string{"websocket.payload"}, Keywords: []string{"websocket.opcode", "websocket.mask", "websocket.flags"}}
+	return tx.Vocabulary{Frames: []string{"websocket.header", "websocket.pdu", "websocket.data"}, Kinds: []string{"websocket.payload"}, Keywords: []string{"websocket.opcode", "websocket.mask", "websocket.flags"}}
 }
 
 // Parser parses one connection.
@@ -92,9 +92,9 @@ func (p *Parser) frame(dir tx.Direction, b []byte) int {
 		return 0
 	}
 	s := &p.sides[dir]
-	p.Note(dir, "header", s.at, b[:head])
-	p.Note(dir, "pdu", s.at, b[:head+take])
-	p.Note(dir, "data", s.at+uint64(head), b[head:head+take])
+	p.Note(dir, "header", b[:head])
+	p.Note(dir, "pdu", b[:head+take])
+	p.Note(dir, "data", b[head:head+take])
 	payload := append([]byte(nil), b[head:head+take]...)
 	for i := range payload {
 		if mask != nil {
