@@ -69,6 +69,7 @@ export async function until(what, f, limit = 20_000) {
 // look takes the view as it is, light and dark, and holds it to the rules of
 // WCAG 2.2 AA that a program can check.
 export async function look(page, name) {
+  await until("all that is loading", async () => (await page.locator(".skeleton").count()) === 0)
   for (const theme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: theme })
     await page.screenshot({ path: join(shots, `${name}-${theme}.png`) })

@@ -6,12 +6,19 @@ import type { LogEntry, StreamTicket } from "../api/schema"
 export type StreamState = "connecting" | "open" | "waiting"
 
 export interface Handlers {
-  row: (r: LogEntry) => void
+  row: (frame: string) => void // {"type":"log",…}: read it by rowOf
   state: (s: StreamState, why?: string) => void
   dropped: (n: number) => void // the server left out, as we were too slow
   gap: () => void // rows between are not in the stream any more
   refused: (why: string) => void // a filter
 }
+
+// rowOf reads the row of a frame. Frames are kept as the texts they came as: a
+// hundred thousand objects would keep the garbage collector busy, and few of
+// them are ever seen.
+export const rowOf = (frame: string): LogEntry => (JSON.parse(frame) as { data: LogEntry }).data
+
+const isRow = '{"type":"log","cursor":"'
 
 export class Stream {
   private socket?: WebSocket
@@ -47,16 +54,16 @@ export class Stream {
       this.tries = 0
       this.on.state("open")
     }
-    s.onmessage = (e) => this.frame(JSON.parse(e.data as string))
+    s.onmessage = (e: MessageEvent<string>) => {
+      if (!e.data.startsWith(isRow)) return this.frame(JSON.parse(e.data))
+      this.cursor = e.data.slice(isRow.length, e.data.indexOf('"', isRow.length))
+      this.on.row(e.data)
+    }
     s.onclose = (e) => s === this.socket && this.again(e.reason || (e.code === 1006 ? "the connection broke" : `closed (${e.code})`))
   }
 
-  private frame(f: { type: string; cursor?: string; data?: LogEntry; count?: number; error?: { message: string } }) {
+  private frame(f: { type: string; count?: number; error?: { message: string } }) {
     switch (f.type) {
-      case "log":
-        this.cursor = f.cursor ?? this.cursor
-        this.on.row(f.data!)
-        break
       case "dropped":
         this.on.dropped(f.count ?? 0)
         break
