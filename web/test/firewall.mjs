@@ -3,6 +3,9 @@ import { base, check, fetches, look, step, until } from "./browser.mjs"
 const lan2 = process.env.NGFW_LAB_LAN2_IP
 const dialog = (page) => page.getByRole("dialog").last()
 
+// begun waits until a form is there to be typed into.
+const begun = (page) => dialog(page).getByLabel("Name", { exact: true }).and(page.locator(":focus")).waitFor()
+
 // push goes through the dialog that is open, and waits until the router has it.
 async function push(page) {
   await dialog(page).getByRole("button", { name: /^Push to / }).click()
@@ -36,6 +39,7 @@ export async function run(page) {
   await step("rules: lan2 is cut off the web, by keyboard, after reading what that changes", page, async () => {
     check(await fetches("lan2"), "lan2 does not reach the web before")
     const d = dialog(page)
+    await begun(page)
     await page.keyboard.type("no web for lan2")
     await d.getByLabel("Source").fill(lan2)
     await d.getByLabel("Protocol").selectOption("tcp")
@@ -141,6 +145,7 @@ export async function run(page) {
     await page.getByText("No groups").waitFor()
     await page.getByRole("button", { name: "New group" }).focus()
     await page.keyboard.press("Enter")
+    await begun(page)
     await page.keyboard.type("servers")
     await dialog(page).getByLabel("Members").fill("203.0.113.1\nnowhere")
     await dialog(page).getByRole("button", { name: "Review the change" }).click()
@@ -199,10 +204,32 @@ export async function run(page) {
     await gone(page)
   })
 
-  await step("NAT and alerts: shown, or named as not there", page, async () => {
+  await step("NAT: a port forward, with what is wrong first", page, async () => {
     await page.getByRole("link", { name: "NAT" }).click()
-    await page.getByText(/No translations|This server has no NAT yet/).waitFor()
+    await page.getByText("No translations").waitFor()
+    await page.getByRole("button", { name: "New port forward" }).click()
+    await begun(page)
+    await page.keyboard.type("web of lan1")
+    await dialog(page).getByLabel("Port outside").fill("8080")
+    await dialog(page).getByLabel("Machine inside").fill("10.77.1.x")
+    await page.keyboard.press("Enter")
+    await dialog(page).locator(".field-error").getByText(/is no address/).waitFor()
+    await look(page, "nat-form")
+    await dialog(page).getByLabel("Machine inside").fill("10.77.1.10")
+    await dialog(page).getByLabel("Its port").fill("80")
+    await page.keyboard.press("Enter")
+    await push(page)
+    await done(page)
+    await gone(page)
+    await page.getByRole("row").filter({ hasText: "10.77.1.10 port 80" }).waitFor()
     await look(page, "nat")
+    await page.getByRole("button", { name: "Delete web of lan1" }).click()
+    await push(page)
+    await done(page)
+    await gone(page)
+  })
+
+  await step("alerts: shown, or named as not there", page, async () => {
     await page.getByRole("link", { name: "Alerts" }).click()
     await page.getByText(/This server has no intrusion detection yet|alerts/).first().waitFor()
     await look(page, "ids")
