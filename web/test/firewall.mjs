@@ -229,10 +229,25 @@ export async function run(page) {
     await gone(page)
   })
 
-  await step("alerts: shown, or named as not there", page, async () => {
+  await step("alerts: none yet; one, as the API tells it, with its payload", page, async () => {
     await page.getByRole("link", { name: "Alerts" }).click()
-    await page.getByText(/This server has no intrusion detection yet|alerts/).first().waitFor()
-    await look(page, "ids")
+    await page.getByText("No alerts").waitFor()
+    await look(page, "alerts-empty")
+    // The lab raises no alert by itself: the answer is made here.
+    const alert = {
+      id: "a1", device_id: "d1", timestamp: 1703520000.5, severity: "high", signature: "ET TEST something", signature_id: 2000001, category: "malware", source_ip: "10.77.1.10", source_port: 4242,
+      destination_ip: "203.0.113.1", destination_port: 80, protocol: "tcp", app_proto: "http", action: "blocked", flow_id: "f1", payload_preview: btoa("GET /evil HTTP/1.1"), metadata: { created_at: "2026_01_01" },
+    }
+    await page.route(/\/api\/ids\/alerts\?/, (r) => r.fulfill({ json: { total: 1, alerts: [alert], next_cursor: "" } }))
+    await page.getByRole("button", { name: "high", exact: true }).click()
+    await page.waitForURL(/severity=high/)
+    await page.getByRole("button", { name: /ET TEST something: details$/ }).focus()
+    await page.keyboard.press("Enter")
+    await dialog(page).getByText("GET /evil HTTP/1").waitFor()
+    await look(page, "alerts")
+    await page.keyboard.press("Escape")
+    await gone(page)
+    await page.unroute(/\/api\/ids\/alerts\?/)
   })
 
   await step("rules: both are deleted, and lan2 is free", page, async () => {

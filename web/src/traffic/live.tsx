@@ -32,7 +32,7 @@ export function Live() {
 
   useEffect(() => {
     let dirty = false
-    const s = new Stream(liveFilter(filter), {
+    const s = new Stream("/api/traffic/logs/stream", "log", liveFilter(filter), {
       row: (frame) => {
         ring.current.push(frame)
         dirty = true
