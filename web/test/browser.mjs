@@ -21,7 +21,7 @@ export async function open() {
   const browser = await chromium.launch({ executablePath: process.env.NGFW_CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] })
   const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, timezoneId: "Europe/Berlin", reducedMotion: "reduce" })
   await context.grantPermissions(["clipboard-read", "clipboard-write"])
-  context.setDefaultTimeout(15_000)
+  context.setDefaultTimeout(40_000)
   const page = await context.newPage()
   page.on("pageerror", (e) => problems.push(`script: ${e.message}`))
   page.on("console", (m) => {
@@ -57,7 +57,7 @@ export function check(condition, what) {
 }
 
 // until waits for a condition about the page or the lab.
-export async function until(what, f, limit = 20_000) {
+export async function until(what, f, limit = 60_000) {
   const end = Date.now() + limit
   for (;;) {
     if (await f()) return

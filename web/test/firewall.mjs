@@ -22,7 +22,14 @@ export async function run(page) {
   await step("rules: none yet", page, async () => {
     await page.goto(base + "/firewall/rules")
     await page.getByText("No rules").waitFor()
-    await look(page, "rules-empty")
+  })
+
+  await step("a connection that breaks leaves what was there, and says how old it is", page, async () => {
+    await page.context().setOffline(true)
+    await page.getByText(/^As of .*: the server cannot be reached/).waitFor()
+    await page.getByText("No rules").waitFor()
+    await page.context().setOffline(false)
+    await page.getByText(/the server cannot be reached/).waitFor({ state: "detached" })
   })
 
   await step("rules: a form says what is wrong where it is", page, async () => {
@@ -54,7 +61,6 @@ export async function run(page) {
     await dialog(page).getByText(/enforces it, \d/).waitFor()
     check(!(await fetches("lan2")), "lan2 still reaches the web")
     check(await fetches("lan1"), "lan1 does not reach the web")
-    await look(page, "pushed")
   })
 
   await step("live: the block is seen with its why", page, async () => {
@@ -214,7 +220,6 @@ export async function run(page) {
     await dialog(page).getByLabel("Machine inside").fill("10.77.1.x")
     await page.keyboard.press("Enter")
     await dialog(page).locator(".field-error").getByText(/is no address/).waitFor()
-    await look(page, "nat-form")
     await dialog(page).getByLabel("Machine inside").fill("10.77.1.10")
     await dialog(page).getByLabel("Its port").fill("80")
     await page.keyboard.press("Enter")
@@ -232,7 +237,6 @@ export async function run(page) {
   await step("alerts: none yet; one, as the API tells it, with its payload", page, async () => {
     await page.getByRole("link", { name: "Alerts" }).click()
     await page.getByText("No alerts").waitFor()
-    await look(page, "alerts-empty")
     // The lab raises no alert by itself: the answer is made here.
     const alert = {
       id: "a1", device_id: "d1", timestamp: 1703520000.5, severity: "high", signature: "ET TEST something", signature_id: 2000001, category: "malware", source_ip: "10.77.1.10", source_port: 4242,
