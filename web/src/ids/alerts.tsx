@@ -101,7 +101,7 @@ export function Alerts() {
               <nav class="pager" aria-label="Pages">
                 <span class="muted">
                   {page.total_exact === false ? "more than " : ""}
-                  {count(page.total)} alerts
+                  {count(page.total)} {page.total === 1 ? "alert" : "alerts"}
                 </span>
                 {cursor && <a class="button" href={withQuery("/ids", query, { cursor: null, alert: null })}>Newest</a>}
                 {page.next_cursor && <a class="button" rel="next" href={withQuery("/ids", query, { cursor: page.next_cursor, alert: null })}>Older</a>}

@@ -15,7 +15,7 @@ export function Summary({ device }: { device: string }) {
           <Figure name="Alerts in 24 h" value={s.total} />
           <Figure name="Blocked" value={s.blocked} href={withQuery("/ids", query, { action: "blocked", cursor: null })} tone="drop" />
           {s.by_severity.map((v) => (
-            <Figure key={v.severity} name={v.severity} value={v.count} href={withQuery("/ids", query, { severity: v.severity, cursor: null })} />
+            <Figure key={v.severity} name={v.severity[0].toUpperCase() + v.severity.slice(1)} value={v.count} href={withQuery("/ids", query, { severity: v.severity, cursor: null })} />
           ))}
         </ul>
       )}
