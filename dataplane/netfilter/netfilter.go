@@ -43,10 +43,10 @@ type Ruleset struct {
 
 // Apply makes the table be r's.
 func Apply(r Ruleset) error {
-	return withQueues(r.Queues, func() error { return apply(r) })
+	return withQueues(r.Queues, func() error { return replace(r) })
 }
 
-func apply(r Ruleset) error {
+func replace(r Ruleset) error {
 	c, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("open nftables: %w", err)
