@@ -4,6 +4,7 @@
  * router itself sends and checks that a forwarded packet leaves as it was
  * judged. Both return TCX_NEXT, so that other filters still run.
  */
+#include "lib/guard.h"
 #include "lib/redirect.h"
 
 #define VLAN_ID 0x0fff
@@ -151,7 +152,7 @@ static __always_inline int shortcut(struct __sk_buff *skb)
 		a.bytes += (a.packets - 1) * g.headers;
 		longest = g.headers + skb->gso_size;
 	}
-	if (!follow(e, FAST_TC, *(volatile __u64 *)&c->active, skb->ifindex, data, &g, longest, a, &way))
+	if (!follow(e, FAST_TC, standing(c), skb->ifindex, data, &g, longest, a, &way))
 		return TC_NEXT;
 	return redirect_skb(skb, &g, &way);
 }
@@ -183,6 +184,10 @@ int ngfw_ingress(struct __sk_buff *skb)
 		return drop(w, REASON_NO_IMAGE);
 	if (result == PARSE_MALFORMED)
 		return drop(w, REASON_MALFORMED);
+	/* Where XDP has not looked. */
+	if (!(w->port & PORT_EARLY) &&
+	    unwanted(&w->packet, w->ifindex, w->amount.packets, result == PARSE_OK))
+		return TC_DROP;
 	count_stat(STAT_PACKETS, w->amount.packets);
 	count_stat(STAT_BYTES, w->amount.bytes);
 	/* Goes to conntrack's defragmentation unjudged; the whole has the mark of

@@ -26,6 +26,7 @@ type DropReason uint32
 var dropNames = []string{
 	1: "malformed", 2: "no_zone", 3: "no_state", 4: "wrong_zone", 5: "egress_zone", 6: "unjudged",
 	7: "flow_table_full", 8: "fragment", 9: "no_image", 10: "policy", 11: "forged_source",
+	12: "drop_list", 13: "source_flood", 14: "syn_flood",
 }
 
 func (r DropReason) String() string {

@@ -79,6 +79,7 @@ type Dataplane struct {
 	previous map[uint32]struct{}  // deciders of the image before
 	counted  map[uint32]struct{}  // deciders that have a counter; nil until read
 	degraded map[string]string    // interface or feature → what it lacks
+	lists    []string             // drop lists in force
 }
 
 // Open loads the programs over the pinned maps, or over new ones. It attaches
@@ -128,6 +129,8 @@ func (d *Dataplane) load() error {
 		"image_lines": d.tc.ImageLines, "image_ports": d.tc.ImagePorts, "works": d.tc.Works,
 		"settings": d.tc.Settings, "counters": d.tc.Counters, "flows": d.tc.Flows,
 		"fast4": d.tc.Fast4, "fast6": d.tc.Fast6, "fast_stats": d.tc.FastStats,
+		"lists": d.tc.Lists, "list_drops": d.tc.ListDrops, "list_names": d.tc.ListNames, "earlies": d.tc.Earlies,
+		"guard_states": d.tc.GuardStates, "tuples": d.tc.Tuples,
 	}
 	if err := loadOver(bpfobj.LoadXdp, &d.xdp, shared); err != nil {
 		return loadError("xdp", err)

@@ -99,6 +99,9 @@ enum reason {
 	REASON_NO_IMAGE = 9,		/* no policy loaded, or swapped away under a packet */
 	REASON_POLICY = 10,		/* by rule, policy or default */
 	REASON_FORGED = 11,		/* the way back to the source is by another zone */
+	REASON_LISTED = 12,		/* on a drop list */
+	REASON_SOURCE_FLOOD = 13,	/* too many new flows of its source */
+	REASON_SYN_FLOOD = 14,		/* too many connections begin at its interface */
 	REASON_MAX = 16,
 };
 
@@ -234,7 +237,7 @@ struct config {
 	__u8 cloud_addr[16];		/* the agent's own connection: system rule "cloud" */
 	__be16 cloud_port;
 	__u16 fast;			/* forms of the fast path that may be used: FAST_* */
-	__u32 pad;
+	__u32 epoch;			/* 16 bits: when it changes, every way of the fast path ends */
 };
 
 enum stat {

@@ -34,7 +34,7 @@ struct fast_key6 {
  * only if seq was even before and is the same after.
  */
 struct fast_way {
-	__u64 active;			/* config.active that it holds under; 0: none */
+	__u64 active;			/* config.active and epoch that it holds under; 0: none */
 	__u32 seq;
 	__u32 until;			/* tick: unused from then on */
 	__u32 ifindex_in, ifindex_out;

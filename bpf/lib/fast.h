@@ -52,6 +52,14 @@ static __always_inline __u32 tick_now(void)
 	return bpf_ktime_get_coarse_ns() >> TICK_SHIFT;
 }
 
+/* What a way holds under: the active image, and the epoch above its number. */
+static __always_inline __u64 standing(const struct config *c)
+{
+	__u64 active = *(volatile const __u64 *)&c->active;
+
+	return active ? active ^ (__u64)*(volatile const __u32 *)&c->epoch << 48 : 0;
+}
+
 /* Ticks wrap round after 52 days. */
 static __always_inline int reached(__u32 now, __u32 then)
 {

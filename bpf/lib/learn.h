@@ -417,7 +417,7 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 	struct tuple *in;
 	struct fast_way *way;
 	__u32 dir = 0, mtu, now;
-	__u64 active;
+	__u64 active, stands;
 
 	if (!w || !f || !c || !fresh)
 		return 0;
@@ -430,6 +430,7 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 		dir = 1;
 	}
 	active = *(volatile __u64 *)&c->active;
+	stands = standing(c);
 	if (w->port & PORT_L3 || skb->vlan_present || f->revision != active >> ACTIVE_SHIFT ||
 	    f->flags & FLOW_ENDS)
 		return 0;
@@ -498,7 +499,7 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 	e->way.until = now + FAST_VALID;
 	*(volatile __u32 *)&e->due = now + FAST_DUE;
 	/* Cut or closed meanwhile on another CPU: that came first. */
-	*(volatile __u64 *)&e->way.active = *(volatile __u32 *)&f->flags & FLOW_ENDS ? 0 : active;
+	*(volatile __u64 *)&e->way.active = *(volatile __u32 *)&f->flags & FLOW_ENDS ? 0 : stands;
 	end_way(e);
 	if (*(volatile __u32 *)&f->flags & FLOW_ENDS)
 		*(volatile __u64 *)&e->way.active = 0;

@@ -31,8 +31,8 @@ type List struct {
 	Prefixes []netip.Prefix
 }
 
-// MaxLists in a table: a label is a byte, and 0 is none.
-const MaxLists = 64
+// MaxLists in a table. One fewer than the labels that a line of counters has room for.
+const MaxLists = 63
 
 // MaxName is the longest name of a list, in bytes.
 const MaxName = 63

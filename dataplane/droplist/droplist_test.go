@@ -193,7 +193,7 @@ func TestRefusedLists(t *testing.T) {
 		`two drop lists are called "x"`:                                 {{Name: "x"}, {Name: "x"}},
 		`list "x": match "both" is none of either, source, destination`: {{Name: "x", Match: "both"}},
 		`list "x" holds an invalid prefix`:                              {{Name: "x", Prefixes: make([]netip.Prefix, 1)}},
-		"65 drop lists, at most 64":                                     make([]List, 65),
+		"64 drop lists, at most 63":                                     make([]List, 64),
 	} {
 		if _, err := Compile(lists); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)

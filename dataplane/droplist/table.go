@@ -11,7 +11,8 @@ import (
 type Line [8]uint64
 
 // Table is what the programs search (bpf/lib/lists.h). Its first line names
-// where a search begins: words Source4 to Destination6.
+// where a search begins: words Source4 to Destination6. The second is free for
+// whoever loads the table.
 //
 // A reference says what an interval of numbers holds, in its lowest bits:
 //
@@ -76,7 +77,7 @@ func Compile(lists []List) (*Table, error) {
 	if len(lists) > MaxLists {
 		return nil, fmt.Errorf("%d drop lists, at most %d", len(lists), MaxLists)
 	}
-	t := &Table{Lines: make([]Line, 1)}
+	t := &Table{Lines: make([]Line, 2)}
 	seen := map[string]bool{}
 	same := true
 	for _, l := range lists {

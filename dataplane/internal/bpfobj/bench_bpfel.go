@@ -51,7 +51,7 @@ type BenchConfig struct {
 	CloudAddr [16]uint8
 	CloudPort uint16
 	Fast      uint16
-	Pad       uint32
+	Epoch     uint32
 }
 
 type BenchCounter struct {

@@ -20,7 +20,7 @@ type SimulateConfig struct {
 	CloudAddr [16]uint8
 	CloudPort uint16
 	Fast      uint16
-	Pad       uint32
+	Epoch     uint32
 }
 
 type SimulateCounter struct {

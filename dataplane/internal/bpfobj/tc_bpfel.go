@@ -26,7 +26,7 @@ type TcConfig struct {
 	CloudAddr [16]uint8
 	CloudPort uint16
 	Fast      uint16
-	Pad       uint32
+	Epoch     uint32
 }
 
 type TcCounter struct {
@@ -34,6 +34,17 @@ type TcCounter struct {
 	Packets uint64
 	Bytes   uint64
 	Last    uint64
+}
+
+type TcEarly struct {
+	_      structs.HostLayout
+	Lists  uint32
+	Guards uint32
+	Guard  [2]struct {
+		_        structs.HostLayout
+		Interval uint64
+		Burst    uint64
+	}
 }
 
 type TcEvent struct {
@@ -133,6 +144,14 @@ type TcFragmentKey struct {
 	Proto uint32
 }
 
+type TcGuardKey struct {
+	_    structs.HostLayout
+	Hi   uint64
+	Lo   uint64
+	Kind uint32
+	Pad  uint32
+}
+
 type TcImage struct {
 	_        structs.HostLayout
 	Revision uint64
@@ -143,6 +162,16 @@ type TcImage struct {
 type TcLine struct {
 	_    structs.HostLayout
 	Word [16]uint32
+}
+
+type TcListName struct {
+	_    structs.HostLayout
+	Name [64]int8
+}
+
+type TcListsLine struct {
+	_    structs.HostLayout
+	Word [8]uint64
 }
 
 type TcPair struct {
@@ -267,32 +296,38 @@ type TcWork struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	TcMapCounters     = "counters"
-	TcMapDrops        = "drops"
-	TcMapEvents       = "events"
-	TcMapFast4        = "fast4"
-	TcMapFast6        = "fast6"
-	TcMapFastAsks     = "fast_asks"
-	TcMapFastStats    = "fast_stats"
-	TcMapFastWork     = "fast_work"
-	TcMapFlows        = "flows"
-	TcMapFragments    = "fragments"
-	TcMapImageLines   = "image_lines"
-	TcMapImageMeta    = "image_meta"
-	TcMapImagePairs   = "image_pairs"
-	TcMapImagePorts   = "image_ports"
-	TcMapRefusals     = "refusals"
-	TcMapSettings     = "settings"
-	TcMapStats        = "stats"
-	TcMapTold         = "told"
-	TcMapTuples       = "tuples"
-	TcMapWorks        = "works"
-	TcProgNgfwEgress  = "ngfw_egress"
-	TcProgNgfwIngress = "ngfw_ingress"
-	TcVarEventType    = "event_type"
-	TcVarLineType     = "line_type"
-	TcVarMetaType     = "meta_type"
-	TcVarPairType     = "pair_type"
+	TcMapCounters      = "counters"
+	TcMapDrops         = "drops"
+	TcMapEarlies       = "earlies"
+	TcMapEvents        = "events"
+	TcMapFast4         = "fast4"
+	TcMapFast6         = "fast6"
+	TcMapFastAsks      = "fast_asks"
+	TcMapFastStats     = "fast_stats"
+	TcMapFastWork      = "fast_work"
+	TcMapFlows         = "flows"
+	TcMapFragments     = "fragments"
+	TcMapGuardStates   = "guard_states"
+	TcMapImageLines    = "image_lines"
+	TcMapImageMeta     = "image_meta"
+	TcMapImagePairs    = "image_pairs"
+	TcMapImagePorts    = "image_ports"
+	TcMapListDrops     = "list_drops"
+	TcMapListNames     = "list_names"
+	TcMapLists         = "lists"
+	TcMapRefusals      = "refusals"
+	TcMapSettings      = "settings"
+	TcMapStats         = "stats"
+	TcMapTold          = "told"
+	TcMapTuples        = "tuples"
+	TcMapWorks         = "works"
+	TcProgNgfwEgress   = "ngfw_egress"
+	TcProgNgfwIngress  = "ngfw_ingress"
+	TcVarEventType     = "event_type"
+	TcVarLineType      = "line_type"
+	TcVarListsLineType = "lists_line_type"
+	TcVarMetaType      = "meta_type"
+	TcVarPairType      = "pair_type"
 )
 
 // LoadTc returns the embedded CollectionSpec for Tc.
@@ -345,36 +380,42 @@ type TcProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcMapSpecs struct {
-	Counters   *ebpf.MapSpec `ebpf:"counters"`
-	Drops      *ebpf.MapSpec `ebpf:"drops"`
-	Events     *ebpf.MapSpec `ebpf:"events"`
-	Fast4      *ebpf.MapSpec `ebpf:"fast4"`
-	Fast6      *ebpf.MapSpec `ebpf:"fast6"`
-	FastAsks   *ebpf.MapSpec `ebpf:"fast_asks"`
-	FastStats  *ebpf.MapSpec `ebpf:"fast_stats"`
-	FastWork   *ebpf.MapSpec `ebpf:"fast_work"`
-	Flows      *ebpf.MapSpec `ebpf:"flows"`
-	Fragments  *ebpf.MapSpec `ebpf:"fragments"`
-	ImageLines *ebpf.MapSpec `ebpf:"image_lines"`
-	ImageMeta  *ebpf.MapSpec `ebpf:"image_meta"`
-	ImagePairs *ebpf.MapSpec `ebpf:"image_pairs"`
-	ImagePorts *ebpf.MapSpec `ebpf:"image_ports"`
-	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
-	Settings   *ebpf.MapSpec `ebpf:"settings"`
-	Stats      *ebpf.MapSpec `ebpf:"stats"`
-	Told       *ebpf.MapSpec `ebpf:"told"`
-	Tuples     *ebpf.MapSpec `ebpf:"tuples"`
-	Works      *ebpf.MapSpec `ebpf:"works"`
+	Counters    *ebpf.MapSpec `ebpf:"counters"`
+	Drops       *ebpf.MapSpec `ebpf:"drops"`
+	Earlies     *ebpf.MapSpec `ebpf:"earlies"`
+	Events      *ebpf.MapSpec `ebpf:"events"`
+	Fast4       *ebpf.MapSpec `ebpf:"fast4"`
+	Fast6       *ebpf.MapSpec `ebpf:"fast6"`
+	FastAsks    *ebpf.MapSpec `ebpf:"fast_asks"`
+	FastStats   *ebpf.MapSpec `ebpf:"fast_stats"`
+	FastWork    *ebpf.MapSpec `ebpf:"fast_work"`
+	Flows       *ebpf.MapSpec `ebpf:"flows"`
+	Fragments   *ebpf.MapSpec `ebpf:"fragments"`
+	GuardStates *ebpf.MapSpec `ebpf:"guard_states"`
+	ImageLines  *ebpf.MapSpec `ebpf:"image_lines"`
+	ImageMeta   *ebpf.MapSpec `ebpf:"image_meta"`
+	ImagePairs  *ebpf.MapSpec `ebpf:"image_pairs"`
+	ImagePorts  *ebpf.MapSpec `ebpf:"image_ports"`
+	ListDrops   *ebpf.MapSpec `ebpf:"list_drops"`
+	ListNames   *ebpf.MapSpec `ebpf:"list_names"`
+	Lists       *ebpf.MapSpec `ebpf:"lists"`
+	Refusals    *ebpf.MapSpec `ebpf:"refusals"`
+	Settings    *ebpf.MapSpec `ebpf:"settings"`
+	Stats       *ebpf.MapSpec `ebpf:"stats"`
+	Told        *ebpf.MapSpec `ebpf:"told"`
+	Tuples      *ebpf.MapSpec `ebpf:"tuples"`
+	Works       *ebpf.MapSpec `ebpf:"works"`
 }
 
 // TcVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcVariableSpecs struct {
-	EventType *ebpf.VariableSpec `ebpf:"event_type"`
-	LineType  *ebpf.VariableSpec `ebpf:"line_type"`
-	MetaType  *ebpf.VariableSpec `ebpf:"meta_type"`
-	PairType  *ebpf.VariableSpec `ebpf:"pair_type"`
+	EventType     *ebpf.VariableSpec `ebpf:"event_type"`
+	LineType      *ebpf.VariableSpec `ebpf:"line_type"`
+	ListsLineType *ebpf.VariableSpec `ebpf:"lists_line_type"`
+	MetaType      *ebpf.VariableSpec `ebpf:"meta_type"`
+	PairType      *ebpf.VariableSpec `ebpf:"pair_type"`
 }
 
 // TcObjects contains all objects after they have been loaded into the kernel.
@@ -397,32 +438,38 @@ func (o *TcObjects) Close() error {
 //
 // It can be passed to LoadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcMaps struct {
-	Counters   *ebpf.Map `ebpf:"counters"`
-	Drops      *ebpf.Map `ebpf:"drops"`
-	Events     *ebpf.Map `ebpf:"events"`
-	Fast4      *ebpf.Map `ebpf:"fast4"`
-	Fast6      *ebpf.Map `ebpf:"fast6"`
-	FastAsks   *ebpf.Map `ebpf:"fast_asks"`
-	FastStats  *ebpf.Map `ebpf:"fast_stats"`
-	FastWork   *ebpf.Map `ebpf:"fast_work"`
-	Flows      *ebpf.Map `ebpf:"flows"`
-	Fragments  *ebpf.Map `ebpf:"fragments"`
-	ImageLines *ebpf.Map `ebpf:"image_lines"`
-	ImageMeta  *ebpf.Map `ebpf:"image_meta"`
-	ImagePairs *ebpf.Map `ebpf:"image_pairs"`
-	ImagePorts *ebpf.Map `ebpf:"image_ports"`
-	Refusals   *ebpf.Map `ebpf:"refusals"`
-	Settings   *ebpf.Map `ebpf:"settings"`
-	Stats      *ebpf.Map `ebpf:"stats"`
-	Told       *ebpf.Map `ebpf:"told"`
-	Tuples     *ebpf.Map `ebpf:"tuples"`
-	Works      *ebpf.Map `ebpf:"works"`
+	Counters    *ebpf.Map `ebpf:"counters"`
+	Drops       *ebpf.Map `ebpf:"drops"`
+	Earlies     *ebpf.Map `ebpf:"earlies"`
+	Events      *ebpf.Map `ebpf:"events"`
+	Fast4       *ebpf.Map `ebpf:"fast4"`
+	Fast6       *ebpf.Map `ebpf:"fast6"`
+	FastAsks    *ebpf.Map `ebpf:"fast_asks"`
+	FastStats   *ebpf.Map `ebpf:"fast_stats"`
+	FastWork    *ebpf.Map `ebpf:"fast_work"`
+	Flows       *ebpf.Map `ebpf:"flows"`
+	Fragments   *ebpf.Map `ebpf:"fragments"`
+	GuardStates *ebpf.Map `ebpf:"guard_states"`
+	ImageLines  *ebpf.Map `ebpf:"image_lines"`
+	ImageMeta   *ebpf.Map `ebpf:"image_meta"`
+	ImagePairs  *ebpf.Map `ebpf:"image_pairs"`
+	ImagePorts  *ebpf.Map `ebpf:"image_ports"`
+	ListDrops   *ebpf.Map `ebpf:"list_drops"`
+	ListNames   *ebpf.Map `ebpf:"list_names"`
+	Lists       *ebpf.Map `ebpf:"lists"`
+	Refusals    *ebpf.Map `ebpf:"refusals"`
+	Settings    *ebpf.Map `ebpf:"settings"`
+	Stats       *ebpf.Map `ebpf:"stats"`
+	Told        *ebpf.Map `ebpf:"told"`
+	Tuples      *ebpf.Map `ebpf:"tuples"`
+	Works       *ebpf.Map `ebpf:"works"`
 }
 
 func (m *TcMaps) Close() error {
 	return _TcClose(
 		m.Counters,
 		m.Drops,
+		m.Earlies,
 		m.Events,
 		m.Fast4,
 		m.Fast6,
@@ -431,10 +478,14 @@ func (m *TcMaps) Close() error {
 		m.FastWork,
 		m.Flows,
 		m.Fragments,
+		m.GuardStates,
 		m.ImageLines,
 		m.ImageMeta,
 		m.ImagePairs,
 		m.ImagePorts,
+		m.ListDrops,
+		m.ListNames,
+		m.Lists,
 		m.Refusals,
 		m.Settings,
 		m.Stats,
@@ -448,10 +499,11 @@ func (m *TcMaps) Close() error {
 //
 // It can be passed to LoadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcVariables struct {
-	EventType *ebpf.Variable `ebpf:"event_type"`
-	LineType  *ebpf.Variable `ebpf:"line_type"`
-	MetaType  *ebpf.Variable `ebpf:"meta_type"`
-	PairType  *ebpf.Variable `ebpf:"pair_type"`
+	EventType     *ebpf.Variable `ebpf:"event_type"`
+	LineType      *ebpf.Variable `ebpf:"line_type"`
+	ListsLineType *ebpf.Variable `ebpf:"lists_line_type"`
+	MetaType      *ebpf.Variable `ebpf:"meta_type"`
+	PairType      *ebpf.Variable `ebpf:"pair_type"`
 }
 
 // TcPrograms contains all programs after they have been loaded into the kernel.
