@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ngfw.sh/agent/control"
+	"ngfw.sh/agent/feed"
 	"ngfw.sh/agent/firewall"
 	"ngfw.sh/agent/flowlog"
 	"ngfw.sh/agent/hits"
@@ -48,6 +49,7 @@ type Agent struct {
 	dataplane *dataplane.Dataplane
 	firewall  *firewall.Section
 	hits      *hits.Store
+	feed      *feed.Feed
 	spool     *spool.Spool
 	flows     *flow.Reader
 	telemetry *telemetry.Collector
@@ -109,6 +111,9 @@ func (a *Agent) open() error {
 		Pins: s.BPFDir, XDP: dataplane.XDPMode(s.XDP), FastPath: dataplane.FastPath(s.FastPath), MaxFlows: uint32(s.Flow.MaxFlows),
 	}, dataplane.Deps{Log: a.log})
 	if err != nil {
+		return err
+	}
+	if err := a.openEarly(); err != nil {
 		return err
 	}
 	a.firewall = firewall.New(firewall.Config{StateDir: s.StateDir}, firewall.Deps{
@@ -237,6 +242,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	g.Go(func() error { return a.runDataplane(ctx) })
 	g.Go(func() error { return a.flows.Run(ctx) })
 	g.Go(func() error { return a.hits.Run(ctx, a.firewall.Rules) })
+	g.Go(func() error { return a.feed.Run(ctx) })
 	g.Go(func() error { return a.telemetry.Run(ctx) })
 	g.Go(func() error { return a.prune(ctx) })
 	g.Go(func() error { return a.guard(ctx) })

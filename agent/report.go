@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"os"
+	"slices"
 	"strconv"
 
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
@@ -50,7 +51,7 @@ func (a *Agent) ruleReport() []*ngfwv1.RuleCounter {
 func (a *Agent) dataplaneReport() *ngfwv1.Dataplane {
 	r := &ngfwv1.Dataplane{
 		PolicyRevision: a.firewall.Version(), Flows: int64(a.flows.Flows()),
-		Drops: map[string]int64{}, Degraded: append(a.dataplane.Degraded(), a.firewall.Degraded()...),
+		Drops: map[string]int64{}, Degraded: slices.Concat(a.dataplane.Degraded(), a.firewall.Degraded(), a.feed.Degraded()),
 	}
 	stats, err := a.dataplane.Stats()
 	if err != nil {
@@ -89,6 +90,7 @@ func (a *Agent) status() control.Status {
 			Interface: p.Name, Zone: legend.Zone(p.Zone), XDP: string(p.XDP), TC: "tcx", FastPath: p.Fast,
 		})
 	}
+	s.DropLists = a.dropLists()
 	s.Link = control.Link{State: "off", Server: a.cfg.Settings.Server}
 	switch {
 	case a.cfg.PolicyFile != "":

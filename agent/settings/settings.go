@@ -52,6 +52,9 @@ type Settings struct {
 	XDP   XDP   `yaml:"xdp,omitempty"`
 
 	FastPath FastPath `yaml:"fast_path,omitempty"`
+
+	DropLists []DropList `yaml:"drop_lists,omitempty"`
+	Guards    Guards     `yaml:"guards,omitempty"`
 }
 
 // Log is how the agent logs to stderr.
@@ -184,6 +187,7 @@ func (s Settings) Validate() error {
 			refuse("api_key", "%v", err)
 		}
 	}
+	s.validateEarly(refuse)
 	for _, p := range []struct{ key, path string }{
 		{"ca_file", s.CAFile}, {"api_key_file", s.APIKeyFile},
 		{"state_dir", s.StateDir}, {"bpf_dir", s.BPFDir}, {"control_socket", s.ControlSocket},
