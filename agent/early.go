@@ -35,10 +35,10 @@ func (a *Agent) dropLists() []control.DropList {
 	if err != nil {
 		a.log.Warn("drop list counters unreadable", "err", err)
 	}
-	states, _ := a.feed.States()
+	states, table := a.feed.States()
 	out := make([]control.DropList, 0, len(states))
 	for _, s := range states {
-		l := control.DropList{Name: s.Name, Prefixes: s.Prefixes, Packets: int64(counts[s.Name].Packets), Error: s.Error}
+		l := control.DropList{Name: s.Name, Prefixes: s.Prefixes, Packets: int64(counts[s.Name].Packets), Error: s.Error, LoadedIn: table.Took.Seconds()}
 		if !s.Since.IsZero() {
 			l.Since = s.Since.Unix()
 		}

@@ -76,13 +76,13 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.NewInvalidMetric(listPackets, err)
 		return
 	}
-	states, memory := c.feed.States()
+	states, table := c.feed.States()
 	for _, l := range states {
 		counter(listPackets, lists[l.Name].Packets, l.Name)
 		counter(listBytes, lists[l.Name].Bytes, l.Name)
 		ch <- prometheus.MustNewConstMetric(listPrefixes, prometheus.GaugeValue, float64(l.Prefixes), l.Name)
 	}
-	gauge(listsMemory, float64(memory))
+	gauge(listsMemory, float64(table.Bytes))
 	backstop, err := netfilter.Drops()
 	if err != nil {
 		ch <- prometheus.NewInvalidMetric(backstopDesc, err)

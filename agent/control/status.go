@@ -46,11 +46,12 @@ type Program struct {
 
 // DropList is a list of prefixes in force.
 type DropList struct {
-	Name     string `json:"name"`
-	Prefixes int    `json:"prefixes"`
-	Packets  int64  `json:"packets"`         // dropped
-	Since    int64  `json:"since,omitempty"` // when its file was read
-	Error    string `json:"error,omitempty"` // why the file as it is now is not in force
+	Name     string  `json:"name"`
+	Prefixes int     `json:"prefixes"`
+	Packets  int64   `json:"packets"`             // dropped
+	Since    int64   `json:"since,omitempty"`     // when its file was read
+	LoadedIn float64 `json:"loaded_in,omitempty"` // seconds that reading all changed files and loading the table took
+	Error    string  `json:"error,omitempty"`     // why the file as it is now is not in force
 }
 
 // Spool is what waits for the cloud's acknowledgement.

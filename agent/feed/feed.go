@@ -58,6 +58,7 @@ type Feed struct {
 	mu    sync.Mutex // guards what follows
 	files []file
 	bytes int
+	took  time.Duration
 	stale bool // the table in force is not that of files
 }
 
@@ -104,6 +105,7 @@ func (f *Feed) Run(ctx context.Context) error {
 func (f *Feed) Look() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	began := time.Now()
 	for i := range f.files {
 		f.stale = f.read(i) || f.stale
 	}
@@ -114,7 +116,6 @@ func (f *Feed) Look() {
 	for i, s := range f.cfg.Sources {
 		lists[i] = droplist.List{Name: s.Name, Match: s.Match, Prefixes: f.files[i].prefixes}
 	}
-	began := time.Now()
 	table, err := droplist.Compile(lists)
 	bytes, prefixes := 0, 0
 	if err == nil {
@@ -127,12 +128,12 @@ func (f *Feed) Look() {
 		}
 		return
 	}
-	f.stale, f.bytes = false, bytes
+	f.stale, f.bytes, f.took = false, bytes, time.Since(began)
 	for i := range f.files {
 		f.files[i].Error = f.files[i].unread
 	}
 	if len(lists) > 0 {
-		f.deps.Log.Info("drop lists loaded", "lists", len(lists), "prefixes", prefixes, "bytes", bytes, "took", time.Since(began).Round(time.Millisecond))
+		f.deps.Log.Info("drop lists loaded", "lists", len(lists), "prefixes", prefixes, "bytes", bytes, "took", f.took.Round(time.Millisecond))
 	}
 }
 
@@ -186,14 +187,20 @@ func (f *Feed) fail(i int, err error) {
 	f.files[i].Error = err.Error()
 }
 
-// States are those of the lists, in order, and the bytes that the table takes.
-func (f *Feed) States() (states []State, bytes int) {
+// Table is what all lists together take.
+type Table struct {
+	Bytes int           // of kernel memory
+	Took  time.Duration // to read the files that had changed, compile and load
+}
+
+// States are those of the lists, in order, and their table's.
+func (f *Feed) States() (states []State, t Table) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, file := range f.files {
 		states = append(states, file.State)
 	}
-	return states, f.bytes
+	return states, Table{f.bytes, f.took}
 }
 
 // Degraded names the lists that are not as their files.

@@ -87,9 +87,9 @@ func TestFilesBecomeTheTable(t *testing.T) {
 	b.feed.Look()
 	b.has("192.0.2.1", "b")
 	b.has("203.0.113.9", "a")
-	states, bytes := b.feed.States()
-	if states[0].Prefixes != 1 || states[1].Prefixes != 2 || states[0].Since.IsZero() || bytes == 0 {
-		t.Errorf("%+v, %d bytes", states, bytes)
+	states, table := b.feed.States()
+	if states[0].Prefixes != 1 || states[1].Prefixes != 2 || states[0].Since.IsZero() || table.Bytes == 0 {
+		t.Errorf("%+v, %+v", states, table)
 	}
 }
 
