@@ -18,7 +18,8 @@ import (
 
 // options are common to all areas.
 type options struct {
-	bin string // directory of the built programs
+	bin     string // directory of the built programs
+	repeats int    // of each measurement in which rivals take turns
 }
 
 // area measures; it reports what it is doing on standard error.
@@ -35,9 +36,10 @@ func main() {
 	out := flag.String("out", ".run/bench", "directory for the results")
 	opts := options{}
 	flag.StringVar(&opts.bin, "bin", "bin", "directory of the built programs")
+	flag.IntVar(&opts.repeats, "repeats", repeats, "of each measurement in which rivals take turns")
 	flag.Parse()
 	measure, ok := areas[*name]
-	if !ok || flag.NArg() > 0 {
+	if !ok || flag.NArg() > 0 || opts.repeats < 1 {
 		fmt.Fprintf(os.Stderr, "bench: no area %q: %s\n", *name, names)
 		os.Exit(2)
 	}
