@@ -300,8 +300,13 @@ int ngfw_egress(struct __sk_buff *skb)
 	image = arrive(skb, w);
 	/* Judged at ingress: nothing is left to parse, unless there is to learn. */
 	if (skb->mark & MARK_JUDGED && skb->ingress_ifindex && image) {
-		if ((skb->mark & MARK_ZONE_MASK) != mark_zone(w->zone))
+		if ((skb->mark & MARK_ZONE_MASK) != mark_zone(w->zone)) {
+			/* Conntrack has taken the flow for one of this zone, translated as
+			 * is usual here: back on its way it would leave like that. */
+			if (take(skb, w) == PARSE_OK && ct_of_packet(skb, &w->orig))
+				ct_forget(skb, &w->orig);
 			return drop(w, REASON_EGRESS_ZONE);
+		}
 		if (skb->mark & MARK_LEARN && take(skb, w) == PARSE_OK)
 			learn(skb, w);
 		return TC_NEXT;

@@ -154,6 +154,18 @@ static __always_inline int ct_state(struct __sk_buff *skb, const struct tuple *t
 	return 1;
 }
 
+/* Has conntrack forget t's flow at once. TCP and UDP only. */
+static __always_inline void ct_forget(struct __sk_buff *skb, const struct tuple *t)
+{
+	struct bpf_ct_opts opts = {};
+	struct nf_conn *ct = ct_find(skb, t, &opts);
+
+	if (!ct)
+		return;
+	bpf_ct_change_timeout(ct, 0);
+	bpf_ct_release(ct);
+}
+
 /* The original tuple of the flow that a packet at egress belongs to. */
 static __always_inline int ct_of_packet(struct __sk_buff *skb, struct tuple *orig)
 {
