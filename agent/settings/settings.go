@@ -104,7 +104,7 @@ func Default() Settings {
 		Flow:          Flow{UpdateInterval: 10 * time.Second, MaxFlows: 131072},
 		Spool:         Spool{MaxBytes: 256 << 20},
 		XDP:           XDPAuto,
-		FastPath:      FastOff,
+		FastPath:      FastAuto,
 	}
 	s.ControlSocket = socketIn(s.StateDir)
 	return s

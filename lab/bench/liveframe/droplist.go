@@ -8,9 +8,10 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
-	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/google/nftables"
 
 	"ngfw.sh/lab"
 )
@@ -166,19 +167,32 @@ func (s *listStage) nft() error {
 	}
 	s.load = time.Since(began)
 	s.hits = func() (hits, others uint64, err error) {
-		for name, to := range map[string]*uint64{"hits": &hits, "others": &others} {
-			cmd := exec.CommandContext(s.ctx, "nft", "list", "counter", "netdev", "f", name)
-			var out strings.Builder
-			cmd.Stdout = &out
-			if err := s.Run(lab.RTR, cmd); err != nil {
-				return 0, 0, fmt.Errorf("read nft's counter: %w", err)
-			}
-			_, rest, _ := strings.Cut(out.String(), "packets ")
-			if _, err := fmt.Sscanf(rest, "%d", to); err != nil {
-				return 0, 0, fmt.Errorf("read nft's counter: %w in %s", err, &out)
-			}
+		err = s.In(lab.RTR, func() error { return nftCounters("f", map[string]*uint64{"hits": &hits, "others": &others}) })
+		return hits, others, err
+	}
+	return nil
+}
+
+// nftCounters reads named counters of a netdev table. The nft program would read
+// the whole set before.
+func nftCounters(table string, to map[string]*uint64) error {
+	c, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("open nftables: %w", err)
+	}
+	objects, err := c.GetObjects(&nftables.Table{Name: table, Family: nftables.TableFamilyNetdev})
+	if err != nil {
+		return fmt.Errorf("read nft's counters: %w", err)
+	}
+	found := 0
+	for _, o := range objects {
+		if counter, ok := o.(*nftables.CounterObj); ok && to[counter.Name] != nil {
+			*to[counter.Name] = counter.Packets
+			found++
 		}
-		return hits, others, nil
+	}
+	if found != len(to) {
+		return fmt.Errorf("found %d of nft's %d counters", found, len(to))
 	}
 	return nil
 }
