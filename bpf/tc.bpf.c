@@ -130,7 +130,7 @@ static __always_inline int icmp_error(struct __sk_buff *skb, struct work *w)
 
 /* The fast path for ports whose frames may carry partial checksums: the packet
  * keeps what the kernel knows of it. */
-static __always_inline int shortcut(struct __sk_buff *skb)
+SUBPROGRAM int shortcut(struct __sk_buff *skb)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct config *c = element(&settings, 0);

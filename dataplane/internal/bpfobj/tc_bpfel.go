@@ -56,8 +56,13 @@ type TcEvent struct {
 }
 
 type TcFast struct {
-	_   structs.HostLayout
-	Way struct {
+	_       structs.HostLayout
+	Key     TcTuple
+	Packets uint64
+	Bytes   uint64
+	Due     uint32
+	Last    uint32
+	Way     struct {
 		_          structs.HostLayout
 		Active     uint64
 		Seq        uint32
@@ -77,36 +82,14 @@ type TcFast struct {
 		Zone       uint8
 		Rx         uint8
 	}
-	Packets uint64
-	Bytes   uint64
 	Id      uint64
 	Decider uint32
 	Dir     uint16
 	Tcp     uint16
-	Due     uint32
-	Last    uint32
 	Asked   uint32
 	Ack     uint32
 	End     uint32
-	_       [4]byte
-}
-
-type TcFastKey4 struct {
-	_     structs.HostLayout
-	Saddr uint32
-	Daddr uint32
-	Sport uint16
-	Dport uint16
-	Proto uint32
-}
-
-type TcFastKey6 struct {
-	_     structs.HostLayout
-	Saddr [16]uint8
-	Daddr [16]uint8
-	Sport uint16
-	Dport uint16
-	Proto uint32
+	Pad     [9]uint32
 }
 
 type TcFlow struct {
@@ -300,10 +283,9 @@ const (
 	TcMapDrops         = "drops"
 	TcMapEarlies       = "earlies"
 	TcMapEvents        = "events"
-	TcMapFast4         = "fast4"
-	TcMapFast6         = "fast6"
 	TcMapFastAsks      = "fast_asks"
 	TcMapFastStats     = "fast_stats"
+	TcMapFastWays      = "fast_ways"
 	TcMapFastWork      = "fast_work"
 	TcMapFlows         = "flows"
 	TcMapFragments     = "fragments"
@@ -384,10 +366,9 @@ type TcMapSpecs struct {
 	Drops       *ebpf.MapSpec `ebpf:"drops"`
 	Earlies     *ebpf.MapSpec `ebpf:"earlies"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
-	Fast4       *ebpf.MapSpec `ebpf:"fast4"`
-	Fast6       *ebpf.MapSpec `ebpf:"fast6"`
 	FastAsks    *ebpf.MapSpec `ebpf:"fast_asks"`
 	FastStats   *ebpf.MapSpec `ebpf:"fast_stats"`
+	FastWays    *ebpf.MapSpec `ebpf:"fast_ways"`
 	FastWork    *ebpf.MapSpec `ebpf:"fast_work"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Fragments   *ebpf.MapSpec `ebpf:"fragments"`
@@ -442,10 +423,9 @@ type TcMaps struct {
 	Drops       *ebpf.Map `ebpf:"drops"`
 	Earlies     *ebpf.Map `ebpf:"earlies"`
 	Events      *ebpf.Map `ebpf:"events"`
-	Fast4       *ebpf.Map `ebpf:"fast4"`
-	Fast6       *ebpf.Map `ebpf:"fast6"`
 	FastAsks    *ebpf.Map `ebpf:"fast_asks"`
 	FastStats   *ebpf.Map `ebpf:"fast_stats"`
+	FastWays    *ebpf.Map `ebpf:"fast_ways"`
 	FastWork    *ebpf.Map `ebpf:"fast_work"`
 	Flows       *ebpf.Map `ebpf:"flows"`
 	Fragments   *ebpf.Map `ebpf:"fragments"`
@@ -471,10 +451,9 @@ func (m *TcMaps) Close() error {
 		m.Drops,
 		m.Earlies,
 		m.Events,
-		m.Fast4,
-		m.Fast6,
 		m.FastAsks,
 		m.FastStats,
+		m.FastWays,
 		m.FastWork,
 		m.Flows,
 		m.Fragments,

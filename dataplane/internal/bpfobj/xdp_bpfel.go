@@ -42,8 +42,13 @@ type XdpEarly struct {
 }
 
 type XdpFast struct {
-	_   structs.HostLayout
-	Way struct {
+	_       structs.HostLayout
+	Key     XdpTuple
+	Packets uint64
+	Bytes   uint64
+	Due     uint32
+	Last    uint32
+	Way     struct {
 		_          structs.HostLayout
 		Active     uint64
 		Seq        uint32
@@ -63,36 +68,14 @@ type XdpFast struct {
 		Zone       uint8
 		Rx         uint8
 	}
-	Packets uint64
-	Bytes   uint64
 	Id      uint64
 	Decider uint32
 	Dir     uint16
 	Tcp     uint16
-	Due     uint32
-	Last    uint32
 	Asked   uint32
 	Ack     uint32
 	End     uint32
-	_       [4]byte
-}
-
-type XdpFastKey4 struct {
-	_     structs.HostLayout
-	Saddr uint32
-	Daddr uint32
-	Sport uint16
-	Dport uint16
-	Proto uint32
-}
-
-type XdpFastKey6 struct {
-	_     structs.HostLayout
-	Saddr [16]uint8
-	Daddr [16]uint8
-	Sport uint16
-	Dport uint16
-	Proto uint32
+	Pad     [9]uint32
 }
 
 type XdpFlow struct {
@@ -266,9 +249,8 @@ const (
 	XdpMapDrops         = "drops"
 	XdpMapEarlies       = "earlies"
 	XdpMapEvents        = "events"
-	XdpMapFast4         = "fast4"
-	XdpMapFast6         = "fast6"
 	XdpMapFastStats     = "fast_stats"
+	XdpMapFastWays      = "fast_ways"
 	XdpMapFlows         = "flows"
 	XdpMapFragments     = "fragments"
 	XdpMapGuardStates   = "guard_states"
@@ -345,9 +327,8 @@ type XdpMapSpecs struct {
 	Drops       *ebpf.MapSpec `ebpf:"drops"`
 	Earlies     *ebpf.MapSpec `ebpf:"earlies"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
-	Fast4       *ebpf.MapSpec `ebpf:"fast4"`
-	Fast6       *ebpf.MapSpec `ebpf:"fast6"`
 	FastStats   *ebpf.MapSpec `ebpf:"fast_stats"`
+	FastWays    *ebpf.MapSpec `ebpf:"fast_ways"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Fragments   *ebpf.MapSpec `ebpf:"fragments"`
 	GuardStates *ebpf.MapSpec `ebpf:"guard_states"`
@@ -400,9 +381,8 @@ type XdpMaps struct {
 	Drops       *ebpf.Map `ebpf:"drops"`
 	Earlies     *ebpf.Map `ebpf:"earlies"`
 	Events      *ebpf.Map `ebpf:"events"`
-	Fast4       *ebpf.Map `ebpf:"fast4"`
-	Fast6       *ebpf.Map `ebpf:"fast6"`
 	FastStats   *ebpf.Map `ebpf:"fast_stats"`
+	FastWays    *ebpf.Map `ebpf:"fast_ways"`
 	Flows       *ebpf.Map `ebpf:"flows"`
 	Fragments   *ebpf.Map `ebpf:"fragments"`
 	GuardStates *ebpf.Map `ebpf:"guard_states"`
@@ -427,9 +407,8 @@ func (m *XdpMaps) Close() error {
 		m.Drops,
 		m.Earlies,
 		m.Events,
-		m.Fast4,
-		m.Fast6,
 		m.FastStats,
+		m.FastWays,
 		m.Flows,
 		m.Fragments,
 		m.GuardStates,

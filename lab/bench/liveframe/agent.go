@@ -19,13 +19,20 @@ import (
 // NFTMasquerade writes in nft's words. fastPath is the agent's setting of that
 // name.
 func Agent(program, fastPath string) Case {
-	return Case{
+	c := Case{
 		Name: "ngfw-agent, fast path " + fastPath, Filters: true, Masquerades: true,
 		Prepare: func(ctx context.Context, l *lab.Lab) (func(), error) {
 			return runAgent(ctx, l, program, fmt.Sprintf("fast_path: %q\nflow: {max_flows: 262144}\n", fastPath), agentPolicy())
 		},
 		Packets: func(ctx context.Context, l *lab.Lab) (uint64, error) { return judged(ctx, l, program) },
 	}
+	if fastPath != "off" {
+		c.Fast = func(ctx context.Context, l *lab.Lab) (uint64, error) {
+			s, err := ask(ctx, l, program)
+			return s.Counters.FastPath, err
+		}
+	}
+	return c
 }
 
 // judged asks the running agent for its count of packets.

@@ -124,18 +124,10 @@ func (s *stage) follow(ctx context.Context, c Case, t Traffic, flows int) (float
 		return 0, err
 	}
 	defer undo()
-	// Until it costs no less than before: a fast path takes a while for all.
-	pilot, ns := max(200_000, 3*flows), 0.0
-	for began := time.Now(); ; {
-		now, err := s.generate(t, tcpACK, flows, pilot, false)
-		if err != nil {
-			return 0, err
-		}
-		settled := ns > 0 && now > ns*0.9
-		ns = now
-		if settled && time.Since(began) > settling(flows, t.TCP) {
-			break
-		}
+	pilot := max(200_000, 3*flows)
+	ns, err := s.settled(ctx, c, t, flows, pilot)
+	if err != nil {
+		return 0, err
 	}
 	frames := max(pilot, int(1.3e9/ns))
 	before := uint64(0)
@@ -166,11 +158,36 @@ func (s *stage) follow(ctx context.Context, c Case, t Traffic, flows int) (float
 	return ns, nil
 }
 
-// settling is how long flows need to find their ways: of TCP, conntrack is told
-// connection by connection.
-func settling(flows int, tcp bool) time.Duration {
-	if tcp {
-		return 500*time.Millisecond + time.Duration(flows)*60*time.Microsecond
+// settled sends frames until nearly all of them go by the fast path, which takes
+// a while: of each TCP connection, conntrack is told first. It returns the
+// nanoseconds of the last ones.
+func (s *stage) settled(ctx context.Context, c Case, t Traffic, flows, frames int) (float64, error) {
+	const patience = 20 * time.Second
+	fast := func() (uint64, error) {
+		if c.Fast == nil {
+			return 0, nil
+		}
+		return c.Fast(ctx, s.Lab)
 	}
-	return 300 * time.Millisecond
+	for began := time.Now(); ; {
+		before, err := fast()
+		if err != nil {
+			return 0, err
+		}
+		ns, err := s.generate(t, tcpACK, flows, frames, false)
+		if err != nil {
+			return 0, err
+		}
+		after, err := fast()
+		if err != nil {
+			return 0, err
+		}
+		share := float64(after-before) / float64(frames)
+		if c.Fast == nil || share > 0.9 {
+			return ns, nil
+		}
+		if time.Since(began) > patience {
+			return 0, fmt.Errorf("only %.0f %% of the packets go by the fast path", 100*share)
+		}
+	}
 }
