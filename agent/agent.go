@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"ngfw.sh/agent/confirm"
 	"ngfw.sh/agent/control"
 	"ngfw.sh/agent/feed"
 	"ngfw.sh/agent/firewall"
@@ -51,10 +52,12 @@ type Agent struct {
 	hits      *hits.Store
 	feed      *feed.Feed
 	spool     *spool.Spool
+	facts     *flowlog.Facts // what the matcher knows of flows
 	flows     *flow.Reader
 	telemetry *telemetry.Collector
 	netlink   *telemetry.Netlink
 	link      *link.Client // nil: no cloud configured
+	confirm   *confirm.Confirmer
 	mode      *mode
 	registry  *prometheus.Registry
 }
@@ -127,6 +130,7 @@ func (a *Agent) open() error {
 	if a.spool, err = spool.Open(sc, spool.Deps{Logger: a.log, Registerer: a.registry}); err != nil {
 		return err
 	}
+	a.facts = flowlog.NewFacts(factsKept)
 	fc := flow.DefaultConfig()
 	fc.UpdateInterval = s.Flow.UpdateInterval
 	a.flows = flow.New(fc, flow.Deps{Log: a.log, Sink: a.record, Settle: a.spool.Flush}, a.dataplane.FlowMaps())
@@ -140,7 +144,7 @@ func (a *Agent) open() error {
 	tc.Version = a.cfg.Version
 	a.telemetry = telemetry.New(tc, telemetry.Deps{
 		Network: a.netlink, Conntrack: a.netlink, Registerer: a.registry, Logger: a.log,
-		WANInterfaces: a.firewall.WAN, Dataplane: a.dataplaneReport, Rules: a.ruleReport,
+		WANInterfaces: a.firewall.WAN, Dataplane: a.dataplaneReport, Rules: a.ruleReport, NAT: a.natReport,
 	})
 	a.registry.MustRegister(&collector{a})
 	return a.openLink()
@@ -162,7 +166,11 @@ func (a *Agent) openLink() error {
 		Spool: a.spool, Handler: handler{a}, Status: a.statusReport, Metrics: a.telemetry.Metrics, Simulate: a.explain,
 		Dialing: a.dataplane.SetCloud, Logger: a.log, Registerer: a.registry,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	a.confirm = confirm.New(confirm.Config{Within: s.ConfirmWithin}, confirm.Deps{Proof: a.link.Proof, Logger: a.log})
+	return nil
 }
 
 func (a *Agent) close() {
@@ -214,9 +222,16 @@ func (a *Agent) openRouter() error {
 	return enableForwarding()
 }
 
+// factsKept bounds the flows of which something is known: some 16 MB at most.
+const factsKept = 1 << 16
+
 // record hands flow events to the spool.
 func (a *Agent) record(events []flow.Event) error {
-	return a.spool.Append(flowlog.Rows(events, names{a}))
+	rows := flowlog.Rows(events, names{a})
+	for i, e := range events {
+		a.facts.Fill(e, rows[i])
+	}
+	return a.spool.Append(rows)
 }
 
 // names resolves numbers for the flow log.

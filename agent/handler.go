@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"ngfw.sh/internal/fault"
 )
@@ -21,7 +22,17 @@ func (h handler) ConfigPush(ctx context.Context, section string, version int64, 
 	if err := h.mode.allows(section); err != nil {
 		return err
 	}
-	return h.firewall.Apply(ctx, version, doc)
+	if err := h.confirm.Known(section, version, doc); err != nil {
+		return err
+	}
+	trial, err := h.firewall.Try(ctx, version, doc)
+	if trial == nil {
+		return err
+	}
+	if err != nil || trial.First() {
+		return errors.Join(err, trial.Keep())
+	}
+	return h.confirm.Settle(ctx, section, version, doc, trial)
 }
 
 // ConfigFull takes {"firewall":{…},…}.

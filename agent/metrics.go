@@ -18,6 +18,8 @@ var (
 	backstopDesc = prometheus.NewDesc("ngfw_backstop_drops_total", "Packets dropped by the nftables table since it was loaded.", []string{"reason"}, nil)
 	rulePackets  = prometheus.NewDesc("ngfw_rule_packets_total", "Packets of flows that the rule decided, both directions.", []string{"rule_id"}, nil)
 	ruleBytes    = prometheus.NewDesc("ngfw_rule_bytes_total", "IP bytes of flows that the rule decided, both directions.", []string{"rule_id"}, nil)
+	natPackets   = prometheus.NewDesc("ngfw_nat_packets_total", "Packets of flows that the NAT rule translated, both directions.", []string{"rule_id"}, nil)
+	natBytes     = prometheus.NewDesc("ngfw_nat_bytes_total", "IP bytes of flows that the NAT rule translated, both directions.", []string{"rule_id"}, nil)
 	flowsDesc    = prometheus.NewDesc("ngfw_flows", "Flows in the table at the last scan.", nil, nil)
 	openedDesc   = prometheus.NewDesc("ngfw_flows_opened_total", "Flows accepted.", nil, nil)
 	adoptedDesc  = prometheus.NewDesc("ngfw_flows_adopted_total", "Flows taken over from conntrack.", nil, nil)
@@ -97,6 +99,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	for id, n := range rules {
+		if id < 0 {
+			counter(natPackets, n.Packets, strconv.FormatInt(-id, 10))
+			counter(natBytes, n.Bytes, strconv.FormatInt(-id, 10))
+			continue
+		}
 		counter(rulePackets, n.Packets, strconv.FormatInt(id, 10))
 		counter(ruleBytes, n.Bytes, strconv.FormatInt(id, 10))
 	}

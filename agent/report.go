@@ -13,7 +13,8 @@ import (
 	"ngfw.sh/policy"
 )
 
-// ruleCounters are the kernel's counters by rule id, for package hits.
+// ruleCounters are the kernel's counters by rule id, that of a NAT rule negative,
+// for package hits.
 func (a *Agent) ruleCounters() (string, map[int64]hits.Count, error) {
 	counters, err := a.dataplane.Counters()
 	if err != nil {
@@ -25,16 +26,27 @@ func (a *Agent) ruleCounters() (string, map[int64]hits.Count, error) {
 	}
 	rules := map[int64]hits.Count{}
 	for d, c := range counters {
-		if d.Kind() != policy.DeciderRule || c.Packets == 0 {
+		id := int64(d.ID())
+		switch {
+		case c.Packets == 0:
+			continue
+		case d.Kind() == policy.DeciderTranslation:
+			id = -id // NAT rules have ids of their own
+		case d.Kind() != policy.DeciderRule:
 			continue
 		}
-		rules[int64(d.ID())] = hits.Count{Packets: c.Packets, Bytes: c.Bytes, Last: c.Last.Unix()}
+		rules[id] = hits.Count{Packets: c.Packets, Bytes: c.Bytes, Last: c.Last.Unix()}
 	}
 	return strconv.FormatUint(instance, 10), rules, nil
 }
 
 // ruleReport is every rule that has counted.
-func (a *Agent) ruleReport() []*ngfwv1.RuleCounter {
+func (a *Agent) ruleReport() []*ngfwv1.RuleCounter { return a.counted(1) }
+
+// natReport is every NAT rule that has counted.
+func (a *Agent) natReport() []*ngfwv1.RuleCounter { return a.counted(-1) }
+
+func (a *Agent) counted(sign int64) []*ngfwv1.RuleCounter {
 	counts, err := a.hits.Counts()
 	if err != nil {
 		a.log.Warn("rule counters unreadable", "err", err)
@@ -42,7 +54,9 @@ func (a *Agent) ruleReport() []*ngfwv1.RuleCounter {
 	}
 	out := make([]*ngfwv1.RuleCounter, 0, len(counts))
 	for id, c := range counts {
-		out = append(out, &ngfwv1.RuleCounter{RuleId: id, Hits: int64(c.Packets), HitBytes: int64(c.Bytes), LastHit: c.Last})
+		if id*sign > 0 {
+			out = append(out, &ngfwv1.RuleCounter{RuleId: id * sign, Hits: int64(c.Packets), HitBytes: int64(c.Bytes), LastHit: c.Last})
+		}
 	}
 	return out
 }

@@ -104,6 +104,16 @@ func (r *router) rules(rules ...string) {
 {"from":"LAN","to":"SELF","action":"accept"},{"from":"IOT","to":"WAN","action":"accept"},{"from":"SELF","to":"any","action":"accept"}]}`)
 }
 
+// edit changes the policy file.
+func (r *router) edit(f func(string) string) {
+	r.t.Helper()
+	text, err := os.ReadFile(r.policy)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.write(r.policy, f(string(text)))
+}
+
 func (r *router) start(args ...string) {
 	r.t.Helper()
 	self, err := os.Executable()

@@ -103,7 +103,7 @@ func BenchmarkQuery(b *testing.B) {
 			b.Fatal(err)
 		}
 		for b.Loop() {
-			if _, err := db.TopClients(b.Context(), org.OrgID, q); err != nil {
+			if _, _, err := db.TopClients(b.Context(), org.OrgID, q); err != nil {
 				b.Fatal(err)
 			}
 		}

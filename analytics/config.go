@@ -35,12 +35,15 @@ type Config struct {
 	Password  Secret   `yaml:"password"`
 	TLS       bool     `yaml:"tls"`
 
-	QueryTimeout time.Duration `yaml:"query_timeout"`
-	InsertRows   int           `yaml:"insert_rows"` // of waiting batches, put into one insert
-	Inserts      int           `yaml:"inserts"`     // at a time
-	QueuedRows   int           `yaml:"queued_rows"` // beyond it routers wait, and spool
-	LiveRows     int           `yaml:"live_rows"`   // kept to resume live streams from
-	LiveBuffer   int           `yaml:"live_buffer"` // rows a slow reader may lag behind
+	QueryTimeout  time.Duration `yaml:"query_timeout"`
+	ExportTimeout time.Duration `yaml:"export_timeout"`
+	Exports       int           `yaml:"exports"`     // at a time
+	InsertRows    int           `yaml:"insert_rows"` // of waiting batches, put into one insert
+	Inserts       int           `yaml:"inserts"`     // at a time
+	QueuedRows    int           `yaml:"queued_rows"` // beyond it routers wait, and spool
+	LiveRows      int           `yaml:"live_rows"`   // kept to resume live streams from
+	LiveAlerts    int           `yaml:"live_alerts"` // the same of alerts
+	LiveBuffer    int           `yaml:"live_buffer"` // rows a slow reader may lag behind
 }
 
 // Secret cannot print itself.
@@ -57,9 +60,9 @@ func DefaultConfig() Config {
 	return Config{
 		Engine: Embedded, MaxMemory: chdb.DefaultConfig().MaxMemory,
 		Protocol: "native", Database: "ngfw", Username: "default",
-		QueryTimeout: 15 * time.Second,
-		InsertRows:   50_000, Inserts: 2, QueuedRows: 400_000,
-		LiveRows: 50_000, LiveBuffer: 4096,
+		QueryTimeout: 15 * time.Second, ExportTimeout: 30 * time.Minute, Exports: 4,
+		InsertRows: 30_000, Inserts: 2, QueuedRows: 100_000,
+		LiveRows: 50_000, LiveAlerts: 5000, LiveBuffer: 4096,
 	}
 }
 
@@ -97,7 +100,8 @@ func (c Config) validate() error {
 	}
 	for name, n := range map[string]int{
 		"insert_rows": c.InsertRows, "inserts": c.Inserts, "queued_rows": c.QueuedRows,
-		"live_rows": c.LiveRows, "live_buffer": c.LiveBuffer, "query_timeout": int(c.QueryTimeout),
+		"live_rows": c.LiveRows, "live_alerts": c.LiveAlerts, "live_buffer": c.LiveBuffer, "query_timeout": int(c.QueryTimeout),
+		"export_timeout": int(c.ExportTimeout), "exports": c.Exports,
 	} {
 		if n <= 0 {
 			return fmt.Errorf("analytics.%s: must be positive", name)

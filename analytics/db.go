@@ -28,9 +28,12 @@ type DB struct {
 	conn    driver.Conn
 	process *chdb.Process // nil: a server, or an engine in this process
 	metrics *metrics
-	live    *hub
-	writer  *writer
 
+	live       *hub[row]
+	liveAlerts *hub[alert]
+	writer     *writer
+
+	exports chan struct{} // holds a token for each that runs
 	ready   chan struct{} // closed when the schema is there
 	devices sync.Map      // device id → *device
 }
@@ -40,7 +43,7 @@ func New(cfg Config, deps Deps) (*DB, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	db := &DB{cfg: cfg, log: deps.Log, now: deps.Now, ready: make(chan struct{})}
+	db := &DB{cfg: cfg, log: deps.Log, now: deps.Now, exports: make(chan struct{}, cfg.Exports), ready: make(chan struct{})}
 	if db.log == nil {
 		db.log = slog.Default()
 	}
@@ -87,7 +90,8 @@ func New(cfg Config, deps Deps) (*DB, error) {
 	}
 	db.conn = conn
 	db.metrics = newMetrics(db, deps.Metrics)
-	db.live = newHub(cfg, db.now, db.metrics)
+	db.live = newFlowHub(cfg, db.now, db.metrics)
+	db.liveAlerts = newAlertHub(cfg, db.now, db.metrics)
 	db.writer = newWriter(db)
 	return db, nil
 }
@@ -135,6 +139,7 @@ func (db *DB) Run(ctx context.Context) error {
 		db.log.Info("analytics are ready", "engine", db.cfg.Engine)
 		db.writer.run(ctx) // until ctx ends and what was taken is answered
 		db.live.close()
+		db.liveAlerts.close()
 	}
 	stop()
 	return errors.Join(err, <-ended)

@@ -4,7 +4,6 @@ import (
 	"math"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -18,39 +17,57 @@ const (
 )
 
 // decoded is a batch made ready to store.
-type decoded struct {
-	rows     []row
+type decoded[R any] struct {
+	rows     []R
 	rejected map[string]int // reason → rows set aside
 	clamped  int            // times in the future
 	shifted  int            // rows from before the router's clock was set
 }
 
-// decode turns a batch into rows. A row that means nothing is set aside with
-// its reason, and the others live.
-func decode(s *stamp, b *ngfwv1.FlowBatch, now time.Time) decoded {
-	d := decoded{rows: make([]row, 0, len(b.Events)), rejected: map[string]int{}}
-	shift := clockShift(b, now)
+// decode turns a batch's flow events into rows.
+func decode(s *stamp, b *ngfwv1.FlowBatch, now time.Time) decoded[row] {
+	return decodeAll(s, b.Events, now, func(r *row) *key { return &r.key }, (*row).decode)
+}
+
+// timed is an event of any kind, nil included.
+type timed interface {
+	GetTimeNs() int64
+	GetClockUnset() bool
+}
+
+// decodeAll turns events into rows. One that means nothing is set aside with its
+// reason, and the others live.
+func decodeAll[R any, E timed](s *stamp, events []E, now time.Time, keyOf func(*R) *key, read func(*R, E) string) decoded[R] {
+	d := decoded[R]{rows: make([]R, 0, len(events)), rejected: map[string]int{}}
+	shift := clockShift(events, now)
 	oldest := now.Add(-time.Duration(s.retention) * 24 * time.Hour).UnixMicro()
 	newest := now.Add(futureTolerance).UnixMicro()
-	for i, e := range b.Events {
-		r := row{stamp: s, n: uint32(i)}
-		if reason := r.decode(e); reason != "" {
+	for i, e := range events {
+		var r R
+		k := keyOf(&r)
+		k.stamp, k.n = s, uint32(i)
+		reason := read(&r, e)
+		if reason == "" && e.GetTimeNs() <= 0 && !e.GetClockUnset() {
+			reason = "time"
+		}
+		if reason != "" {
 			d.rejected[reason]++
 			continue
 		}
-		if e.ClockUnset {
-			r.time += shift
+		k.time = e.GetTimeNs() / 1000
+		if e.GetClockUnset() {
+			k.time += shift
 			d.shifted++
 		}
-		if r.time > newest {
-			r.time = newest
+		if k.time > newest {
+			k.time = newest
 			d.clamped++
 		}
-		if r.time < oldest {
+		if k.time < oldest {
 			d.rejected["past_retention"]++
 			continue
 		}
-		s.day = max(s.day, dayOf(r.time))
+		s.day = max(s.day, dayOf(k.time))
 		d.rows = append(d.rows, r)
 	}
 	return d
@@ -58,11 +75,11 @@ func decode(s *stamp, b *ngfwv1.FlowBatch, now time.Time) decoded {
 
 // clockShift is what must be added to the times that a router stamped before
 // its clock was set: the newest of them is taken to be of now.
-func clockShift(b *ngfwv1.FlowBatch, now time.Time) int64 {
+func clockShift[E timed](events []E, now time.Time) int64 {
 	newest := int64(math.MinInt64)
-	for _, e := range b.Events {
+	for _, e := range events {
 		if e.GetClockUnset() {
-			newest = max(newest, e.TimeNs/1000)
+			newest = max(newest, e.GetTimeNs()/1000)
 		}
 	}
 	if newest == math.MinInt64 {
@@ -136,13 +153,12 @@ func (r *row) decode(e *ngfwv1.FlowEvent) (reason string) {
 	}
 	r.interfaceIn, r.interfaceOut, r.zoneFrom, r.zoneTo = e.InterfaceIn, e.InterfaceOut, e.ZoneFrom, e.ZoneTo
 	r.ruleName, r.reason = e.RuleName, e.Reason
-	r.app, r.geo, r.threat, r.hostname = e.App, strings.ToUpper(e.Geo), e.Threat, e.Hostname
+	r.app, r.threat, r.hostname = e.App, e.Threat, e.Hostname
+	if len(e.Geo) == 2 { // ISO 3166-1 alpha-2, or not known
+		r.geo = strings.ToUpper(e.Geo)
+	}
 	r.words = wordsOf(r.hostname, r.app, r.ruleName)
 	r.flowID = e.FlowId
-	if e.TimeNs <= 0 && !e.ClockUnset {
-		return "time"
-	}
-	r.time = e.TimeNs / 1000
 	return ""
 }
 
@@ -153,14 +169,4 @@ func address(b []byte) (netip.Addr, bool) {
 	}
 	a, ok := netip.AddrFromSlice(b)
 	return a.Unmap(), ok
-}
-
-// reasons lists what was set aside, for one log line.
-func (d *decoded) reasons() []string {
-	out := make([]string, 0, len(d.rejected))
-	for r := range d.rejected {
-		out = append(out, r)
-	}
-	slices.Sort(out)
-	return out
 }

@@ -3,6 +3,7 @@ package analytics
 import (
 	"context"
 	"maps"
+	"strings"
 )
 
 // device is what ingest knows of a router: which batches are stored.
@@ -35,9 +36,14 @@ func (d *device) release() { d.turn <- struct{}{} }
 
 // load reads from the table what is stored of the device.
 func (db *DB) load(ctx context.Context, id string, d *device) error {
-	// No organisation here: a device's id is unique, and the projection answers
-	// this from a handful of rows.
-	rows, err := db.conn.Query(ctx, "SELECT epoch, max(batch) FROM flows WHERE device_id = {device:String} GROUP BY epoch", named("device", id))
+	// A device's batches are stored in their order, so the highest number of any
+	// table is where it stands. No organisation here: a device's id is unique, and
+	// projections answer this from a handful of rows.
+	var each []string
+	for _, t := range tables {
+		each = append(each, "SELECT epoch, max(batch) FROM "+t.name+" WHERE device_id = {device:String} GROUP BY epoch")
+	}
+	rows, err := db.conn.Query(ctx, strings.Join(each, "\nUNION ALL "), named("device", id))
 	if err != nil {
 		return err
 	}
@@ -49,7 +55,7 @@ func (db *DB) load(ctx context.Context, id string, d *device) error {
 		if err := rows.Scan(&epoch, &number); err != nil {
 			return err
 		}
-		stored[epoch] = number
+		stored[epoch] = max(stored[epoch], number)
 	}
 	if err := rows.Err(); err != nil {
 		return err

@@ -8,10 +8,17 @@
 // from the table itself, so it is true after a crash at any moment: a batch that
 // is there already is acknowledged without an insert.
 //
+// The way of a question: rankings and statistics are summed from roll-ups per
+// minute, hour and day (rollup), and from rows where the span begins or ends
+// within one (pieces). A question with a filter beyond the router, which
+// roll-ups do not know, is answered from rows; Source says which it was.
+//
 // Invariants: every query goes through one builder (where) that puts the
 // organisation in, binds every value as a parameter, and hides rows past their
 // retention. The filter of a live stream and the filter of the log are the same
-// LogQuery, once as SQL and once as Go; a test holds them equal.
+// LogQuery, once as SQL and once as Go; a test holds them equal. A roll-up lies
+// in the part of its rows, so it is never anything but their sum; a test holds
+// that through kills of the engine.
 //
 // A DB is safe for concurrent use. The batches of one device must be handed over
 // in their order, one after the other; devices are independent of each other.

@@ -24,49 +24,86 @@ type filter struct {
 	search    string     // lower-case part of words
 	address   netip.Addr // search as an exact address, if it is one
 	from, to  int64      // Unix microseconds, to not included; 0: open
+
+	among []netip.Addr // if not nil: all destinations within targets that there are
 }
 
 // portRange includes both ends.
 type portRange struct{ lo, hi uint16 }
 
-// conditions puts the filter into a query.
-func (f *filter) conditions(w *where) {
+// keys puts what roll-ups can tell into a query: those that the filter is
+// within.
+func (f *filter) keys(w *where) {
 	if f.deviceID != "" {
 		w.and("device_id = " + w.bind("String", f.deviceID))
 	}
+	in(w, "action", "Array(String)", texts(f.actions))
+	in(w, "protocol", "Array(UInt16)", widened(f.protocols)) // a list of bytes would be bound as text
+	in(w, "app", "Array(String)", f.apps)
+	in(w, "geo", "Array(String)", f.geos)
+	in(w, "threat", "Array(String)", f.threats)
+	in(w, "rule_id", "Array(Int64)", f.rules)
+}
+
+// within says whether the filter tells no rows apart that the roll-up has
+// summed.
+func (f *filter) within(r rollup) bool {
+	for column, values := range map[string]int{
+		"action": len(f.actions), "protocol": len(f.protocols), "app": len(f.apps), "geo": len(f.geos),
+		"threat": len(f.threats), "rule_id": len(f.rules),
+	} {
+		if values > 0 && !slices.Contains(r.keys, column) {
+			return false
+		}
+	}
+	return len(f.events)+len(f.sources)+len(f.targets)+len(f.ports) == 0 && f.search == ""
+}
+
+// conditions puts the filter into a query.
+func (f *filter) conditions(w *where) {
+	f.keys(w)
 	if f.from != 0 {
 		w.and("ts >= " + w.bindTime(f.from))
 	}
 	if f.to != 0 {
 		w.and("ts < " + w.bindTime(f.to))
 	}
-	in(w, "action", "Array(String)", texts(f.actions))
 	in(w, "event", "Array(String)", texts(f.events))
-	in(w, "protocol", "Array(UInt16)", widened(f.protocols)) // a list of bytes would be bound as text
-	in(w, "app", "Array(String)", f.apps)
-	in(w, "geo", "Array(String)", f.geos)
-	in(w, "threat", "Array(String)", f.threats)
-	in(w, "rule_id", "Array(Int64)", f.rules)
 	w.andAny(prefixConditions(w, "source_ip", f.sources))
 	w.andAny(prefixConditions(w, "destination_ip", f.targets))
-	var ports []string
-	for _, p := range f.ports {
-		if p.lo == p.hi {
-			ports = append(ports, "destination_port = "+w.bind("UInt16", p.lo))
-		} else {
-			ports = append(ports, "destination_port BETWEEN "+w.bind("UInt16", p.lo)+" AND "+w.bind("UInt16", p.hi))
-		}
+	if f.among != nil {
+		list := each(f.among, w.bindAddress)
+		w.and("destination_ip IN (" + strings.Join(append(list, "toIPv6('::')"), ", ") + ")")
 	}
-	w.andAny(ports)
-	if f.search != "" {
-		search := []string{"position(words, " + w.bind("String", f.search) + ") > 0"}
-		if f.address.IsValid() {
-			a := w.bindAddress(f.address)
-			search = append(search, "source_ip = "+a, "destination_ip = "+a)
-		}
-		w.andAny(search)
-	}
+	w.andAny(portConditions(w, "destination_port", f.ports))
+	w.andAny(searchConditions(w, f.search, f.address))
 }
+
+func portConditions(w *where, column string, ranges []portRange) (out []string) {
+	for _, p := range ranges {
+		if p.lo == p.hi {
+			out = append(out, column+" = "+w.bind("UInt16", p.lo))
+		} else {
+			out = append(out, column+" BETWEEN "+w.bind("UInt16", p.lo)+" AND "+w.bind("UInt16", p.hi))
+		}
+	}
+	return out
+}
+
+// searchConditions are those of q: a part of the words, or an exact address.
+func searchConditions(w *where, text string, exact netip.Addr) (out []string) {
+	if text == "" {
+		return nil
+	}
+	out = append(out, "words LIKE "+w.bind("String", "%"+likeEscapes.Replace(text)+"%")) // what the index of words knows
+	if exact.IsValid() {
+		a := w.bindAddress(exact)
+		out = append(out, "source_ip = "+a, "destination_ip = "+a)
+	}
+	return out
+}
+
+var likeEscapes = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
 // prefixConditions: a prefix is a range of the mapped addresses.
 func prefixConditions(w *where, column string, prefixes []netip.Prefix) []string {

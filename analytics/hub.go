@@ -6,64 +6,52 @@ import (
 	"time"
 
 	"ngfw.sh/internal/fault"
+	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
-// hub hands rows from ingest to the readers of live streams and keeps the last
+// hub hands rows of one table from ingest to the readers of live streams and keeps the last
 // ones for readers that come back.
 //
 // Rows are numbered in the order of ingest over all organisations. The numbers
 // start at the time in microseconds, so that they go on rising when the process
 // starts anew (no service takes a million rows a second for long).
-type hub struct {
+type hub[R any] struct {
 	metrics *metrics
-	keep    int // rows
-	buffer  int // rows per reader
+	weight  func([]R) int
+	frame   func(*R) *ngfwv1.StreamFrame // with its type and data
+	keep    int                          // rows, by weight
+	buffer  int                          // rows per reader
 
 	mu      sync.Mutex        // guards below
 	last    uint64            // number of the newest row
-	recent  []slab            // oldest first
+	recent  []slab[R]         // oldest first
 	rows    int               // in recent, by weight
 	lost    map[string]uint64 // organisation → newest of its rows that is not kept any more
 	start   uint64            // of this process: older numbers are unknown
-	readers map[string]map[*Subscription]struct{}
+	readers map[string]map[*Subscription[R]]struct{}
 	closed  bool
 }
 
 // slab is the rows of one batch, numbered from first on.
-type slab struct {
+type slab[R any] struct {
 	orgID string
 	first uint64
-	rows  []row
+	rows  []R
 
 	weight int
 }
 
-// weight is what rows count of those that are kept: one each, and more where a
-// router sends long names, since memory is what is bounded.
-func weight(rows []row) int {
-	names := 0
-	for i := range rows {
-		r := &rows[i]
-		names += len(r.words) + len(r.hostname) + len(r.app) + len(r.ruleName) + len(r.reason) + len(r.geo) + len(r.threat) +
-			len(r.interfaceIn) + len(r.interfaceOut) + len(r.zoneFrom) + len(r.zoneTo)
-	}
-	return max(len(rows), names/namesPerRow)
-}
-
-// namesPerRow is how many bytes of names a row may have: a usual one has half.
-const namesPerRow = 256
-
-func newHub(cfg Config, now func() time.Time, m *metrics) *hub {
+func newHub[R any](keep, buffer int, now func() time.Time, m *metrics, weight func([]R) int, frame func(*R) *ngfwv1.StreamFrame) *hub[R] {
 	start := uint64(now().UnixMicro())
-	return &hub{
-		metrics: m, keep: cfg.LiveRows, buffer: cfg.LiveBuffer, last: start, start: start,
-		lost: map[string]uint64{}, readers: map[string]map[*Subscription]struct{}{},
+	return &hub[R]{
+		metrics: m, weight: weight, frame: frame, keep: keep, buffer: buffer, last: start, start: start,
+		lost: map[string]uint64{}, readers: map[string]map[*Subscription[R]]struct{}{},
 	}
 }
 
 // publish numbers the rows of a batch and offers them to the organisation's
 // readers. It never waits for one.
-func (h *hub) publish(orgID string, rows []row) {
+func (h *hub[R]) publish(orgID string, rows []R) {
 	if len(rows) == 0 {
 		return
 	}
@@ -71,11 +59,11 @@ func (h *hub) publish(orgID string, rows []row) {
 	defer h.mu.Unlock()
 	first := h.last + 1
 	h.last += uint64(len(rows))
-	h.recent = append(h.recent, slab{orgID, first, rows, weight(rows)})
+	h.recent = append(h.recent, slab[R]{orgID, first, rows, h.weight(rows)})
 	h.rows += h.recent[len(h.recent)-1].weight
 	for h.rows > h.keep {
 		old := h.recent[0]
-		h.recent[0] = slab{} // let the rows go
+		h.recent[0] = slab[R]{} // let the rows go
 		h.recent = h.recent[1:]
 		h.rows -= old.weight
 		h.lost[old.orgID] = old.first + uint64(len(old.rows)) - 1
@@ -87,18 +75,18 @@ func (h *hub) publish(orgID string, rows []row) {
 
 // subscribe starts a reader, behind the row with the number after (0: with the
 // next row).
-func (h *hub) subscribe(orgID string, f filter, after uint64) (*Subscription, error) {
+func (h *hub[R]) subscribe(orgID string, passes func(*R) bool, after uint64) (*Subscription[R], error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return nil, errStopping
 	}
-	s := &Subscription{hub: h, orgID: orgID, filter: f, bound: h.buffer, wake: make(chan struct{}, 1)}
+	s := &Subscription[R]{hub: h, orgID: orgID, passes: passes, bound: h.buffer, wake: make(chan struct{}, 1)}
 	if after != 0 {
 		h.resume(s, after)
 	}
 	if h.readers[orgID] == nil {
-		h.readers[orgID] = map[*Subscription]struct{}{}
+		h.readers[orgID] = map[*Subscription[R]]struct{}{}
 	}
 	h.readers[orgID][s] = struct{}{}
 	h.metrics.subscribers.Inc()
@@ -107,7 +95,7 @@ func (h *hub) subscribe(orgID string, f filter, after uint64) (*Subscription, er
 
 // resume gives a reader the rows since its cursor, after a gap where some of
 // them are not kept.
-func (h *hub) resume(s *Subscription, after uint64) {
+func (h *hub[R]) resume(s *Subscription[R], after uint64) {
 	kept := max(h.start, h.lost[s.orgID]) // rows beyond this one are all here
 	from := after
 	if after > h.last { // of another clock
@@ -116,7 +104,7 @@ func (h *hub) resume(s *Subscription, after uint64) {
 		from = kept
 	}
 	if from != after {
-		s.queue = append(s.queue, item{kind: gap, number: after, until: from})
+		s.queue = append(s.queue, item[R]{kind: gap, number: after, until: from})
 		h.metrics.gaps.Inc()
 	}
 	s.bound = h.keep // what is kept has room, and it takes no memory twice
@@ -133,7 +121,7 @@ func (h *hub) resume(s *Subscription, after uint64) {
 	s.bound = len(s.queue) + h.buffer
 }
 
-func (h *hub) remove(s *Subscription) {
+func (h *hub[R]) remove(s *Subscription[R]) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if _, ok := h.readers[s.orgID][s]; !ok {
@@ -147,10 +135,10 @@ func (h *hub) remove(s *Subscription) {
 }
 
 // close ends all readers.
-func (h *hub) close() {
+func (h *hub[R]) close() {
 	h.mu.Lock()
 	h.closed = true
-	var all []*Subscription
+	var all []*Subscription[R]
 	for _, readers := range h.readers {
 		for s := range readers {
 			all = append(all, s)

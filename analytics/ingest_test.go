@@ -270,3 +270,51 @@ func TestRowsLeaveWithTheirRetention(t *testing.T) {
 		t.Errorf("positions %v, %v, want epoch e alone", p, err)
 	}
 }
+
+// TestManyBatchesInOneInsert hands over what a router that comes back has
+// spooled: over midnight, with batches that are stored already, that hold
+// nothing of use, and of two spools.
+func TestManyBatchesInOneInsert(t *testing.T) {
+	clock := newTestClock()
+	midnight := time.Now().UTC().Truncate(24 * time.Hour)
+	clock.set(midnight.Add(time.Hour))
+	db := openTest(t, func(_ *Config, d *Deps) { d.Now = clock.now })
+	at := func(minutes int) *ngfwv1.FlowEvent { return flow(midnight.Add(time.Duration(minutes) * time.Minute)) }
+	bad := flow(midnight, func(e *ngfwv1.FlowEvent) { e.SourceIp = []byte{1} })
+	store(t, db, org, batch("e", 1, at(-30)))
+	all := []*ngfwv1.FlowBatch{
+		batch("e", 1, at(-30)), batch("e", 2, at(-20), at(-19)), batch("e", 3, bad), batch("e", 4, at(-10)),
+		batch("e", 5, at(10)), batch("e", 7, at(11)), batch("e", 6, at(12)), batch("e", 8, bad),
+		batch("f", 1, at(20)), batch("f", 2),
+	}
+	inserts := func() float64 { return count(t, db.metrics.batches) }
+	before := inserts()
+	if n, err := db.StoreAll(t.Context(), org, all); err != nil || n != len(all) {
+		t.Fatal(n, err)
+	}
+	if n := inserts() - before; n != 5 {
+		t.Errorf("%v batches stored, want 5", n)
+	}
+	check := func(t *testing.T, db *DB) {
+		t.Helper()
+		var rows, days uint64
+		if err := db.conn.QueryRow(t.Context(), "SELECT count(), uniqExact(day) FROM flows").Scan(&rows, &days); err != nil || rows != 7 || days != 2 {
+			t.Errorf("%d rows in %d partitions, %v, want 7 in 2", rows, days, err)
+		}
+		p, err := db.Positions(t.Context(), org.DeviceID)
+		if d := cmp.Diff(map[string]uint64{"e": 7, "f": 1}, p); d != "" || err != nil {
+			t.Error(d, err)
+		}
+	}
+	check(t, db)
+	if n, err := db.StoreAll(t.Context(), org, all); err != nil || n != len(all) {
+		t.Fatal(n, err)
+	}
+	check(t, db)
+	t.Run("the first that names no batch ends it", func(t *testing.T) {
+		n, err := db.StoreAll(t.Context(), org, []*ngfwv1.FlowBatch{batch("f", 3, at(21)), batch("", 4, at(22)), batch("f", 5, at(23))})
+		if n != 1 || err == nil {
+			t.Errorf("%d stored, %v", n, err)
+		}
+	})
+}

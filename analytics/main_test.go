@@ -22,8 +22,19 @@ import (
 	"ngfw.sh/analytics/chdb"
 )
 
-// The test binary is its own engine process: `x.test engine --data-dir …`.
+// The test binary is its own engine process, `x.test engine --data-dir …`, and
+// one that stores rows, `x.test store DIR`.
 func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "store" {
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		err := serveStore(ctx, os.Args[2])
+		stop()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if len(os.Args) > 1 && os.Args[1] == "engine" {
 		cfg, err := chdb.ParseArgs(os.Args[2:])
 		if err == nil {
@@ -83,6 +94,12 @@ func (c *testClock) now() time.Time  { return time.Unix(0, c.at.Load()) }
 // openTest opens a database of its own in the shared engine.
 func openTest(t testing.TB, change func(*Config, *Deps)) *DB {
 	t.Helper()
+	return openTestOver(t, nil, change)
+}
+
+// openTestOver opens a database that statements have filled before.
+func openTestOver(t testing.TB, statements []string, change func(*Config, *Deps)) *DB {
+	t.Helper()
 	needLibrary(t)
 	shared.Do(func() {
 		if shared.dir, shared.err = os.MkdirTemp("", "ngfw-analytics-"); shared.err == nil {
@@ -112,12 +129,35 @@ func openTest(t testing.TB, change func(*Config, *Deps)) *DB {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { admin.Exec(context.Background(), "DROP DATABASE "+cfg.Database) })
+	if len(statements) > 0 {
+		inside, err := clickhouse.Open(&clickhouse.Options{
+			Protocol: clickhouse.HTTP, Addr: []string{"engine:80"}, Auth: clickhouse.Auth{Database: cfg.Database},
+			TransportFunc: func(*http.Transport) (http.RoundTripper, error) { return shared.engine, nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer inside.Close()
+		for _, sql := range statements {
+			if err := inside.Exec(t.Context(), sql); err != nil {
+				t.Fatalf("%.80s: %v", sql, err)
+			}
+		}
+	}
 	if wire {
 		srv := httptest.NewServer(shared.engine)
 		t.Cleanup(srv.Close)
 		cfg.Engine, cfg.Protocol, cfg.Addresses, deps.Engine = Server, "http", []string{srv.Listener.Addr().String()}, nil
 	}
 	return runTest(t, cfg, deps)
+}
+
+// engineFor is what a further DB on a test's database answers from.
+func engineFor() http.RoundTripper {
+	if wire {
+		return nil
+	}
+	return shared.engine
 }
 
 // wire makes openTest take the engine for a server: the suite over HTTP.
@@ -128,7 +168,8 @@ func TestOverTheWire(t *testing.T) {
 	defer func() { wire = false }()
 	for name, test := range map[string]func(*testing.T){
 		"every field": TestLogShowsEveryField, "pages": TestPagesAreStableUnderInserts, "total": TestTotal,
-		"retention": TestRetentionHidesRowsAtOnce, "top clients": TestTopClients, "poisoned rows": TestPoisonedRowsAreSetAside,
+		"retention": TestRetentionHidesRowsAtOnce, "top clients": TestTopClients, "rankings": TestRankings, "statistics": TestStats, "export": TestExport, "find": TestFind, "poisoned rows": TestPoisonedRowsAreSetAside,
+		"alerts": TestAlertShowsEveryField, "alert filters": TestAlertFilter, "alerts beside flows": TestAlertsAreStoredOnceBesideFlows,
 		"filters": TestFilterMeansTheSameInGoAndSQL, "many devices": TestManyDevices,
 	} {
 		t.Run(name, test)

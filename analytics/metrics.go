@@ -52,7 +52,7 @@ func newMetrics(db *DB, reg prometheus.Registerer) *metrics {
 	}
 	reg.MustRegister(
 		m.batches, m.rows, m.duplicates, m.clamped, m.shifted, m.insertErrors, m.dropped, m.gaps,
-		m.rejected, m.insertSeconds, m.querySeconds, m.subscribers,
+		m.rejected, m.insertSeconds, m.querySeconds, m.subscribers, newStored(db),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "ngfw_analytics_engine_restarts_total", Help: "Starts of the embedded engine after the first.",
 		}, func() float64 { return float64(db.EngineRestarts()) }),

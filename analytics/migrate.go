@@ -3,10 +3,11 @@ package analytics
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // schemaVersion counts the steps below; it only ever rises.
-const schemaVersion = 1
+const schemaVersion = 3
 
 // step brings the schema nearer to what this binary wants. It looks at what is
 // there, not at a version, so a step that was cut off is taken again.
@@ -17,11 +18,110 @@ type step struct {
 }
 
 var migrations = []step{
+	create(&flows),
 	{
-		name:   "create flows",
-		needed: func(ctx context.Context, db *DB) (bool, error) { return db.lacksTable(ctx, flows.name) },
-		do:     func(ctx context.Context, db *DB) error { return db.conn.Exec(ctx, flows.create()) },
+		name: "roll flows up",
+		needed: func(ctx context.Context, db *DB) (bool, error) {
+			missing, err := db.lacksRollups(ctx)
+			return len(missing) > 0, err
+		},
+		do: addRollups,
 	},
+	{
+		name: "drop roll-ups that have better ones in their place",
+		needed: func(ctx context.Context, db *DB) (bool, error) {
+			surplus, err := db.surplusRollups(ctx)
+			return len(surplus) > 0, err
+		},
+		do: dropRollups,
+	},
+	{
+		name: "index the words of flows",
+		needed: func(ctx context.Context, db *DB) (bool, error) {
+			have, err := db.names(ctx, "system.data_skipping_indices")
+			return !slices.Contains(have, "by_words"), err
+		},
+		do: func(ctx context.Context, db *DB) error {
+			if err := db.conn.Exec(ctx, "ALTER TABLE flows ADD "+wordsIndex); err != nil {
+				return err
+			}
+			return db.conn.Exec(ctx, "ALTER TABLE flows MATERIALIZE INDEX by_words SETTINGS mutations_sync = 0")
+		},
+	},
+	create(&alerts),
+	create(&queries),
+}
+
+// create is the step that makes a table.
+func create(t *table) step {
+	return step{
+		name:   "create " + t.name,
+		needed: func(ctx context.Context, db *DB) (bool, error) { return db.lacksTable(ctx, t.name) },
+		do:     func(ctx context.Context, db *DB) error { return db.conn.Exec(ctx, t.create()) },
+	}
+}
+
+// lacksRollups lists the roll-ups that the table does not have.
+func (db *DB) lacksRollups(ctx context.Context) ([]rollup, error) {
+	have, err := db.names(ctx, "system.projections")
+	if err != nil {
+		return nil, err
+	}
+	var missing []rollup
+	for _, r := range rollups {
+		if !slices.Contains(have, r.name) {
+			missing = append(missing, r)
+		}
+	}
+	return missing, nil
+}
+
+// surplusRollups lists those that no question is answered from any more.
+func (db *DB) surplusRollups(ctx context.Context) ([]string, error) {
+	have, err := db.names(ctx, "system.projections")
+	return slices.DeleteFunc(have, func(name string) bool {
+		return name == "positions" || slices.ContainsFunc(rollups, func(r rollup) bool { return r.name == name })
+	}), err
+}
+
+func dropRollups(ctx context.Context, db *DB) error {
+	surplus, err := db.surplusRollups(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range surplus {
+		if err := db.conn.Exec(ctx, "ALTER TABLE "+flows.name+" DROP PROJECTION "+name+" SETTINGS alter_sync = 0, mutations_sync = 0"); err != nil {
+			return fmt.Errorf("drop %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// names lists what the table of flows has of a kind.
+func (db *DB) names(ctx context.Context, of string) ([]string, error) {
+	var names []string
+	err := db.conn.QueryRow(ctx, "SELECT groupArray(toString(name)) FROM "+of+" WHERE database = currentDatabase() AND table = {table:String}", named("table", flows.name)).Scan(&names)
+	return names, err
+}
+
+// addRollups adds what is missing. Parts that are there get theirs in the
+// background; until then questions read their rows.
+func addRollups(ctx context.Context, db *DB) error {
+	missing, err := db.lacksRollups(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range missing {
+		if err := db.conn.Exec(ctx, "ALTER TABLE "+flows.name+" ADD "+r.projection()); err != nil {
+			return fmt.Errorf("add %s: %w", r.name, err)
+		}
+	}
+	for _, r := range missing {
+		if err := db.conn.Exec(ctx, "ALTER TABLE "+flows.name+" MATERIALIZE PROJECTION "+r.name+" SETTINGS mutations_sync = 0"); err != nil {
+			return fmt.Errorf("fill %s: %w", r.name, err)
+		}
+	}
+	return nil
 }
 
 // migrate refuses a schema newer than this binary and takes the steps that are

@@ -18,7 +18,7 @@ type place struct {
 	n      uint32
 }
 
-func (r *row) place() place { return place{r.time, r.origin, r.number, r.n} }
+func (k *key) place() place { return place{k.time, k.origin, k.number, k.n} }
 
 // placeVersion is the first byte of a cursor.
 const placeVersion = 1

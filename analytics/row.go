@@ -39,16 +39,27 @@ func (e event) String() string { return eventNames[e] }
 
 type action int8
 
+const (
+	actionAccept action = iota + 1
+	actionDrop
+	actionReject
+)
+
 // actionNames are the values from 1 on, as the proto's Verdict numbers them.
 var actionNames = [...]string{"", "accept", "drop", "reject"}
 
 func (a action) String() string { return actionNames[a] }
 
-// row is one flow event as it is stored, filtered and shown.
-type row struct {
+// key is what rows of every table have: it names the row and orders the table.
+type key struct {
 	*stamp
 	n    uint32 // place in the batch
 	time int64  // Unix microseconds
+}
+
+// row is one flow event as it is stored, filtered and shown.
+type row struct {
+	key
 
 	event    event
 	action   action
@@ -89,11 +100,11 @@ func wordsOf(hostname, app, ruleName string) string {
 }
 
 // id names the row for ever.
-func (r *row) id() string {
+func (k *key) id() string {
 	b := make([]byte, 8, 8+2*binary.MaxVarintLen64)
-	binary.BigEndian.PutUint64(b, r.origin)
-	b = binary.AppendUvarint(b, r.number)
-	b = binary.AppendUvarint(b, uint64(r.n))
+	binary.BigEndian.PutUint64(b, k.origin)
+	b = binary.AppendUvarint(b, k.number)
+	b = binary.AppendUvarint(b, uint64(k.n))
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 

@@ -9,6 +9,9 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
+// tables are all that hold rows of routers: a batch goes into one of them.
+var tables = []*table{&flows, &alerts, &queries}
+
 // table is one definition from which the statements that make it are written.
 type table struct {
 	name    string
@@ -20,24 +23,56 @@ type table struct {
 // column is a column of the table and where its values come from.
 type column struct {
 	name, kind, rest string
-	values           func([][]row) any // a slice that the driver takes whole
+	values           func([]any) any // of the table's rows, a slice each: one that the driver takes whole
 }
 
-func col[T any](name, kind, rest string, value func(*row) T) column {
-	return column{name, kind, rest, func(batches [][]row) any {
+func col[R, T any](name, kind, rest string, value func(*R) T) column {
+	return column{name, kind, rest, func(batches []any) any {
 		n := 0
 		for _, b := range batches {
-			n += len(b)
+			n += len(b.([]R))
 		}
 		out := make([]T, 0, n)
 		for _, b := range batches {
-			for i := range b {
-				out = append(out, value(&b[i]))
+			rows := b.([]R)
+			for i := range rows {
+				out = append(out, value(&rows[i]))
 			}
 		}
 		return out
 	}}
 }
+
+// keyed are the columns of every table of rows, before its own.
+//
+// Partitions are by the day of the batch's newest row, stamped on all its rows,
+// and not by the day of each row: a batch over midnight must stay one part, as
+// only a part is atomic. The order is that of the log down to the last column, so
+// that a page is read without sorting.
+func keyed[R any](k func(*R) *key, own ...column) []column {
+	return append([]column{
+		col("org_id", name, "", func(r *R) string { return k(r).orgID }),
+		col("ts", "DateTime64(6, 'UTC')", steps, func(r *R) time.Time { return time.UnixMicro(k(r).time) }),
+		col("day", "Date", plain, func(r *R) time.Time { return time.Unix(int64(k(r).day)*86400, 0).UTC() }),
+		col("retention_days", "UInt16", plain, func(r *R) uint16 { return k(r).retention }),
+		col("device_id", name, "", func(r *R) string { return k(r).deviceID }),
+		col("epoch", name, "", func(r *R) string { return k(r).epoch }),
+		col("origin", "UInt64", plain, func(r *R) uint64 { return k(r).origin }),
+		col("batch", "UInt64", steps, func(r *R) uint64 { return k(r).number }),
+		col("row", "UInt32", steps, func(r *R) uint32 { return k(r).n }),
+	}, own...)
+}
+
+// keyedTail goes with them.
+const keyedTail = `PARTITION BY (retention_days, day)
+PRIMARY KEY (org_id, ts)
+ORDER BY (org_id, ts, origin, batch, row)
+TTL toDateTime(ts) + toIntervalDay(retention_days)
+SETTINGS ttl_only_drop_parts = 1, merge_with_ttl_timeout = 3600`
+
+// positions tells what is stored of a device. It is written in the same part as
+// the rows, so the positions in it are always those of the table.
+const positions = "PROJECTION positions (SELECT device_id, epoch, max(batch) GROUP BY device_id, epoch)"
 
 const (
 	name  = "LowCardinality(String)"
@@ -46,25 +81,13 @@ const (
 	steps = "CODEC(Delta, ZSTD(1))" // values that rise slowly
 )
 
+// wordsIndex knows the parts of words, for q.
+const wordsIndex = "INDEX by_words words TYPE ngrambf_v1(3, 4096, 3, 0) GRANULARITY 4"
+
 // flows holds one row for each flow event.
-//
-// Partitions are by the day of the batch's newest row, stamped on all its rows,
-// and not by the day of each row: a batch over midnight must stay one part, as
-// only a part is atomic. The order is that of the log down to the last column, so
-// that a page is read without sorting. The projection is written in the same part
-// as the rows, so the positions in it are always those of the table.
 var flows = table{
 	name: "flows",
-	columns: []column{
-		col("org_id", name, "", func(r *row) string { return r.orgID }),
-		col("ts", "DateTime64(6, 'UTC')", steps, func(r *row) time.Time { return time.UnixMicro(r.time) }),
-		col("day", "Date", plain, func(r *row) time.Time { return time.Unix(int64(r.day)*86400, 0).UTC() }),
-		col("retention_days", "UInt16", plain, func(r *row) uint16 { return r.retention }),
-		col("device_id", name, "", func(r *row) string { return r.deviceID }),
-		col("epoch", name, "", func(r *row) string { return r.epoch }),
-		col("origin", "UInt64", plain, func(r *row) uint64 { return r.origin }),
-		col("batch", "UInt64", steps, func(r *row) uint64 { return r.number }),
-		col("row", "UInt32", steps, func(r *row) uint32 { return r.n }),
+	columns: keyed(func(r *row) *key { return &r.key },
 		col("event", "Enum8('open' = 1, 'update' = 2, 'close' = 3, 'refused' = 4)", plain, func(r *row) int8 { return int8(r.event) }),
 		col("action", "Enum8('accept' = 1, 'drop' = 2, 'reject' = 3)", plain, func(r *row) int8 { return int8(r.action) }),
 		col("protocol", "UInt8", plain, func(r *row) uint8 { return r.protocol }),
@@ -100,8 +123,8 @@ var flows = table{
 		col("threat", name, "", func(r *row) string { return r.threat }),
 		col("hostname", name, "", func(r *row) string { return r.hostname }),
 		col("words", name, "", func(r *row) string { return r.words }),
-	},
-	indexes: []string{
+	),
+	indexes: append([]string{
 		"INDEX by_source source_ip TYPE bloom_filter(0.01) GRANULARITY 4",
 		"INDEX by_destination destination_ip TYPE bloom_filter(0.01) GRANULARITY 4",
 		"INDEX by_port destination_port TYPE bloom_filter(0.01) GRANULARITY 4",
@@ -109,15 +132,12 @@ var flows = table{
 		"INDEX by_app app TYPE set(64) GRANULARITY 4",
 		"INDEX by_geo geo TYPE set(64) GRANULARITY 4",
 		"INDEX by_threat threat TYPE set(64) GRANULARITY 4",
+		wordsIndex,
 		"INDEX by_action action TYPE set(4) GRANULARITY 4",
 		"INDEX by_device device_id TYPE set(16) GRANULARITY 4",
-		"PROJECTION positions (SELECT device_id, epoch, max(batch) GROUP BY device_id, epoch)",
-	},
-	tail: `PARTITION BY (retention_days, day)
-PRIMARY KEY (org_id, ts)
-ORDER BY (org_id, ts, origin, batch, row)
-TTL toDateTime(ts) + toIntervalDay(retention_days)
-SETTINGS ttl_only_drop_parts = 1, merge_with_ttl_timeout = 3600`,
+		positions,
+	}, projections(rollups)...),
+	tail: keyedTail,
 }
 
 // create is the statement that makes the table.

@@ -29,12 +29,15 @@ type writer struct {
 	stopped bool
 }
 
-// waiting is a batch between its device and the table.
+// waiting are batches of a device between it and a table. The stamp is that of
+// the last; all go into one partition.
 type waiting struct {
 	*stamp
-	rows   []row
-	device *device
-	done   chan error // buffered: nobody may listen any more
+	table   *table
+	batches []any // a slice of the table's rows each
+	rows    int   // in all of them
+	device  *device
+	done    chan error // buffered: nobody may listen any more
 }
 
 func newWriter(db *DB) *writer {
@@ -44,7 +47,7 @@ func newWriter(db *DB) *writer {
 }
 
 // weight is what a batch takes of the space: never more than there is.
-func (w *writer) weight(b *waiting) int64 { return int64(min(len(b.rows), w.db.cfg.QueuedRows)) }
+func (w *writer) weight(b *waiting) int64 { return int64(min(b.rows, w.db.cfg.QueuedRows)) }
 
 var errStopping = fault.New(fault.Unavailable, "the service is stopping")
 
@@ -107,10 +110,10 @@ func (w *writer) take() []*waiting {
 	var group []*waiting
 	rest := w.queue[:0:0]
 	for _, b := range w.queue {
-		fits := rows == 0 || rows+len(b.rows) <= w.db.cfg.InsertRows
-		if b.retention == first.retention && b.day == first.day && fits {
+		fits := rows == 0 || rows+b.rows <= w.db.cfg.InsertRows
+		if b.table == first.table && b.retention == first.retention && b.day == first.day && fits {
 			group = append(group, b)
-			rows += len(b.rows)
+			rows += b.rows
 		} else {
 			rest = append(rest, b)
 		}
@@ -129,20 +132,21 @@ func (w *writer) take() []*waiting {
 // would be taken for stored and lost. What is stored is asked from the table.
 func (w *writer) insert(ctx context.Context, group []*waiting) error {
 	begun := time.Now()
-	batches := make([][]row, len(group))
+	t := group[0].table
+	var batches []any
 	rows := 0
-	for i, b := range group {
-		batches[i] = b.rows
-		rows += len(b.rows)
+	for _, b := range group {
+		batches = append(batches, b.batches...)
+		rows += b.rows
 	}
 	id := rand.Text()
-	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(flows.namesAndTypes()), clickhouse.WithQueryID(id))
-	b, err := w.db.conn.PrepareBatch(ctx, flows.insert())
+	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(t.namesAndTypes()), clickhouse.WithQueryID(id))
+	b, err := w.db.conn.PrepareBatch(ctx, t.insert())
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	for i, c := range flows.columns {
+	for i, c := range t.columns {
 		if err := b.Column(i).Append(c.values(batches)); err != nil {
 			return fmt.Errorf("column %s: %w", c.name, err)
 		}
@@ -151,7 +155,7 @@ func (w *writer) insert(ctx context.Context, group []*waiting) error {
 		w.db.awaitEnd(ctx, id, err)
 		return err
 	}
-	w.db.metrics.inserted(len(group), rows, time.Since(begun))
+	w.db.metrics.inserted(len(batches), rows, time.Since(begun))
 	return nil
 }
 
@@ -159,7 +163,7 @@ func (w *writer) insert(ctx context.Context, group []*waiting) error {
 func (w *writer) settle(group []*waiting, err error) {
 	if err != nil {
 		w.db.metrics.insertErrors.Inc()
-		w.db.log.Error("flow rows not stored", "batches", len(group), "error", brief(err))
+		w.db.log.Error("rows not stored", "table", group[0].table.name, "batches", len(group), "error", brief(err))
 	}
 	for _, b := range group {
 		if err == nil {

@@ -123,6 +123,7 @@ static __always_inline int icmp_error(struct __sk_buff *skb, struct work *w)
 	if (!f || f->flags & FLOW_CUT || w->zone != (dir ? f->zone_out : f->zone_in))
 		return drop(w, w->zone ? REASON_NO_STATE : REASON_NO_ZONE);
 	count(&counters, f->decider, w->amount, w->now);
+	count_nat(f, w->amount, w->now);
 	count_flow(f, dir, w->amount);
 	set_mark(skb, MARK_JUDGED | mark_zone(far_zone(f, dir)));
 	return TC_NEXT;
@@ -162,6 +163,58 @@ static __always_inline void blank_flow(struct work *w)
 	__builtin_memset(&w->flow, 0, sizeof(w->flow));
 	w->flow.orig = w->packet.tuple;
 	w->flow.revision = w->revision;
+}
+
+/*
+ * Where a new flow leaves, after a NAT rule has perhaps changed its destination.
+ * Whether one does may depend on the zone that it would leave for. 0: the image
+ * was swapped away.
+ */
+SUBPROGRAM int direct(struct __sk_buff *skb, struct work *w)
+{
+	struct question *q;
+	struct nat_box *b;
+	struct flow *f;
+	int at = NAT_NONE;
+
+	if (!w)
+		return 0;
+	q = &w->question;
+	f = &w->flow;
+	pose(w, f);
+	if (!nat_settled(q)) {
+		for (int i = 0; i < NAT_TRIES; i++) {
+			at = nat_find(q, NAT_STEP_DESTINATION, at + 1);
+			if (at < 0) {
+				if (q->search.torn)
+					return 0;
+				goto untranslated;
+			}
+			b = nat_box_at(w->slot, at);
+			if (!b)
+				return 0;
+			note_destination(w, f, b);
+			f->ifindex_out = route(skb, w, w->packet.tuple.saddr, f->to);
+			f->zone_out = zone_of(w->slot, f->ifindex_out);
+			if (nat_turns(b, f->zone_in, f->zone_out)) {
+				if (b->flags & NAT_HAIRPIN && f->zone_in == f->zone_out)
+					f->flags |= FLOW_TURN;
+				if (b->flags & NAT_LOG)
+					f->flags |= FLOW_LOG;
+				return 1;
+			}
+		}
+		return 0;
+	}
+untranslated:
+	f->flags = 0;
+	f->nat[0] = 0;
+	f->priority = 0;
+	__builtin_memset(f->to, 0, sizeof(f->to));
+	f->to_port = 0;
+	f->ifindex_out = route(skb, w, w->packet.tuple.saddr, w->packet.tuple.daddr);
+	f->zone_out = zone_of(w->slot, f->ifindex_out);
+	return 1;
 }
 
 SEC("tc")
@@ -217,27 +270,37 @@ int ngfw_ingress(struct __sk_buff *skb)
 	}
 	w->flow.ifindex_in = w->ifindex;
 	w->flow.zone_in = w->zone;
-	if (w->zone) {
-		w->flow.ifindex_out = route(skb, w, w->packet.tuple.saddr, w->packet.tuple.daddr);
-		w->flow.zone_out = zone_of(w->slot, w->flow.ifindex_out);
-	}
+	if (w->zone && !direct(skb, w))
+		return drop(w, REASON_NO_IMAGE);
 	return begin(skb, w);
 }
 
-/* The first forwarded packets of a flow show at egress how it was translated. */
-static __always_inline void learn(struct __sk_buff *skb, struct work *w)
+/*
+ * The first forwarded packets of a flow show at egress how it is translated, also
+ * in fragments, which parsed says. 0: otherwise than it was judged.
+ */
+static __always_inline int learn(struct __sk_buff *skb, struct work *w, int parsed)
 {
 	struct flow *f;
 	__u32 dir = 0;
 
-	if (w->packet.flags & PKT_ICMP_ERROR || !ct_of_packet(skb, &w->orig))
-		return;
+	if (!ct_of_packet(skb, &w->orig, &w->reply)) {
+		/* Nobody tracks it, so nobody has translated it. */
+		if (parsed != PARSE_OK)
+			return 1;
+		w->orig = w->packet.tuple;
+		reverse(&w->reply, &w->orig);
+	}
 	f = find_flow(&w->orig, &dir);
 	if (!f || dir)
-		return;
+		return 1;
+	if (!as_judged(w, f))
+		return 0;
+	if (parsed != PARSE_OK || w->packet.flags & PKT_ICMP_ERROR)
+		return 1;
 	if (f->flags & FLOW_REPLY_KNOWN) {
 		learn_way(skb, w, f);
-		return;
+		return 1;
 	}
 	reverse(&w->reply, &w->packet.tuple);
 	reverse(&w->tuple, &f->orig);
@@ -245,6 +308,7 @@ static __always_inline void learn(struct __sk_buff *skb, struct work *w)
 		__sync_fetch_and_or(&f->flags, FLOW_NAT);
 	learn_reply(f, &w->reply);
 	announce(f, w->now);
+	return 1;
 }
 
 /* What the router itself sends. */
@@ -303,12 +367,14 @@ int ngfw_egress(struct __sk_buff *skb)
 		if ((skb->mark & MARK_ZONE_MASK) != mark_zone(w->zone)) {
 			/* Conntrack has taken the flow for one of this zone, translated as
 			 * is usual here: back on its way it would leave like that. */
-			if (take(skb, w) == PARSE_OK && ct_of_packet(skb, &w->orig))
-				ct_forget(skb, &w->orig);
+			if (take(skb, w) == PARSE_OK && ct_of_packet(skb, &w->orig, &w->reply))
+				ct_end(skb, &w->orig);
 			return drop(w, REASON_EGRESS_ZONE);
 		}
-		if (skb->mark & MARK_LEARN && take(skb, w) == PARSE_OK)
-			learn(skb, w);
+		if (skb->mark & MARK_LEARN && !learn(skb, w, take(skb, w)))
+			return drop(w, REASON_NAT);
+		if (skb->priority >> 24 == NAT_PRIORITY >> 24)
+			skb->priority = 0;
 		return TC_NEXT;
 	}
 	result = take(skb, w);

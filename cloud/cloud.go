@@ -18,10 +18,12 @@ import (
 
 	"ngfw.sh/analytics"
 	"ngfw.sh/cloud/account"
+	"ngfw.sh/cloud/alert"
 	"ngfw.sh/cloud/api"
 	"ngfw.sh/cloud/devicelink"
 	"ngfw.sh/cloud/tlsca"
 	"ngfw.sh/cloud/traffic"
+	"ngfw.sh/web"
 )
 
 // Part runs until its context ends; an error ends the service.
@@ -69,7 +71,8 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 	if err != nil {
 		return err
 	}
-	plans := traffic.DefaultConfig()
+	core.traffic.db.Store(flows)
+	plans := core.traffic.plans
 	link, err := devicelink.New(devicelink.DefaultConfig(), devicelink.Deps{
 		Devices: keys{core.Fleet}, Reports: reports{core.Reports}, Documents: core.Fleet, Ingest: ingest{flows, plans},
 		Logger: deps.Log.With("part", "devicelink"), Registerer: deps.Registry,
@@ -78,14 +81,20 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 		return err
 	}
 	core.links.server.Store(link)
+	pages, err := web.New()
+	if err != nil {
+		return err
+	}
 	front, err := api.New(cfg.api(certificate.TLS()), api.Deps{
 		Services: []api.Service{
-			api.Account(core.Account), api.Fleet(core.Fleet), api.Firewall(core.Firewall), api.System(core.System),
-			api.Traffic(traffic.New(plans, traffic.Deps{Log: record{flows}, Devices: core.Fleet})),
+			api.Account(core.Account), api.Fleet(core.Fleet), api.Firewall(core.Firewall), api.NAT(core.Firewall.NAT()), api.System(core.System), api.Operations(core.Operations),
+			api.Traffic(traffic.New(plans, traffic.Deps{Log: record{flows}, Devices: core.Fleet, Policies: core.Firewall})),
+			api.Alert(alert.New(alert.Deps{History: alerts{flows}, Devices: core.Fleet, RetentionDays: plans.DaysOf})),
 		},
 		Link: api.Link(link), Authenticator: core.Account, Devices: core.Fleet,
 		Health:     func(ctx context.Context) map[string]error { return map[string]error{"analytics": flows.Health(ctx)} },
 		Public:     map[string]http.Handler{"/.well-known/jwks.json": jwks(core.Account)},
+		Dashboard:  pages,
 		Logger:     deps.Log.With("part", "api"),
 		Registerer: deps.Registry, Gatherer: deps.Registry,
 	})
@@ -93,7 +102,7 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 		return err
 	}
 	return run(ctx, map[string]Part{
-		"account": core.Account, "reports": core.Reports, "certificate": certificate, "analytics": flows, "devicelink": link, "api": front,
+		"account": core.Account, "reports": core.Reports, "operations": core.Operations, "certificate": certificate, "analytics": flows, "devicelink": link, "api": front,
 	})
 }
 

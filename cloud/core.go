@@ -12,10 +12,12 @@ import (
 	"ngfw.sh/cloud/account"
 	"ngfw.sh/cloud/firewall"
 	"ngfw.sh/cloud/fleet"
+	"ngfw.sh/cloud/operation"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/cloud/seal"
 	"ngfw.sh/cloud/store"
 	"ngfw.sh/cloud/system"
+	"ngfw.sh/cloud/traffic"
 )
 
 // Core is the store and the domain services over it: what the server serves
@@ -27,8 +29,11 @@ type Core struct {
 	Fleet    *fleet.Service
 	Firewall *firewall.Service
 	System   *system.Service
+	// Operations run once the server runs them.
+	Operations *operation.Service
 
-	links *links
+	links   *links
+	traffic *recorded
 }
 
 // Open opens the data directory's database, migrating it if need be, and makes
@@ -46,7 +51,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, registry prometheus
 		db.Close()
 		return nil, err
 	}
-	c := &Core{Store: db, links: &links{}}
+	c := &Core{Store: db, links: &links{}, traffic: &recorded{plans: traffic.DefaultConfig()}}
 
 	accounts := account.DefaultConfig()
 	accounts.Issuer = cfg.Issuer
@@ -63,7 +68,11 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, registry prometheus
 	c.Fleet = fleet.New(routers, fleet.Deps{
 		Store: db, Links: c.links, Reports: c.Reports, Configuration: configuration, Logger: log.With("part", "fleet"),
 	})
-	c.Firewall = firewall.New(firewall.Deps{Configuration: configuration, Devices: c.Fleet, Counters: c.Reports, Addresses: c.Reports, Routers: c.links})
+	c.Operations = operation.New(operation.DefaultConfig(), operation.Deps{Store: db, Logger: log.With("part", "operation")})
+	c.Firewall = firewall.New(firewall.Deps{
+		Configuration: configuration, Devices: c.Fleet, Counters: c.Reports, Addresses: c.Reports, Routers: c.links,
+		Traffic: c.traffic, Operations: c.Operations,
+	})
 	c.System = system.New(c.Reports, c.Fleet)
 	return c, nil
 }

@@ -2,9 +2,12 @@ package cloud
 
 import (
 	"context"
+	"io"
 	"sync/atomic"
+	"time"
 
 	"ngfw.sh/analytics"
+	"ngfw.sh/cloud/alert"
 	"ngfw.sh/cloud/devicelink"
 	"ngfw.sh/cloud/fleet"
 	"ngfw.sh/cloud/system"
@@ -62,8 +65,8 @@ type ingest struct {
 	plans traffic.Config
 }
 
-func (i ingest) Store(ctx context.Context, orgID, deviceID, plan string, b *ngfwv1.FlowBatch) error {
-	return i.DB.Store(ctx, analytics.Origin{OrgID: orgID, DeviceID: deviceID, RetentionDays: i.plans.DaysOf(plan)}, b)
+func (i ingest) Store(ctx context.Context, orgID, deviceID, plan string, batches []*ngfwv1.FlowBatch) (int, error) {
+	return i.DB.StoreAll(ctx, analytics.Origin{OrgID: orgID, DeviceID: deviceID, RetentionDays: i.plans.DaysOf(plan)}, batches)
 }
 
 // record is analytics as the traffic service knows it.
@@ -78,13 +81,63 @@ func (r record) Logs(ctx context.Context, s traffic.Scope, req *ngfwv1.LogsReque
 	return r.db.Logs(ctx, s.OrgID, q)
 }
 
-func (r record) TopClients(ctx context.Context, s traffic.Scope, req *ngfwv1.TopRequest) ([]*ngfwv1.TopClient, error) {
-	q, err := analytics.ParseTop(req)
+func (r record) Stats(ctx context.Context, s traffic.Scope, req *ngfwv1.StatsRequest) (*ngfwv1.TrafficStats, string, error) {
+	q, err := analytics.ParseStats(req)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	q.RetentionDays = s.RetentionDays
-	return r.db.TopClients(ctx, s.OrgID, q)
+	stats, source, err := r.db.Stats(ctx, s.OrgID, q)
+	return stats, string(source), err
+}
+
+func (r record) TopClients(ctx context.Context, s traffic.Scope, req *ngfwv1.TopRequest) ([]*ngfwv1.TopClient, string, error) {
+	return top(ctx, s, req, r.db.TopClients)
+}
+
+func (r record) TopDestinations(ctx context.Context, s traffic.Scope, req *ngfwv1.TopRequest) ([]*ngfwv1.TopDestination, string, error) {
+	return top(ctx, s, req, r.db.TopDestinations)
+}
+
+func (r record) TopApplications(ctx context.Context, s traffic.Scope, req *ngfwv1.TopRequest) ([]*ngfwv1.TopApplication, string, error) {
+	return top(ctx, s, req, r.db.TopApplications)
+}
+
+func (r record) TopCountries(ctx context.Context, s traffic.Scope, req *ngfwv1.TopRequest) ([]*ngfwv1.TopCountry, string, error) {
+	return top(ctx, s, req, r.db.TopCountries)
+}
+
+func (r record) TopRules(ctx context.Context, s traffic.Scope, req *ngfwv1.TopRequest) ([]*ngfwv1.TopRule, string, error) {
+	return top(ctx, s, req, r.db.TopRules)
+}
+
+func (r record) TopThreats(ctx context.Context, s traffic.Scope, req *ngfwv1.TopRequest) ([]*ngfwv1.TopThreat, string, error) {
+	return top(ctx, s, req, r.db.TopThreats)
+}
+
+func top[M any](ctx context.Context, s traffic.Scope, req *ngfwv1.TopRequest,
+	ask func(context.Context, string, analytics.TopQuery) ([]M, analytics.Source, error),
+) ([]M, string, error) {
+	q, err := analytics.ParseTop(req)
+	if err != nil {
+		return nil, "", err
+	}
+	q.RetentionDays = s.RetentionDays
+	list, source, err := ask(ctx, s.OrgID, q)
+	return list, string(source), err
+}
+
+func (r record) Export(ctx context.Context, s traffic.Scope, req *ngfwv1.ExportLogsRequest, begin func(name, contentType string) io.Writer) error {
+	q, err := analytics.ParseExport(req)
+	if err != nil {
+		return err
+	}
+	q.RetentionDays = s.RetentionDays
+	return r.db.Export(ctx, s.OrgID, q, func() io.Writer { return begin(q.Name(time.Now()), q.ContentType()) })
+}
+
+func (r record) Find(ctx context.Context, s traffic.Scope, id string) (*ngfwv1.LogEntry, error) {
+	return r.db.Find(ctx, s.OrgID, s.RetentionDays, id)
 }
 
 func (r record) Subscribe(_ context.Context, s traffic.Scope, filter *ngfwv1.LogsRequest, cursor string) (traffic.Subscription, error) {
@@ -93,4 +146,33 @@ func (r record) Subscribe(_ context.Context, s traffic.Scope, filter *ngfwv1.Log
 		return nil, err
 	}
 	return r.db.Subscribe(s.OrgID, q, cursor)
+}
+
+// alerts is analytics as the alert service knows it.
+type alerts struct{ db *analytics.DB }
+
+func (a alerts) Alerts(ctx context.Context, s alert.Scope, req *ngfwv1.AlertsRequest) (*ngfwv1.AlertsResponse, error) {
+	q, err := analytics.ParseAlerts(req)
+	if err != nil {
+		return nil, err
+	}
+	q.RetentionDays = s.RetentionDays
+	return a.db.Alerts(ctx, s.OrgID, q)
+}
+
+func (a alerts) Stats(ctx context.Context, s alert.Scope, req *ngfwv1.AlertStatsRequest) (*ngfwv1.AlertStats, error) {
+	q, err := analytics.ParseAlertStats(req)
+	if err != nil {
+		return nil, err
+	}
+	q.RetentionDays = s.RetentionDays
+	return a.db.AlertStats(ctx, s.OrgID, q)
+}
+
+func (a alerts) Subscribe(_ context.Context, s alert.Scope, filter *ngfwv1.AlertsRequest, cursor string) (alert.Subscription, error) {
+	q, err := analytics.ParseAlerts(filter)
+	if err != nil {
+		return nil, err
+	}
+	return a.db.SubscribeAlerts(s.OrgID, q, cursor)
 }

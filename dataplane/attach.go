@@ -31,7 +31,7 @@ type attachedPort struct {
 func (p attachedPort) value(im *policy.Image) uint32 {
 	v := uint32(policy.ZoneIndexNone)
 	if im != nil {
-		v = uint32(im.Interfaces[p.name])
+		v = uint32(im.Interfaces[p.name]) | uint32(im.NAT.Ports[p.name])<<portNATShift
 	}
 	if p.l3 {
 		v |= portL3

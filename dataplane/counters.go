@@ -25,8 +25,8 @@ type DropReason uint32
 
 var dropNames = []string{
 	1: "malformed", 2: "no_zone", 3: "no_state", 4: "wrong_zone", 5: "egress_zone", 6: "unjudged",
-	7: "flow_table_full", 8: "fragment", 9: "no_image", 10: "policy", 11: "forged_source",
-	12: "drop_list", 13: "source_flood", 14: "syn_flood",
+	7: "flow_table_full", 8: "fragment", 9: "no_image", 10: "policy", 11: "forged_source", 12: "nat_mismatch",
+	13: "drop_list", 14: "source_flood", 15: "syn_flood",
 }
 
 func (r DropReason) String() string {
@@ -141,6 +141,7 @@ func deciders(im *policy.Image) map[uint32]struct{} {
 	for _, e := range im.Entries {
 		add(e.Verdict.Decider)
 	}
+	natDeciders(&im.NAT, add)
 	return out
 }
 
@@ -191,6 +192,10 @@ func (d *Dataplane) dropCounters(im *policy.Image) {
 	now := deciders(im)
 	for id := range im.Legend.Rules { // a disabled rule keeps its counts
 		now[uint32(policy.NewDecider(policy.DeciderRule, uint32(id)))] = struct{}{}
+	}
+	for id := range im.Legend.NAT {
+		now[uint32(policy.NewDecider(policy.DeciderNAT, uint32(id)))] = struct{}{}
+		now[uint32(policy.NewDecider(policy.DeciderTranslation, uint32(id)))] = struct{}{}
 	}
 	if d.previous != nil {
 		for id := range d.counted {

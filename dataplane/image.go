@@ -86,11 +86,11 @@ func (d *Dataplane) clearSlot(slot uint32, active bpfobj.TcConfig) {
 
 // tables hold images, one a slot.
 type tables struct {
-	meta, ports, pairs, lines *ebpf.Map
+	meta, ports, pairs, lines, nat, natMeta *ebpf.Map
 }
 
 func (d *Dataplane) tables() tables {
-	return tables{d.tc.ImageMeta, d.tc.ImagePorts, d.tc.ImagePairs, d.tc.ImageLines}
+	return tables{d.tc.ImageMeta, d.tc.ImagePorts, d.tc.ImagePairs, d.tc.ImageLines, d.tc.ImageNat, d.tc.ImageNatmeta}
 }
 
 func (d *Dataplane) portValues(im *policy.Image) map[uint32]uint32 {
@@ -130,6 +130,11 @@ func (t tables) write(slot uint32, im *policy.Image, ports map[uint32]uint32) er
 			return newInner(outer, slot, len(lines), fillLines(lines))
 		case t.ports:
 			return newInner(outer, slot, 1024, fillHash(ports))
+		case t.nat:
+			boxes := natBoxes(&im.NAT)
+			return newInner(outer, slot, len(boxes), fillArray(boxes))
+		case t.natMeta:
+			return newInner(outer, slot, 1, fillArray([]bpfobj.TcNatMeta{natMeta(im)}))
 		default:
 			return newInner(outer, slot, len(meta), fillArray(meta))
 		}
@@ -141,7 +146,10 @@ func (t tables) write(slot uint32, im *policy.Image, ports map[uint32]uint32) er
 // overlap.
 func (t tables) each(f func(outer *ebpf.Map) error) error {
 	var g errgroup.Group
-	for _, outer := range []*ebpf.Map{t.meta, t.ports, t.pairs, t.lines} {
+	for _, outer := range []*ebpf.Map{t.meta, t.ports, t.pairs, t.lines, t.nat, t.natMeta} {
+		if outer == nil { // a program that knows no NAT
+			continue
+		}
 		g.Go(func() error { return f(outer) })
 	}
 	return g.Wait()

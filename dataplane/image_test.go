@@ -40,7 +40,7 @@ func (k *kernel) slots() []uint32 {
 	var used []uint32
 	for s := range uint32(imageSlots) {
 		held := 0
-		all := []*ebpf.Map{k.tc.ImageMeta, k.tc.ImagePairs, k.tc.ImageLines, k.tc.ImagePorts}
+		all := []*ebpf.Map{k.tc.ImageMeta, k.tc.ImagePairs, k.tc.ImageLines, k.tc.ImagePorts, k.tc.ImageNat, k.tc.ImageNatmeta}
 		for _, outer := range all {
 			switch m, err := inner(outer, s); {
 			case err == nil:

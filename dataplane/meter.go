@@ -77,7 +77,7 @@ func (m *Meter) Close() error {
 
 // Load makes im the image, and what aim gives the questions about it.
 func (m *Meter) Load(im *policy.Image, aim func(*rand.Rand) policy.ImagePacket, v6 bool) error {
-	t := tables{m.objects.Meta, m.objects.Ports, m.objects.Pairs, m.objects.Lines}
+	t := tables{m.objects.Meta, m.objects.Ports, m.objects.Pairs, m.objects.Lines, nil, nil}
 	if err := t.write(0, im, nil); err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ type Simulator struct {
 		Ports   *ebpf.Map     `ebpf:"image_ports"`
 		Pairs   *ebpf.Map     `ebpf:"image_pairs"`
 		Lines   *ebpf.Map     `ebpf:"image_lines"`
+		NAT     *ebpf.Map     `ebpf:"image_nat"`
+		NATMeta *ebpf.Map     `ebpf:"image_natmeta"`
 	}
 	mu sync.Mutex // the program has one work area
 }
@@ -35,7 +37,7 @@ func NewSimulator(im *policy.Image) (*Simulator, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := tables{s.objects.Meta, s.objects.Ports, s.objects.Pairs, s.objects.Lines}
+	t := tables{s.objects.Meta, s.objects.Ports, s.objects.Pairs, s.objects.Lines, s.objects.NAT, s.objects.NATMeta}
 	if err := t.write(0, im, nil); err != nil {
 		s.Close()
 		return nil, err
@@ -54,7 +56,7 @@ func newSimulator(shared map[string]*ebpf.Map) (*Simulator, error) {
 
 // Close frees the program and the image, if it is the simulator's own.
 func (s *Simulator) Close() error {
-	for _, m := range []*ebpf.Map{s.objects.Meta, s.objects.Ports, s.objects.Pairs, s.objects.Lines} {
+	for _, m := range []*ebpf.Map{s.objects.Meta, s.objects.Ports, s.objects.Pairs, s.objects.Lines, s.objects.NAT, s.objects.NATMeta} {
 		m.Close()
 	}
 	return s.objects.Program.Close()
@@ -67,6 +69,7 @@ func (s *Simulator) judge(slot uint32, p policy.ImagePacket) (policy.Verdict, er
 	q := bpfobj.TcQuestion{
 		Src: address(netip.AddrFrom16(p.Source)), Dst: address(netip.AddrFrom16(p.Destination)),
 		Port: p.Port, Sport: p.SourcePort, Proto: p.Protocol, ZoneIn: p.From, ZoneOut: p.To, Slot: slot,
+		NatIn: p.PortIn, NatOut: p.PortOut,
 	}
 	if p.IPv6 {
 		q.V6 = 1
@@ -78,7 +81,7 @@ func (s *Simulator) judge(slot uint32, p policy.ImagePacket) (policy.Verdict, er
 	}
 	for action, number := range actions {
 		if number == q.Verdict.Action {
-			return policy.Verdict{Action: action, Log: q.Verdict.Log != 0, Decider: policy.Decider(q.Verdict.Decider)}, nil
+			return policy.Verdict{Action: action, Log: q.Verdict.Log != 0, Decider: policy.Decider(q.Verdict.Decider), NAT: translation(&q)}, nil
 		}
 	}
 	return policy.Verdict{}, fmt.Errorf("the classifier gave no verdict: no policy is loaded")

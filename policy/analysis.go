@@ -31,12 +31,17 @@ type analysedRule struct {
 func (r *analysedRule) id() int64 { return int64(r.verdict.Decider.ID()) }
 
 // analyse compiles the rules of a policy. What Validate or CheckEnforced refuses
-// is refused here too.
+// is refused here too, and what no analysis follows: NAT.
 func analyse(p *Policy, env Env) (*analysis, error) {
 	if err := Validate(*p); err != nil {
 		return nil, err
 	}
 	if err := CheckEnforced(*p); err != nil {
+		return nil, err
+	}
+	var found findings
+	refuseNAT(&found, p)
+	if err := found.err(); err != nil {
 		return nil, err
 	}
 	resolve, err := newResolver(p, env)

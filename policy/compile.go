@@ -43,6 +43,9 @@ func Compile(p Policy, env Env) (*Image, error) {
 	if err := c.pairs(); err != nil {
 		return nil, err
 	}
+	if err := compileNAT(resolve, &p, c.image); err != nil {
+		return nil, err
+	}
 	return c.image, nil
 }
 

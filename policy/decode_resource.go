@@ -158,29 +158,3 @@ func (d decoder) pair(path string, v any) Default {
 	r.done()
 	return def
 }
-
-func (d decoder) natRule(path string, v any) NATRule {
-	n := NATRule{Enabled: true, Protocol: "all", Source: "any", Destination: "any", Hairpin: true}
-	r, ok := newRecord(d.found, path, v)
-	if !ok {
-		return n
-	}
-	r.require("name", "nat_type")
-	r.ignore("packets", "bytes")
-	d.id(r, &n.ID)
-	r.text("name", &n.Name)
-	r.flag("enabled", &n.Enabled)
-	r.text("nat_type", &n.Type)
-	d.protocol(r, &n.Protocol)
-	r.text("source", &n.Source)
-	r.text("source_port", &n.SourcePort)
-	r.text("destination", &n.Destination)
-	r.text("destination_port", &n.DestinationPort)
-	r.text("translate_to", &n.TranslateTo)
-	r.text("translate_port", &n.TranslatePort)
-	r.text("interface", &n.Interface)
-	r.flag("hairpin", &n.Hairpin)
-	r.flag("log", &n.Log)
-	r.done()
-	return n
-}

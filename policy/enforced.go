@@ -33,16 +33,8 @@ func CheckEnforced(p Policy) error {
 			}
 		}
 	}
-	refuseNAT(&found, &p)
+	checkNATEnforced(&found, &p, marked)
 	return found.err()
-}
-
-func refuseNAT(found *findings, p *Policy) {
-	for i, n := range p.NAT {
-		if n.Enabled {
-			found.add(index("nat", i), "a NAT rule %s", notYet)
-		}
-	}
 }
 
 func unenforced(item addressItem, marked map[string]string) string {

@@ -14,14 +14,9 @@ import (
 // as it is written, rule by rule, shares no matching with the compiler, and
 // makes no attempt to be fast.
 //
-// The error is about the input: a packet from the router to itself, an enabled
-// NAT rule, or a policy that Validate refuses.
+// The error is about the input: a packet from the router to itself, or a policy
+// that Validate refuses.
 func Evaluate(p Policy, env Env, packet Packet) (Result, error) {
-	var found findings
-	refuseNAT(&found, &p)
-	if err := found.err(); err != nil {
-		return Result{}, err
-	}
 	if packet.In == InterfaceSelf && packet.Out == InterfaceSelf {
 		return Result{}, fault.Invalid("out", "what the router sends to itself is not judged: name an interface")
 	}
@@ -30,19 +25,6 @@ func Evaluate(p Policy, env Env, packet Packet) (Result, error) {
 		return Result{}, err
 	}
 	e.from, e.to = e.zoneOf(packet.In), e.zoneOf(packet.Out)
-	return e.answer()
-}
-
-// evaluation is the judging of one packet.
-type evaluation struct {
-	policy   Policy
-	env      Env
-	packet   Packet
-	self     []netip.Addr
-	from, to string // zones, "" for none
-}
-
-func (e *evaluation) answer() (Result, error) {
 	switch {
 	case e.malformed():
 		return e.dropFor(DropMalformed), nil
@@ -53,6 +35,28 @@ func (e *evaluation) answer() (Result, error) {
 	case e.to == "":
 		return e.dropFor(DropNoZone), nil
 	}
+	if err := e.translateDestination(); err != nil {
+		return Result{}, err
+	}
+	r, err := e.answer()
+	if err != nil {
+		return Result{}, err
+	}
+	return e.translated(r)
+}
+
+// evaluation is the judging of one packet.
+type evaluation struct {
+	policy   Policy
+	env      Env
+	packet   Packet
+	self     []netip.Addr
+	from, to string   // zones, "" for none
+	nat      *NATRule // that has translated the destination
+}
+
+// answer judges the packet, whose destination is translated by now.
+func (e *evaluation) answer() (Result, error) {
 	for _, rule := range []SystemRule{SystemNeighbourDiscovery, SystemMLD, SystemDHCPClient, SystemCloud} {
 		if e.env.System.Has(rule) && e.isFor(rule) {
 			return Result{
@@ -73,6 +77,10 @@ func (e *evaluation) answer() (Result, error) {
 			}, nil
 		}
 	}
+	if e.nat != nil && (e.nat.Type == NATDestination || e.nat.Type == NATOneToOne) {
+		d := NewDecider(DeciderNAT, uint32(e.nat.ID))
+		return Result{Action: Accept, Reason: d.Reason(), Log: e.nat.Log, Decider: d}, nil
+	}
 	return e.byPolicy(), nil
 }
 
@@ -88,27 +96,36 @@ func (e *evaluation) actionOf(a Action) Action {
 	return a
 }
 
-// byPolicy takes the zone pair's own policy, else the one from this zone to
-// any, else from any to that zone, else from any to any, else drops.
 func (e *evaluation) byPolicy() Result {
-	tries := [][2]string{{e.from, e.to}}
-	if e.to != ZoneSelf {
-		tries = append(tries, [2]string{e.from, ZoneAny})
+	d, ok := e.policy.PairPolicy(e.from, e.to)
+	if !ok {
+		return Result{Action: Drop, Reason: "default", Decider: NewDecider(DeciderDefault, 0)}
 	}
-	if e.from != ZoneSelf {
-		tries = append(tries, [2]string{ZoneAny, e.to})
+	return Result{Action: e.actionOf(d.Action), Reason: "policy", Log: d.Log, Decider: NewDecider(DeciderPolicy, 0)}
+}
+
+// PairPolicy is the policy for a pair of zones: the pair's own, else the one
+// from this zone to any, else from any to that zone, else from any to any. None:
+// what no rule matches is dropped.
+func (p *Policy) PairPolicy(from, to string) (Default, bool) {
+	tries := [][2]string{{from, to}}
+	if to != ZoneSelf {
+		tries = append(tries, [2]string{from, ZoneAny})
 	}
-	if e.from != ZoneSelf && e.to != ZoneSelf {
+	if from != ZoneSelf {
+		tries = append(tries, [2]string{ZoneAny, to})
+	}
+	if from != ZoneSelf && to != ZoneSelf {
 		tries = append(tries, [2]string{ZoneAny, ZoneAny})
 	}
 	for _, pair := range tries {
-		for _, d := range e.policy.Policies {
+		for _, d := range p.Policies {
 			if d.From == pair[0] && d.To == pair[1] {
-				return Result{Action: e.actionOf(d.Action), Reason: "policy", Log: d.Log, Decider: NewDecider(DeciderPolicy, 0)}
+				return d, true
 			}
 		}
 	}
-	return Result{Action: Drop, Reason: "default", Decider: NewDecider(DeciderDefault, 0)}
+	return Default{}, false
 }
 
 func (e *evaluation) zoneOf(name string) string {

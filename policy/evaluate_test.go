@@ -413,11 +413,6 @@ func TestEvaluateRefuses(t *testing.T) {
 	if _, err := policy.Evaluate(rules(t), policy.Env{}, itself); !fault.Is(err, fault.InvalidConfig) {
 		t.Errorf("from SELF to SELF: %v", err)
 	}
-	nat := decode(t, `{`+zonesJSON+`,"nat":[{"id":1,"name":"n","nat_type":"masquerade","enabled":false},{"id":2,"name":"n","nat_type":"masquerade"}]}`)
-	_, err := policy.Evaluate(nat, policy.Env{}, tcp(host4, far4, 80))
-	if want := "nat[1]: a NAT rule is not enforced yet: remove it or disable the rule"; err == nil || err.Error() != want {
-		t.Errorf("%v, want %s", err, want)
-	}
 	broken := rules(t, ``)
 	broken.Rules[0].Source = "10.0.0.300"
 	if _, err := policy.Evaluate(broken, policy.Env{}, tcp(host4, far4, 80)); err == nil {

@@ -15,6 +15,7 @@ type Image struct {
 	Pairs      []Pair           // from*len(Zones)+to
 	Entries    []Entry          // the rules of all pairs, a run each; pairs may share one
 	Lines      []Line           // the trees that find them
+	NAT        NATTable
 	System     SystemRules      // judged before the entries
 	Cloud      []netip.AddrPort // what SystemCloud accepts, addresses in As16 form
 	Legend     Legend
@@ -46,6 +47,7 @@ type Verdict struct {
 	Action  Action
 	Log     bool
 	Decider Decider
+	NAT     Translation
 }
 
 // Entry is a box in packet space. Addresses are 128 bits, IPv4 as
@@ -75,6 +77,10 @@ const (
 	DeciderSystem  = 4 // id: a SystemRule
 	DeciderNAT     = 5 // id: the NAT rule's
 	DeciderReason  = 6 // id: a drop Reason of the packet programs
+
+	// DeciderTranslation decides nothing: it counts the packets of flows that the
+	// NAT rule with this id translates.
+	DeciderTranslation = 7
 )
 
 // NewDecider joins a kind and an id below 2^28.
@@ -89,6 +95,7 @@ type Legend struct {
 	Revision int64            `json:"revision"`
 	Zones    []string         `json:"zones"`
 	Rules    map[int64]string `json:"rules"` // id → name
+	NAT      map[int64]string `json:"nat,omitempty"`
 }
 
 // Zone names a zone index; "" where it is none.

@@ -16,6 +16,8 @@ type ImagePacket struct {
 	Protocol    uint8
 	SourcePort  uint16 // TCP, UDP, SCTP, else 0
 	Port        uint16 // destination port; type<<8|code for ICMP and ICMPv6, else 0
+
+	PortIn, PortOut uint8 // NAT ports of the interfaces, see NATTable.Ports
 }
 
 // Packet puts a packet into the image's numbers; false where its addresses are
@@ -24,6 +26,7 @@ func (im *Image) Packet(p Packet) (ImagePacket, bool) {
 	ip := ImagePacket{
 		From: im.zoneOf(p.In), To: im.zoneOf(p.Out), IPv6: p.Src.Is6(),
 		Source: p.Src.As16(), Destination: p.Dst.As16(), Protocol: p.Protocol,
+		PortIn: im.NAT.Ports[p.In], PortOut: im.NAT.Ports[p.Out],
 	}
 	switch {
 	case HasPorts(p.Protocol):
@@ -62,6 +65,18 @@ func (im *Image) Judge(p ImagePacket) Verdict {
 	case p.To == ZoneIndexNone:
 		return dropped(DropNoZone)
 	}
+	box := im.destinationOf(&p)
+	if box != nil {
+		box.translate(&p)
+	}
+	v := im.judge(p, box)
+	v.NAT = im.translation(&p, box, v.Action == Accept)
+	return v
+}
+
+// judge asks system rules and the pair's entries about a packet with its new
+// destination.
+func (im *Image) judge(p ImagePacket, box *NATBox) Verdict {
 	if rule, ok := im.systemRule(p); ok {
 		return Verdict{Action: Accept, Decider: NewDecider(DeciderSystem, uint32(rule))}
 	}
@@ -72,6 +87,9 @@ func (im *Image) Judge(p ImagePacket) Verdict {
 	}
 	order, decider := im.find(root, &key, p.IPv6)
 	if order == lineOpen {
+		if box != nil && box.Accept {
+			return Verdict{Action: Accept, Log: box.Log, Decider: NewDecider(DeciderNAT, box.Rule)}
+		}
 		return pair.Default
 	}
 	return Verdict{Action: orderActions[order&orderAction], Log: order&orderLog != 0, Decider: Decider(decider)}

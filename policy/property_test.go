@@ -33,6 +33,18 @@ func TestImageAgreesWithReference(t *testing.T) {
 				t.Fatalf("image differs from reference (-reference +image):\n%s", diff)
 			}
 			reasons[want.Reason]++
+			if want.Decider.Kind() == policy.DeciderNAT {
+				reasons["nat"]++
+			}
+			if n := want.NAT; n.Rule != 0 || n.SourceRule != 0 {
+				reasons["translated"]++
+				if n.Rule != 0 && n.Rule == n.SourceRule {
+					reasons["hairpin"]++
+				}
+				if n.Destination.Is6() {
+					reasons["translated6"]++
+				}
+			}
 		}
 	})
 	if t.Failed() {
@@ -41,7 +53,7 @@ func TestImageAgreesWithReference(t *testing.T) {
 	// A property that never sees a case proves nothing about it.
 	for _, reason := range []string{
 		"rule", "policy", "default", "no_zone", "no_state", "malformed",
-		"system:neighbour-discovery", "system:mld",
+		"system:neighbour-discovery", "system:mld", "nat", "translated", "translated6", "hairpin",
 	} {
 		if reasons[reason] == 0 {
 			t.Errorf("no packet was decided by %s: %v", reason, reasons)

@@ -32,6 +32,7 @@ type Result struct {
 	Reason  string // what decided, in words: see Decider.Reason
 	Decider Decider
 	Log     bool
+	NAT     Translation
 }
 
 // Reason names what decided: rule, policy, default, nat:ID, system:NAME, or
@@ -56,7 +57,7 @@ func (d Decider) Reason() string {
 
 // Result puts a verdict into words.
 func (v Verdict) Result() Result {
-	r := Result{Action: v.Action, Reason: v.Decider.Reason(), Decider: v.Decider, Log: v.Log}
+	r := Result{Action: v.Action, Reason: v.Decider.Reason(), Decider: v.Decider, Log: v.Log, NAT: v.NAT}
 	if v.Decider.Kind() == DeciderRule {
 		r.RuleID = int64(v.Decider.ID())
 	}

@@ -1,12 +1,15 @@
 package policy
 
-import "fmt"
+import (
+	"fmt"
+	"net/netip"
+)
 
 // Stage is one step of judging a packet and what came of it. The last one
 // decided.
 type Stage struct {
 	Stage  string `json:"stage"`  // headers, zone_in, state, zone_out, system, rules, policy, default, nat
-	Result string `json:"result"` // pass, accept, drop, reject; for nat masquerade
+	Result string `json:"result"` // pass, accept, drop, reject; for nat also snat, masquerade
 	Reason string `json:"reason"`
 }
 
@@ -45,15 +48,46 @@ func (im *Image) Stages(p Packet, v Verdict) []Stage {
 	case w.step("state", reason == DropNoState, "an ICMP error, and no flow is known that it belongs to", "the first packet of a flow"):
 	case w.step("zone_out", zoneOut, p.Out+" is in no zone", w.link(p.Out, w.to)):
 	case w.step("system", v.Decider.Kind() == DeciderSystem, "system rule "+SystemRule(v.Decider.ID()).String(), "no system rule is for it"):
+	case w.translated():
 	case w.step("rules", v.Decider.Kind() == DeciderRule, w.rule(), w.count()):
+	case w.natAccepts():
 	case w.step("policy", v.Decider.Kind() == DeciderPolicy, fmt.Sprintf("the policy from %s to %s", im.Zones[w.from], im.Zones[w.to]),
 		fmt.Sprintf("there is none from %s to %s", im.Zones[w.from], im.Zones[w.to])):
 	case w.step("default", v.Decider.Kind() == DeciderDefault, "nothing accepts it", ""):
 	}
-	if v.Action == Accept && p.Src.Is4() && im.Masquerade[w.to] {
+	switch t := v.NAT; {
+	case t.SourceRule != 0 && t.Masquerade:
+		w.out = append(w.out, Stage{"nat", "masquerade", fmt.Sprintf("%s gives it the address of %s as source", w.natRule(t.SourceRule), p.Out)})
+	case t.SourceRule != 0:
+		w.out = append(w.out, Stage{"nat", "snat", w.natRule(t.SourceRule) + " gives it another source"})
+	case t.Masquerade:
 		w.out = append(w.out, Stage{"nat", "masquerade", fmt.Sprintf("zone %s gives IPv4 its own source address", im.Zones[w.to])})
 	}
 	return w.out
+}
+
+func (w *stages) natRule(id int64) string {
+	return fmt.Sprintf("NAT rule %d (%s)", id, w.image.Legend.NAT[id])
+}
+
+// translated tells of a new destination; it decides nothing.
+func (w *stages) translated() bool {
+	t := w.verdict.NAT
+	if t.Rule == 0 {
+		return false
+	}
+	to := t.Destination.String()
+	if HasPorts(w.packet.Protocol) {
+		to = netip.AddrPortFrom(t.Destination, t.Port).String()
+	}
+	return w.step("nat", false, "", w.natRule(t.Rule)+" sends it to "+to)
+}
+
+func (w *stages) natAccepts() bool {
+	if w.verdict.Decider.Kind() != DeciderNAT {
+		return false
+	}
+	return w.step("nat", true, w.natRule(int64(w.verdict.Decider.ID()))+" accepts what it translates", "")
 }
 
 type stages struct {

@@ -25,11 +25,11 @@ func TestStages(t *testing.T) {
 			v := image.JudgePacket(packet)
 			e := image.Explain(packet, v)
 			stages := e.Stages
-			if n := len(stages); stages[n-1].Stage == "nat" {
-				if e.Action != policy.Accept || packet.Src.Is6() {
+			if n := len(stages); stages[n-1].Result == "masquerade" || stages[n-1].Result == "snat" {
+				if e.Action != policy.Accept || stages[n-1].Stage != "nat" || stages[n-1].Reason == "" {
 					t.Fatalf("translated: %+v", e)
 				}
-				seen["nat"]++
+				seen[stages[n-1].Result]++
 				stages = stages[:n-1]
 			}
 			last := stages[len(stages)-1]
@@ -44,6 +44,9 @@ func TestStages(t *testing.T) {
 			if v.Decider.Kind() == policy.DeciderSystem {
 				want = "system"
 			}
+			if v.Decider.Kind() == policy.DeciderNAT {
+				want = "nat"
+			}
 			if last.Stage != want || last.Result != string(e.Action) || last.Reason == "" || (e.RuleID != nil) != (e.Reason == "rule") {
 				t.Fatalf("%+v", e)
 			}
@@ -53,7 +56,7 @@ func TestStages(t *testing.T) {
 			seen[last.Stage]++
 		}
 	})
-	for _, stage := range []string{"headers", "zone_in", "state", "zone_out", "system", "rules", "policy", "default", "nat"} {
+	for _, stage := range []string{"headers", "zone_in", "state", "zone_out", "system", "rules", "policy", "default", "nat", "masquerade"} {
 		if seen[stage] == 0 && !t.Failed() {
 			t.Errorf("no packet was decided at %s: %v", stage, seen)
 		}

@@ -149,11 +149,10 @@ nat[1].id: nat[0] has the id 1 already: ids are never used twice
 nat[1].destination_port: protocol gre has no ports: set protocol to tcp, udp, tcp+udp or sctp, or port to "*"
 nat[1].translate_to: is required: an address, a CIDR or a range
 nat[1].interface: lo is the loopback interface, which is not judged: leave it out
-nat[2].nat_type: "nat" is no kind of NAT: write dnat, snat, 1:1, masquerade or netmap
 nat[2].source: "x" is no address, CIDR, range, @group, geo:XX, mac:…, self or any
 nat[2].destination: mac: is the frame's source: write it in source
 nat[2].protocol: "x" is no protocol: write all, tcp, udp, tcp+udp, icmp, icmpv6, gre, esp, ah, sctp or a number from 0 to 255
-nat[2].translate_to: must be an address, a CIDR or a range`},
+nat[2].nat_type: "nat" is no kind of NAT: write dnat, snat, 1:1, masquerade or netmap`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			text := c.text

@@ -6,9 +6,11 @@ package firewall
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -95,26 +97,12 @@ func (s *Section) Restore() (bool, error) {
 // Apply enforces a document as revision version and keeps it. On an error
 // everything stays as it was, unless it says that the policy is enforced; a
 // fault names the field.
-func (s *Section) Apply(_ context.Context, version int64, document []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p, err := policy.Decode(document)
-	if err != nil {
+func (s *Section) Apply(ctx context.Context, version int64, document []byte) error {
+	t, err := s.Try(ctx, version, document)
+	if t == nil {
 		return err
 	}
-	if err := policy.Validate(p); err != nil {
-		return err
-	}
-	p.Revision = version
-	if err := s.enforce(p); err != nil {
-		return err
-	}
-	s.state.Version, s.state.Document = version, document
-	if err := writeState(s.cfg.StateDir, s.state); err != nil {
-		// Enforced, but a restart would bring the one before: say so and go on.
-		s.deps.Log.Error("the firewall section is enforced but not stored", "version", version, "err", err)
-	}
-	return s.open()
+	return errors.Join(err, t.Keep())
 }
 
 // enforce compiles p and puts it into the kernel. mu is held.
@@ -127,18 +115,10 @@ func (s *Section) enforce(p policy.Policy) error {
 	if err != nil {
 		return err
 	}
-	rules := ruleset(image)
-	// The programs first: until the router opens they are on no interface, so a
-	// kernel that refuses leaves it as it was. The table then closes it for what
-	// is not judged.
-	if err := s.deps.Kernel.Apply(image); err != nil {
+	image.NAT.Generation = generation(image, s.image)
+	rules := ruleset(image, s.image)
+	if err := s.swap(image, rules); err != nil {
 		return err
-	}
-	if !s.enforced || !same(rules, s.ruleset) {
-		if err := s.load(rules); err != nil {
-			s.back()
-			return err
-		}
 	}
 	if !s.enforced {
 		close(s.first)
@@ -147,6 +127,39 @@ func (s *Section) enforce(p policy.Policy) error {
 	s.unfit = ""
 	s.state.remember(image.Legend)
 	return nil
+}
+
+// swap puts an image and its table into the kernel, or leaves both. mu is held.
+func (s *Section) swap(image *policy.Image, rules netfilter.Ruleset) error {
+	ahead := s.ahead(rules)
+	if ahead {
+		// The targets that the new policy sends packets to, beside the old ones.
+		both := s.ruleset
+		both.Targets = rules.Targets
+		if err := s.load(both); err != nil {
+			return err
+		}
+	}
+	// The programs first: until the router opens they are on no interface, so a
+	// kernel that refuses leaves it as it was. The table then closes it for what
+	// is not judged.
+	err := s.deps.Kernel.Apply(image)
+	if err == nil && (ahead || !s.enforced || !same(rules, s.ruleset)) {
+		if err = s.load(rules); err != nil {
+			s.back()
+		}
+	}
+	if err != nil && ahead {
+		if back := s.load(s.ruleset); back != nil {
+			s.deps.Log.Error("the nftables table knows targets of a policy that is not enforced", "err", back)
+		}
+	}
+	return err
+}
+
+// ahead: the table must know NAT targets before packets are sent to them.
+func (s *Section) ahead(rules netfilter.Ruleset) bool {
+	return s.enforced && len(rules.Targets) > 0 && !reflect.DeepEqual(rules.Targets, s.ruleset.Targets)
 }
 
 // open lets the router forward, once a policy is enforced. mu is held.
@@ -219,13 +232,17 @@ func (s *Section) Legend(revision int64) policy.Legend {
 	return s.state.legend(revision)
 }
 
-// Rules are the ids of the enforced policy's rules, disabled ones too.
+// Rules are the ids of the enforced policy's rules, disabled ones too; those of
+// NAT rules negative.
 func (s *Section) Rules() []int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ids := make([]int64, len(s.policy.Rules))
 	for i, r := range s.policy.Rules {
 		ids[i] = r.ID
+	}
+	for _, n := range s.policy.NAT {
+		ids = append(ids, -n.ID)
 	}
 	return ids
 }
@@ -247,8 +264,8 @@ func environment(self []netip.Addr) policy.Env {
 	return policy.Env{SelfAddresses: self, System: policy.RouterSystem}
 }
 
-func ruleset(im *policy.Image) netfilter.Ruleset {
-	var r netfilter.Ruleset
+func ruleset(im, before *policy.Image) netfilter.Ruleset {
+	r := netfilter.Ruleset{Targets: targets(im, before), Sources: netfilter.Sources(&im.NAT)}
 	for name, zone := range im.Interfaces {
 		if im.Masquerade[zone] {
 			r.Masquerade = append(r.Masquerade, name)
@@ -263,5 +280,5 @@ func ruleset(im *policy.Image) netfilter.Ruleset {
 }
 
 func same(a, b netfilter.Ruleset) bool {
-	return slices.Equal(a.Masquerade, b.Masquerade) && slices.Equal(a.MSSClamp, b.MSSClamp)
+	return reflect.DeepEqual(a, b)
 }

@@ -36,7 +36,7 @@ func DefaultConfig(dir string) Config { return Config{StateDir: dir, Interval: t
 // Deps of a Store.
 type Deps struct {
 	Log *slog.Logger
-	// Live are the kernel's counters by rule id, and the instance of the maps
+	// Live are the kernel's counters by rule id, that of a NAT rule negative, and the instance of the maps
 	// that hold them: another instance has begun from zero.
 	Live func() (instance string, counts map[int64]Count, err error)
 }

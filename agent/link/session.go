@@ -27,6 +27,7 @@ type session struct {
 	questions chan *ngfwv1.CloudMessage
 	window    *window
 	heard     atomic.Int64 // when something was last received, since start
+	answered  atomic.Int64 // when the newest ping that was answered was sent, since start
 	start     time.Time
 }
 
@@ -177,12 +178,7 @@ func (s *session) watch() error {
 		if !s.sleep(s.c.cfg.KeepAlive - half) {
 			return s.ctx.Err()
 		}
-		sent := int64(time.Since(s.start))
-		ping := &ngfwv1.AgentMessage{Id: uuid.NewString(), Payload: &ngfwv1.AgentMessage_Ping{Ping: &ngfwv1.Ping{Nonce: sent}}}
-		select {
-		case s.control <- ping:
-		default: // so full that nothing has been sent for long: the answer below decides
-		}
+		sent := s.ping()
 		if !s.sleep(half) {
 			return s.ctx.Err()
 		}
@@ -206,7 +202,12 @@ func (s *session) sleep(d time.Duration) bool {
 // handle acts on one message; nothing here waits for anything slow.
 func (s *session) handle(m *ngfwv1.CloudMessage) {
 	switch p := m.Payload.(type) {
-	case *ngfwv1.CloudMessage_StatusOk, *ngfwv1.CloudMessage_Pong:
+	case *ngfwv1.CloudMessage_StatusOk:
+	case *ngfwv1.CloudMessage_Pong:
+		// Not what the cloud makes up: nothing is answered before it was asked.
+		if n := p.Pong.Nonce; n > s.answered.Load() && n <= int64(time.Since(s.start)) {
+			s.answered.Store(n)
+		}
 	case *ngfwv1.CloudMessage_Ping:
 		s.post(&ngfwv1.AgentMessage{Id: m.Id, Payload: &ngfwv1.AgentMessage_Pong{Pong: &ngfwv1.Pong{Nonce: p.Ping.Nonce}}})
 	case *ngfwv1.CloudMessage_StatusRequest:

@@ -43,6 +43,10 @@ type Settings struct {
 	BPFDir        string `yaml:"bpf_dir,omitempty"`        // pins, on a bpffs
 	ControlSocket string `yaml:"control_socket,omitempty"` // default agent.sock in StateDir
 
+	// ConfirmWithin is how long a change that the cloud sent may cut the router off from it
+	// before it is taken back.
+	ConfirmWithin time.Duration `yaml:"confirm_within,omitempty"`
+
 	MetricsListen      string `yaml:"metrics_listen,omitempty"` // host:port, or off
 	AllowRemoteMetrics bool   `yaml:"allow_remote_metrics,omitempty"`
 
@@ -100,6 +104,7 @@ func Default() Settings {
 		StateDir:      "/var/lib/ngfw",
 		BPFDir:        "/sys/fs/bpf/ngfw",
 		MetricsListen: "127.0.0.1:9101",
+		ConfirmWithin: 30 * time.Second,
 		Log:           Log{Level: "info", Format: "text"},
 		Flow:          Flow{UpdateInterval: 10 * time.Second, MaxFlows: 131072},
 		Spool:         Spool{MaxBytes: 256 << 20},
@@ -119,6 +124,7 @@ func (s *Settings) fill() {
 	s.BPFDir = cmp.Or(s.BPFDir, d.BPFDir)
 	s.ControlSocket = cmp.Or(s.ControlSocket, socketIn(s.StateDir))
 	s.MetricsListen = cmp.Or(s.MetricsListen, d.MetricsListen)
+	s.ConfirmWithin = cmp.Or(s.ConfirmWithin, d.ConfirmWithin)
 	s.Log.Level = cmp.Or(s.Log.Level, d.Log.Level)
 	s.Log.Format = cmp.Or(s.Log.Format, d.Log.Format)
 	s.Flow.UpdateInterval = cmp.Or(s.Flow.UpdateInterval, d.Flow.UpdateInterval)
@@ -207,6 +213,9 @@ func (s Settings) Validate() error {
 	oneOf(refuse, "log.format", s.Log.Format, "text", "json")
 	oneOf(refuse, "xdp", s.XDP, XDPAuto, XDPNative, XDPGeneric, XDPOff)
 	oneOf(refuse, "fast_path", s.FastPath, FastAuto, FastXDP, FastOff)
+	if s.ConfirmWithin < time.Second || s.ConfirmWithin > time.Hour {
+		refuse("confirm_within", "%v is not from 1s to 1h", s.ConfirmWithin)
+	}
 	if s.Flow.UpdateInterval < time.Second || s.Flow.UpdateInterval > time.Hour {
 		refuse("flow.update_interval", "%v is not from 1s to 1h", s.Flow.UpdateInterval)
 	}

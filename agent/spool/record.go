@@ -159,9 +159,7 @@ func (c *codec) encode(b *ngfwv1.FlowBatch, at time.Time) (record, error) {
 	}
 	raw, err := proto.Marshal(b)
 	if err != nil { // a name from a DHCP lease or a TLS hello that is not UTF-8
-		for _, e := range b.Events {
-			repair(e)
-		}
+		repair(b)
 		raw, err = proto.Marshal(b)
 	}
 	if err != nil {
@@ -173,11 +171,11 @@ func (c *codec) encode(b *ngfwv1.FlowBatch, at time.Time) (record, error) {
 	h = append(h, id[:]...)
 	h = binary.LittleEndian.AppendUint64(h, b.Number)
 	h = binary.LittleEndian.AppendUint64(h, uint64(at.UnixNano()))
-	h = binary.LittleEndian.AppendUint32(h, uint32(len(b.Events)))
+	h = binary.LittleEndian.AppendUint32(h, uint32(rowsOf(b)))
 	h = binary.LittleEndian.AppendUint32(h, uint32(len(out)-recordHeader))
 	h = binary.LittleEndian.AppendUint32(h, crc32.Checksum(out[recordHeader:], castagnoli))
 	binary.LittleEndian.AppendUint32(h, crc32.Checksum(h, castagnoli))
-	return record{epoch: b.Epoch, number: b.Number, written: at, rows: uint32(len(b.Events)), data: out}, nil
+	return record{epoch: b.Epoch, number: b.Number, written: at, rows: uint32(rowsOf(b)), data: out}, nil
 }
 
 func (c *codec) decode(r record) (*ngfwv1.FlowBatch, error) {
@@ -195,13 +193,31 @@ func (c *codec) decode(r record) (*ngfwv1.FlowBatch, error) {
 	return b, nil
 }
 
-// repair replaces what is not UTF-8 in an event's texts: protobuf refuses it,
+// repair replaces what is not UTF-8 in a message's texts: protobuf refuses it,
 // and one odd host name must not cost a batch.
-func repair(e *ngfwv1.FlowEvent) {
-	m := e.ProtoReflect()
-	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		if f.Kind() == protoreflect.StringKind {
-			m.Set(f, protoreflect.ValueOfString(strings.ToValidUTF8(v.String(), "\uFFFD")))
+func repair(m proto.Message) {
+	valid := func(v protoreflect.Value) protoreflect.Value {
+		return protoreflect.ValueOfString(strings.ToValidUTF8(v.String(), "\uFFFD"))
+	}
+	r := m.ProtoReflect()
+	r.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.IsMap() && f.MapValue().Kind() == protoreflect.StringKind && f.MapKey().Kind() == protoreflect.StringKind:
+			pairs := map[string]protoreflect.Value{}
+			v.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
+				pairs[k.String()] = v
+				return true
+			})
+			r.Clear(f)
+			for k, v := range pairs {
+				r.Mutable(f).Map().Set(valid(protoreflect.ValueOfString(k)).MapKey(), valid(v))
+			}
+		case f.IsList() && f.Message() != nil:
+			for i := range v.List().Len() {
+				repair(v.List().Get(i).Message().Interface())
+			}
+		case f.Kind() == protoreflect.StringKind && !f.IsList() && !f.IsMap():
+			r.Set(f, valid(v))
 		}
 		return true
 	})

@@ -41,27 +41,40 @@ func (g *segment) note(r record, end int64) {
 // flushLocked closes the batch that is being collected and brings it, and what
 // waits in memory, to disk.
 func (s *Spool) flushLocked() {
-	if len(s.pending) > 0 {
-		s.number++
-		b := &ngfwv1.FlowBatch{Epoch: s.epoch, Number: s.number, Events: s.pending}
-		r, err := s.codec.encode(b, s.now())
-		switch {
-		case err != nil: // not reached: Append and encode take everything a FlowEvent can be
-			s.dropped.batches++
-			s.dropped.rows += uint64(len(s.pending))
-			s.log.Error("batch cannot be encoded", "error", err, "rows", len(s.pending))
-		case len(s.memory) == 0 && !s.now().Before(s.retryAt) && s.tryLocked(r):
-			s.tellLocked(b.Events)
-		default:
-			s.memory = append(s.memory, r)
-			s.memorySize += int64(len(r.data))
-		}
-		clear(s.pending)
-		s.pending, s.pendingBytes = s.pending[:0], 0
-		s.notifyLocked()
+	// A batch holds rows of one kind.
+	if len(s.pending.rows) > 0 {
+		s.closeLocked(&ngfwv1.FlowBatch{Events: s.pending.rows})
+		s.pending.clear()
+	}
+	if len(s.alerts.rows) > 0 {
+		s.closeLocked(&ngfwv1.FlowBatch{Alerts: s.alerts.rows})
+		s.alerts.clear()
+	}
+	if len(s.queries.rows) > 0 {
+		s.closeLocked(&ngfwv1.FlowBatch{Queries: s.queries.rows})
+		s.queries.clear()
 	}
 	s.drainLocked()
 	s.trimLocked()
+}
+
+// closeLocked gives a batch the next number and brings it to disk, or to memory.
+func (s *Spool) closeLocked(b *ngfwv1.FlowBatch) {
+	s.number++
+	b.Epoch, b.Number = s.epoch, s.number
+	r, err := s.codec.encode(b, s.now())
+	switch {
+	case err != nil: // not reached: Append and encode take everything that a row can be
+		s.dropped.batches++
+		s.dropped.rows += uint64(rowsOf(b))
+		s.log.Error("batch cannot be encoded", "error", err, "rows", rowsOf(b))
+	case len(s.memory) == 0 && !s.now().Before(s.retryAt) && s.tryLocked(r):
+		s.tellLocked(b.Events)
+	default:
+		s.memory = append(s.memory, r)
+		s.memorySize += int64(len(r.data))
+	}
+	s.notifyLocked()
 }
 
 // drainLocked writes what waits in memory, if it is time to try.

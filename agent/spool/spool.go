@@ -1,10 +1,11 @@
-// Package spool owns the flow batches of a router from the moment they are
-// written until the cloud has acknowledged them, and what has been told about
-// each flow so far.
+// Package spool owns the batches of flow events, alerts and DNS queries of a
+// router from the moment they are written until the cloud has acknowledged them,
+// and what has been told about each flow so far.
 //
 // # Contract
 //
-// Append collects events into a batch; the batch is closed after FlushInterval
+// Append collects events into a batch (AppendAlerts and AppendQueries into others
+// beside it, of the same numbers); a batch is closed after FlushInterval
 // or when it is full, gets the next number of the epoch, and is written to disk
 // as one record with a checksum: it is there whole or not at all. From then on
 // (epoch, number) names exactly these events for ever: an epoch is one Open, a
@@ -49,7 +50,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/protobuf/proto"
 
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
@@ -130,14 +130,15 @@ type Spool struct {
 	codec   *codec
 	lock    *os.File
 
-	mu           sync.Mutex // guards all below
-	closed       bool
-	epoch        string
-	number       uint64 // of the newest batch of the epoch
-	pending      []*ngfwv1.FlowEvent
-	pendingBytes int
-	timer        *time.Timer
-	armed        bool
+	mu      sync.Mutex // guards all below
+	closed  bool
+	epoch   string
+	number  uint64 // of the newest batch of the epoch
+	pending collected[*ngfwv1.FlowEvent]
+	alerts  collected[*ngfwv1.AlertEvent]
+	queries collected[*ngfwv1.QueryEvent]
+	timer   *time.Timer
+	armed   bool
 
 	segments   []*segment // oldest first
 	active     *segment   // the last of segments while it is written
@@ -161,39 +162,6 @@ type Spool struct {
 	dropped  struct{ batches, rows uint64 }
 	corrupt  uint64
 	unstored uint64 // flows whose totals found no room
-}
-
-// Append takes the events over: the caller must not touch them again. A disk
-// that fails is no error here but shows in Stats; an error means that an event
-// can never be kept (nil, larger than a batch) or that the spool is closed, and
-// that nothing of this call was taken.
-func (s *Spool) Append(events []*ngfwv1.FlowEvent) error {
-	sizes := make([]int, len(events))
-	for i, e := range events {
-		if e == nil {
-			return fmt.Errorf("event %d of %d is nil", i, len(events))
-		}
-		if sizes[i] = proto.Size(e); sizes[i] > s.cfg.BatchBytes {
-			return fmt.Errorf("event %d of %d has %d bytes, a batch holds %d", i, len(events), sizes[i], s.cfg.BatchBytes)
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return ErrClosed
-	}
-	for i, e := range events {
-		if len(s.pending) >= s.cfg.BatchEvents || s.pendingBytes+sizes[i] > s.cfg.BatchBytes {
-			s.flushLocked()
-		}
-		s.pending = append(s.pending, e)
-		s.pendingBytes += sizes[i]
-	}
-	if len(s.pending) >= s.cfg.BatchEvents {
-		s.flushLocked()
-	}
-	s.armLocked()
-	return nil
 }
 
 // Flush closes the batch that is being collected and writes it; the error says
@@ -240,12 +208,12 @@ func (s *Spool) Close() error {
 
 // armLocked starts the timer that closes the batch, or that tries the disk again.
 func (s *Spool) armLocked() {
-	if s.armed || s.closed || len(s.pending) == 0 && len(s.memory) == 0 {
+	if s.armed || s.closed || s.pendingLocked() == 0 && len(s.memory) == 0 {
 		return
 	}
 	d := s.cfg.FlushInterval
 	switch {
-	case len(s.pending) == 0:
+	case s.pendingLocked() == 0:
 		d = max(d, s.cfg.RetryInterval)
 	case s.number-s.acked[s.epoch] > s.cfg.BacklogBatches:
 		d = max(d, s.cfg.BacklogInterval)

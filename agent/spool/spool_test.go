@@ -139,6 +139,46 @@ func TestBatchesComeBackInOrderAfterReopening(t *testing.T) {
 	}
 }
 
+// Rows of every kind share the numbers, and none shares a batch with another
+// kind's.
+func TestAlertsAndQueriesAreBatchesOfTheirOwn(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	s := open(t, cfg, Deps{})
+	alert := &ngfwv1.AlertEvent{Signature: "odd \xff name", Metadata: map[string]string{"k": "\xfe"}}
+	if err := s.Append([]*ngfwv1.FlowEvent{event(1, 1), event(1, 2)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AppendAlerts([]*ngfwv1.AlertEvent{alert}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AppendQueries([]*ngfwv1.QueryEvent{{Domain: "a"}, {Domain: "b"}, {Domain: "c"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AppendAlerts([]*ngfwv1.AlertEvent{nil}); err == nil {
+		t.Error("nil is taken for an alert")
+	}
+	put(t, s, event(1, 3))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, cfg, Deps{})
+	var got []string
+	for _, b := range drain(t, again) {
+		got = append(got, fmt.Sprint(b.Number, ": ", len(b.Events), " ", len(b.Alerts), " ", len(b.Queries)))
+		for _, a := range b.Alerts {
+			if a.Signature != "odd \uFFFD name" || a.Metadata["k"] != "\uFFFD" {
+				t.Errorf("%v", a)
+			}
+		}
+	}
+	if d := cmp.Diff([]string{"1: 3 0 0", "2: 0 1 0", "3: 0 0 3"}, got); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(uint64(30), totals(again)[1].BytesSent); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestBatchIsClosedByAgeByRowsAndByBytes(t *testing.T) {
 	cfg := testConfig(t.TempDir())
 	cfg.FlushInterval = 10 * time.Millisecond

@@ -73,6 +73,9 @@ func (c *Collector) Metrics(context.Context) *ngfwv1.Metrics {
 	if c.deps.Dataplane != nil {
 		m.Dataplane = c.deps.Dataplane()
 	}
+	if c.deps.NAT != nil {
+		m.Nat = c.deps.NAT()
+	}
 	if c.deps.Rules != nil {
 		m.Rules = c.deps.Rules()
 	}

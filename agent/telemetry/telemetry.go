@@ -63,6 +63,7 @@ type Deps struct {
 	WANInterfaces func() []string              // of zone WAN; without any, the default route's
 	Dataplane     func() *ngfwv1.Dataplane     // counters of the packet programs and the spool
 	Rules         func() []*ngfwv1.RuleCounter // every rule that has counted
+	NAT           func() []*ngfwv1.RuleCounter // every NAT rule that has counted
 	DNS           func() *ngfwv1.Metrics_Dns   // counters of the DNS filter
 }
 

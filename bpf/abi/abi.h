@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define NGFW_ABI 2
+#define NGFW_ABI 3
 
 /*
  * The packet mark. Ours are the upper 16 bits; the lower ones belong to others
@@ -20,6 +20,7 @@
 #define MARK_REPLY	0x40000000u	/* claims state: the backstop drops it if conntrack calls it new */
 #define MARK_LEARN	0x20000000u	/* TC egress shall learn the flow's translated tuple */
 #define MARK_REJECT	0x10000000u	/* refused: the backstop answers the sender */
+#define MARK_TURN	(MARK_JUDGED | MARK_REJECT)	/* both: the source is masqueraded, as it leaves for where it came from */
 #define MARK_INSPECT	0x08000000u	/* for the matcher's queue */
 #define MARK_ZONE_SHIFT	21		/* judged egress zone, six bits */
 #define MARK_ZONE_MASK	0x07e00000u
@@ -58,6 +59,7 @@
 /* Values of the port table: the zone, and whether frames have an Ethernet header. */
 #define PORT_ZONE_MASK	0x3f
 #define PORT_L3		0x100
+#define PORT_NAT_SHIFT	16		/* NAT port: what NAT rules know of interfaces, eight bits */
 
 enum action {
 	ACTION_ACCEPT = 1,
@@ -73,6 +75,7 @@ enum decider_kind {
 	DECIDER_SYSTEM = 4,
 	DECIDER_NAT = 5,
 	DECIDER_REASON = 6,
+	DECIDER_TRANSLATION = 7,	/* counts alone: packets of flows that a NAT rule translates */
 };
 #define DECIDER(kind, id) (((__u32)(kind) << 28) | ((id) & 0x0fffffff))
 
@@ -99,9 +102,10 @@ enum reason {
 	REASON_NO_IMAGE = 9,		/* no policy loaded, or swapped away under a packet */
 	REASON_POLICY = 10,		/* by rule, policy or default */
 	REASON_FORGED = 11,		/* the way back to the source is by another zone */
-	REASON_LISTED = 12,		/* on a drop list */
-	REASON_SOURCE_FLOOD = 13,	/* too many new flows of its source */
-	REASON_SYN_FLOOD = 14,		/* too many connections begin at its interface */
+	REASON_NAT = 12,		/* translated otherwise than judged, or under a rule that is gone */
+	REASON_LISTED = 13,		/* on a drop list */
+	REASON_SOURCE_FLOOD = 14,	/* too many new flows of its source */
+	REASON_SYN_FLOOD = 15,		/* too many connections begin at its interface */
 	REASON_MAX = 16,
 };
 
@@ -125,6 +129,8 @@ enum flow_flags {
 	FLOW_CUT = 1 << 7,		/* ended by a changed policy */
 	FLOW_ANNOUNCED = 1 << 8,	/* open event sent */
 	FLOW_LOG = 1 << 9,
+	FLOW_DNAT = 1 << 10,		/* to and to_port are its destination as judged */
+	FLOW_TURN = 1 << 11,		/* leaves for where it came from: its source is translated */
 };
 
 struct flow {
@@ -144,6 +150,11 @@ struct flow {
 	__u8 zone_in;
 	__u8 zone_out;
 	__u8 smac[6];
+	__u8 to[16];			/* the destination that rules see, where a NAT rule made it */
+	__be16 to_port;
+	__u16 pad;
+	__u32 nat[2];			/* NAT rules of its destination and its source, 0: none */
+	__u32 priority;			/* NAT_PRIORITY… that tells nftables */
 };
 
 /* What a tuple in the table leads to. */
@@ -261,6 +272,14 @@ struct search {
 	__u32 torn;			/* a table was swapped away: no answer is better than a wrong one */
 };
 
+/* What NAT makes of a packet. */
+struct nat {
+	__u32 rule;			/* of its destination, 0: none */
+	__u32 source_rule;
+	__u16 number;			/* of the target */
+	__u16 flags;			/* NAT_* of abi/nat.h; NAT_MASQUERADE is of the source */
+};
+
 /* Question to and answer of the classifier; simulation asks the same. */
 struct question {
 	struct address src, dst;
@@ -270,8 +289,11 @@ struct question {
 	__u8 v6;			/* what the header says */
 	__u8 zone_in, zone_out;
 	__u32 slot;
-	__u32 pad;
+	__u8 nat_in, nat_out;		/* NAT ports of the interfaces */
+	__u8 pad[2];
 	struct verdict verdict;		/* the answer; action 0: no image */
+	struct nat nat;			/* the answer; dst and port are the translated ones then */
+	__u32 pad2;
 	struct search search;
 };
 

@@ -9,6 +9,7 @@
 #ifndef NGFW_CLASSIFY_H
 #define NGFW_CLASSIFY_H
 
+#include "../abi/nat.h"
 #include "maps.h"
 #include "parse.h"
 
@@ -280,6 +281,25 @@ static __always_inline __u32 system_rule(const struct question *q, __u32 system)
 	return 0;
 }
 
+/* A question as the trees' key, with nothing found yet. */
+static __always_inline void key_of(struct question *q)
+{
+	struct search *s = &q->search;
+
+	__builtin_memset(s, 0, sizeof(*s));
+	s->key[KEY_SOURCE] = q->src.hi >> 32;
+	s->key[KEY_SOURCE + 1] = q->src.hi;
+	s->key[KEY_SOURCE + 2] = q->src.lo >> 32;
+	s->key[KEY_SOURCE + 3] = q->src.lo;
+	s->key[KEY_DESTINATION] = q->dst.hi >> 32;
+	s->key[KEY_DESTINATION + 1] = q->dst.hi;
+	s->key[KEY_DESTINATION + 2] = q->dst.lo >> 32;
+	s->key[KEY_DESTINATION + 3] = q->dst.lo;
+	s->key[KEY_SERVICE] = (__u32)q->proto << 16 | q->port;
+	s->order = LINE_OPEN;
+	s->v6 = q->v6;
+}
+
 /*
  * judge answers q->verdict. Without an image of that slot the action stays 0,
  * which callers treat as a drop.
@@ -314,22 +334,17 @@ __attribute__((noinline)) int judge(struct question *q)
 	if (!pair)
 		return 0;
 	q->verdict = pair->fallback;
+	/* What a NAT rule accepts stands behind the rules and before the policy. */
+	if (q->nat.rule && q->nat.flags & NAT_ACCEPT) {
+		q->verdict.decider = DECIDER(DECIDER_NAT, q->nat.rule);
+		q->verdict.action = ACTION_ACCEPT;
+		q->verdict.log = !!(q->nat.flags & NAT_LOG);
+	}
 	ref = q->v6 ? pair->tree6 : pair->tree4;
 	if (ref) {
 		table = element(&image_lines, q->slot);
 		s = &q->search;
-		__builtin_memset(s, 0, sizeof(*s));
-		s->key[KEY_SOURCE] = q->src.hi >> 32;
-		s->key[KEY_SOURCE + 1] = q->src.hi;
-		s->key[KEY_SOURCE + 2] = q->src.lo >> 32;
-		s->key[KEY_SOURCE + 3] = q->src.lo;
-		s->key[KEY_DESTINATION] = q->dst.hi >> 32;
-		s->key[KEY_DESTINATION + 1] = q->dst.hi;
-		s->key[KEY_DESTINATION + 2] = q->dst.lo >> 32;
-		s->key[KEY_DESTINATION + 3] = q->dst.lo;
-		s->key[KEY_SERVICE] = (__u32)q->proto << 16 | q->port;
-		s->order = LINE_OPEN;
-		s->v6 = q->v6;
+		key_of(q);
 		if (table)
 			search_forest(q, table, ref);
 		if (!table || s->torn) {

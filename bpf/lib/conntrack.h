@@ -154,8 +154,8 @@ static __always_inline int ct_state(struct __sk_buff *skb, const struct tuple *t
 	return 1;
 }
 
-/* Has conntrack forget t's flow at once. TCP and UDP only. */
-static __always_inline void ct_forget(struct __sk_buff *skb, const struct tuple *t)
+/* Ends conntrack's entry, so that the flow may begin anew. TCP and UDP only. */
+static __always_inline void ct_end(struct __sk_buff *skb, const struct tuple *t)
 {
 	struct bpf_ct_opts opts = {};
 	struct nf_conn *ct = ct_find(skb, t, &opts);
@@ -166,8 +166,8 @@ static __always_inline void ct_forget(struct __sk_buff *skb, const struct tuple 
 	bpf_ct_release(ct);
 }
 
-/* The original tuple of the flow that a packet at egress belongs to. */
-static __always_inline int ct_of_packet(struct __sk_buff *skb, struct tuple *orig)
+/* How the flow that a packet at egress belongs to began, and how its answers arrive. */
+static __always_inline int ct_of_packet(struct __sk_buff *skb, struct tuple *orig, struct tuple *reply)
 {
 	struct sk_buff *k = bpf_cast_to_kern_ctx(skb);
 	struct nf_conn *ct;
@@ -177,6 +177,7 @@ static __always_inline int ct_of_packet(struct __sk_buff *skb, struct tuple *ori
 		return 0;
 	ct = bpf_rdonly_cast((void *)nfct, bpf_core_type_id_kernel(struct nf_conn));
 	from_nf(orig, &ct->tuplehash[0].tuple);
+	from_nf(reply, &ct->tuplehash[1].tuple);
 	return 1;
 }
 

@@ -169,6 +169,25 @@ static __always_inline void add_stat(__u32 stat, __u64 n)
 		atomic_add(v, n);
 }
 
+/* Adds to what a NAT rule has translated. */
+static __always_inline void settle_nat(__u32 rule, struct amount a, __u64 seen)
+{
+	__u32 key = DECIDER(DECIDER_TRANSLATION, rule);
+	struct counter *c;
+
+	if (!rule)
+		return;
+	c = bpf_map_lookup_elem(&counters, &key);
+	if (!c) {
+		add_stat(STAT_NO_COUNTER, a.packets);
+		return;
+	}
+	atomic_add(&c->packets, a.packets);
+	atomic_add(&c->bytes, a.bytes);
+	if (c->last < seen)
+		c->last = seen;
+}
+
 /* Moves an entry's counts to where they are read. now is the boot clock, ns. */
 static __always_inline void settle(struct fast *e, __u64 now, __u32 tick)
 {
@@ -205,6 +224,9 @@ static __always_inline void settle(struct fast *e, __u64 now, __u32 tick)
 	count_flow(f, e->dir, a);
 	if (f->seen < seen)
 		f->seen = seen;
+	settle_nat(f->nat[0], a, seen);
+	if (f->nat[1] != f->nat[0])
+		settle_nat(f->nat[1], a, seen);
 }
 
 /* What the fast path looks at in a packet. */

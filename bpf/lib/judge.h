@@ -10,6 +10,7 @@
 
 #include "flow.h"
 #include "learn.h"
+#include "translate.h"
 
 #define TC_NEXT (-1)		/* TCX_NEXT, TC_ACT_UNSPEC: other filters still run */
 #define TC_DROP 2		/* TCX_DROP, TC_ACT_SHOT */
@@ -149,21 +150,18 @@ static __always_inline void ask(struct work *w, const struct flow *f, __u32 zone
 {
 	struct question *q = &w->question;
 
-	__builtin_memset(q, 0, sizeof(*q));
-	q->src = to_address(f->orig.saddr);
-	if (f->flags & FLOW_REPLY_KNOWN) {
+	pose(w, f);
+	if (f->flags & FLOW_DNAT) {
+		q->dst = to_address(f->to);
+		if (has_ports(q->proto))
+			q->port = bpf_ntohs(f->to_port);
+		q->nat = w->nat;
+	} else if (f->flags & FLOW_REPLY_KNOWN) {
 		q->dst = to_address(f->reply.saddr);
 		q->port = bpf_ntohs(is_icmp(f->orig.proto) ? f->orig.dport : f->reply.sport);
-	} else {
-		q->dst = to_address(f->orig.daddr);
-		q->port = bpf_ntohs(f->orig.dport);
 	}
-	q->proto = f->orig.proto;
-	q->sport = is_icmp(q->proto) ? 0 : bpf_ntohs(f->orig.sport);
-	q->v6 = !is_v4(f->orig.saddr);
 	q->zone_in = zone_in;
 	q->zone_out = zone_out;
-	q->slot = w->slot;
 	judge(q);
 }
 
@@ -213,6 +211,7 @@ static __always_inline int pass(struct __sk_buff *skb, struct work *w, struct fl
 	f->seen = w->now;
 	count_flow(f, w->dir, w->amount);
 	count(&counters, f->decider, w->amount, w->now);
+	count_nat(f, w->amount, w->now);
 	if (tcp && w->packet.flags & (PKT_FIN | PKT_RST)) {
 		note_tcp(f, w);
 		end_fast(f);
@@ -221,6 +220,12 @@ static __always_inline int pass(struct __sk_buff *skb, struct work *w, struct fl
 		mark |= MARK_REPLY;
 	if (!w->dir && !(f->flags & FLOW_REPLY_KNOWN))
 		mark |= MARK_LEARN;
+	if (!w->dir && f->flags & FLOW_DNAT) {
+		skb->priority = f->priority;
+		/* An answer's claim of state has no meaning on a first packet. */
+		if (f->flags & FLOW_TURN && !(mark & MARK_REPLY))
+			mark |= MARK_TURN;
+	}
 	mark |= ask_way(skb, w, f);
 	set_mark(skb, mark);
 	return TC_NEXT;
@@ -251,17 +256,46 @@ static __always_inline int refused_for(struct __sk_buff *skb, struct work *w, __
 	return refused(skb, w);
 }
 
+/* The NAT rule of f's destination is gone or changed: f and conntrack's entry end. */
+static __always_inline int cut_translation(struct __sk_buff *skb, struct work *w, struct flow *f)
+{
+	decide(w, DECIDER(DECIDER_REASON, REASON_NAT), ACTION_DROP);
+	ct_end(skb, &w->packet.tuple);
+	if (!(f->flags & FLOW_CUT)) {
+		count_stat(STAT_REJUDGED, 1);
+		__sync_fetch_and_or(&f->flags, FLOW_CUT | FLOW_CLOSED);
+		end_fast(f);
+		emit(EVENT_CLOSE, ACTION_ACCEPT, w->now, f);
+	}
+	return 0;
+}
+
 /*
  * The policy changed since f was judged: judge it again by its own tuple, from
  * whichever direction this packet comes. A flow that passes goes on as it is.
  */
-SUBPROGRAM int rejudge(struct work *w, struct flow *f)
+SUBPROGRAM int rejudge(struct __sk_buff *skb, struct work *w, struct flow *f)
 {
 	if (!w || !f)
 		return 0;
 	__builtin_memcpy(&w->flow, f, sizeof(w->flow));
 	w->flow.zone_in = zone_of(w->slot, f->ifindex_in);
 	w->flow.zone_out = zone_of(w->slot, f->ifindex_out);
+	if (f->flags & FLOW_DNAT) {
+		/* The rule that translates it holds still, or one that does the same. */
+		switch (find_destination(w, &w->flow)) {
+		case 1:
+			if (same_destination(f, w->flow.to, w->flow.to_port))
+				break;
+			/* fall through */
+		case 0:
+			return cut_translation(skb, w, f);
+		default:
+			return 0;
+		}
+		f->priority = w->flow.priority;
+		f->nat[0] = w->flow.nat[0];
+	}
 	decide_flow(w, &w->flow);
 	if (!w->question.verdict.action)	/* swapped away under us: the next packet asks again */
 		return 0;
@@ -307,19 +341,23 @@ static __always_inline int vouched(struct __sk_buff *skb, struct work *w, struct
 	return 1;
 }
 
-/* A packet whose flow f is in the table. */
-SUBPROGRAM int known(struct __sk_buff *skb, struct work *w, struct flow *f)
+/* May the packet be the first of a flow? */
+static __always_inline int starts(const struct work *w)
+{
+	return w->packet.tuple.proto != IPPROTO_TCP || w->packet.flags & PKT_SYN;
+}
+
+/* A packet of f, which is judged under this policy. */
+SUBPROGRAM int go_on(struct __sk_buff *skb, struct work *w, struct flow *f)
 {
 	if (!w || !f)
 		return TC_DROP;
-	/* A port used again is another flow. */
-	if (f->flags & FLOW_CLOSED && !(f->flags & FLOW_CUT) && w->packet.flags & PKT_SYN)
-		return UNKNOWN;
-	w->question.verdict.action = 0;
-	if (f->revision != w->revision)
-		rejudge(w, f);
-	if (f->flags & FLOW_CUT)
+	if (f->flags & FLOW_CUT) {
+		/* Its own sender may begin anew, as the rules are now. */
+		if (w->question.verdict.decider == DECIDER(DECIDER_REASON, REASON_NAT) && !w->dir && starts(w))
+			return UNKNOWN;
 		return w->question.verdict.action ? refused(skb, w) : drop(w, REASON_NO_IMAGE);
+	}
 	if (w->zone != (w->dir ? f->zone_out : f->zone_in))
 		return drop(w, REASON_WRONG_ZONE);
 	if (!vouched(skb, w, f))
@@ -327,6 +365,18 @@ SUBPROGRAM int known(struct __sk_buff *skb, struct work *w, struct flow *f)
 	if (w->packet.flags & (PKT_FIN | PKT_RST) && !is_end(skb, w, f))
 		return drop(w, REASON_NO_STATE);
 	return pass(skb, w, f);
+}
+
+/* A packet whose flow f is in the table. One after the other: the stack is small. */
+static __always_inline int known(struct __sk_buff *skb, struct work *w, struct flow *f)
+{
+	/* A port used again is another flow. */
+	if (f->flags & FLOW_CLOSED && !(f->flags & FLOW_CUT) && w->packet.flags & PKT_SYN)
+		return UNKNOWN;
+	w->question.verdict.action = 0;
+	if (f->revision != w->revision)
+		rejudge(skb, w, f);
+	return go_on(skb, w, f);
 }
 
 /*
@@ -350,6 +400,18 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 	reverse(&w->tuple, &w->orig);
 	if (!same_tuple(&w->tuple, &w->reply))
 		f->flags |= FLOW_NAT;
+	/* Is it a NAT rule's? What others translate goes by its tuples alone. */
+	if (find_destination(w, f) == 1) {
+		if (same_destination(f, w->reply.saddr, w->reply.sport)) {
+			if (w->nat.flags & NAT_HAIRPIN && f->zone_in == f->zone_out)
+				f->flags |= FLOW_TURN;
+		} else {
+			f->flags &= ~FLOW_DNAT;
+			f->nat[0] = 0;
+		}
+	}
+	if (f->zone_in > ZONE_SELF && f->zone_out > ZONE_SELF && !find_source(w, f, out))
+		f->nat[1] = 0;
 	decide_flow(w, f);
 	if (!w->question.verdict.action)
 		return drop(w, REASON_NO_IMAGE);

@@ -80,7 +80,7 @@ extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_
 					 __u32 tuple_size, struct bpf_ct_opts *opts,
 					 __u32 opts_size) __ksym;
 extern void bpf_ct_release(struct nf_conn *ct) __ksym;
-extern int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout) __ksym;
+extern int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout) __ksym; /* ms */
 
 /* kernel/bpf/helpers.c, since 6.2 */
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym;

@@ -192,6 +192,7 @@ struct work {
 	struct tuple orig, reply;	/* conntrack's */
 	struct tuple tuple;		/* for one lookup */
 	struct flow flow;		/* what the packet would open */
+	struct nat nat;			/* what translates its destination */
 	struct question question;
 };
 

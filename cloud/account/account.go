@@ -27,6 +27,7 @@ type Config struct {
 	Issuer          string        // claim "iss" of own access tokens
 	AccessLifetime  time.Duration // of an access token
 	SessionLifetime time.Duration // without a refresh
+	CookieGrace     time.Duration // for which a cookie's refresh token may come again
 	TokenLifetime   time.Duration // of an API token
 	KeyLifetime     time.Duration // after which another key signs
 	TokensPerUser   int           // API tokens
@@ -39,6 +40,7 @@ func DefaultConfig() Config {
 		Issuer:          "urn:ngfw:cloud",
 		AccessLifetime:  time.Hour,
 		SessionLifetime: 30 * 24 * time.Hour,
+		CookieGrace:     10 * time.Second,
 		TokenLifetime:   365 * 24 * time.Hour,
 		KeyLifetime:     90 * 24 * time.Hour,
 		TokensPerUser:   100,

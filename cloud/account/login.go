@@ -70,15 +70,21 @@ func (s *Service) renewHash(ctx context.Context, u store.User, password string) 
 }
 
 // Refresh exchanges a refresh token for the next one and an access token. A
-// refresh token that comes twice ends the session.
+// refresh token that comes twice ends the session. Out of a cookie it may come
+// again within CookieGrace: a page that is left before the answer arrives, or two
+// pages at once, still have the old one.
 func (s *Service) Refresh(ctx context.Context, req *ngfwv1.RefreshRequest) (*ngfwv1.TokenResponse, error) {
 	old := req.GetRefreshToken()
 	if old == "" {
 		return nil, fault.Invalid("refresh_token", "is required")
 	}
+	grace := int64(0)
+	if req.GetFromCookie() {
+		grace = int64(s.cfg.CookieGrace.Seconds())
+	}
 	next := newSecret(refreshPrefix)
 	now := s.now()
-	n, err := s.store.RotateRefresh(ctx, digest(old), digest(next), now.Unix(), now.Add(s.cfg.SessionLifetime).Unix())
+	n, err := s.store.RotateRefresh(ctx, digest(old), digest(next), now.Unix(), now.Add(s.cfg.SessionLifetime).Unix(), grace)
 	switch {
 	case errors.Is(err, store.ErrReused):
 		s.metrics.reused.Inc()

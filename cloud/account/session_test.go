@@ -184,3 +184,31 @@ func TestRunForgetsOldSessions(t *testing.T) {
 		t.Error("an ended session is still there")
 	}
 }
+
+// A page that is left before the answer comes has the old cookie still.
+func TestRefreshOutOfACookieMayComeAgainForAWhile(t *testing.T) {
+	b := newBed(t)
+	first := b.mustLogin(t)
+	again := &ngfwv1.RefreshRequest{RefreshToken: first.RefreshToken, FromCookie: true}
+	one, err := b.Refresh(t.Context(), again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.clock.add(b.cfg.CookieGrace)
+	two, err := b.Refresh(t.Context(), again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one.RefreshToken == two.RefreshToken {
+		t.Error("one token was given twice")
+	}
+	for _, r := range []*ngfwv1.TokenResponse{one, two} {
+		b.mustCaller(t, r.AccessToken)
+	}
+	// The while is counted from the first time, and what is no cookie has none.
+	b.clock.add(time.Second)
+	_, err = b.Refresh(t.Context(), again)
+	refused(t, err, fault.Unauthorized, "refresh token was used before, the session is revoked")
+	_, err = b.Refresh(t.Context(), &ngfwv1.RefreshRequest{RefreshToken: two.RefreshToken, FromCookie: true})
+	refused(t, err, fault.Unauthorized, "refresh token expired, revoked or unknown")
+}

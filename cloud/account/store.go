@@ -20,7 +20,7 @@ type Store interface {
 
 	CreateSession(ctx context.Context, s store.Session, refresh []byte) error
 	Session(context.Context, string) (store.Session, error)
-	RotateRefresh(ctx context.Context, old, next []byte, now, expires int64) (store.Session, error)
+	RotateRefresh(ctx context.Context, old, next []byte, now, expires, grace int64) (store.Session, error)
 	RevokeSession(ctx context.Context, id string, now int64) error
 	RevokeRefresh(ctx context.Context, hash []byte, now int64) error
 	TouchSession(ctx context.Context, id string, now int64) error

@@ -18,7 +18,7 @@ import (
 // a gRPC answer.
 func outgoing(key string) (string, bool) {
 	switch key {
-	case "x-config-version", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset",
+	case "x-config-version", "x-data-source", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset",
 		"ratelimit", "ratelimit-policy", "retry-after", "link", "location", "idempotent-replayed":
 		return key, true
 	}

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"ngfw.sh/cloud/api/envelope"
+	"ngfw.sh/cloud/api/ticket"
 	"ngfw.sh/internal/fault"
 )
 
@@ -21,6 +22,7 @@ import (
 type bridge struct {
 	cfg           Config
 	conn          *grpc.ClientConn
+	tickets       *ticket.Store
 	originAllowed func(string) bool
 	log           *slog.Logger
 	metrics       *metrics
@@ -90,6 +92,9 @@ func (b *bridge) request(ex *exchange) (proto.Message, *fault.Error) {
 		return nil, fault.New(fault.Internal, "internal error").Because(err)
 	}
 	params, f := parseQuery(ex.request.URL.RawQuery)
+	if f == nil {
+		params, f = ex.takeTicket(params, b.tickets)
+	}
 	if f == nil {
 		params, f = ex.takeDevice(params)
 	}

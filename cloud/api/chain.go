@@ -82,7 +82,7 @@ func (c *chain) admit(ctx context.Context, call *call) (_ context.Context, relea
 		return nil, nil, f
 	}
 	if !call.public() {
-		ctx = identity.With(ctx, call.caller)
+		ctx = withToken(identity.With(ctx, call.caller), bearer(call.Authorization))
 	}
 	return ctx, release, nil
 }

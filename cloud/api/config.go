@@ -27,6 +27,7 @@ type Config struct {
 	Heartbeat       time.Duration // between heartbeats of a stream
 	Recheck         time.Duration // between looks at a stream's token
 	StreamStall     time.Duration // a reader that takes nothing for so long is cut off
+	CookieLifetime  time.Duration // of a browser's refresh token: a session without use
 	ShutdownTimeout time.Duration // for running requests to end
 
 	Limits Limits
@@ -34,12 +35,13 @@ type Config struct {
 
 // Limits are requests per Window, per token (or remote address) and endpoint.
 type Limits struct {
-	Window  time.Duration
-	Auth    int // /api/auth/*
-	Logs    int // /api/traffic/logs
-	Other   int
-	Streams int // open at once, per user
-	Keys    int // tokens × endpoints remembered at most
+	Window    time.Duration
+	Auth      int // /api/auth/*
+	Logs      int // /api/traffic/logs
+	Other     int
+	Streams   int // open at once, per user
+	Downloads int // running at once, per user
+	Keys      int // tokens × endpoints remembered at most
 }
 
 // DefaultConfig is the specification's table and loopback addresses.
@@ -53,8 +55,9 @@ func DefaultConfig() Config {
 		Heartbeat:       15 * time.Second,
 		Recheck:         15 * time.Second,
 		StreamStall:     time.Minute,
+		CookieLifetime:  30 * 24 * time.Hour,
 		ShutdownTimeout: 10 * time.Second,
-		Limits:          Limits{Window: time.Minute, Auth: 10, Logs: 60, Other: 120, Streams: 5, Keys: 1 << 16},
+		Limits:          Limits{Window: time.Minute, Auth: 10, Logs: 60, Other: 120, Streams: 5, Downloads: 2, Keys: 1 << 16},
 	}
 }
 
@@ -75,8 +78,9 @@ func (c Config) validate() error {
 		"Heartbeat":       c.Heartbeat > 0,
 		"Recheck":         c.Recheck > 0,
 		"StreamStall":     c.StreamStall > 0,
+		"CookieLifetime":  c.CookieLifetime > 0,
 		"ShutdownTimeout": c.ShutdownTimeout > 0,
-		"Limits":          c.Limits.Window > 0 && c.Limits.Auth > 0 && c.Limits.Logs > 0 && c.Limits.Other > 0 && c.Limits.Streams > 0 && c.Limits.Keys > 0,
+		"Limits":          c.Limits.Window > 0 && c.Limits.Auth > 0 && c.Limits.Logs > 0 && c.Limits.Other > 0 && c.Limits.Streams > 0 && c.Limits.Downloads > 0 && c.Limits.Keys > 0,
 	} {
 		if !ok {
 			return fmt.Errorf("%s must be greater than zero: start from DefaultConfig", name)

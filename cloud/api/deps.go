@@ -25,6 +25,13 @@ type Devices interface {
 	Resolve(ctx context.Context, caller identity.Caller, id string) (deviceID string, err error)
 }
 
+// Dashboard serves the pages of the dashboard.
+type Dashboard interface {
+	http.Handler
+	// Has says whether there is something to serve for the request.
+	Has(*http.Request) bool
+}
+
 // Deps are the parts behind the API.
 type Deps struct {
 	Services      []Service
@@ -40,6 +47,9 @@ type Deps struct {
 	Health func(context.Context) map[string]error
 	// Public handlers by exact path, without a token: /.well-known/jwks.json.
 	Public map[string]http.Handler
+
+	// Dashboard is what browsers see outside of /api; nil for a plain page.
+	Dashboard Dashboard
 
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer

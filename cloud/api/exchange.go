@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -26,6 +27,12 @@ type exchange struct {
 	problem *fault.Error // that decoding the body found
 	outcome *fault.Error // the failure that is the answer
 	user    string       // whom the chain found
+
+	origins        []string // of other hosts whose pages may use the cookie
+	secure         bool     // came by TLS
+	cookieLifetime time.Duration
+	cookie         bool // the refresh token is in the browser's cookie
+	setCookie      *http.Cookie
 }
 
 type exchangeKey struct{}

@@ -207,6 +207,7 @@ func (fakeSystem) Hardware(ctx context.Context, _ *ngfwv1.HardwareRequest) (*ngf
 type fakeTraffic struct {
 	ngfwv1.UnimplementedTrafficServiceServer
 	opened chan *liveStream
+	left   chan error // why a download without end ended
 }
 
 type liveStream struct {
@@ -227,6 +228,33 @@ func (t *fakeTraffic) Logs(_ context.Context, r *ngfwv1.LogsRequest) (*ngfwv1.Lo
 
 func (t *fakeTraffic) TopClients(context.Context, *ngfwv1.TopRequest) (*ngfwv1.TopClientsResponse, error) {
 	return &ngfwv1.TopClientsResponse{}, nil
+}
+
+func (t *fakeTraffic) Stats(ctx context.Context, _ *ngfwv1.StatsRequest) (*ngfwv1.TrafficStats, error) {
+	_ = grpc.SetHeader(ctx, metadata.Pairs("x-data-source", "rollup"))
+	return &ngfwv1.TrafficStats{TotalBytes: 1 << 60}, nil
+}
+
+// ExportLogs is a file of two chunks, or what the format asks for.
+func (t *fakeTraffic) ExportLogs(r *ngfwv1.ExportLogsRequest, out grpc.ServerStreamingServer[ngfwv1.FileChunk]) error {
+	if r.GetFormat() == "none" {
+		return fault.Invalid("format", "is not one of csv")
+	}
+	if err := out.Send(&ngfwv1.FileChunk{Name: "rows.csv", ContentType: "text/csv", Data: []byte("a,b\r\n")}); err != nil {
+		return err
+	}
+	switch r.GetFormat() {
+	case "broken":
+		return fault.New(fault.Unavailable, "the database went away")
+	case "endless":
+		for {
+			if err := out.Send(&ngfwv1.FileChunk{Data: make([]byte, 32<<10)}); err != nil {
+				t.left <- out.Context().Err()
+				return err
+			}
+		}
+	}
+	return out.Send(&ngfwv1.FileChunk{Data: []byte(strings.Join(r.GetAction(), "+") + ",2\r\n")})
 }
 
 func (t *fakeTraffic) StreamLogs(r *ngfwv1.StreamLogsRequest, out grpc.ServerStreamingServer[ngfwv1.StreamFrame]) error {
@@ -260,4 +288,8 @@ func (t *fakeTraffic) StreamLogs(r *ngfwv1.StreamLogsRequest, out grpc.ServerStr
 			return out.Context().Err()
 		}
 	}
+}
+
+type fakeOperations struct {
+	ngfwv1.UnimplementedOperationServiceServer
 }

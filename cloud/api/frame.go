@@ -19,11 +19,15 @@ func frameJSON(f *ngfwv1.StreamFrame) (text []byte, ok bool) {
 	var v any
 	switch f.GetType() {
 	case "log", "alert":
+		data := wirejson.Append(nil, f.GetData())
+		if f.GetType() == "alert" {
+			data = wirejson.Append(nil, f.GetAlert())
+		}
 		v = struct {
 			Type   string          `json:"type"`
 			Cursor string          `json:"cursor"`
 			Data   json.RawMessage `json:"data"`
-		}{f.GetType(), f.GetCursor(), wirejson.Append(nil, f.GetData())}
+		}{f.GetType(), f.GetCursor(), data}
 	case "dropped":
 		v = struct {
 			Type  string `json:"type"`

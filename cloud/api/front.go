@@ -18,14 +18,15 @@ import (
 // front is the HTTP side: it finds the operation of a request, reads its body
 // and hands both on. It decides nothing that the chain decides.
 type front struct {
-	cfg     Config
-	table   *operation.Table
-	gateway *gateway
-	bridge  *bridge
-	pages   map[string]http.Handler // by exact path
-	log     *slog.Logger
-	metrics *metrics
-	now     func() time.Time
+	cfg       Config
+	table     *operation.Table
+	gateway   *gateway
+	bridge    *bridge
+	pages     map[string]http.Handler // by exact path
+	dashboard Dashboard               // nil for none
+	log       *slog.Logger
+	metrics   *metrics
+	now       func() time.Time
 }
 
 func (f *front) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
@@ -38,7 +39,10 @@ func (f *front) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Request-Id", w.id)
 	f.metrics.inFlight.Inc()
 	defer func() {
-		if p := recover(); p != nil {
+		p := recover()
+		if p == http.ErrAbortHandler { // breaks the connection off; it is no failure of ours
+			defer panic(p)
+		} else if p != nil {
 			f.log.Error("panic in the front", "request_id", w.id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			if w.status == 0 {
 				envelope.Write(w, r, fault.New(fault.Internal, "internal error; the log has it under request id %s", w.id))
@@ -75,6 +79,9 @@ func (f *front) route(w *seen, r *http.Request) {
 	}
 	binding, verbs := f.table.Find(method, segments)
 	switch {
+	case len(verbs) == 0 && f.dashboard != nil && r.URL.Path != "/api" && !strings.HasPrefix(r.URL.Path, "/api/") && f.dashboard.Has(r):
+		w.pattern = "dashboard"
+		f.page(w, r, f.dashboard)
 	case len(verbs) == 0:
 		f.unread(w, r, fault.New(fault.NotFound, "there is nothing at this path; /openapi.json lists what there is"))
 	case r.Method == http.MethodOptions:
@@ -122,6 +129,7 @@ func (f *front) operate(w *seen, r *http.Request, b *operation.Binding, path map
 		Idempotency:   r.Header.Get("Idempotency-Key"),
 		Socket:        w.id + newID(),
 	}}
+	ex.origins, ex.secure, ex.cookieLifetime = f.cfg.Origins, f.isSecure(r), f.cfg.CookieLifetime
 	if header := unsupported(r); header != "" {
 		ex.refuse(badParameter(header, "%s is not supported yet: leave it out", header))
 	}
@@ -131,9 +139,18 @@ func (f *front) operate(w *seen, r *http.Request, b *operation.Binding, path map
 		w.user = ex.user
 		return
 	}
+	if b.Download {
+		w.stream = true
+		defer func() { w.user = ex.user }()
+		f.bridge.download(w, ex)
+		return
+	}
 	out := &answer{header: http.Header{}}
 	f.gateway.serve(out, ex)
 	w.user = ex.user
+	if ex.setCookie != nil {
+		http.SetCookie(w, ex.setCookie)
+	}
 	out.send(w, r, b, writable)
 }
 

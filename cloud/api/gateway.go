@@ -102,7 +102,13 @@ func attach(ctx context.Context, rpc string, req, reply any, conn *grpc.ClientCo
 	if err != nil {
 		return err
 	}
-	return invoke(ctx, rpc, req, reply, conn, opts...)
+	if err := invoke(ctx, rpc, req, reply, conn, opts...); err != nil {
+		return err
+	}
+	if ex.binding.Session {
+		ex.keepCookie(reply.(proto.Message))
+	}
+	return nil
 }
 
 func (ex *exchange) complete(m proto.Message) *fault.Error {
@@ -113,7 +119,13 @@ func (ex *exchange) complete(m proto.Message) *fault.Error {
 	if f != nil {
 		return f
 	}
-	return fillQuery(m.ProtoReflect(), ex.binding, params)
+	if f := fillQuery(m.ProtoReflect(), ex.binding, params); f != nil {
+		return f
+	}
+	if ex.binding.Session {
+		return ex.takeCookie(m.ProtoReflect())
+	}
+	return nil
 }
 
 // refuse makes the call with the problem in place of the input. The chain
@@ -159,6 +171,7 @@ func (g *gateway) fail(w http.ResponseWriter, ex *exchange, md metadata.MD, err 
 	}
 	ex.learn(md)
 	ex.outcome, _ = envelope.Classify(err)
+	ex.dropCookie(ex.outcome)
 	envelope.Write(w, ex.request, ex.outcome)
 }
 

@@ -95,7 +95,7 @@ func start(t testing.TB, change func(*api.Config), more ...func(*api.Deps)) *run
 	t.Helper()
 	r := &running{
 		t: t, firewall: &fakeFirewall{}, fleet: &fakeFleet{}, log: &lockedBuffer{}, health: map[string]error{"store": nil},
-		traffic: &fakeTraffic{opened: make(chan *liveStream)},
+		traffic: &fakeTraffic{opened: make(chan *liveStream), left: make(chan error, 8)},
 		tokens: &fakeTokens{by: map[string]identity.Caller{
 			"owner":   {UserID: "u1", OrgID: "o1", Plan: "business_plus", TokenID: "t1", Scopes: all(identity.Admin)},
 			"reader":  {UserID: "u2", OrgID: "o1", Plan: "business", TokenID: "t2", Scopes: all(identity.Read)},
@@ -114,7 +114,7 @@ func start(t testing.TB, change func(*api.Config), more ...func(*api.Deps)) *run
 	registry := prometheus.NewRegistry()
 	deps := api.Deps{
 		Services: []api.Service{
-			api.Account(fakeAccount{}), api.Fleet(r.fleet), api.Firewall(r.firewall), api.System(fakeSystem{}), api.Traffic(r.traffic),
+			api.Account(fakeAccount{}), api.Fleet(r.fleet), api.Firewall(r.firewall), api.NAT(ngfwv1.UnimplementedNATServiceServer{}), api.System(fakeSystem{}), api.Operations(fakeOperations{}), api.Traffic(r.traffic), api.Alert(fakeAlerts{}),
 		},
 		Link:          func(s grpc.ServiceRegistrar) { ngfwv1.RegisterLinkServiceServer(s, fakeLink{}) },
 		Authenticator: r.tokens,

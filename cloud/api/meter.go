@@ -13,7 +13,7 @@ import (
 )
 
 // meter counts the call: a stream takes a slot of its user, anything else one
-// of its token's requests for this endpoint.
+// of its token's requests for this endpoint, and a download both.
 func (c *chain) meter(call *call) (release func(), err error) {
 	nothing := func() {}
 	if len(call.op.Bindings) == 0 { // agents: no endpoint of the table
@@ -32,7 +32,13 @@ func (c *chain) meter(call *call) (release func(), err error) {
 	default:
 		who = "user " + call.caller.UserID
 	}
-	return nothing, c.count(call, who)
+	if err := c.count(call, who); err != nil {
+		return nothing, err
+	}
+	if call.op.Download {
+		return c.holdDownload(call)
+	}
+	return nothing, nil
 }
 
 // network is what is counted of an address: of IPv6 the 64 bits that a site
@@ -101,6 +107,21 @@ func (c *chain) holdStream(call *call) (release func(), err error) {
 	f := fault.New(fault.RateLimit, "%d streams of this user are open, which is the limit: close one first", used)
 	f.Details = limitInfo(limit, used, nil)
 	return nil, f
+}
+
+// holdDownload takes one of the user's downloads: each holds a question to the
+// database for as long as the client likes to read.
+func (c *chain) holdDownload(call *call) (release func(), err error) {
+	limit := c.cfg.Limits.Downloads
+	release, used, ok := c.slots.Hold("downloads of "+call.caller.UserID, call.Socket, limit)
+	if ok {
+		return release, nil
+	}
+	call.answer.Set("retry-after", strconv.Itoa(int(c.cfg.Limits.Window.Seconds())))
+	c.metrics.limited(call.op.Bindings[0].Pattern)
+	f := fault.New(fault.RateLimit, "%d downloads of this user are running, which is the limit: wait for one to end", used)
+	f.Details = limitInfo(limit, used, nil)
+	return func() {}, f
 }
 
 func limitInfo(limit, current, resetAt any) map[string]any {

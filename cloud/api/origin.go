@@ -40,8 +40,8 @@ func (f *front) allowedOrigin(origin string) bool {
 	return slices.ContainsFunc(f.cfg.Origins, func(o string) bool { return o == "*" || strings.EqualFold(o, origin) })
 }
 
-// cors answers the questions of a browser. Tokens travel in a header and no
-// cookie is read, so credentials are not asked for.
+// cors answers the questions of a browser. Tokens of other origins travel in a
+// header and no cookie of theirs is read, so credentials are not asked for.
 func (f *front) cors(w http.ResponseWriter, r *http.Request) {
 	origin := r.Header.Get("Origin")
 	h := w.Header()
@@ -51,7 +51,7 @@ func (f *front) cors(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Access-Control-Allow-Origin", origin)
 	h.Set("Access-Control-Expose-Headers", "ETag, Link, Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate, "+
-		"X-Config-Version, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id")
+		"X-Config-Version, X-Data-Source, Content-Disposition, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id")
 	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 		h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
 		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "+

@@ -30,6 +30,7 @@ import (
 	"ngfw.sh/cloud/api/operation"
 	"ngfw.sh/cloud/api/quota"
 	"ngfw.sh/cloud/api/replay"
+	"ngfw.sh/cloud/api/ticket"
 )
 
 // pipeSize is the buffer of the in-process connection, streamWindow what one
@@ -79,6 +80,8 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		answers: replay.New[reply](replayFor, replayMost),
 		log:     deps.Logger, metrics: m, now: deps.Now, closing: s.closing,
 	}
+	tickets := tickets{store: ticket.NewStore(ticketLifetime, maxTickets, deps.Now)}
+	s.deps.Services = append(slices.Clone(deps.Services), tickets.service())
 	ops, bindings, err := s.register(c)
 	if err != nil {
 		return nil, err
@@ -98,7 +101,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("in-process connection: %w", err)
 	}
-	g, err := newGateway(s.conn, deps.Services, bindings)
+	g, err := newGateway(s.conn, s.deps.Services, bindings)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +115,8 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s.front = &front{
 		cfg: cfg, table: table, gateway: g, pages: pages, log: deps.Logger, metrics: m, now: deps.Now,
-		bridge: &bridge{cfg: cfg, conn: s.conn, log: deps.Logger, metrics: m, closing: s.closing},
+		dashboard: deps.Dashboard,
+		bridge:    &bridge{cfg: cfg, tickets: tickets.store, conn: s.conn, log: deps.Logger, metrics: m, closing: s.closing},
 	}
 	s.front.bridge.originAllowed = s.front.allowedOrigin
 	return s, nil
@@ -120,7 +124,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 
 func (s *Server) pages(doc []byte) (map[string]http.Handler, error) {
 	pages := map[string]http.Handler{
-		"/":             indexPage(),
+		"/":             s.start(),
 		"/health":       http.HandlerFunc(s.health),
 		"/metrics":      metricsPage(s.deps.Gatherer, s.cfg.MetricsToken),
 		"/openapi.json": document("application/json", doc),
@@ -132,6 +136,14 @@ func (s *Server) pages(doc []byte) (map[string]http.Handler, error) {
 		pages[path] = h
 	}
 	return pages, nil
+}
+
+// start is the page at /.
+func (s *Server) start() http.Handler {
+	if s.deps.Dashboard != nil {
+		return s.deps.Dashboard
+	}
+	return indexPage()
 }
 
 // Ready is closed when both addresses are listening.

@@ -40,6 +40,22 @@ func Firewall(s ngfwv1.FirewallServiceServer) Service {
 	}
 }
 
+// Operations serves work that outlasts a request.
+func Operations(s ngfwv1.OperationServiceServer) Service {
+	return Service{
+		Register: func(r grpc.ServiceRegistrar) { ngfwv1.RegisterOperationServiceServer(r, s) },
+		Gateway:  ngfwv1.RegisterOperationServiceHandler,
+	}
+}
+
+// NAT serves NAT rules.
+func NAT(s ngfwv1.NATServiceServer) Service {
+	return Service{
+		Register: func(r grpc.ServiceRegistrar) { ngfwv1.RegisterNATServiceServer(r, s) },
+		Gateway:  ngfwv1.RegisterNATServiceHandler,
+	}
+}
+
 // System serves what routers report of themselves.
 func System(s ngfwv1.SystemServiceServer) Service {
 	return Service{
@@ -53,6 +69,14 @@ func Traffic(s ngfwv1.TrafficServiceServer) Service {
 	return Service{
 		Register: func(r grpc.ServiceRegistrar) { ngfwv1.RegisterTrafficServiceServer(r, s) },
 		Gateway:  ngfwv1.RegisterTrafficServiceHandler,
+	}
+}
+
+// Alert serves recorded and live alerts.
+func Alert(s ngfwv1.AlertServiceServer) Service {
+	return Service{
+		Register: func(r grpc.ServiceRegistrar) { ngfwv1.RegisterAlertServiceServer(r, s) },
+		Gateway:  ngfwv1.RegisterAlertServiceHandler,
 	}
 }
 

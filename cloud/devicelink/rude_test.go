@@ -76,7 +76,7 @@ func (b *backend) Positions(context.Context, string) (map[string]uint64, error) 
 	b.asks++
 	return nil, nil
 }
-func (b *backend) Store(ctx context.Context, _, _, _ string, _ *ngfwv1.FlowBatch) error {
+func (b *backend) Store(ctx context.Context, _, _, _ string, batches []*ngfwv1.FlowBatch) (int, error) {
 	if b.began != nil {
 		close(b.began)
 		b.began = nil // calls for one device come one after the other
@@ -87,13 +87,13 @@ func (b *backend) Store(ctx context.Context, _, _, _ string, _ *ngfwv1.FlowBatch
 		select {
 		case <-b.block:
 		case <-ctx.Done():
-			return ctx.Err()
+			return 0, ctx.Err()
 		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.stored++
-	return nil
+	b.stored += len(batches)
+	return len(batches), nil
 }
 func (b *backend) Connected(context.Context, string, Hello) error             { return nil }
 func (b *backend) Disconnected(context.Context, string) error                 { return nil }

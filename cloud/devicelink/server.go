@@ -38,7 +38,7 @@ type Config struct {
 	WindowBatches int           // not acknowledged, told to the router
 	WindowBytes   int
 	MaxBatch      int // bytes of a flow batch
-	MaxEvents     int // of a flow batch
+	MaxEvents     int // rows of a batch
 	MaxMessage    int // bytes of any other message
 	MaxEpochs     int // of a connection
 
@@ -112,12 +112,12 @@ type Documents interface {
 type Ingest interface {
 	// Positions tells the last stored batch of each spool epoch of the device.
 	Positions(ctx context.Context, deviceID string) (map[string]uint64, error)
-	// Store returns nil when the batch is durable. It may be called again with
-	// the same batch after an error that left the outcome open, and must then
-	// not store it twice. A fault BAD_REQUEST or INVALID_CONFIG says that this
-	// batch can never be stored. Calls for one device are made one after the
-	// other: its throughput is one batch per latency.
-	Store(ctx context.Context, orgID, deviceID, plan string, b *ngfwv1.FlowBatch) error
+	// Store takes batches in their order and says how many of them, from the
+	// first on, are durable. It may be called again with the others after an
+	// error that left the outcome open, and must then not store any twice. A
+	// fault BAD_REQUEST or INVALID_CONFIG says that the first of the others can
+	// never be stored. Calls for one device are made one after the other.
+	Store(ctx context.Context, orgID, deviceID, plan string, batches []*ngfwv1.FlowBatch) (stored int, err error)
 }
 
 // Deps is what the server needs; Logger, Registerer and Now may be left out.

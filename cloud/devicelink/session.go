@@ -43,7 +43,8 @@ type session struct {
 	asks   asks
 
 	queue      chan *ngfwv1.FlowBatch
-	queueBytes *semaphore.Weighted
+	queueBytes *semaphore.Weighted       // of batches not acknowledged
+	queueSlots *semaphore.Weighted       // and their number
 	spool      chan *ngfwv1.AgentMessage // the SpoolState
 	positioned atomic.Bool               // SpoolPosition is on its way
 }
@@ -55,6 +56,7 @@ func newSession(ctx context.Context, cancel context.CancelCauseFunc, s *Server, 
 		out:        make(chan *ngfwv1.CloudMessage, 64),
 		queue:      make(chan *ngfwv1.FlowBatch, s.cfg.WindowBatches),
 		queueBytes: semaphore.NewWeighted(int64(s.cfg.WindowBytes)),
+		queueSlots: semaphore.NewWeighted(int64(s.cfg.WindowBatches)),
 		spool:      make(chan *ngfwv1.AgentMessage, 1),
 	}
 	ss.report = newReporter(ss)

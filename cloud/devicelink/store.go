@@ -42,9 +42,9 @@ func (ss *session) batch(id string, b *ngfwv1.FlowBatch) {
 		ss.fail(id, "BAD_REQUEST", "a batch before the spool position")
 	case err != nil || b.Number == 0:
 		ss.fail(id, "BAD_REQUEST", "a batch needs an epoch (ULID) and a number from 1")
-	case size > cfg.MaxBatch || len(b.Events) > cfg.MaxEvents:
+	case size > cfg.MaxBatch || rowsOf(b) > cfg.MaxEvents:
 		ss.fail(id, "PAYLOAD_TOO_LARGE", "the batch is too large")
-	case ss.queueBytes.Acquire(ss.ctx, int64(size)) == nil:
+	case ss.queueSlots.Acquire(ss.ctx, 1) == nil && ss.queueBytes.Acquire(ss.ctx, int64(size)) == nil:
 		select {
 		case ss.queue <- b:
 		case <-ss.ctx.Done():
@@ -85,27 +85,43 @@ func (ss *session) store() {
 	for {
 		select {
 		case b := <-ss.queue:
-			if _, known := here[b.Epoch]; !known {
-				if len(here) >= cfg.MaxEpochs {
-					ss.cancel(tooMuch("more than %d spool epochs", cfg.MaxEpochs))
-					return
+			batches := ss.queued(b)
+			size := int64(0)
+			var fresh []*ngfwv1.FlowBatch
+			for _, b := range batches {
+				size += int64(proto.Size(b))
+				if _, known := here[b.Epoch]; !known {
+					if len(here) >= cfg.MaxEpochs {
+						ss.cancel(tooMuch("more than %d spool epochs", cfg.MaxEpochs))
+						return
+					}
+					here[b.Epoch] = stored[b.Epoch]
 				}
-				here[b.Epoch] = stored[b.Epoch]
+				if b.Number <= here[b.Epoch] {
+					ss.server.metrics.batches.WithLabelValues("duplicate").Inc()
+					continue
+				}
+				here[b.Epoch] = b.Number
+				fresh = append(fresh, b)
 			}
-			size := int64(proto.Size(b))
-			if b.Number <= here[b.Epoch] {
-				ss.server.metrics.batches.WithLabelValues("duplicate").Inc()
-			} else if !ss.storeOne(b) {
+			if !ss.storeAll(fresh) {
 				return
 			}
-			here[b.Epoch] = max(here[b.Epoch], b.Number)
 			ss.queueBytes.Release(size)
-			ss.post(&ngfwv1.CloudMessage{Id: state.Id, Payload: &ngfwv1.CloudMessage_BatchAck{BatchAck: &ngfwv1.BatchAck{Epoch: b.Epoch, Number: here[b.Epoch]}}})
+			ss.queueSlots.Release(int64(len(batches)))
+			for i, b := range batches { // one answer for all of an epoch
+				if i+1 == len(batches) || batches[i+1].Epoch != b.Epoch {
+					ss.post(&ngfwv1.CloudMessage{Id: state.Id, Payload: &ngfwv1.CloudMessage_BatchAck{BatchAck: &ngfwv1.BatchAck{Epoch: b.Epoch, Number: here[b.Epoch]}}})
+				}
+			}
 		case <-ss.ctx.Done():
 			return
 		}
 	}
 }
+
+// rowsOf counts the rows of a batch, whatever their kind.
+func rowsOf(b *ngfwv1.FlowBatch) int { return len(b.Events) + len(b.Alerts) + len(b.Queries) }
 
 func (ss *session) positions() (map[string]uint64, bool) {
 	retry := backoff.Backoff{Min: ss.server.cfg.RetryMin, Max: ss.server.cfg.RetryMax}
@@ -124,33 +140,56 @@ func (ss *session) positions() (map[string]uint64, bool) {
 	}
 }
 
-// storeOne tries until the batch is stored; false when the connection is over. A
-// batch that can never be stored is refused and acknowledged: it would block all
-// that follow.
-func (ss *session) storeOne(b *ngfwv1.FlowBatch) bool {
+// queued are a batch and those that wait behind it: a router that catches up is
+// stored in few large inserts.
+func (ss *session) queued(b *ngfwv1.FlowBatch) []*ngfwv1.FlowBatch {
+	out := []*ngfwv1.FlowBatch{b}
+	for {
+		select {
+		case b := <-ss.queue:
+			out = append(out, b)
+		default:
+			return out
+		}
+	}
+}
+
+// storeAll tries until the batches are stored; false when the connection is
+// over. A batch that can never be stored is refused and acknowledged: it would
+// block all that follow.
+func (ss *session) storeAll(batches []*ngfwv1.FlowBatch) bool {
 	m := ss.server.metrics
 	retry := backoff.Backoff{Min: ss.server.cfg.RetryMin, Max: ss.server.cfg.RetryMax}
-	for {
+	for len(batches) > 0 {
 		begun := time.Now()
-		err := ss.server.deps.Ingest.Store(ss.ctx, ss.device.OrgID, ss.device.ID, ss.device.Plan, b)
+		n, err := ss.server.deps.Ingest.Store(ss.ctx, ss.device.OrgID, ss.device.ID, ss.device.Plan, batches)
 		m.store.Observe(time.Since(begun).Seconds())
-		switch {
-		case err == nil:
+		for _, b := range batches[:n] {
 			m.batches.WithLabelValues("stored").Inc()
-			m.rows.Add(float64(len(b.Events)))
-			return true
+			m.rows.Add(float64(rowsOf(b)))
+		}
+		if n > 0 {
+			retry.Reset()
+		}
+		batches = batches[n:]
+		switch {
+		case err == nil || len(batches) == 0:
+			continue
 		case fault.Is(err, fault.BadRequest), fault.Is(err, fault.InvalidConfig):
+			b := batches[0]
+			batches = batches[1:]
 			m.batches.WithLabelValues("refused").Inc()
-			ss.log.Error("batch can never be stored, it is lost", "epoch", b.Epoch, "number", b.Number, "rows", len(b.Events), "error", err)
-			ss.fail("", "BAD_REQUEST", "a flow batch could not be understood and was dropped")
-			return true
+			ss.log.Error("batch can never be stored, it is lost", "epoch", b.Epoch, "number", b.Number, "rows", rowsOf(b), "error", err)
+			ss.fail("", "BAD_REQUEST", "a batch could not be understood and was dropped")
+			continue
 		case ss.ctx.Err() != nil:
 			return false
 		}
 		m.batches.WithLabelValues("retried").Inc()
-		ss.log.Warn("batch not stored, trying again", "epoch", b.Epoch, "number", b.Number, "error", err)
+		ss.log.Warn("batch not stored, trying again", "epoch", batches[0].Epoch, "number", batches[0].Number, "error", err)
 		if !ss.wait(retry.Next()) {
 			return false
 		}
 	}
+	return true
 }

@@ -145,7 +145,7 @@ func TestDiff(t *testing.T) {
 		{"nothing", `{}`, fault.BadRequest, ""},
 		{"both", `{"policy":{"zones":[],"rules":[],"policies":[]},"change":{"op":"delete","resource":"rule","id":1}}`, fault.BadRequest, ""},
 		{"no operation", `{"change":{"resource":"rule"}}`, fault.InvalidConfig, "change.op"},
-		{"no resource", `{"change":{"op":"delete","resource":"nat","id":1}}`, fault.InvalidConfig, "change.resource"},
+		{"no resource", `{"change":{"op":"delete","resource":"tunnel","id":1}}`, fault.InvalidConfig, "change.resource"},
 		{"what is not done", `{"change":{"op":"reorder","resource":"zone"}}`, fault.InvalidConfig, "change.op"},
 		{"policies created", `{"change":{"op":"create","resource":"policy","body":{}}}`, fault.InvalidConfig, "change.op"},
 		{"no id", `{"change":{"op":"delete","resource":"rule"}}`, fault.InvalidConfig, "change.id"},

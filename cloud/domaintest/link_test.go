@@ -30,8 +30,8 @@ func (l linkReports) Connected(ctx context.Context, id string, h devicelink.Hell
 }
 
 func (linkIngest) Positions(context.Context, string) (map[string]uint64, error) { return nil, nil }
-func (linkIngest) Store(context.Context, string, string, string, *ngfwv1.FlowBatch) error {
-	return nil
+func (linkIngest) Store(_ context.Context, _, _, _ string, batches []*ngfwv1.FlowBatch) (int, error) {
+	return len(batches), nil
 }
 
 // lateLinks is the link server, which is made after the services that use it.

@@ -12,6 +12,7 @@ import (
 	"ngfw.sh/cloud/firewall"
 	"ngfw.sh/cloud/fleet"
 	"ngfw.sh/cloud/identity"
+	"ngfw.sh/cloud/operation"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/cloud/store"
 	"ngfw.sh/cloud/store/storetest"
@@ -52,13 +53,15 @@ func (l *links) pushes(id string) (n int) {
 
 // process is the domain services of one process.
 type process struct {
-	store    *store.Store
-	links    *links
-	config   *resource.Service
-	reports  *system.Reports
-	fleet    *fleet.Service
-	system   *system.Service
-	firewall *firewall.Service
+	store      *store.Store
+	links      *links
+	config     *resource.Service
+	reports    *system.Reports
+	fleet      *fleet.Service
+	system     *system.Service
+	traffic    *traffic
+	operations *operation.Service
+	firewall   *firewall.Service
 }
 
 // Ask finds every router away.
@@ -89,7 +92,12 @@ func startWith(s *store.Store, l routers) *process {
 	cfg.ConnectURL = "grpcs://cloud.example:9090"
 	p.fleet = fleet.New(cfg, fleet.Deps{Store: s, Links: l, Reports: p.reports, Configuration: p.config, Logger: log})
 	p.system = system.New(p.reports, p.fleet)
-	p.firewall = firewall.New(firewall.Deps{Configuration: p.config, Devices: p.fleet, Counters: p.reports, Addresses: p.reports, Routers: l})
+	p.operations = operation.New(operation.DefaultConfig(), operation.Deps{Store: s, Logger: log})
+	p.traffic = &traffic{}
+	p.firewall = firewall.New(firewall.Deps{
+		Configuration: p.config, Devices: p.fleet, Counters: p.reports, Addresses: p.reports, Routers: l,
+		Traffic: p.traffic, Operations: p.operations,
+	})
 	return p
 }
 

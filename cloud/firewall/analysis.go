@@ -25,7 +25,7 @@ type Addresses interface {
 
 // analyse runs f when its turn comes, with what policies mean on the device.
 func (s *Service) analyse(ctx context.Context, deviceID string, f func(policy.Env) error) error {
-	self, err := s.deps.Addresses.OwnAddresses(ctx, deviceID)
+	env, err := s.environment(ctx, deviceID)
 	if err != nil {
 		return err
 	}
@@ -35,7 +35,13 @@ func (s *Service) analyse(ctx context.Context, deviceID string, f func(policy.En
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return f(policy.Env{SelfAddresses: self, System: policy.RouterSystem})
+	return f(env)
+}
+
+// environment is what policies mean on the device.
+func (s *Service) environment(ctx context.Context, deviceID string) (policy.Env, error) {
+	self, err := s.deps.Addresses.OwnAddresses(ctx, deviceID)
+	return policy.Env{SelfAddresses: self, System: policy.RouterSystem}, err
 }
 
 // Check looks for rules that do not do what they seem to.
@@ -64,21 +70,7 @@ func (s *Service) Check(ctx context.Context, req *ngfwv1.CheckRequest) (*ngfwv1.
 // Diff tells which packets another policy, or a change of the stored one, would
 // decide otherwise.
 func (s *Service) Diff(ctx context.Context, req *ngfwv1.DiffRequest) (*ngfwv1.DiffResponse, error) {
-	id, stored, err := s.read(ctx, req.GetDeviceId())
-	if err != nil {
-		return nil, err
-	}
-	var other policy.Policy
-	switch {
-	case (req.GetPolicy() == nil) == (req.GetChange() == nil):
-		return nil, fault.New(fault.BadRequest, "say either policy or change")
-	case req.GetPolicy() != nil:
-		other, err = decodePolicy(req.GetPolicy())
-		err = below("policy", err)
-	default:
-		stored, other, err = s.changed(ctx, id, req.GetChange())
-		err = below("change", err)
-	}
+	id, stored, other, err := s.compared(ctx, req.GetDeviceId(), req)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +89,31 @@ func (s *Service) Diff(ctx context.Context, req *ngfwv1.DiffRequest) (*ngfwv1.Di
 		}
 		return nil
 	})
+}
+
+// proposal is another policy, whole or as a change of the stored one.
+type proposal interface {
+	GetPolicy() *structpb.Struct
+	GetChange() *ngfwv1.PolicyChange
+}
+
+// compared resolves the device and reads its stored policy and the proposed one.
+func (s *Service) compared(ctx context.Context, deviceID string, p proposal) (id string, stored, other policy.Policy, err error) {
+	id, stored, err = s.read(ctx, deviceID)
+	if err != nil {
+		return
+	}
+	switch {
+	case (p.GetPolicy() == nil) == (p.GetChange() == nil):
+		err = fault.New(fault.BadRequest, "say either policy or change")
+	case p.GetPolicy() != nil:
+		other, err = decodePolicy(p.GetPolicy())
+		err = below("policy", err)
+	default:
+		stored, other, err = s.changed(ctx, id, p.GetChange())
+		err = below("change", err)
+	}
+	return
 }
 
 // decodePolicy reads a whole policy that could be stored.

@@ -37,7 +37,9 @@ func (s *Service) editOf(c *ngfwv1.PolicyChange) (edit, error) {
 	var err error
 	switch c.GetResource() {
 	case kindRule:
-		e, err = ruleEdit(s.rules, c)
+		e, err = orderedEdit(s.rules, c, policy.DecodeRule)
+	case kindNAT:
+		e, err = orderedEdit(s.nat, c, policy.DecodeNATRule)
 	case kindZone:
 		e, err = memberEdit(s.zones, c, policy.DecodeZone)
 	case kindGroup:
@@ -45,7 +47,7 @@ func (s *Service) editOf(c *ngfwv1.PolicyChange) (edit, error) {
 	case "policy":
 		e, err = policiesEdit(c)
 	default:
-		return nil, fault.Invalid("resource", "%q is no resource: write rule, policy, zone or group", c.GetResource())
+		return nil, fault.Invalid("resource", "%q is no resource: write rule, policy, zone, group or nat", c.GetResource())
 	}
 	if err == nil && e == nil {
 		err = fault.Invalid("op", "%s is not done to a %s", c.GetOp(), c.GetResource())
@@ -85,8 +87,8 @@ func checkID(c *ngfwv1.PolicyChange) error {
 	return nil
 }
 
-// ruleEdit knows what rules have beside: a place and an order.
-func ruleEdit(m resource.Members[policy.Policy, policy.Rule], c *ngfwv1.PolicyChange) (edit, error) {
+// orderedEdit knows what rules have beside: a place and an order.
+func orderedEdit[T any](m resource.Members[policy.Policy, T], c *ngfwv1.PolicyChange, decode func([]byte) (T, error)) (edit, error) {
 	switch body := c.GetBody().GetStructValue(); {
 	case c.GetOp() == "reorder":
 		if err := checkID(c); err != nil {
@@ -96,7 +98,7 @@ func ruleEdit(m resource.Members[policy.Policy, policy.Rule], c *ngfwv1.PolicyCh
 		if err != nil {
 			return nil, err
 		}
-		return m.Ordering("rule_ids", ids, new([]policy.Rule)), nil
+		return m.Ordering("rule_ids", ids, new([]T)), nil
 	case c.GetOp() == "create" && body.GetFields()["before"] != nil:
 		if err := checkID(c); err != nil {
 			return nil, err
@@ -111,13 +113,13 @@ func ruleEdit(m resource.Members[policy.Policy, policy.Rule], c *ngfwv1.PolicyCh
 				rest.Fields[name] = v
 			}
 		}
-		rule, err := decodeBody(structpb.NewStructValue(rest), policy.DecodeRule)
+		rule, err := decodeBody(structpb.NewStructValue(rest), decode)
 		if err != nil {
 			return nil, err
 		}
 		return m.Creation(&rule, int64(before)), nil
 	}
-	return memberEdit(m, c, policy.DecodeRule)
+	return memberEdit(m, c, decode)
 }
 
 func decodeOrder(text []byte) ([]int64, error) {

@@ -1,5 +1,5 @@
 // Package firewall owns the section "firewall" of a router's configuration:
-// zones, groups, rules and the policies of zone pairs, the operations on them, and
+// zones, groups, rules, NAT rules and the policies of zone pairs, the operations on them, and
 // questions about them. What they mean is package policy's; how they are kept and
 // pushed package resource's.
 //
@@ -36,6 +36,7 @@ type Devices interface {
 // Counters knows how often rules decided.
 type Counters interface {
 	RuleCounters(ctx context.Context, deviceID string) (map[int64]*ngfwv1.RuleCounter, error)
+	NATCounters(ctx context.Context, deviceID string) (map[int64]*ngfwv1.RuleCounter, error)
 }
 
 // Deps is what the service works with.
@@ -45,6 +46,8 @@ type Deps struct {
 	Counters      Counters
 	Addresses     Addresses
 	Routers       Routers
+	Traffic       Traffic
+	Operations    Operations
 }
 
 // Service is the API's FirewallService.
@@ -55,6 +58,7 @@ type Service struct {
 	rules   resource.Members[policy.Policy, policy.Rule]
 	zones   resource.Members[policy.Policy, policy.Zone]
 	groups  resource.Members[policy.Policy, policy.Group]
+	nat     resource.Members[policy.Policy, policy.NATRule]
 
 	analyses chan struct{} // a token for each that runs
 }
@@ -63,7 +67,7 @@ type Service struct {
 func New(deps Deps) *Service {
 	section := resource.Register(deps.Configuration, description)
 	return &Service{
-		deps: deps, section: section, rules: ruleMembers(section), zones: zoneMembers(section), groups: groupMembers(section),
+		deps: deps, section: section, rules: ruleMembers(section), zones: zoneMembers(section), groups: groupMembers(section), nat: natMembers(section),
 		analyses: make(chan struct{}, maxAnalyses),
 	}
 }

@@ -57,10 +57,13 @@ func unusedGroup(p *policy.Policy, g policy.Group) error {
 
 // groupUsers says what names a group; "" is nothing.
 func groupUsers(p *policy.Policy, name string) string {
-	rules, groups := p.Users(name)
+	rules, nat, groups := p.Users(name)
 	var words []string
 	for _, id := range rules {
 		words = append(words, fmt.Sprintf("rule %d", id))
+	}
+	for _, id := range nat {
+		words = append(words, fmt.Sprintf("NAT rule %d", id))
 	}
 	for _, g := range groups {
 		if g != name { // a group that names itself is refused for that

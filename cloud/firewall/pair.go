@@ -10,7 +10,7 @@ import (
 
 // ListPolicies lists the policies of zone pairs.
 func (s *Service) ListPolicies(ctx context.Context, req *ngfwv1.ListPoliciesRequest) (*ngfwv1.ListPoliciesResponse, error) {
-	_, p, err := s.read(ctx, req.GetDeviceId())
+	_, p, err := s.readAsOf(ctx, req.GetDeviceId(), req.AsOf)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package firewall
 
 import (
 	"context"
-	"strconv"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -26,9 +25,12 @@ func ruleMembers(s *resource.Section[policy.Policy]) resource.Members[policy.Pol
 
 // ListRules lists the rules in order, with what they have counted.
 func (s *Service) ListRules(ctx context.Context, req *ngfwv1.ListRulesRequest) (*ngfwv1.ListRulesResponse, error) {
-	id, p, err := s.read(ctx, req.GetDeviceId())
+	id, p, err := s.readAsOf(ctx, req.GetDeviceId(), req.AsOf)
 	if err != nil {
 		return nil, err
+	}
+	if req.AsOf != nil {
+		id = "" // what the rules had counted then is not known
 	}
 	list, err := s.showRules(ctx, id, p.Rules)
 	return &ngfwv1.ListRulesResponse{Rules: list}, err
@@ -40,7 +42,11 @@ func (s *Service) CreateRule(ctx context.Context, req *ngfwv1.CreateRuleRequest)
 	if err != nil {
 		return nil, err
 	}
-	before, err := place(req)
+	var inBody *int64
+	if m := req.GetRule(); m != nil {
+		inBody = m.Before
+	}
+	before, err := placed(req.GetBefore(), inBody)
 	if err != nil {
 		return nil, err
 	}
@@ -50,26 +56,6 @@ func (s *Service) CreateRule(ctx context.Context, req *ngfwv1.CreateRuleRequest)
 	}
 	rule, version, err := s.rules.Create(ctx, id, rule, before)
 	return s.answerRule(ctx, id, rule, version, err)
-}
-
-// place reads where a new rule goes, which the query or the body says: 0 is
-// last.
-func place(req *ngfwv1.CreateRuleRequest) (int64, error) {
-	inBody := req.GetRule().GetBefore()
-	if req.GetRule() != nil && req.GetRule().Before != nil && inBody < 1 {
-		return 0, fault.Invalid("before", "%d is not the id of a rule", inBody)
-	}
-	if req.GetBefore() == "" {
-		return inBody, nil
-	}
-	id, err := strconv.ParseInt(req.GetBefore(), 10, 64)
-	if err != nil || id < 1 {
-		return 0, fault.Invalid("before", "%q is not the id of a rule", req.GetBefore())
-	}
-	if inBody != 0 && inBody != id {
-		return 0, fault.Invalid("before", "the query says %d and the body %d: say it once", id, inBody)
-	}
-	return id, nil
 }
 
 // UpdateRule replaces a rule; its place, id and counts stay.
@@ -138,11 +124,15 @@ func (s *Service) answerRule(ctx context.Context, deviceID string, rule policy.R
 	return list[0], nil
 }
 
-// showRules joins rules with what they have counted.
+// showRules joins rules with what they have counted on a device; without one
+// they have counted nothing.
 func (s *Service) showRules(ctx context.Context, deviceID string, rules []policy.Rule) ([]*ngfwv1.FirewallRule, error) {
-	counters, err := s.deps.Counters.RuleCounters(ctx, deviceID)
-	if err != nil {
-		return nil, err
+	counters := map[int64]*ngfwv1.RuleCounter{}
+	if deviceID != "" {
+		var err error
+		if counters, err = s.deps.Counters.RuleCounters(ctx, deviceID); err != nil {
+			return nil, err
+		}
 	}
 	list := make([]*ngfwv1.FirewallRule, len(rules))
 	for i, r := range rules {

@@ -35,6 +35,8 @@ import (
 type Store interface {
 	Section(ctx context.Context, deviceID, section string) (store.Section, map[string]int64, error)
 	Sections(ctx context.Context, deviceID string) (version int64, all []store.Section, err error)
+	SectionAt(ctx context.Context, deviceID, section string, version int64) (store.StoredVersion, error)
+	SectionAsOf(ctx context.Context, deviceID, section string, at int64) (store.StoredVersion, error)
 	PutSection(ctx context.Context, w store.SectionWrite) (version int64, err error)
 }
 

@@ -62,8 +62,9 @@ func (s *Store) Session(ctx context.Context, id string) (Session, error) {
 
 // RotateRefresh exchanges a refresh token for the next one and moves the
 // session's end to expires. ErrNotFound for an unknown token or a session that
-// has ended, ErrReused for a token that was exchanged before.
-func (s *Store) RotateRefresh(ctx context.Context, old, next []byte, now, expires int64) (Session, error) {
+// has ended, ErrReused for a token that was exchanged more than grace seconds
+// before.
+func (s *Store) RotateRefresh(ctx context.Context, old, next []byte, now, expires, grace int64) (Session, error) {
 	var n Session
 	reused := false
 	err := s.tx(ctx, func(tx *sql.Tx) error {
@@ -72,7 +73,7 @@ func (s *Store) RotateRefresh(ctx context.Context, old, next []byte, now, expire
 		if err := tx.QueryRowContext(ctx, `SELECT session_id, used_at FROM refresh_tokens WHERE hash = ?`, old).Scan(&id, &used); err != nil {
 			return fmt.Errorf("find refresh token: %w", oneRow(err))
 		}
-		if reused = used.Valid; reused {
+		if reused = used.Valid && (grace <= 0 || now > used.Int64+grace); reused {
 			// Committed although the caller gets an error.
 			_, err := tx.ExecContext(ctx, `UPDATE sessions SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?`, now, id)
 			return err
@@ -83,7 +84,7 @@ func (s *Store) RotateRefresh(ctx context.Context, old, next []byte, now, expire
 		if !n.Live(now) {
 			return ErrNotFound
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE refresh_tokens SET used_at = ? WHERE hash = ?`, now, old); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE refresh_tokens SET used_at = coalesce(used_at, ?) WHERE hash = ?`, now, old); err != nil {
 			return fmt.Errorf("mark refresh token: %w", err)
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE sessions SET last_active = ?, expires_at = ? WHERE id = ?`, now, expires, id); err != nil {

@@ -24,23 +24,34 @@ func (c counter) add(n *ngfwv1.RuleCounter) counter {
 	return c
 }
 
+// Rules and NAT rules have ids of their own: those of NAT rules are kept negative.
+const (
+	ofRules = 1
+	ofNAT   = -1
+)
+
 // count takes reported counters and returns how many it did not take: those
 // that mean nothing, and new ones beyond limit.
-func (d *report) count(rules []*ngfwv1.RuleCounter, limit int) (refused int) {
+func (d *report) count(sign int64, rules []*ngfwv1.RuleCounter, limit int) (refused int) {
 	for _, n := range rules {
-		have, known := d.counters[n.GetRuleId()]
+		key := sign * n.GetRuleId()
+		have, known := d.counters[key]
 		if n.GetRuleId() <= 0 || n.GetHits() < 0 || n.GetHitBytes() < 0 || !known && len(d.counters) >= limit {
 			refused++
 			continue
 		}
-		d.counters[n.GetRuleId()] = have.add(n)
+		d.counters[key] = have.add(n)
 	}
 	return refused
 }
 
-func (d *report) ruleCounters() map[int64]*ngfwv1.RuleCounter {
+func (d *report) ruleCounters(sign int64) map[int64]*ngfwv1.RuleCounter {
 	out := make(map[int64]*ngfwv1.RuleCounter, len(d.counters))
-	for id, c := range d.counters {
+	for key, c := range d.counters {
+		id := sign * key
+		if id <= 0 {
+			continue
+		}
 		out[id] = &ngfwv1.RuleCounter{RuleId: id, Hits: c.Hits + c.LostHits, HitBytes: c.Bytes + c.LostBytes, LastHit: c.LastHit}
 	}
 	return out

@@ -175,7 +175,7 @@ func (r *Reports) Status(ctx context.Context, deviceID string, s *ngfwv1.Status)
 func (r *Reports) Metrics(ctx context.Context, deviceID string, m *ngfwv1.Metrics) error {
 	return r.heard(ctx, deviceID, "metrics", func(d *report) {
 		d.last, d.metricsAt = withoutRules(m), d.lastSeen
-		if n := d.count(m.GetRules(), r.cfg.MaxCounters); n > 0 {
+		if n := d.count(ofRules, m.GetRules(), r.cfg.MaxCounters) + d.count(ofNAT, m.GetNat(), r.cfg.MaxCounters); n > 0 {
 			r.metrics.refused.Add(float64(n))
 		}
 	})

@@ -113,7 +113,13 @@ func (r *Reports) DeviceStatus(ctx context.Context, deviceID string, wanted int6
 
 // RuleCounters are the true counts of every rule that ever counted.
 func (r *Reports) RuleCounters(ctx context.Context, deviceID string) (out map[int64]*ngfwv1.RuleCounter, err error) {
-	err = r.with(ctx, deviceID, func(d *report) { out = d.ruleCounters() })
+	err = r.with(ctx, deviceID, func(d *report) { out = d.ruleCounters(ofRules) })
+	return out, err
+}
+
+// NATCounters are the true counts of every NAT rule that ever counted.
+func (r *Reports) NATCounters(ctx context.Context, deviceID string) (out map[int64]*ngfwv1.RuleCounter, err error) {
+	err = r.with(ctx, deviceID, func(d *report) { out = d.ruleCounters(ofNAT) })
 	return out, err
 }
 

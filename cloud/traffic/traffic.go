@@ -9,6 +9,7 @@ package traffic
 
 import (
 	"context"
+	"io"
 
 	"ngfw.sh/cloud/identity"
 	"ngfw.sh/internal/fault"
@@ -27,11 +28,27 @@ type Scope struct {
 }
 
 // Log is the record of flows. Its errors are faults where the request is to
-// blame.
+// blame. source says what an answer was summed from: "exact" or "rollup".
 type Log interface {
 	Logs(ctx context.Context, s Scope, req *ngfwv1.LogsRequest) (*ngfwv1.LogsResponse, error)
-	TopClients(ctx context.Context, s Scope, req *ngfwv1.TopRequest) ([]*ngfwv1.TopClient, error)
+	Stats(ctx context.Context, s Scope, req *ngfwv1.StatsRequest) (_ *ngfwv1.TrafficStats, source string, _ error)
+	TopClients(ctx context.Context, s Scope, req *ngfwv1.TopRequest) (_ []*ngfwv1.TopClient, source string, _ error)
+	TopDestinations(ctx context.Context, s Scope, req *ngfwv1.TopRequest) (_ []*ngfwv1.TopDestination, source string, _ error)
+	TopApplications(ctx context.Context, s Scope, req *ngfwv1.TopRequest) (_ []*ngfwv1.TopApplication, source string, _ error)
+	TopCountries(ctx context.Context, s Scope, req *ngfwv1.TopRequest) (_ []*ngfwv1.TopCountry, source string, _ error)
+	TopRules(ctx context.Context, s Scope, req *ngfwv1.TopRequest) (_ []*ngfwv1.TopRule, source string, _ error)
+	TopThreats(ctx context.Context, s Scope, req *ngfwv1.TopRequest) (_ []*ngfwv1.TopThreat, source string, _ error)
+
+	// Export writes a file of rows; begin is called once, before the first byte.
+	Export(ctx context.Context, s Scope, req *ngfwv1.ExportLogsRequest, begin func(name, contentType string) io.Writer) error
+	// Find answers one row of the log; NOT_FOUND if the scope does not hold it.
+	Find(ctx context.Context, s Scope, id string) (*ngfwv1.LogEntry, error)
 	Subscribe(ctx context.Context, s Scope, filter *ngfwv1.LogsRequest, cursor string) (Subscription, error)
+}
+
+// Policies know what decided a row, as it was then.
+type Policies interface {
+	Explain(ctx context.Context, e *ngfwv1.LogEntry) (*ngfwv1.LogExplanation, error)
 }
 
 // Subscription is a live stream of rows.
@@ -55,8 +72,9 @@ func DefaultConfig() Config {
 
 // Deps is what the service works with.
 type Deps struct {
-	Log     Log
-	Devices Devices
+	Log      Log
+	Devices  Devices
+	Policies Policies
 }
 
 // Service is the API's TrafficService.
@@ -97,17 +115,8 @@ func (s *Service) Logs(ctx context.Context, req *ngfwv1.LogsRequest) (*ngfwv1.Lo
 	if err != nil {
 		return nil, err
 	}
-	return s.deps.Log.Logs(ctx, scope, req)
-}
-
-// TopClients ranks clients by their bytes.
-func (s *Service) TopClients(ctx context.Context, req *ngfwv1.TopRequest) (*ngfwv1.TopClientsResponse, error) {
-	scope, err := s.scope(ctx, req.GetDeviceId())
-	if err != nil {
-		return nil, err
-	}
-	clients, err := s.deps.Log.TopClients(ctx, scope, req)
-	return &ngfwv1.TopClientsResponse{Clients: clients}, err
+	res, err := s.deps.Log.Logs(ctx, scope, req)
+	return res, tellSource(ctx, "exact", err)
 }
 
 // StreamLogs sends rows as they are recorded, until the caller leaves.

@@ -3,6 +3,8 @@ package main
 import (
 	"io"
 	"log/slog"
+	"os"
+	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -43,6 +45,11 @@ there, whose ca.pem routers are given.`,
 		})
 		if err != nil {
 			return err
+		}
+		if os.Getenv("GOMEMLIMIT") == "" {
+			// Rows on their way to the database are garbage soon: rather collect
+			// more often than grow. A soft limit, what is needed is had.
+			debug.SetMemoryLimit(256 << 20)
 		}
 		registry := prometheus.NewRegistry()
 		registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

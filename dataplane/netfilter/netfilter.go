@@ -1,6 +1,6 @@
 // Package netfilter owns our one nftables table, inet ngfw: the backstop that
 // keeps closed what the packet programs have not judged, the answers to
-// rejected packets, IPv4 masquerade and MSS clamping. Tables of others are
+// rejected packets, NAT as the packet programs have decided it, and MSS clamping. Tables of others are
 // never touched.
 //
 // The table is replaced as a whole in one transaction, so a packet meets the
@@ -36,6 +36,8 @@ const (
 type Ruleset struct {
 	Masquerade []string // interfaces: IPv4 that leaves here gets the interface's address
 	MSSClamp   []string // interfaces: TCP SYNs that leave here announce at most the path's MSS
+	Targets    []Targets
+	Sources    []Source // before Masquerade
 }
 
 // Apply makes the table be r's.
@@ -62,11 +64,18 @@ func Apply(r Ruleset) error {
 	for _, name := range sorted(r.MSSClamp) {
 		b.rule(post, clampMSS(name)...)
 	}
-	if len(r.Masquerade) > 0 {
-		nat := b.chain("nat", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource)
-		for _, name := range sorted(r.Masquerade) {
-			b.rule(nat, interfaceIs(expr.MetaKeyOIFNAME, name), family(unix.NFPROTO_IPV4), counter(), []expr.Any{&expr.Masq{}})
-		}
+	if err := b.destinations(r.Targets); err != nil {
+		return err
+	}
+	// Always there: without it the kernel would no longer translate the flows that
+	// it has translated until now.
+	nat := b.chain("nat", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource)
+	if len(r.Targets) > 0 {
+		b.rule(nat, mark(markTurn, markTurn), counter(), []expr.Any{&expr.Masq{}})
+	}
+	b.sources(nat, r.Sources)
+	for _, name := range sorted(r.Masquerade) {
+		b.rule(nat, interfaceIs(expr.MetaKeyOIFNAME, name), family(unix.NFPROTO_IPV4), counter(), []expr.Any{&expr.Masq{}})
 	}
 	if err := c.Flush(); err != nil {
 		return fmt.Errorf("load the nftables table inet %s: %w", TableName, err)
@@ -140,9 +149,10 @@ func (b builder) reject(c *nftables.Chain, outside []expr.Any) {
 	limit := []expr.Any{&expr.Limit{Type: expr.LimitTypePkts, Rate: 100, Unit: expr.LimitTimeSecond, Burst: 50}}
 	reset := []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}}
 	prohibited := []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_ADMIN_PROHIBITED}}
-	b.rule(c, outside, mark(markReject, markReject), tcp(expr.CmpOpEq), limit, counter(), reset)
-	b.rule(c, outside, mark(markReject, markReject), tcp(expr.CmpOpNeq), limit, counter(), prohibited)
-	b.drops(c, "reject_limit", outside, mark(markReject, markReject))
+	refused := mark(markJudged|markReject, markReject) // both together mean another thing
+	b.rule(c, outside, refused, tcp(expr.CmpOpEq), limit, counter(), reset)
+	b.rule(c, outside, refused, tcp(expr.CmpOpNeq), limit, counter(), prohibited)
+	b.drops(c, "reject_limit", outside, refused)
 }
 
 // clampMSS sets the option of passing SYNs to the route's MTU, as nft's

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -49,11 +51,16 @@ func TestContract(t *testing.T) {
 		Token string `json:"token"`
 	}
 
+	// Nothing in the lab has a country, an application or a threat, and there are no rules yet.
+	maybeEmpty := []string{"/api/firewall/rules", "/api/traffic/top/applications", "/api/traffic/top/countries",
+		"/api/traffic/top/rules", "/api/traffic/top/threats", "/api/ids/alerts"}
 	for _, path := range []string{"/", "/health", "/metrics", "/openapi.json", "/.well-known/jwks.json",
 		"/api/system/status", "/api/system/interfaces", "/api/system/hardware", "/api/firewall/rules", "/api/firewall/zones",
-		"/api/firewall/policies", "/api/fleet/devices", "/api/traffic/logs", "/api/traffic/top/clients", "/api/user/profile", "/api/user/tokens"} {
+		"/api/firewall/policies", "/api/fleet/devices", "/api/traffic/logs", "/api/traffic/stats",
+		"/api/traffic/top/clients", "/api/traffic/top/destinations", "/api/traffic/top/applications", "/api/traffic/top/countries",
+		"/api/traffic/top/rules", "/api/traffic/top/threats", "/api/ids/alerts", "/api/ids/alerts/stats", "/api/user/profile", "/api/user/tokens"} {
 		a := step(http.StatusOK, "GET", path, "", nil)
-		if path != "/" && len(a.body) < 3 && path != "/api/firewall/rules" {
+		if path != "/" && len(a.body) < 3 && !slices.Contains(maybeEmpty, path) {
 			t.Errorf("GET %s answers %q: nothing to hold against the document", path, a.body)
 		}
 	}
@@ -61,6 +68,27 @@ func TestContract(t *testing.T) {
 		api.get(t, "/api/traffic/logs?"+query, nil)
 	}
 	api.get(t, "/api/traffic/top/clients?period=1h&limit=1", nil)
+	for _, query := range []string{"period=7d&compare=previous", "step=60&period=1h", "proto=tcp&action=accept,drop"} {
+		if a := api.call(t, http.StatusOK, "GET", "/api/traffic/stats?"+query, nil, nil); a.header.Get("X-Data-Source") == "" {
+			t.Errorf("statistics of %s do not say what they were summed from", query)
+		}
+	}
+	var page struct{ Logs []struct{ ID string } }
+	api.get(t, "/api/traffic/logs?limit=1", &page)
+	if len(page.Logs) == 0 {
+		t.Fatal("no row to explain")
+	}
+	step(http.StatusOK, "GET", "/api/traffic/logs/{id}/why", page.Logs[0].ID, nil)
+	made["GET /api/traffic/logs/export"] = true
+	for format, begin := range map[string]string{"csv": "id,flow_id,", "ndjson": `{"id":"`, "parquet": "PAR1"} {
+		a, err := api.send("GET", "/api/traffic/logs/export?format="+format, nil, nil)
+		if err != nil || a.status != http.StatusOK || !strings.HasPrefix(string(a.body), begin) {
+			t.Errorf("export as %s: %d %.60s, %v", format, a.status, a.body, err)
+		}
+	}
+	api.call(t, http.StatusBadRequest, "GET", "/api/traffic/logs/export?format=xls", nil, nil)
+	api.get(t, fmt.Sprint("/api/firewall/rules?as_of=", time.Now().Unix()), nil)
+	api.get(t, fmt.Sprint("/api/firewall/policies?as_of=", time.Now().Unix()), nil)
 
 	var first, second identified
 	step(http.StatusCreated, "POST", "/api/firewall/rules", "", noWeb(lab.LAN2), &first)
@@ -78,8 +106,24 @@ func TestContract(t *testing.T) {
 	step(http.StatusNoContent, "DELETE", "/api/firewall/groups/{id}", group.ID.String(), nil)
 	step(http.StatusOK, "POST", "/api/firewall/check", "", map[string]any{})
 	step(http.StatusOK, "POST", "/api/firewall/diff", "", map[string]any{"change": map[string]any{"op": "create", "resource": "rule", "body": noWeb(lab.LAN1)}})
+	var begun struct {
+		OperationID string `json:"operation_id"`
+	}
+	step(http.StatusAccepted, "POST", "/api/firewall/backtest", "", map[string]any{"change": map[string]any{"op": "create", "resource": "rule", "body": noWeb(lab.LAN1)}}, &begun)
+	step(http.StatusOK, "GET", "/api/operations/{id}", begun.OperationID, nil)
 	step(http.StatusOK, "POST", "/api/firewall/simulate", "", map[string]any{"packet": map[string]any{
 		"in": "lan1", "out": "wan", "src": lab.IP4(lab.LAN1).String(), "dst": lab.IP4(lab.INET).String(), "protocol": "tcp", "dport": 443}})
+
+	var forward, outside identified
+	step(http.StatusCreated, "POST", "/api/nat/rules", "", map[string]any{"name": "web", "external_port": 8080, "internal_ip": lab.IP4(lab.LAN1).String(), "internal_port": 80, "protocol": "tcp"}, &forward)
+	step(http.StatusCreated, "POST", "/api/nat/rules", "", map[string]any{"name": "out", "nat_type": "snat", "source": "10.77.1.0/24", "interface": "wan", "translate_to": "203.0.113.7", "before": forward.ID}, &outside)
+	step(http.StatusOK, "PUT", "/api/nat/rules/{id}", outside.ID.String(), map[string]any{"name": "out", "nat_type": "masquerade", "source": "10.77.1.0/24", "interface": "wan"})
+	step(http.StatusOK, "PUT", "/api/nat/rules/order", "", map[string]any{"rule_ids": []json.Number{forward.ID, outside.ID}})
+	step(http.StatusOK, "GET", "/api/nat/rules", "", nil)
+	step(http.StatusNoContent, "DELETE", "/api/nat/rules/{id}", outside.ID.String(), nil)
+	step(http.StatusNoContent, "DELETE", "/api/nat/rules/{id}", forward.ID.String(), nil)
+	step(http.StatusOK, "GET", "/api/nat/upnp", "", nil)
+	step(http.StatusNotFound, "DELETE", "/api/nat/upnp/{id}", "1", nil)
 
 	var zone identified
 	step(http.StatusCreated, "POST", "/api/firewall/zones", "", map[string]any{"name": "LAB", "interfaces": []string{"lab0"}}, &zone)
@@ -116,7 +160,9 @@ func TestContract(t *testing.T) {
 	step(http.StatusOK, "POST", "/api/auth/refresh", "", map[string]string{"refresh_token": session.RefreshToken}, &session)
 	step(http.StatusNoContent, "POST", "/api/auth/logout", "", map[string]string{"refresh_token": session.RefreshToken})
 
+	step(http.StatusCreated, "POST", "/api/stream/ticket", "", map[string]any{})
 	made["GET /api/traffic/logs/stream"] = true
+	made["GET /api/ids/alerts/stream"] = true
 	ws := r.socket(t, "?event=open")
 	ws.send(t, `{"type":"filter","filter":{"action":["sideways"]}}`)
 	if f := ws.await(t, func(f frame) bool { return f.Type == "error" }); f.Error == nil || f.Error.Field != "filter.action" {

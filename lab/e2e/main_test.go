@@ -67,6 +67,11 @@ func needRoot(t *testing.T) {
 	default:
 		return
 	}
+	notRun(t, why)
+}
+
+func notRun(t *testing.T, why string) {
+	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatalf("NOT RUN: %s", why)
 	}

@@ -20,6 +20,7 @@ import (
 func TestStory(t *testing.T) {
 	r := start(t)
 	api := r.api
+	since := time.Now()
 
 	t.Run("the log shows the lab's traffic", func(t *testing.T) {
 		for _, want := range []url.Values{
@@ -62,6 +63,20 @@ func TestStory(t *testing.T) {
 			}
 			return nil
 		})
+	})
+
+	t.Run("a rule is tried on what was seen", func(t *testing.T) {
+		tried := api.backtest(t, noWeb(lab.LAN2), since)
+		seen := map[string]bool{}
+		for _, e := range tried.Blocked {
+			if e.Client != lab.IP4(lab.LAN2).String() && e.Client != lab.IP6(lab.LAN2).String() || e.Protocol != "tcp" || e.Port != 80 || e.Action != "drop" || e.Connections < 1 || len(e.Examples) == 0 {
+				t.Errorf("blocked would be %+v", e)
+			}
+			seen[e.Destination] = true
+		}
+		if !seen[r.env["NGFW_LAB_INET_IP"]] || tried.Totals.Blocked.Bytes < 300_000 || len(tried.Allowed) > 0 {
+			t.Errorf("%+v", tried)
+		}
 	})
 
 	// One rule that decides nothing here, to be moved before.

@@ -248,7 +248,16 @@ func split(name string) (epoch string, number uint64) {
 
 var errDown = errors.New("the store is down")
 
-func (i ingest) Store(ctx context.Context, org, device, plan string, b *ngfwv1.FlowBatch) error {
+func (i ingest) Store(ctx context.Context, org, device, plan string, batches []*ngfwv1.FlowBatch) (int, error) {
+	for n, b := range batches {
+		if err := i.storeOne(ctx, org, device, plan, b); err != nil {
+			return n, err
+		}
+	}
+	return len(batches), nil
+}
+
+func (i ingest) storeOne(ctx context.Context, org, device, plan string, b *ngfwv1.FlowBatch) error {
 	if org != "org1" || device != "dev1" || plan != "pro" {
 		return fmt.Errorf("batch of %s/%s/%s", org, device, plan)
 	}

@@ -295,7 +295,7 @@ func TestConfiguration(t *testing.T) {
 		t.Helper()
 		eventually(t, want, func() bool {
 			ok := false
-			c.with(func() { ok = c.events[max(0, len(c.events)-1):][0] == want })
+			c.with(func() { ok = len(c.events) > 0 && c.events[len(c.events)-1] == want })
 			return ok
 		})
 	}

@@ -27,6 +27,9 @@ func Packets(p policy.Policy, env policy.Env) *rapid.Generator[policy.Packet] {
 		if rare(t, "system", 3) {
 			return systemPacket(t, p, env)
 		}
+		if len(p.NAT) > 0 && rapid.Bool().Draw(t, "for nat") {
+			return forNAT(t, p, env, rapid.SampledFrom(p.NAT).Draw(t, "of nat"))
+		}
 		if len(p.Rules) > 0 && rapid.Bool().Draw(t, "aimed") {
 			return aimed(t, p, env, rapid.SampledFrom(p.Rules).Draw(t, "at"))
 		}

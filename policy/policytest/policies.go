@@ -28,6 +28,11 @@ func Policies() *rapid.Generator[policy.Policy] {
 			p.Rules = append(p.Rules, d.rule(int64(id+1)))
 		}
 		p.Policies = d.defaults()
+		if rapid.Bool().Draw(t, "translates") {
+			for id := range rapid.IntRange(1, 6).Draw(t, "nat rules") {
+				p.NAT = append(p.NAT, d.natRule(int64(id+1)))
+			}
+		}
 		return p
 	})
 }

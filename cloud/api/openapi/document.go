@@ -149,7 +149,7 @@ func (b *builder) parameters(o *operation.Binding) []any {
 		out = append(out, ref("parameters", "DeviceHeader"), ref("parameters", "DeviceQuery"))
 	}
 	if o.Stream {
-		out = append(out, ref("parameters", "LastEventID"))
+		out = append(out, ref("parameters", "LastEventID"), ref("parameters", "Ticket"))
 	}
 	if o.Verb == http.MethodPost && o.Permission != ngfwv1.Permission_PERMISSION_PUBLIC {
 		out = append(out, ref("parameters", "IdempotencyKey"))

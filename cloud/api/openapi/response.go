@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -29,6 +30,19 @@ func (b *builder) responses(o *operation.Binding, writable bool) object {
 	headers := object{"X-Request-Id": ref("headers", "RequestID")}
 	for _, h := range []string{"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} {
 		headers[h] = ref("headers", h)
+	}
+	if strings.HasPrefix(o.Pattern, "/api/traffic/") && !o.Download {
+		headers["X-Data-Source"] = object{"schema": object{"type": "string", "enum": []any{"exact", "rollup"}},
+			"description": "Whether figures were summed from rows, or from sums per minute, hour and day."}
+	}
+	if o.Download {
+		headers["Content-Disposition"] = object{"schema": object{"type": "string"}, "description": "Names the file."}
+		content := object{}
+		for _, media := range []string{"text/csv", "application/x-ndjson", "application/vnd.apache.parquet"} {
+			content[media] = object{"schema": object{"type": "string", "format": "binary"}}
+		}
+		out["200"] = object{"description": "The file, sent as it is made.", "headers": headers, "content": content}
+		return out
 	}
 	success := object{"description": http.StatusText(o.Success), "headers": headers}
 	if o.Success != http.StatusNoContent {

@@ -12,6 +12,8 @@ func sharedParameters() object {
 		"DeviceQuery": object{"name": "device_id", "in": "query", "schema": text, "description": "The same as X-Device-ID."},
 		"LastEventID": object{"name": "Last-Event-ID", "in": "header", "schema": text,
 			"description": "Cursor to resume after; wins over the query parameter cursor."},
+		"Ticket": object{"name": "ticket", "in": "query", "schema": text,
+			"description": "In place of Authorization, once: of POST /api/stream/ticket."},
 		"IdempotencyKey": object{"name": "Idempotency-Key", "in": "header", "schema": object{"type": "string", "maxLength": 255},
 			"description": "Repeated within 24 hours with the same body the first answer comes again; with another body 409. " +
 				"Kept in memory: a restart of the service forgets it."},
@@ -77,6 +79,7 @@ func camel(path string) string {
 // frames describes what a live stream sends.
 func (b *builder) frames() {
 	entry := b.message((*ngfwv1.LogEntry)(nil).ProtoReflect().Descriptor(), read)
+	alert := b.message((*ngfwv1.IdsAlert)(nil).ProtoReflect().Descriptor(), read)
 	frame := func(kind string, properties object) object {
 		required := []any{"type"}
 		properties["type"] = object{"type": "string", "enum": []any{kind}}
@@ -90,6 +93,7 @@ func (b *builder) frames() {
 	text := object{"type": "string"}
 	b.schemas["StreamFrame"] = object{"oneOf": []any{
 		frame("log", object{"cursor": text, "data": entry}),
+		frame("alert", object{"cursor": text, "data": alert}),
 		frame("heartbeat", object{}),
 		frame("dropped", object{"count": object{"type": "integer", "format": "int64", "description": "Rows that a slow reader lost."}}),
 		frame("gap", object{"from": text, "to": text}),

@@ -27,6 +27,8 @@ type Operation struct {
 	Feature    ngfwv1.Feature
 	Device     bool // works on one router
 	Stream     bool // a live stream, not a unary call
+	Download   bool // a file, streamed in chunks
+	Session    bool // a browser's refresh token may be in a cookie
 	Success    int  // HTTP status of success
 	Bindings   []*Binding
 }
@@ -85,6 +87,8 @@ func read(m protoreflect.MethodDescriptor) (*Operation, error) {
 		Feature:    opt.GetFeature(),
 		Device:     opt.GetDevice(),
 		Stream:     opt.GetStream(),
+		Download:   opt.GetDownload(),
+		Session:    opt.GetSession(),
 		Success:    int(opt.GetHttpStatus()),
 	}
 	if o.Success == 0 {

@@ -80,7 +80,10 @@ func TestFields(t *testing.T) {
 				"/ngfw.v1.FirewallService/CreateRule": "before",
 				"/ngfw.v1.FirewallService/UpdateRule": "",
 				"/ngfw.v1.FirewallService/OrderRules": "",
-				"/ngfw.v1.TrafficService/TopClients":  "limit period from to",
+				"/ngfw.v1.TrafficService/TopClients":  "limit period from to action proto src dst port app geo threat event rule_id q compare",
+				"/ngfw.v1.TrafficService/ExplainLog":  "",
+				"/ngfw.v1.TrafficService/ExportLogs":  "format from to action proto src dst port app geo threat event rule_id q",
+				"/ngfw.v1.FirewallService/ListRules":  "as_of",
 				"/ngfw.v1.TrafficService/StreamLogs":  "action proto src dst port app geo threat event rule_id q cursor",
 			}[o.RPC]
 			if got := strings.Join(query, " "); known && got != want {

@@ -79,6 +79,11 @@ type BenchFlow struct {
 	ZoneIn     uint8
 	ZoneOut    uint8
 	Smac       [6]uint8
+	To         [16]uint8
+	ToPort     uint16
+	Pad        uint16
+	Nat        [2]uint32
+	Priority   uint32
 }
 
 type BenchFlowRef struct {
@@ -173,6 +178,14 @@ type BenchWork struct {
 	Reply    BenchTuple
 	Tuple    BenchTuple
 	Flow     BenchFlow
+	Nat      struct {
+		_          structs.HostLayout
+		Rule       uint32
+		SourceRule uint32
+		Number     uint16
+		Flags      uint16
+	}
+	_        [4]byte
 	Question struct {
 		_   structs.HostLayout
 		Src struct {
@@ -192,7 +205,9 @@ type BenchWork struct {
 		ZoneIn  uint8
 		ZoneOut uint8
 		Slot    uint32
-		Pad     uint32
+		NatIn   uint8
+		NatOut  uint8
+		Pad     [2]uint8
 		Verdict struct {
 			_       structs.HostLayout
 			Decider uint32
@@ -200,6 +215,14 @@ type BenchWork struct {
 			Log     uint8
 			Pad     [2]uint8
 		}
+		Nat struct {
+			_          structs.HostLayout
+			Rule       uint32
+			SourceRule uint32
+			Number     uint16
+			Flags      uint16
+		}
+		Pad2   uint32
 		Search struct {
 			_       structs.HostLayout
 			Key     [16]uint32

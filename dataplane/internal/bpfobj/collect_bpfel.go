@@ -91,6 +91,11 @@ type CollectFlow struct {
 	ZoneIn     uint8
 	ZoneOut    uint8
 	Smac       [6]uint8
+	To         [16]uint8
+	ToPort     uint16
+	Pad        uint16
+	Nat        [2]uint32
+	Priority   uint32
 }
 
 type CollectFlowRef struct {
@@ -185,6 +190,14 @@ type CollectWork struct {
 	Reply    CollectTuple
 	Tuple    CollectTuple
 	Flow     CollectFlow
+	Nat      struct {
+		_          structs.HostLayout
+		Rule       uint32
+		SourceRule uint32
+		Number     uint16
+		Flags      uint16
+	}
+	_        [4]byte
 	Question struct {
 		_   structs.HostLayout
 		Src struct {
@@ -204,7 +217,9 @@ type CollectWork struct {
 		ZoneIn  uint8
 		ZoneOut uint8
 		Slot    uint32
-		Pad     uint32
+		NatIn   uint8
+		NatOut  uint8
+		Pad     [2]uint8
 		Verdict struct {
 			_       structs.HostLayout
 			Decider uint32
@@ -212,6 +227,14 @@ type CollectWork struct {
 			Log     uint8
 			Pad     [2]uint8
 		}
+		Nat struct {
+			_          structs.HostLayout
+			Rule       uint32
+			SourceRule uint32
+			Number     uint16
+			Flags      uint16
+		}
+		Pad2   uint32
 		Search struct {
 			_       structs.HostLayout
 			Key     [16]uint32

@@ -48,6 +48,11 @@ type SimulateFlow struct {
 	ZoneIn     uint8
 	ZoneOut    uint8
 	Smac       [6]uint8
+	To         [16]uint8
+	ToPort     uint16
+	Pad        uint16
+	Nat        [2]uint32
+	Priority   uint32
 }
 
 type SimulateFlowRef struct {
@@ -142,6 +147,14 @@ type SimulateWork struct {
 	Reply    SimulateTuple
 	Tuple    SimulateTuple
 	Flow     SimulateFlow
+	Nat      struct {
+		_          structs.HostLayout
+		Rule       uint32
+		SourceRule uint32
+		Number     uint16
+		Flags      uint16
+	}
+	_        [4]byte
 	Question struct {
 		_   structs.HostLayout
 		Src struct {
@@ -161,7 +174,9 @@ type SimulateWork struct {
 		ZoneIn  uint8
 		ZoneOut uint8
 		Slot    uint32
-		Pad     uint32
+		NatIn   uint8
+		NatOut  uint8
+		Pad     [2]uint8
 		Verdict struct {
 			_       structs.HostLayout
 			Decider uint32
@@ -169,6 +184,14 @@ type SimulateWork struct {
 			Log     uint8
 			Pad     [2]uint8
 		}
+		Nat struct {
+			_          structs.HostLayout
+			Rule       uint32
+			SourceRule uint32
+			Number     uint16
+			Flags      uint16
+		}
+		Pad2   uint32
 		Search struct {
 			_       structs.HostLayout
 			Key     [16]uint32
@@ -191,6 +214,8 @@ const (
 	SimulateMapFragments     = "fragments"
 	SimulateMapImageLines    = "image_lines"
 	SimulateMapImageMeta     = "image_meta"
+	SimulateMapImageNat      = "image_nat"
+	SimulateMapImageNatmeta  = "image_natmeta"
 	SimulateMapImagePairs    = "image_pairs"
 	SimulateMapImagePorts    = "image_ports"
 	SimulateMapRefusals      = "refusals"
@@ -202,6 +227,8 @@ const (
 	SimulateProgNgfwSimulate = "ngfw_simulate"
 	SimulateVarLineType      = "line_type"
 	SimulateVarMetaType      = "meta_type"
+	SimulateVarNatBoxType    = "nat_box_type"
+	SimulateVarNatMetaType   = "nat_meta_type"
 	SimulateVarPairType      = "pair_type"
 )
 
@@ -254,30 +281,34 @@ type SimulateProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SimulateMapSpecs struct {
-	Counters   *ebpf.MapSpec `ebpf:"counters"`
-	Drops      *ebpf.MapSpec `ebpf:"drops"`
-	Events     *ebpf.MapSpec `ebpf:"events"`
-	Flows      *ebpf.MapSpec `ebpf:"flows"`
-	Fragments  *ebpf.MapSpec `ebpf:"fragments"`
-	ImageLines *ebpf.MapSpec `ebpf:"image_lines"`
-	ImageMeta  *ebpf.MapSpec `ebpf:"image_meta"`
-	ImagePairs *ebpf.MapSpec `ebpf:"image_pairs"`
-	ImagePorts *ebpf.MapSpec `ebpf:"image_ports"`
-	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
-	Settings   *ebpf.MapSpec `ebpf:"settings"`
-	Stats      *ebpf.MapSpec `ebpf:"stats"`
-	Told       *ebpf.MapSpec `ebpf:"told"`
-	Tuples     *ebpf.MapSpec `ebpf:"tuples"`
-	Works      *ebpf.MapSpec `ebpf:"works"`
+	Counters     *ebpf.MapSpec `ebpf:"counters"`
+	Drops        *ebpf.MapSpec `ebpf:"drops"`
+	Events       *ebpf.MapSpec `ebpf:"events"`
+	Flows        *ebpf.MapSpec `ebpf:"flows"`
+	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
+	ImageLines   *ebpf.MapSpec `ebpf:"image_lines"`
+	ImageMeta    *ebpf.MapSpec `ebpf:"image_meta"`
+	ImageNat     *ebpf.MapSpec `ebpf:"image_nat"`
+	ImageNatmeta *ebpf.MapSpec `ebpf:"image_natmeta"`
+	ImagePairs   *ebpf.MapSpec `ebpf:"image_pairs"`
+	ImagePorts   *ebpf.MapSpec `ebpf:"image_ports"`
+	Refusals     *ebpf.MapSpec `ebpf:"refusals"`
+	Settings     *ebpf.MapSpec `ebpf:"settings"`
+	Stats        *ebpf.MapSpec `ebpf:"stats"`
+	Told         *ebpf.MapSpec `ebpf:"told"`
+	Tuples       *ebpf.MapSpec `ebpf:"tuples"`
+	Works        *ebpf.MapSpec `ebpf:"works"`
 }
 
 // SimulateVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SimulateVariableSpecs struct {
-	LineType *ebpf.VariableSpec `ebpf:"line_type"`
-	MetaType *ebpf.VariableSpec `ebpf:"meta_type"`
-	PairType *ebpf.VariableSpec `ebpf:"pair_type"`
+	LineType    *ebpf.VariableSpec `ebpf:"line_type"`
+	MetaType    *ebpf.VariableSpec `ebpf:"meta_type"`
+	NatBoxType  *ebpf.VariableSpec `ebpf:"nat_box_type"`
+	NatMetaType *ebpf.VariableSpec `ebpf:"nat_meta_type"`
+	PairType    *ebpf.VariableSpec `ebpf:"pair_type"`
 }
 
 // SimulateObjects contains all objects after they have been loaded into the kernel.
@@ -300,21 +331,23 @@ func (o *SimulateObjects) Close() error {
 //
 // It can be passed to LoadSimulateObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SimulateMaps struct {
-	Counters   *ebpf.Map `ebpf:"counters"`
-	Drops      *ebpf.Map `ebpf:"drops"`
-	Events     *ebpf.Map `ebpf:"events"`
-	Flows      *ebpf.Map `ebpf:"flows"`
-	Fragments  *ebpf.Map `ebpf:"fragments"`
-	ImageLines *ebpf.Map `ebpf:"image_lines"`
-	ImageMeta  *ebpf.Map `ebpf:"image_meta"`
-	ImagePairs *ebpf.Map `ebpf:"image_pairs"`
-	ImagePorts *ebpf.Map `ebpf:"image_ports"`
-	Refusals   *ebpf.Map `ebpf:"refusals"`
-	Settings   *ebpf.Map `ebpf:"settings"`
-	Stats      *ebpf.Map `ebpf:"stats"`
-	Told       *ebpf.Map `ebpf:"told"`
-	Tuples     *ebpf.Map `ebpf:"tuples"`
-	Works      *ebpf.Map `ebpf:"works"`
+	Counters     *ebpf.Map `ebpf:"counters"`
+	Drops        *ebpf.Map `ebpf:"drops"`
+	Events       *ebpf.Map `ebpf:"events"`
+	Flows        *ebpf.Map `ebpf:"flows"`
+	Fragments    *ebpf.Map `ebpf:"fragments"`
+	ImageLines   *ebpf.Map `ebpf:"image_lines"`
+	ImageMeta    *ebpf.Map `ebpf:"image_meta"`
+	ImageNat     *ebpf.Map `ebpf:"image_nat"`
+	ImageNatmeta *ebpf.Map `ebpf:"image_natmeta"`
+	ImagePairs   *ebpf.Map `ebpf:"image_pairs"`
+	ImagePorts   *ebpf.Map `ebpf:"image_ports"`
+	Refusals     *ebpf.Map `ebpf:"refusals"`
+	Settings     *ebpf.Map `ebpf:"settings"`
+	Stats        *ebpf.Map `ebpf:"stats"`
+	Told         *ebpf.Map `ebpf:"told"`
+	Tuples       *ebpf.Map `ebpf:"tuples"`
+	Works        *ebpf.Map `ebpf:"works"`
 }
 
 func (m *SimulateMaps) Close() error {
@@ -326,6 +359,8 @@ func (m *SimulateMaps) Close() error {
 		m.Fragments,
 		m.ImageLines,
 		m.ImageMeta,
+		m.ImageNat,
+		m.ImageNatmeta,
 		m.ImagePairs,
 		m.ImagePorts,
 		m.Refusals,
@@ -341,9 +376,11 @@ func (m *SimulateMaps) Close() error {
 //
 // It can be passed to LoadSimulateObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SimulateVariables struct {
-	LineType *ebpf.Variable `ebpf:"line_type"`
-	MetaType *ebpf.Variable `ebpf:"meta_type"`
-	PairType *ebpf.Variable `ebpf:"pair_type"`
+	LineType    *ebpf.Variable `ebpf:"line_type"`
+	MetaType    *ebpf.Variable `ebpf:"meta_type"`
+	NatBoxType  *ebpf.Variable `ebpf:"nat_box_type"`
+	NatMetaType *ebpf.Variable `ebpf:"nat_meta_type"`
+	PairType    *ebpf.Variable `ebpf:"pair_type"`
 }
 
 // SimulatePrograms contains all programs after they have been loaded into the kernel.

@@ -110,6 +110,11 @@ type TcFlow struct {
 	ZoneIn     uint8
 	ZoneOut    uint8
 	Smac       [6]uint8
+	To         [16]uint8
+	ToPort     uint16
+	Pad        uint16
+	Nat        [2]uint32
+	Priority   uint32
 }
 
 type TcFlowRef struct {
@@ -157,6 +162,42 @@ type TcListsLine struct {
 	Word [8]uint64
 }
 
+type TcNatBox struct {
+	_        structs.HostLayout
+	SrcLo    TcAddress
+	SrcHi    TcAddress
+	DstLo    TcAddress
+	DstHi    TcAddress
+	To       TcAddress
+	Last     TcAddress
+	Host     TcAddress
+	SportLo  uint16
+	SportHi  uint16
+	PortLo   uint16
+	PortHi   uint16
+	ToPort   uint16
+	LastPort uint16
+	FromPort uint16
+	Number   uint16
+	Rule     uint32
+	Proto    uint8
+	Port     uint8
+	Turn     uint8
+	Ports    uint8
+	Flags    uint32
+	Pad      uint32
+}
+
+type TcNatMeta struct {
+	_            structs.HostLayout
+	Destinations uint32
+	Sources      uint32
+	Trees        [4]uint32
+	Masquerade   uint64
+	Generation   uint32
+	Pad          uint32
+}
+
 type TcPair struct {
 	_        structs.HostLayout
 	Tree4    uint32
@@ -175,9 +216,19 @@ type TcQuestion struct {
 	ZoneIn  uint8
 	ZoneOut uint8
 	Slot    uint32
-	Pad     uint32
+	NatIn   uint8
+	NatOut  uint8
+	Pad     [2]uint8
 	Verdict TcVerdict
-	Search  struct {
+	Nat     struct {
+		_          structs.HostLayout
+		Rule       uint32
+		SourceRule uint32
+		Number     uint16
+		Flags      uint16
+	}
+	Pad2   uint32
+	Search struct {
 		_       structs.HostLayout
 		Key     [16]uint32
 		Order   uint32
@@ -272,6 +323,14 @@ type TcWork struct {
 	Reply    TcTuple
 	Tuple    TcTuple
 	Flow     TcFlow
+	Nat      struct {
+		_          structs.HostLayout
+		Rule       uint32
+		SourceRule uint32
+		Number     uint16
+		Flags      uint16
+	}
+	_        [4]byte
 	Question TcQuestion
 }
 
@@ -292,6 +351,8 @@ const (
 	TcMapGuardStates   = "guard_states"
 	TcMapImageLines    = "image_lines"
 	TcMapImageMeta     = "image_meta"
+	TcMapImageNat      = "image_nat"
+	TcMapImageNatmeta  = "image_natmeta"
 	TcMapImagePairs    = "image_pairs"
 	TcMapImagePorts    = "image_ports"
 	TcMapListDrops     = "list_drops"
@@ -309,6 +370,8 @@ const (
 	TcVarLineType      = "line_type"
 	TcVarListsLineType = "lists_line_type"
 	TcVarMetaType      = "meta_type"
+	TcVarNatBoxType    = "nat_box_type"
+	TcVarNatMetaType   = "nat_meta_type"
 	TcVarPairType      = "pair_type"
 )
 
@@ -362,30 +425,32 @@ type TcProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcMapSpecs struct {
-	Counters    *ebpf.MapSpec `ebpf:"counters"`
-	Drops       *ebpf.MapSpec `ebpf:"drops"`
-	Earlies     *ebpf.MapSpec `ebpf:"earlies"`
-	Events      *ebpf.MapSpec `ebpf:"events"`
-	FastAsks    *ebpf.MapSpec `ebpf:"fast_asks"`
-	FastStats   *ebpf.MapSpec `ebpf:"fast_stats"`
-	FastWays    *ebpf.MapSpec `ebpf:"fast_ways"`
-	FastWork    *ebpf.MapSpec `ebpf:"fast_work"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
-	Fragments   *ebpf.MapSpec `ebpf:"fragments"`
-	GuardStates *ebpf.MapSpec `ebpf:"guard_states"`
-	ImageLines  *ebpf.MapSpec `ebpf:"image_lines"`
-	ImageMeta   *ebpf.MapSpec `ebpf:"image_meta"`
-	ImagePairs  *ebpf.MapSpec `ebpf:"image_pairs"`
-	ImagePorts  *ebpf.MapSpec `ebpf:"image_ports"`
-	ListDrops   *ebpf.MapSpec `ebpf:"list_drops"`
-	ListNames   *ebpf.MapSpec `ebpf:"list_names"`
-	Lists       *ebpf.MapSpec `ebpf:"lists"`
-	Refusals    *ebpf.MapSpec `ebpf:"refusals"`
-	Settings    *ebpf.MapSpec `ebpf:"settings"`
-	Stats       *ebpf.MapSpec `ebpf:"stats"`
-	Told        *ebpf.MapSpec `ebpf:"told"`
-	Tuples      *ebpf.MapSpec `ebpf:"tuples"`
-	Works       *ebpf.MapSpec `ebpf:"works"`
+	Counters     *ebpf.MapSpec `ebpf:"counters"`
+	Drops        *ebpf.MapSpec `ebpf:"drops"`
+	Earlies      *ebpf.MapSpec `ebpf:"earlies"`
+	Events       *ebpf.MapSpec `ebpf:"events"`
+	FastAsks     *ebpf.MapSpec `ebpf:"fast_asks"`
+	FastStats    *ebpf.MapSpec `ebpf:"fast_stats"`
+	FastWays     *ebpf.MapSpec `ebpf:"fast_ways"`
+	FastWork     *ebpf.MapSpec `ebpf:"fast_work"`
+	Flows        *ebpf.MapSpec `ebpf:"flows"`
+	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
+	GuardStates  *ebpf.MapSpec `ebpf:"guard_states"`
+	ImageLines   *ebpf.MapSpec `ebpf:"image_lines"`
+	ImageMeta    *ebpf.MapSpec `ebpf:"image_meta"`
+	ImageNat     *ebpf.MapSpec `ebpf:"image_nat"`
+	ImageNatmeta *ebpf.MapSpec `ebpf:"image_natmeta"`
+	ImagePairs   *ebpf.MapSpec `ebpf:"image_pairs"`
+	ImagePorts   *ebpf.MapSpec `ebpf:"image_ports"`
+	ListDrops    *ebpf.MapSpec `ebpf:"list_drops"`
+	ListNames    *ebpf.MapSpec `ebpf:"list_names"`
+	Lists        *ebpf.MapSpec `ebpf:"lists"`
+	Refusals     *ebpf.MapSpec `ebpf:"refusals"`
+	Settings     *ebpf.MapSpec `ebpf:"settings"`
+	Stats        *ebpf.MapSpec `ebpf:"stats"`
+	Told         *ebpf.MapSpec `ebpf:"told"`
+	Tuples       *ebpf.MapSpec `ebpf:"tuples"`
+	Works        *ebpf.MapSpec `ebpf:"works"`
 }
 
 // TcVariableSpecs contains global variables before they are loaded into the kernel.
@@ -396,6 +461,8 @@ type TcVariableSpecs struct {
 	LineType      *ebpf.VariableSpec `ebpf:"line_type"`
 	ListsLineType *ebpf.VariableSpec `ebpf:"lists_line_type"`
 	MetaType      *ebpf.VariableSpec `ebpf:"meta_type"`
+	NatBoxType    *ebpf.VariableSpec `ebpf:"nat_box_type"`
+	NatMetaType   *ebpf.VariableSpec `ebpf:"nat_meta_type"`
 	PairType      *ebpf.VariableSpec `ebpf:"pair_type"`
 }
 
@@ -419,30 +486,32 @@ func (o *TcObjects) Close() error {
 //
 // It can be passed to LoadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcMaps struct {
-	Counters    *ebpf.Map `ebpf:"counters"`
-	Drops       *ebpf.Map `ebpf:"drops"`
-	Earlies     *ebpf.Map `ebpf:"earlies"`
-	Events      *ebpf.Map `ebpf:"events"`
-	FastAsks    *ebpf.Map `ebpf:"fast_asks"`
-	FastStats   *ebpf.Map `ebpf:"fast_stats"`
-	FastWays    *ebpf.Map `ebpf:"fast_ways"`
-	FastWork    *ebpf.Map `ebpf:"fast_work"`
-	Flows       *ebpf.Map `ebpf:"flows"`
-	Fragments   *ebpf.Map `ebpf:"fragments"`
-	GuardStates *ebpf.Map `ebpf:"guard_states"`
-	ImageLines  *ebpf.Map `ebpf:"image_lines"`
-	ImageMeta   *ebpf.Map `ebpf:"image_meta"`
-	ImagePairs  *ebpf.Map `ebpf:"image_pairs"`
-	ImagePorts  *ebpf.Map `ebpf:"image_ports"`
-	ListDrops   *ebpf.Map `ebpf:"list_drops"`
-	ListNames   *ebpf.Map `ebpf:"list_names"`
-	Lists       *ebpf.Map `ebpf:"lists"`
-	Refusals    *ebpf.Map `ebpf:"refusals"`
-	Settings    *ebpf.Map `ebpf:"settings"`
-	Stats       *ebpf.Map `ebpf:"stats"`
-	Told        *ebpf.Map `ebpf:"told"`
-	Tuples      *ebpf.Map `ebpf:"tuples"`
-	Works       *ebpf.Map `ebpf:"works"`
+	Counters     *ebpf.Map `ebpf:"counters"`
+	Drops        *ebpf.Map `ebpf:"drops"`
+	Earlies      *ebpf.Map `ebpf:"earlies"`
+	Events       *ebpf.Map `ebpf:"events"`
+	FastAsks     *ebpf.Map `ebpf:"fast_asks"`
+	FastStats    *ebpf.Map `ebpf:"fast_stats"`
+	FastWays     *ebpf.Map `ebpf:"fast_ways"`
+	FastWork     *ebpf.Map `ebpf:"fast_work"`
+	Flows        *ebpf.Map `ebpf:"flows"`
+	Fragments    *ebpf.Map `ebpf:"fragments"`
+	GuardStates  *ebpf.Map `ebpf:"guard_states"`
+	ImageLines   *ebpf.Map `ebpf:"image_lines"`
+	ImageMeta    *ebpf.Map `ebpf:"image_meta"`
+	ImageNat     *ebpf.Map `ebpf:"image_nat"`
+	ImageNatmeta *ebpf.Map `ebpf:"image_natmeta"`
+	ImagePairs   *ebpf.Map `ebpf:"image_pairs"`
+	ImagePorts   *ebpf.Map `ebpf:"image_ports"`
+	ListDrops    *ebpf.Map `ebpf:"list_drops"`
+	ListNames    *ebpf.Map `ebpf:"list_names"`
+	Lists        *ebpf.Map `ebpf:"lists"`
+	Refusals     *ebpf.Map `ebpf:"refusals"`
+	Settings     *ebpf.Map `ebpf:"settings"`
+	Stats        *ebpf.Map `ebpf:"stats"`
+	Told         *ebpf.Map `ebpf:"told"`
+	Tuples       *ebpf.Map `ebpf:"tuples"`
+	Works        *ebpf.Map `ebpf:"works"`
 }
 
 func (m *TcMaps) Close() error {
@@ -460,6 +529,8 @@ func (m *TcMaps) Close() error {
 		m.GuardStates,
 		m.ImageLines,
 		m.ImageMeta,
+		m.ImageNat,
+		m.ImageNatmeta,
 		m.ImagePairs,
 		m.ImagePorts,
 		m.ListDrops,
@@ -482,6 +553,8 @@ type TcVariables struct {
 	LineType      *ebpf.Variable `ebpf:"line_type"`
 	ListsLineType *ebpf.Variable `ebpf:"lists_line_type"`
 	MetaType      *ebpf.Variable `ebpf:"meta_type"`
+	NatBoxType    *ebpf.Variable `ebpf:"nat_box_type"`
+	NatMetaType   *ebpf.Variable `ebpf:"nat_meta_type"`
 	PairType      *ebpf.Variable `ebpf:"pair_type"`
 }
 

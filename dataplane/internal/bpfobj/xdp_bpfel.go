@@ -96,6 +96,11 @@ type XdpFlow struct {
 	ZoneIn     uint8
 	ZoneOut    uint8
 	Smac       [6]uint8
+	To         [16]uint8
+	ToPort     uint16
+	Pad        uint16
+	Nat        [2]uint32
+	Priority   uint32
 }
 
 type XdpFlowRef struct {
@@ -203,6 +208,14 @@ type XdpWork struct {
 	Reply    XdpTuple
 	Tuple    XdpTuple
 	Flow     XdpFlow
+	Nat      struct {
+		_          structs.HostLayout
+		Rule       uint32
+		SourceRule uint32
+		Number     uint16
+		Flags      uint16
+	}
+	_        [4]byte
 	Question struct {
 		_   structs.HostLayout
 		Src struct {
@@ -222,7 +235,9 @@ type XdpWork struct {
 		ZoneIn  uint8
 		ZoneOut uint8
 		Slot    uint32
-		Pad     uint32
+		NatIn   uint8
+		NatOut  uint8
+		Pad     [2]uint8
 		Verdict struct {
 			_       structs.HostLayout
 			Decider uint32
@@ -230,6 +245,14 @@ type XdpWork struct {
 			Log     uint8
 			Pad     [2]uint8
 		}
+		Nat struct {
+			_          structs.HostLayout
+			Rule       uint32
+			SourceRule uint32
+			Number     uint16
+			Flags      uint16
+		}
+		Pad2   uint32
 		Search struct {
 			_       structs.HostLayout
 			Key     [16]uint32

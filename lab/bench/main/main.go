@@ -19,6 +19,8 @@ import (
 // options are common to all areas.
 type options struct {
 	bin     string // directory of the built programs
+	rows    int    // of the traffic log, where an area fills one
+	data    string // directory of a filled log, to be asked again; "": one that is gone afterwards
 	repeats int    // of each measurement in which rivals take turns
 }
 
@@ -26,6 +28,7 @@ type options struct {
 type area func(context.Context, options) ([]bench.Result, error)
 
 var areas = map[string]area{
+	"analytics": analyticsArea,
 	"dataplane": dataplaneArea,
 	"main":      mainArea,
 }
@@ -36,6 +39,8 @@ func main() {
 	out := flag.String("out", ".run/bench", "directory for the results")
 	opts := options{}
 	flag.StringVar(&opts.bin, "bin", "bin", "directory of the built programs")
+	flag.IntVar(&opts.rows, "rows", 10_000_000, "rows of the traffic log, where an area fills one")
+	flag.StringVar(&opts.data, "data", "", "directory to keep the filled traffic log in; one that is there is asked as it is")
 	flag.IntVar(&opts.repeats, "repeats", repeats, "of each measurement in which rivals take turns")
 	flag.Parse()
 	measure, ok := areas[*name]

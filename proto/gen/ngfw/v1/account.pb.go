@@ -29,6 +29,7 @@ type LoginRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Email         string                 `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
 	Password      string                 `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	Cookie        bool                   `protobuf:"varint,3,opt,name=cookie,proto3" json:"cookie,omitempty"` // keep the refresh token in an HttpOnly cookie: for browsers
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -77,9 +78,18 @@ func (x *LoginRequest) GetPassword() string {
 	return ""
 }
 
+func (x *LoginRequest) GetCookie() bool {
+	if x != nil {
+		return x.Cookie
+	}
+	return false
+}
+
+// Where refresh_token is missing, the cookie of a log-in has it.
 type RefreshRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	RefreshToken  string                 `protobuf:"bytes,1,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"`
+	FromCookie    bool                   `protobuf:"varint,2,opt,name=from_cookie,json=fromCookie,proto3" json:"from_cookie,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -119,6 +129,13 @@ func (x *RefreshRequest) GetRefreshToken() string {
 		return x.RefreshToken
 	}
 	return ""
+}
+
+func (x *RefreshRequest) GetFromCookie() bool {
+	if x != nil {
+		return x.FromCookie
+	}
+	return false
 }
 
 type LogoutRequest struct {
@@ -168,9 +185,9 @@ func (x *LogoutRequest) GetRefreshToken() string {
 type TokenResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	AccessToken   string                 `protobuf:"bytes,1,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
-	TokenType     string                 `protobuf:"bytes,2,opt,name=token_type,json=tokenType,proto3" json:"token_type,omitempty"`  // Bearer
-	ExpiresIn     int64                  `protobuf:"varint,3,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"` // seconds
-	RefreshToken  string                 `protobuf:"bytes,4,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"`
+	TokenType     string                 `protobuf:"bytes,2,opt,name=token_type,json=tokenType,proto3" json:"token_type,omitempty"`          // Bearer
+	ExpiresIn     int64                  `protobuf:"varint,3,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`         // seconds
+	RefreshToken  string                 `protobuf:"bytes,4,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"` // empty where a cookie holds it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -641,12 +658,15 @@ var File_ngfw_v1_account_proto protoreflect.FileDescriptor
 
 const file_ngfw_v1_account_proto_rawDesc = "" +
 	"\n" +
-	"\x15ngfw/v1/account.proto\x12\angfw.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x15ngfw/v1/options.proto\"@\n" +
+	"\x15ngfw/v1/account.proto\x12\angfw.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x15ngfw/v1/options.proto\"X\n" +
 	"\fLoginRequest\x12\x14\n" +
 	"\x05email\x18\x01 \x01(\tR\x05email\x12\x1a\n" +
-	"\bpassword\x18\x02 \x01(\tR\bpassword\"5\n" +
+	"\bpassword\x18\x02 \x01(\tR\bpassword\x12\x16\n" +
+	"\x06cookie\x18\x03 \x01(\bR\x06cookie\"\\\n" +
 	"\x0eRefreshRequest\x12#\n" +
-	"\rrefresh_token\x18\x01 \x01(\tR\frefreshToken\"4\n" +
+	"\rrefresh_token\x18\x01 \x01(\tR\frefreshToken\x12%\n" +
+	"\vfrom_cookie\x18\x02 \x01(\bB\x04\x98\xb5\x18\x01R\n" +
+	"fromCookie\"4\n" +
 	"\rLogoutRequest\x12#\n" +
 	"\rrefresh_token\x18\x01 \x01(\tR\frefreshToken\"\x95\x01\n" +
 	"\rTokenResponse\x12!\n" +
@@ -691,11 +711,11 @@ const file_ngfw_v1_account_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06scopes\x18\x02 \x03(\tR\x06scopes\"$\n" +
 	"\x12DeleteTokenRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id2\xc1\x05\n" +
-	"\x0eAccountService\x12X\n" +
-	"\x05Login\x12\x15.ngfw.v1.LoginRequest\x1a\x16.ngfw.v1.TokenResponse\" \x8a\xb5\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/api/auth/login\x12^\n" +
-	"\aRefresh\x12\x17.ngfw.v1.RefreshRequest\x1a\x16.ngfw.v1.TokenResponse\"\"\x8a\xb5\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/api/auth/refresh\x12^\n" +
-	"\x06Logout\x12\x16.ngfw.v1.LogoutRequest\x1a\x16.google.protobuf.Empty\"$\x8a\xb5\x18\x05\b\x01\x18\xcc\x01\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/api/auth/logout\x12U\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id2\xc7\x05\n" +
+	"\x0eAccountService\x12Z\n" +
+	"\x05Login\x12\x15.ngfw.v1.LoginRequest\x1a\x16.ngfw.v1.TokenResponse\"\"\x8a\xb5\x18\x04\b\x018\x01\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/api/auth/login\x12`\n" +
+	"\aRefresh\x12\x17.ngfw.v1.RefreshRequest\x1a\x16.ngfw.v1.TokenResponse\"$\x8a\xb5\x18\x04\b\x018\x01\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/api/auth/refresh\x12`\n" +
+	"\x06Logout\x12\x16.ngfw.v1.LogoutRequest\x1a\x16.google.protobuf.Empty\"&\x8a\xb5\x18\a\b\x01\x18\xcc\x018\x01\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/api/auth/logout\x12U\n" +
 	"\aProfile\x12\x17.ngfw.v1.ProfileRequest\x1a\x10.ngfw.v1.Profile\"\x1f\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x13\x12\x11/api/user/profile\x12m\n" +
 	"\n" +
 	"ListTokens\x12\x1a.ngfw.v1.ListTokensRequest\x1a\x1b.ngfw.v1.ListTokensResponse\"&\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x1ab\x06tokens\x12\x10/api/user/tokens\x12c\n" +

@@ -931,7 +931,7 @@ func (x *ActionChange) GetToRuleId() int64 {
 type PolicyChange struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Op            string                 `protobuf:"bytes,1,opt,name=op,proto3" json:"op,omitempty"`             // create, update, delete, reorder
-	Resource      string                 `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"` // rule, policy, zone, group
+	Resource      string                 `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"` // rule, policy, zone, group, nat
 	Id            *int64                 `protobuf:"varint,3,opt,name=id,proto3,oneof" json:"id,omitempty"`
 	Body          *structpb.Value        `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -999,7 +999,7 @@ func (x *PolicyChange) GetBody() *structpb.Value {
 type Stage struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Stage         string                 `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
-	Result        string                 `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"` // pass, accept, drop, reject, masquerade
+	Result        string                 `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"` // pass, accept, drop, reject, snat, masquerade
 	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1136,6 +1136,7 @@ func (x *Explanation) GetStages() []*Stage {
 type ListRulesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	AsOf          *int64                 `protobuf:"varint,2,opt,name=as_of,json=asOf,proto3,oneof" json:"as_of,omitempty"` // Unix seconds: the rules as they were; hits are not known then
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1175,6 +1176,13 @@ func (x *ListRulesRequest) GetDeviceId() string {
 		return x.DeviceId
 	}
 	return ""
+}
+
+func (x *ListRulesRequest) GetAsOf() int64 {
+	if x != nil && x.AsOf != nil {
+		return *x.AsOf
+	}
+	return 0
 }
 
 type ListRulesResponse struct {
@@ -1700,6 +1708,7 @@ func (x *DeleteZoneRequest) GetId() int64 {
 type ListPoliciesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	AsOf          *int64                 `protobuf:"varint,2,opt,name=as_of,json=asOf,proto3,oneof" json:"as_of,omitempty"` // Unix seconds: the policies as they were
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1739,6 +1748,13 @@ func (x *ListPoliciesRequest) GetDeviceId() string {
 		return x.DeviceId
 	}
 	return ""
+}
+
+func (x *ListPoliciesRequest) GetAsOf() int64 {
+	if x != nil && x.AsOf != nil {
+		return *x.AsOf
+	}
+	return 0
 }
 
 type ListPoliciesResponse struct {
@@ -2282,6 +2298,455 @@ func (x *DiffResponse) GetChanges() []*ActionChange {
 	return nil
 }
 
+type BacktestRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	DeviceId string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	// A whole policy, or a change of the stored one: one of both.
+	Policy        *structpb.Struct `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
+	Change        *PolicyChange    `protobuf:"bytes,3,opt,name=change,proto3" json:"change,omitempty"`
+	From          *float64         `protobuf:"fixed64,4,opt,name=from,proto3,oneof" json:"from,omitempty"` // Unix seconds; default: an hour before to
+	To            *float64         `protobuf:"fixed64,5,opt,name=to,proto3,oneof" json:"to,omitempty"`     // Unix seconds, not included; default: now
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BacktestRequest) Reset() {
+	*x = BacktestRequest{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BacktestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BacktestRequest) ProtoMessage() {}
+
+func (x *BacktestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BacktestRequest.ProtoReflect.Descriptor instead.
+func (*BacktestRequest) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *BacktestRequest) GetDeviceId() string {
+	if x != nil {
+		return x.DeviceId
+	}
+	return ""
+}
+
+func (x *BacktestRequest) GetPolicy() *structpb.Struct {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *BacktestRequest) GetChange() *PolicyChange {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
+func (x *BacktestRequest) GetFrom() float64 {
+	if x != nil && x.From != nil {
+		return *x.From
+	}
+	return 0
+}
+
+func (x *BacktestRequest) GetTo() float64 {
+	if x != nil && x.To != nil {
+		return *x.To
+	}
+	return 0
+}
+
+// BacktestResult is the result of the operation "backtest": what the change would
+// have done to the recorded traffic of the time from … to.
+type BacktestResult struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Blocked       []*BacktestEntry       `protobuf:"bytes,1,rep,name=blocked,proto3" json:"blocked,omitempty"`     // passes under the stored policy and not after the change
+	Allowed       []*BacktestEntry       `protobuf:"bytes,2,rep,name=allowed,proto3" json:"allowed,omitempty"`     // the other way round
+	Uncertain     []*BacktestEntry       `protobuf:"bytes,3,rep,name=uncertain,proto3" json:"uncertain,omitempty"` // the record cannot tell; reason says why
+	Totals        *BacktestTotals        `protobuf:"bytes,4,opt,name=totals,proto3" json:"totals,omitempty"`
+	From          int64                  `protobuf:"varint,5,opt,name=from,proto3" json:"from,omitempty"`
+	To            int64                  `protobuf:"varint,6,opt,name=to,proto3" json:"to,omitempty"`
+	Rows          int64                  `protobuf:"varint,7,opt,name=rows,proto3" json:"rows,omitempty"`     // of the log that were read
+	Judged        int64                  `protobuf:"varint,8,opt,name=judged,proto3" json:"judged,omitempty"` // distinct kinds of flows
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BacktestResult) Reset() {
+	*x = BacktestResult{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BacktestResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BacktestResult) ProtoMessage() {}
+
+func (x *BacktestResult) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BacktestResult.ProtoReflect.Descriptor instead.
+func (*BacktestResult) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *BacktestResult) GetBlocked() []*BacktestEntry {
+	if x != nil {
+		return x.Blocked
+	}
+	return nil
+}
+
+func (x *BacktestResult) GetAllowed() []*BacktestEntry {
+	if x != nil {
+		return x.Allowed
+	}
+	return nil
+}
+
+func (x *BacktestResult) GetUncertain() []*BacktestEntry {
+	if x != nil {
+		return x.Uncertain
+	}
+	return nil
+}
+
+func (x *BacktestResult) GetTotals() *BacktestTotals {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+func (x *BacktestResult) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *BacktestResult) GetTo() int64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *BacktestResult) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *BacktestResult) GetJudged() int64 {
+	if x != nil {
+		return x.Judged
+	}
+	return 0
+}
+
+type BacktestTotals struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Blocked       *BacktestTotal         `protobuf:"bytes,1,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	Allowed       *BacktestTotal         `protobuf:"bytes,2,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	Uncertain     *BacktestTotal         `protobuf:"bytes,3,opt,name=uncertain,proto3" json:"uncertain,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BacktestTotals) Reset() {
+	*x = BacktestTotals{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BacktestTotals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BacktestTotals) ProtoMessage() {}
+
+func (x *BacktestTotals) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BacktestTotals.ProtoReflect.Descriptor instead.
+func (*BacktestTotals) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *BacktestTotals) GetBlocked() *BacktestTotal {
+	if x != nil {
+		return x.Blocked
+	}
+	return nil
+}
+
+func (x *BacktestTotals) GetAllowed() *BacktestTotal {
+	if x != nil {
+		return x.Allowed
+	}
+	return nil
+}
+
+func (x *BacktestTotals) GetUncertain() *BacktestTotal {
+	if x != nil {
+		return x.Uncertain
+	}
+	return nil
+}
+
+type BacktestTotal struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bytes         int64                  `protobuf:"varint,1,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Connections   int64                  `protobuf:"varint,2,opt,name=connections,proto3" json:"connections,omitempty"`
+	Unlisted      int64                  `protobuf:"varint,3,opt,name=unlisted,proto3" json:"unlisted,omitempty"` // kinds of flows that no entry counts: the list is full
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BacktestTotal) Reset() {
+	*x = BacktestTotal{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BacktestTotal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BacktestTotal) ProtoMessage() {}
+
+func (x *BacktestTotal) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BacktestTotal.ProtoReflect.Descriptor instead.
+func (*BacktestTotal) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *BacktestTotal) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *BacktestTotal) GetConnections() int64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *BacktestTotal) GetUnlisted() int64 {
+	if x != nil {
+		return x.Unlisted
+	}
+	return 0
+}
+
+// BacktestEntry is what one client sent to one service of one destination, and one
+// rule would decide about.
+type BacktestEntry struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Client        string                 `protobuf:"bytes,1,opt,name=client,proto3" json:"client,omitempty"`           // source address
+	Destination   string                 `protobuf:"bytes,2,opt,name=destination,proto3" json:"destination,omitempty"` // address, after translation
+	Hostname      *string                `protobuf:"bytes,3,opt,name=hostname,proto3,oneof" json:"hostname,omitempty"`
+	Protocol      string                 `protobuf:"bytes,4,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	Port          uint32                 `protobuf:"varint,5,opt,name=port,proto3" json:"port,omitempty"` // of the destination; 0 without ports
+	App           *string                `protobuf:"bytes,6,opt,name=app,proto3,oneof" json:"app,omitempty"`
+	Action        string                 `protobuf:"bytes,7,opt,name=action,proto3" json:"action,omitempty"`                        // after the change
+	RuleId        *int64                 `protobuf:"varint,8,opt,name=rule_id,json=ruleId,proto3,oneof" json:"rule_id,omitempty"`   // that would decide; null: no rule does
+	DecidedBy     string                 `protobuf:"bytes,9,opt,name=decided_by,json=decidedBy,proto3" json:"decided_by,omitempty"` // rule, policy, default, …: as reason of simulate
+	Bytes         int64                  `protobuf:"varint,10,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Connections   int64                  `protobuf:"varint,11,opt,name=connections,proto3" json:"connections,omitempty"`
+	LastSeen      float64                `protobuf:"fixed64,12,opt,name=last_seen,json=lastSeen,proto3" json:"last_seen,omitempty"`
+	Examples      []string               `protobuf:"bytes,13,rep,name=examples,proto3" json:"examples,omitempty"`   // ids of rows of the log
+	Reason        *string                `protobuf:"bytes,14,opt,name=reason,proto3,oneof" json:"reason,omitempty"` // why it is uncertain, or its sums not whole
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BacktestEntry) Reset() {
+	*x = BacktestEntry{}
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BacktestEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BacktestEntry) ProtoMessage() {}
+
+func (x *BacktestEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BacktestEntry.ProtoReflect.Descriptor instead.
+func (*BacktestEntry) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *BacktestEntry) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *BacktestEntry) GetDestination() string {
+	if x != nil {
+		return x.Destination
+	}
+	return ""
+}
+
+func (x *BacktestEntry) GetHostname() string {
+	if x != nil && x.Hostname != nil {
+		return *x.Hostname
+	}
+	return ""
+}
+
+func (x *BacktestEntry) GetProtocol() string {
+	if x != nil {
+		return x.Protocol
+	}
+	return ""
+}
+
+func (x *BacktestEntry) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *BacktestEntry) GetApp() string {
+	if x != nil && x.App != nil {
+		return *x.App
+	}
+	return ""
+}
+
+func (x *BacktestEntry) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *BacktestEntry) GetRuleId() int64 {
+	if x != nil && x.RuleId != nil {
+		return *x.RuleId
+	}
+	return 0
+}
+
+func (x *BacktestEntry) GetDecidedBy() string {
+	if x != nil {
+		return x.DecidedBy
+	}
+	return ""
+}
+
+func (x *BacktestEntry) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *BacktestEntry) GetConnections() int64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *BacktestEntry) GetLastSeen() float64 {
+	if x != nil {
+		return x.LastSeen
+	}
+	return 0
+}
+
+func (x *BacktestEntry) GetExamples() []string {
+	if x != nil {
+		return x.Examples
+	}
+	return nil
+}
+
+func (x *BacktestEntry) GetReason() string {
+	if x != nil && x.Reason != nil {
+		return *x.Reason
+	}
+	return ""
+}
+
 type SimulateRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
@@ -2292,7 +2757,7 @@ type SimulateRequest struct {
 
 func (x *SimulateRequest) Reset() {
 	*x = SimulateRequest{}
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[35]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2304,7 +2769,7 @@ func (x *SimulateRequest) String() string {
 func (*SimulateRequest) ProtoMessage() {}
 
 func (x *SimulateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_firewall_proto_msgTypes[35]
+	mi := &file_ngfw_v1_firewall_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2317,7 +2782,7 @@ func (x *SimulateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulateRequest.ProtoReflect.Descriptor instead.
 func (*SimulateRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{35}
+	return file_ngfw_v1_firewall_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SimulateRequest) GetDeviceId() string {
@@ -2338,7 +2803,7 @@ var File_ngfw_v1_firewall_proto protoreflect.FileDescriptor
 
 const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\n" +
-	"\x16ngfw/v1/firewall.proto\x12\angfw.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x15ngfw/v1/options.proto\"|\n" +
+	"\x16ngfw/v1/firewall.proto\x12\angfw.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17ngfw/v1/operation.proto\x1a\x15ngfw/v1/options.proto\"|\n" +
 	"\bSchedule\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12\x19\n" +
 	"\x05start\x18\x02 \x01(\tH\x00R\x05start\x88\x01\x01\x12\x15\n" +
@@ -2485,9 +2950,11 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\x0fpolicy_revision\x18\x04 \x01(\x03R\x0epolicyRevision\x12&\n" +
 	"\x06stages\x18\x05 \x03(\v2\x0e.ngfw.v1.StageR\x06stagesB\n" +
 	"\n" +
-	"\b_rule_id\"/\n" +
+	"\b_rule_id\"S\n" +
 	"\x10ListRulesRequest\x12\x1b\n" +
-	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\"@\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x18\n" +
+	"\x05as_of\x18\x02 \x01(\x03H\x00R\x04asOf\x88\x01\x01B\b\n" +
+	"\x06_as_of\"@\n" +
 	"\x11ListRulesResponse\x12+\n" +
 	"\x05rules\x18\x01 \x03(\v2\x15.ngfw.v1.FirewallRuleR\x05rules\"s\n" +
 	"\x11CreateRuleRequest\x12\x1b\n" +
@@ -2517,9 +2984,11 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\x04zone\x18\x03 \x01(\v2\r.ngfw.v1.ZoneR\x04zone\"@\n" +
 	"\x11DeleteZoneRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\x03R\x02id\"2\n" +
+	"\x02id\x18\x02 \x01(\x03R\x02id\"V\n" +
 	"\x13ListPoliciesRequest\x12\x1b\n" +
-	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\"G\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x18\n" +
+	"\x05as_of\x18\x02 \x01(\x03H\x00R\x04asOf\x88\x01\x01B\b\n" +
+	"\x06_as_of\"G\n" +
 	"\x14ListPoliciesResponse\x12/\n" +
 	"\bpolicies\x18\x01 \x03(\v2\x13.ngfw.v1.ZonePolicyR\bpolicies\"e\n" +
 	"\x15UpdatePoliciesRequest\x12\x1b\n" +
@@ -2548,10 +3017,57 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\x06policy\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06policy\x12-\n" +
 	"\x06change\x18\x03 \x01(\v2\x15.ngfw.v1.PolicyChangeR\x06change\"?\n" +
 	"\fDiffResponse\x12/\n" +
-	"\achanges\x18\x01 \x03(\v2\x15.ngfw.v1.ActionChangeR\achanges\"W\n" +
+	"\achanges\x18\x01 \x03(\v2\x15.ngfw.v1.ActionChangeR\achanges\"\xcc\x01\n" +
+	"\x0fBacktestRequest\x12\x1b\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12/\n" +
+	"\x06policy\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06policy\x12-\n" +
+	"\x06change\x18\x03 \x01(\v2\x15.ngfw.v1.PolicyChangeR\x06change\x12\x17\n" +
+	"\x04from\x18\x04 \x01(\x01H\x00R\x04from\x88\x01\x01\x12\x13\n" +
+	"\x02to\x18\x05 \x01(\x01H\x01R\x02to\x88\x01\x01B\a\n" +
+	"\x05_fromB\x05\n" +
+	"\x03_to\"\xab\x02\n" +
+	"\x0eBacktestResult\x120\n" +
+	"\ablocked\x18\x01 \x03(\v2\x16.ngfw.v1.BacktestEntryR\ablocked\x120\n" +
+	"\aallowed\x18\x02 \x03(\v2\x16.ngfw.v1.BacktestEntryR\aallowed\x124\n" +
+	"\tuncertain\x18\x03 \x03(\v2\x16.ngfw.v1.BacktestEntryR\tuncertain\x12/\n" +
+	"\x06totals\x18\x04 \x01(\v2\x17.ngfw.v1.BacktestTotalsR\x06totals\x12\x12\n" +
+	"\x04from\x18\x05 \x01(\x03R\x04from\x12\x0e\n" +
+	"\x02to\x18\x06 \x01(\x03R\x02to\x12\x12\n" +
+	"\x04rows\x18\a \x01(\x03R\x04rows\x12\x16\n" +
+	"\x06judged\x18\b \x01(\x03R\x06judged\"\xaa\x01\n" +
+	"\x0eBacktestTotals\x120\n" +
+	"\ablocked\x18\x01 \x01(\v2\x16.ngfw.v1.BacktestTotalR\ablocked\x120\n" +
+	"\aallowed\x18\x02 \x01(\v2\x16.ngfw.v1.BacktestTotalR\aallowed\x124\n" +
+	"\tuncertain\x18\x03 \x01(\v2\x16.ngfw.v1.BacktestTotalR\tuncertain\"c\n" +
+	"\rBacktestTotal\x12\x14\n" +
+	"\x05bytes\x18\x01 \x01(\x03R\x05bytes\x12 \n" +
+	"\vconnections\x18\x02 \x01(\x03R\vconnections\x12\x1a\n" +
+	"\bunlisted\x18\x03 \x01(\x03R\bunlisted\"\xc6\x03\n" +
+	"\rBacktestEntry\x12\x16\n" +
+	"\x06client\x18\x01 \x01(\tR\x06client\x12 \n" +
+	"\vdestination\x18\x02 \x01(\tR\vdestination\x12\x1f\n" +
+	"\bhostname\x18\x03 \x01(\tH\x00R\bhostname\x88\x01\x01\x12\x1a\n" +
+	"\bprotocol\x18\x04 \x01(\tR\bprotocol\x12\x12\n" +
+	"\x04port\x18\x05 \x01(\rR\x04port\x12\x15\n" +
+	"\x03app\x18\x06 \x01(\tH\x01R\x03app\x88\x01\x01\x12\x16\n" +
+	"\x06action\x18\a \x01(\tR\x06action\x12\"\n" +
+	"\arule_id\x18\b \x01(\x03B\x04\x90\xb5\x18\x01H\x02R\x06ruleId\x88\x01\x01\x12\x1d\n" +
+	"\n" +
+	"decided_by\x18\t \x01(\tR\tdecidedBy\x12\x14\n" +
+	"\x05bytes\x18\n" +
+	" \x01(\x03R\x05bytes\x12 \n" +
+	"\vconnections\x18\v \x01(\x03R\vconnections\x12\x1b\n" +
+	"\tlast_seen\x18\f \x01(\x01R\blastSeen\x12\x1a\n" +
+	"\bexamples\x18\r \x03(\tR\bexamples\x12\x1b\n" +
+	"\x06reason\x18\x0e \x01(\tH\x03R\x06reason\x88\x01\x01B\v\n" +
+	"\t_hostnameB\x06\n" +
+	"\x04_appB\n" +
+	"\n" +
+	"\b_rule_idB\t\n" +
+	"\a_reason\"W\n" +
 	"\x0fSimulateRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12'\n" +
-	"\x06packet\x18\x02 \x01(\v2\x0f.ngfw.v1.PacketR\x06packet2\xfe\x0f\n" +
+	"\x06packet\x18\x02 \x01(\v2\x0f.ngfw.v1.PacketR\x06packet2\xed\x10\n" +
 	"\x0fFirewallService\x12n\n" +
 	"\tListRules\x12\x19.ngfw.v1.ListRulesRequest\x1a\x1a.ngfw.v1.ListRulesResponse\"*\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02\x1cb\x05rules\x12\x13/api/firewall/rules\x12m\n" +
 	"\n" +
@@ -2577,7 +3093,8 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\vUpdateGroup\x12\x1b.ngfw.v1.UpdateGroupRequest\x1a\x0e.ngfw.v1.Group\"0\x8a\xb5\x18\x04\b\x03 \x01\x82\xd3\xe4\x93\x02\":\x05group\x1a\x19/api/firewall/groups/{id}\x12p\n" +
 	"\vDeleteGroup\x12\x1b.ngfw.v1.DeleteGroupRequest\x1a\x16.google.protobuf.Empty\",\x8a\xb5\x18\a\b\x03\x18\xcc\x01 \x01\x82\xd3\xe4\x93\x02\x1b*\x19/api/firewall/groups/{id}\x12h\n" +
 	"\x05Check\x12\x15.ngfw.v1.CheckRequest\x1a\x16.ngfw.v1.CheckResponse\"0\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02\":\x01*b\bfindings\"\x13/api/firewall/check\x12c\n" +
-	"\x04Diff\x12\x14.ngfw.v1.DiffRequest\x1a\x15.ngfw.v1.DiffResponse\".\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02 :\x01*b\achanges\"\x12/api/firewall/diff\x12e\n" +
+	"\x04Diff\x12\x14.ngfw.v1.DiffRequest\x1a\x15.ngfw.v1.DiffResponse\".\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02 :\x01*b\achanges\"\x12/api/firewall/diff\x12m\n" +
+	"\bBacktest\x12\x18.ngfw.v1.BacktestRequest\x1a\x19.ngfw.v1.OperationStarted\",\x8a\xb5\x18\a\b\x02\x18\xca\x01 \x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/api/firewall/backtest\x12e\n" +
 	"\bSimulate\x12\x18.ngfw.v1.SimulateRequest\x1a\x14.ngfw.v1.Explanation\")\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/api/firewall/simulateB\"Z ngfw.sh/proto/gen/ngfw/v1;ngfwv1b\x06proto3"
 
 var (
@@ -2592,7 +3109,7 @@ func file_ngfw_v1_firewall_proto_rawDescGZIP() []byte {
 	return file_ngfw_v1_firewall_proto_rawDescData
 }
 
-var file_ngfw_v1_firewall_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_ngfw_v1_firewall_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_ngfw_v1_firewall_proto_goTypes = []any{
 	(*Schedule)(nil),              // 0: ngfw.v1.Schedule
 	(*FirewallRule)(nil),          // 1: ngfw.v1.FirewallRule
@@ -2629,17 +3146,23 @@ var file_ngfw_v1_firewall_proto_goTypes = []any{
 	(*CheckResponse)(nil),         // 32: ngfw.v1.CheckResponse
 	(*DiffRequest)(nil),           // 33: ngfw.v1.DiffRequest
 	(*DiffResponse)(nil),          // 34: ngfw.v1.DiffResponse
-	(*SimulateRequest)(nil),       // 35: ngfw.v1.SimulateRequest
-	(*structpb.Value)(nil),        // 36: google.protobuf.Value
-	(*structpb.Struct)(nil),       // 37: google.protobuf.Struct
-	(*emptypb.Empty)(nil),         // 38: google.protobuf.Empty
+	(*BacktestRequest)(nil),       // 35: ngfw.v1.BacktestRequest
+	(*BacktestResult)(nil),        // 36: ngfw.v1.BacktestResult
+	(*BacktestTotals)(nil),        // 37: ngfw.v1.BacktestTotals
+	(*BacktestTotal)(nil),         // 38: ngfw.v1.BacktestTotal
+	(*BacktestEntry)(nil),         // 39: ngfw.v1.BacktestEntry
+	(*SimulateRequest)(nil),       // 40: ngfw.v1.SimulateRequest
+	(*structpb.Value)(nil),        // 41: google.protobuf.Value
+	(*structpb.Struct)(nil),       // 42: google.protobuf.Struct
+	(*emptypb.Empty)(nil),         // 43: google.protobuf.Empty
+	(*OperationStarted)(nil),      // 44: ngfw.v1.OperationStarted
 }
 var file_ngfw_v1_firewall_proto_depIdxs = []int32{
 	0,  // 0: ngfw.v1.FirewallRule.schedule:type_name -> ngfw.v1.Schedule
 	5,  // 1: ngfw.v1.Finding.witness:type_name -> ngfw.v1.Packet
 	6,  // 2: ngfw.v1.ActionChange.box:type_name -> ngfw.v1.PacketBox
 	5,  // 3: ngfw.v1.ActionChange.witness:type_name -> ngfw.v1.Packet
-	36, // 4: ngfw.v1.PolicyChange.body:type_name -> google.protobuf.Value
+	41, // 4: ngfw.v1.PolicyChange.body:type_name -> google.protobuf.Value
 	10, // 5: ngfw.v1.Explanation.stages:type_name -> ngfw.v1.Stage
 	1,  // 6: ngfw.v1.ListRulesResponse.rules:type_name -> ngfw.v1.FirewallRule
 	1,  // 7: ngfw.v1.CreateRuleRequest.rule:type_name -> ngfw.v1.FirewallRule
@@ -2653,51 +3176,62 @@ var file_ngfw_v1_firewall_proto_depIdxs = []int32{
 	4,  // 15: ngfw.v1.CreateGroupRequest.group:type_name -> ngfw.v1.Group
 	4,  // 16: ngfw.v1.UpdateGroupRequest.group:type_name -> ngfw.v1.Group
 	7,  // 17: ngfw.v1.CheckResponse.findings:type_name -> ngfw.v1.Finding
-	37, // 18: ngfw.v1.DiffRequest.policy:type_name -> google.protobuf.Struct
+	42, // 18: ngfw.v1.DiffRequest.policy:type_name -> google.protobuf.Struct
 	9,  // 19: ngfw.v1.DiffRequest.change:type_name -> ngfw.v1.PolicyChange
 	8,  // 20: ngfw.v1.DiffResponse.changes:type_name -> ngfw.v1.ActionChange
-	5,  // 21: ngfw.v1.SimulateRequest.packet:type_name -> ngfw.v1.Packet
-	12, // 22: ngfw.v1.FirewallService.ListRules:input_type -> ngfw.v1.ListRulesRequest
-	14, // 23: ngfw.v1.FirewallService.CreateRule:input_type -> ngfw.v1.CreateRuleRequest
-	17, // 24: ngfw.v1.FirewallService.OrderRules:input_type -> ngfw.v1.OrderRulesRequest
-	15, // 25: ngfw.v1.FirewallService.UpdateRule:input_type -> ngfw.v1.UpdateRuleRequest
-	16, // 26: ngfw.v1.FirewallService.DeleteRule:input_type -> ngfw.v1.DeleteRuleRequest
-	18, // 27: ngfw.v1.FirewallService.ListZones:input_type -> ngfw.v1.ListZonesRequest
-	20, // 28: ngfw.v1.FirewallService.CreateZone:input_type -> ngfw.v1.CreateZoneRequest
-	21, // 29: ngfw.v1.FirewallService.UpdateZone:input_type -> ngfw.v1.UpdateZoneRequest
-	22, // 30: ngfw.v1.FirewallService.DeleteZone:input_type -> ngfw.v1.DeleteZoneRequest
-	23, // 31: ngfw.v1.FirewallService.ListPolicies:input_type -> ngfw.v1.ListPoliciesRequest
-	25, // 32: ngfw.v1.FirewallService.UpdatePolicies:input_type -> ngfw.v1.UpdatePoliciesRequest
-	26, // 33: ngfw.v1.FirewallService.ListGroups:input_type -> ngfw.v1.ListGroupsRequest
-	28, // 34: ngfw.v1.FirewallService.CreateGroup:input_type -> ngfw.v1.CreateGroupRequest
-	29, // 35: ngfw.v1.FirewallService.UpdateGroup:input_type -> ngfw.v1.UpdateGroupRequest
-	30, // 36: ngfw.v1.FirewallService.DeleteGroup:input_type -> ngfw.v1.DeleteGroupRequest
-	31, // 37: ngfw.v1.FirewallService.Check:input_type -> ngfw.v1.CheckRequest
-	33, // 38: ngfw.v1.FirewallService.Diff:input_type -> ngfw.v1.DiffRequest
-	35, // 39: ngfw.v1.FirewallService.Simulate:input_type -> ngfw.v1.SimulateRequest
-	13, // 40: ngfw.v1.FirewallService.ListRules:output_type -> ngfw.v1.ListRulesResponse
-	1,  // 41: ngfw.v1.FirewallService.CreateRule:output_type -> ngfw.v1.FirewallRule
-	13, // 42: ngfw.v1.FirewallService.OrderRules:output_type -> ngfw.v1.ListRulesResponse
-	1,  // 43: ngfw.v1.FirewallService.UpdateRule:output_type -> ngfw.v1.FirewallRule
-	38, // 44: ngfw.v1.FirewallService.DeleteRule:output_type -> google.protobuf.Empty
-	19, // 45: ngfw.v1.FirewallService.ListZones:output_type -> ngfw.v1.ListZonesResponse
-	2,  // 46: ngfw.v1.FirewallService.CreateZone:output_type -> ngfw.v1.Zone
-	2,  // 47: ngfw.v1.FirewallService.UpdateZone:output_type -> ngfw.v1.Zone
-	38, // 48: ngfw.v1.FirewallService.DeleteZone:output_type -> google.protobuf.Empty
-	24, // 49: ngfw.v1.FirewallService.ListPolicies:output_type -> ngfw.v1.ListPoliciesResponse
-	24, // 50: ngfw.v1.FirewallService.UpdatePolicies:output_type -> ngfw.v1.ListPoliciesResponse
-	27, // 51: ngfw.v1.FirewallService.ListGroups:output_type -> ngfw.v1.ListGroupsResponse
-	4,  // 52: ngfw.v1.FirewallService.CreateGroup:output_type -> ngfw.v1.Group
-	4,  // 53: ngfw.v1.FirewallService.UpdateGroup:output_type -> ngfw.v1.Group
-	38, // 54: ngfw.v1.FirewallService.DeleteGroup:output_type -> google.protobuf.Empty
-	32, // 55: ngfw.v1.FirewallService.Check:output_type -> ngfw.v1.CheckResponse
-	34, // 56: ngfw.v1.FirewallService.Diff:output_type -> ngfw.v1.DiffResponse
-	11, // 57: ngfw.v1.FirewallService.Simulate:output_type -> ngfw.v1.Explanation
-	40, // [40:58] is the sub-list for method output_type
-	22, // [22:40] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	42, // 21: ngfw.v1.BacktestRequest.policy:type_name -> google.protobuf.Struct
+	9,  // 22: ngfw.v1.BacktestRequest.change:type_name -> ngfw.v1.PolicyChange
+	39, // 23: ngfw.v1.BacktestResult.blocked:type_name -> ngfw.v1.BacktestEntry
+	39, // 24: ngfw.v1.BacktestResult.allowed:type_name -> ngfw.v1.BacktestEntry
+	39, // 25: ngfw.v1.BacktestResult.uncertain:type_name -> ngfw.v1.BacktestEntry
+	37, // 26: ngfw.v1.BacktestResult.totals:type_name -> ngfw.v1.BacktestTotals
+	38, // 27: ngfw.v1.BacktestTotals.blocked:type_name -> ngfw.v1.BacktestTotal
+	38, // 28: ngfw.v1.BacktestTotals.allowed:type_name -> ngfw.v1.BacktestTotal
+	38, // 29: ngfw.v1.BacktestTotals.uncertain:type_name -> ngfw.v1.BacktestTotal
+	5,  // 30: ngfw.v1.SimulateRequest.packet:type_name -> ngfw.v1.Packet
+	12, // 31: ngfw.v1.FirewallService.ListRules:input_type -> ngfw.v1.ListRulesRequest
+	14, // 32: ngfw.v1.FirewallService.CreateRule:input_type -> ngfw.v1.CreateRuleRequest
+	17, // 33: ngfw.v1.FirewallService.OrderRules:input_type -> ngfw.v1.OrderRulesRequest
+	15, // 34: ngfw.v1.FirewallService.UpdateRule:input_type -> ngfw.v1.UpdateRuleRequest
+	16, // 35: ngfw.v1.FirewallService.DeleteRule:input_type -> ngfw.v1.DeleteRuleRequest
+	18, // 36: ngfw.v1.FirewallService.ListZones:input_type -> ngfw.v1.ListZonesRequest
+	20, // 37: ngfw.v1.FirewallService.CreateZone:input_type -> ngfw.v1.CreateZoneRequest
+	21, // 38: ngfw.v1.FirewallService.UpdateZone:input_type -> ngfw.v1.UpdateZoneRequest
+	22, // 39: ngfw.v1.FirewallService.DeleteZone:input_type -> ngfw.v1.DeleteZoneRequest
+	23, // 40: ngfw.v1.FirewallService.ListPolicies:input_type -> ngfw.v1.ListPoliciesRequest
+	25, // 41: ngfw.v1.FirewallService.UpdatePolicies:input_type -> ngfw.v1.UpdatePoliciesRequest
+	26, // 42: ngfw.v1.FirewallService.ListGroups:input_type -> ngfw.v1.ListGroupsRequest
+	28, // 43: ngfw.v1.FirewallService.CreateGroup:input_type -> ngfw.v1.CreateGroupRequest
+	29, // 44: ngfw.v1.FirewallService.UpdateGroup:input_type -> ngfw.v1.UpdateGroupRequest
+	30, // 45: ngfw.v1.FirewallService.DeleteGroup:input_type -> ngfw.v1.DeleteGroupRequest
+	31, // 46: ngfw.v1.FirewallService.Check:input_type -> ngfw.v1.CheckRequest
+	33, // 47: ngfw.v1.FirewallService.Diff:input_type -> ngfw.v1.DiffRequest
+	35, // 48: ngfw.v1.FirewallService.Backtest:input_type -> ngfw.v1.BacktestRequest
+	40, // 49: ngfw.v1.FirewallService.Simulate:input_type -> ngfw.v1.SimulateRequest
+	13, // 50: ngfw.v1.FirewallService.ListRules:output_type -> ngfw.v1.ListRulesResponse
+	1,  // 51: ngfw.v1.FirewallService.CreateRule:output_type -> ngfw.v1.FirewallRule
+	13, // 52: ngfw.v1.FirewallService.OrderRules:output_type -> ngfw.v1.ListRulesResponse
+	1,  // 53: ngfw.v1.FirewallService.UpdateRule:output_type -> ngfw.v1.FirewallRule
+	43, // 54: ngfw.v1.FirewallService.DeleteRule:output_type -> google.protobuf.Empty
+	19, // 55: ngfw.v1.FirewallService.ListZones:output_type -> ngfw.v1.ListZonesResponse
+	2,  // 56: ngfw.v1.FirewallService.CreateZone:output_type -> ngfw.v1.Zone
+	2,  // 57: ngfw.v1.FirewallService.UpdateZone:output_type -> ngfw.v1.Zone
+	43, // 58: ngfw.v1.FirewallService.DeleteZone:output_type -> google.protobuf.Empty
+	24, // 59: ngfw.v1.FirewallService.ListPolicies:output_type -> ngfw.v1.ListPoliciesResponse
+	24, // 60: ngfw.v1.FirewallService.UpdatePolicies:output_type -> ngfw.v1.ListPoliciesResponse
+	27, // 61: ngfw.v1.FirewallService.ListGroups:output_type -> ngfw.v1.ListGroupsResponse
+	4,  // 62: ngfw.v1.FirewallService.CreateGroup:output_type -> ngfw.v1.Group
+	4,  // 63: ngfw.v1.FirewallService.UpdateGroup:output_type -> ngfw.v1.Group
+	43, // 64: ngfw.v1.FirewallService.DeleteGroup:output_type -> google.protobuf.Empty
+	32, // 65: ngfw.v1.FirewallService.Check:output_type -> ngfw.v1.CheckResponse
+	34, // 66: ngfw.v1.FirewallService.Diff:output_type -> ngfw.v1.DiffResponse
+	44, // 67: ngfw.v1.FirewallService.Backtest:output_type -> ngfw.v1.OperationStarted
+	11, // 68: ngfw.v1.FirewallService.Simulate:output_type -> ngfw.v1.Explanation
+	50, // [50:69] is the sub-list for method output_type
+	31, // [31:50] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_ngfw_v1_firewall_proto_init() }
@@ -2705,6 +3239,7 @@ func file_ngfw_v1_firewall_proto_init() {
 	if File_ngfw_v1_firewall_proto != nil {
 		return
 	}
+	file_ngfw_v1_operation_proto_init()
 	file_ngfw_v1_options_proto_init()
 	file_ngfw_v1_firewall_proto_msgTypes[0].OneofWrappers = []any{}
 	file_ngfw_v1_firewall_proto_msgTypes[1].OneofWrappers = []any{}
@@ -2714,13 +3249,17 @@ func file_ngfw_v1_firewall_proto_init() {
 	file_ngfw_v1_firewall_proto_msgTypes[8].OneofWrappers = []any{}
 	file_ngfw_v1_firewall_proto_msgTypes[9].OneofWrappers = []any{}
 	file_ngfw_v1_firewall_proto_msgTypes[11].OneofWrappers = []any{}
+	file_ngfw_v1_firewall_proto_msgTypes[12].OneofWrappers = []any{}
+	file_ngfw_v1_firewall_proto_msgTypes[23].OneofWrappers = []any{}
+	file_ngfw_v1_firewall_proto_msgTypes[35].OneofWrappers = []any{}
+	file_ngfw_v1_firewall_proto_msgTypes[39].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ngfw_v1_firewall_proto_rawDesc), len(file_ngfw_v1_firewall_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   36,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -756,6 +756,33 @@ func local_request_FirewallService_Diff_0(ctx context.Context, marshaler runtime
 	return msg, metadata, err
 }
 
+func request_FirewallService_Backtest_0(ctx context.Context, marshaler runtime.Marshaler, client FirewallServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq BacktestRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.Backtest(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_FirewallService_Backtest_0(ctx context.Context, marshaler runtime.Marshaler, server FirewallServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq BacktestRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.Backtest(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 func request_FirewallService_Simulate_0(ctx context.Context, marshaler runtime.Marshaler, client FirewallServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq SimulateRequest
@@ -1129,6 +1156,26 @@ func RegisterFirewallServiceHandlerServer(ctx context.Context, mux *runtime.Serv
 		}
 		forward_FirewallService_Diff_0(annotatedContext, mux, outboundMarshaler, w, req, response_FirewallService_Diff_0{resp.(*DiffResponse)}, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_FirewallService_Backtest_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/ngfw.v1.FirewallService/Backtest", runtime.WithHTTPPathPattern("/api/firewall/backtest"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_FirewallService_Backtest_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_FirewallService_Backtest_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_FirewallService_Simulate_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1478,6 +1525,23 @@ func RegisterFirewallServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 		}
 		forward_FirewallService_Diff_0(annotatedContext, mux, outboundMarshaler, w, req, response_FirewallService_Diff_0{resp.(*DiffResponse)}, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_FirewallService_Backtest_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/ngfw.v1.FirewallService/Backtest", runtime.WithHTTPPathPattern("/api/firewall/backtest"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_FirewallService_Backtest_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_FirewallService_Backtest_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_FirewallService_Simulate_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1588,6 +1652,7 @@ var (
 	pattern_FirewallService_DeleteGroup_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"api", "firewall", "groups", "id"}, ""))
 	pattern_FirewallService_Check_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"api", "firewall", "check"}, ""))
 	pattern_FirewallService_Diff_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"api", "firewall", "diff"}, ""))
+	pattern_FirewallService_Backtest_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"api", "firewall", "backtest"}, ""))
 	pattern_FirewallService_Simulate_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"api", "firewall", "simulate"}, ""))
 )
 
@@ -1609,5 +1674,6 @@ var (
 	forward_FirewallService_DeleteGroup_0    = runtime.ForwardResponseMessage
 	forward_FirewallService_Check_0          = runtime.ForwardResponseMessage
 	forward_FirewallService_Diff_0           = runtime.ForwardResponseMessage
+	forward_FirewallService_Backtest_0       = runtime.ForwardResponseMessage
 	forward_FirewallService_Simulate_0       = runtime.ForwardResponseMessage
 )

@@ -40,6 +40,7 @@ const (
 	FirewallService_DeleteGroup_FullMethodName    = "/ngfw.v1.FirewallService/DeleteGroup"
 	FirewallService_Check_FullMethodName          = "/ngfw.v1.FirewallService/Check"
 	FirewallService_Diff_FullMethodName           = "/ngfw.v1.FirewallService/Diff"
+	FirewallService_Backtest_FullMethodName       = "/ngfw.v1.FirewallService/Backtest"
 	FirewallService_Simulate_FullMethodName       = "/ngfw.v1.FirewallService/Simulate"
 )
 
@@ -68,6 +69,9 @@ type FirewallServiceClient interface {
 	Check(ctx context.Context, in *CheckRequest, opts ...grpc.CallOption) (*CheckResponse, error)
 	// The packets that get another action than under the stored policy. Writes nothing.
 	Diff(ctx context.Context, in *DiffRequest, opts ...grpc.CallOption) (*DiffResponse, error)
+	// Judges recorded traffic under the stored policy and a changed one. Writes nothing;
+	// the result is that of the operation.
+	Backtest(ctx context.Context, in *BacktestRequest, opts ...grpc.CallOption) (*OperationStarted, error)
 	// Asks the router what would become of a packet under the policy that it enforces.
 	Simulate(ctx context.Context, in *SimulateRequest, opts ...grpc.CallOption) (*Explanation, error)
 }
@@ -250,6 +254,16 @@ func (c *firewallServiceClient) Diff(ctx context.Context, in *DiffRequest, opts 
 	return out, nil
 }
 
+func (c *firewallServiceClient) Backtest(ctx context.Context, in *BacktestRequest, opts ...grpc.CallOption) (*OperationStarted, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(OperationStarted)
+	err := c.cc.Invoke(ctx, FirewallService_Backtest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *firewallServiceClient) Simulate(ctx context.Context, in *SimulateRequest, opts ...grpc.CallOption) (*Explanation, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Explanation)
@@ -285,6 +299,9 @@ type FirewallServiceServer interface {
 	Check(context.Context, *CheckRequest) (*CheckResponse, error)
 	// The packets that get another action than under the stored policy. Writes nothing.
 	Diff(context.Context, *DiffRequest) (*DiffResponse, error)
+	// Judges recorded traffic under the stored policy and a changed one. Writes nothing;
+	// the result is that of the operation.
+	Backtest(context.Context, *BacktestRequest) (*OperationStarted, error)
 	// Asks the router what would become of a packet under the policy that it enforces.
 	Simulate(context.Context, *SimulateRequest) (*Explanation, error)
 	mustEmbedUnimplementedFirewallServiceServer()
@@ -347,6 +364,9 @@ func (UnimplementedFirewallServiceServer) Check(context.Context, *CheckRequest) 
 }
 func (UnimplementedFirewallServiceServer) Diff(context.Context, *DiffRequest) (*DiffResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Diff not implemented")
+}
+func (UnimplementedFirewallServiceServer) Backtest(context.Context, *BacktestRequest) (*OperationStarted, error) {
+	return nil, status.Error(codes.Unimplemented, "method Backtest not implemented")
 }
 func (UnimplementedFirewallServiceServer) Simulate(context.Context, *SimulateRequest) (*Explanation, error) {
 	return nil, status.Error(codes.Unimplemented, "method Simulate not implemented")
@@ -678,6 +698,24 @@ func _FirewallService_Diff_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FirewallService_Backtest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BacktestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FirewallServiceServer).Backtest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FirewallService_Backtest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FirewallServiceServer).Backtest(ctx, req.(*BacktestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _FirewallService_Simulate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SimulateRequest)
 	if err := dec(in); err != nil {
@@ -770,6 +808,10 @@ var FirewallService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Diff",
 			Handler:    _FirewallService_Diff_Handler,
+		},
+		{
+			MethodName: "Backtest",
+			Handler:    _FirewallService_Backtest_Handler,
 		},
 		{
 			MethodName: "Simulate",

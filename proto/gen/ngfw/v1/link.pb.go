@@ -29,6 +29,116 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type AlertSeverity int32
+
+const (
+	AlertSeverity_ALERT_SEVERITY_UNSPECIFIED AlertSeverity = 0
+	AlertSeverity_ALERT_SEVERITY_LOW         AlertSeverity = 1
+	AlertSeverity_ALERT_SEVERITY_MEDIUM      AlertSeverity = 2
+	AlertSeverity_ALERT_SEVERITY_HIGH        AlertSeverity = 3
+	AlertSeverity_ALERT_SEVERITY_CRITICAL    AlertSeverity = 4
+)
+
+// Enum value maps for AlertSeverity.
+var (
+	AlertSeverity_name = map[int32]string{
+		0: "ALERT_SEVERITY_UNSPECIFIED",
+		1: "ALERT_SEVERITY_LOW",
+		2: "ALERT_SEVERITY_MEDIUM",
+		3: "ALERT_SEVERITY_HIGH",
+		4: "ALERT_SEVERITY_CRITICAL",
+	}
+	AlertSeverity_value = map[string]int32{
+		"ALERT_SEVERITY_UNSPECIFIED": 0,
+		"ALERT_SEVERITY_LOW":         1,
+		"ALERT_SEVERITY_MEDIUM":      2,
+		"ALERT_SEVERITY_HIGH":        3,
+		"ALERT_SEVERITY_CRITICAL":    4,
+	}
+)
+
+func (x AlertSeverity) Enum() *AlertSeverity {
+	p := new(AlertSeverity)
+	*p = x
+	return p
+}
+
+func (x AlertSeverity) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AlertSeverity) Descriptor() protoreflect.EnumDescriptor {
+	return file_ngfw_v1_link_proto_enumTypes[0].Descriptor()
+}
+
+func (AlertSeverity) Type() protoreflect.EnumType {
+	return &file_ngfw_v1_link_proto_enumTypes[0]
+}
+
+func (x AlertSeverity) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AlertSeverity.Descriptor instead.
+func (AlertSeverity) EnumDescriptor() ([]byte, []int) {
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{0}
+}
+
+type QueryStatus int32
+
+const (
+	QueryStatus_QUERY_STATUS_UNSPECIFIED QueryStatus = 0
+	QueryStatus_QUERY_STATUS_ALLOWED     QueryStatus = 1
+	QueryStatus_QUERY_STATUS_BLOCKED     QueryStatus = 2
+	QueryStatus_QUERY_STATUS_CACHED      QueryStatus = 3
+	QueryStatus_QUERY_STATUS_ERROR       QueryStatus = 4
+)
+
+// Enum value maps for QueryStatus.
+var (
+	QueryStatus_name = map[int32]string{
+		0: "QUERY_STATUS_UNSPECIFIED",
+		1: "QUERY_STATUS_ALLOWED",
+		2: "QUERY_STATUS_BLOCKED",
+		3: "QUERY_STATUS_CACHED",
+		4: "QUERY_STATUS_ERROR",
+	}
+	QueryStatus_value = map[string]int32{
+		"QUERY_STATUS_UNSPECIFIED": 0,
+		"QUERY_STATUS_ALLOWED":     1,
+		"QUERY_STATUS_BLOCKED":     2,
+		"QUERY_STATUS_CACHED":      3,
+		"QUERY_STATUS_ERROR":       4,
+	}
+)
+
+func (x QueryStatus) Enum() *QueryStatus {
+	p := new(QueryStatus)
+	*p = x
+	return p
+}
+
+func (x QueryStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (QueryStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_ngfw_v1_link_proto_enumTypes[1].Descriptor()
+}
+
+func (QueryStatus) Type() protoreflect.EnumType {
+	return &file_ngfw_v1_link_proto_enumTypes[1]
+}
+
+func (x QueryStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use QueryStatus.Descriptor instead.
+func (QueryStatus) EnumDescriptor() ([]byte, []int) {
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{1}
+}
+
 type EventKind int32
 
 const (
@@ -68,11 +178,11 @@ func (x EventKind) String() string {
 }
 
 func (EventKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_ngfw_v1_link_proto_enumTypes[0].Descriptor()
+	return file_ngfw_v1_link_proto_enumTypes[2].Descriptor()
 }
 
 func (EventKind) Type() protoreflect.EnumType {
-	return &file_ngfw_v1_link_proto_enumTypes[0]
+	return &file_ngfw_v1_link_proto_enumTypes[2]
 }
 
 func (x EventKind) Number() protoreflect.EnumNumber {
@@ -81,7 +191,7 @@ func (x EventKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EventKind.Descriptor instead.
 func (EventKind) EnumDescriptor() ([]byte, []int) {
-	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{0}
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{2}
 }
 
 type Verdict int32
@@ -120,11 +230,11 @@ func (x Verdict) String() string {
 }
 
 func (Verdict) Descriptor() protoreflect.EnumDescriptor {
-	return file_ngfw_v1_link_proto_enumTypes[1].Descriptor()
+	return file_ngfw_v1_link_proto_enumTypes[3].Descriptor()
 }
 
 func (Verdict) Type() protoreflect.EnumType {
-	return &file_ngfw_v1_link_proto_enumTypes[1]
+	return &file_ngfw_v1_link_proto_enumTypes[3]
 }
 
 func (x Verdict) Number() protoreflect.EnumNumber {
@@ -133,7 +243,7 @@ func (x Verdict) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Verdict.Descriptor instead.
 func (Verdict) EnumDescriptor() ([]byte, []int) {
-	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{1}
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{3}
 }
 
 type AgentMessage struct {
@@ -2274,12 +2384,15 @@ func (x *SpoolPosition) GetWindowBytes() uint64 {
 }
 
 // FlowBatch is the unit of durability: it is stored whole or not at all, and
-// (device, epoch, number) names it for ever. number counts up from 1.
+// (device, epoch, number) names it for ever. number counts up from 1. It holds
+// rows of one kind: flow events, alerts or DNS queries.
 type FlowBatch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Epoch         string                 `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	Number        uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
 	Events        []*FlowEvent           `protobuf:"bytes,3,rep,name=events,proto3" json:"events,omitempty"`
+	Alerts        []*AlertEvent          `protobuf:"bytes,4,rep,name=alerts,proto3" json:"alerts,omitempty"`
+	Queries       []*QueryEvent          `protobuf:"bytes,5,rep,name=queries,proto3" json:"queries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2331,6 +2444,20 @@ func (x *FlowBatch) GetNumber() uint64 {
 func (x *FlowBatch) GetEvents() []*FlowEvent {
 	if x != nil {
 		return x.Events
+	}
+	return nil
+}
+
+func (x *FlowBatch) GetAlerts() []*AlertEvent {
+	if x != nil {
+		return x.Alerts
+	}
+	return nil
+}
+
+func (x *FlowBatch) GetQueries() []*QueryEvent {
+	if x != nil {
+		return x.Queries
 	}
 	return nil
 }
@@ -2740,6 +2867,281 @@ func (x *FlowEvent) GetTotalBytesReceived() uint64 {
 	return 0
 }
 
+// AlertEvent is one row of the alert history as the router sees it. Addresses
+// are 4 or 16 bytes, those of the packet that raised it.
+type AlertEvent struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	TimeNs          int64                  `protobuf:"varint,1,opt,name=time_ns,json=timeNs,proto3" json:"time_ns,omitempty"` // Unix nanoseconds
+	Severity        AlertSeverity          `protobuf:"varint,2,opt,name=severity,proto3,enum=ngfw.v1.AlertSeverity" json:"severity,omitempty"`
+	Signature       string                 `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"` // the rule's message
+	SignatureId     int64                  `protobuf:"varint,4,opt,name=signature_id,json=signatureId,proto3" json:"signature_id,omitempty"`
+	Category        string                 `protobuf:"bytes,5,opt,name=category,proto3" json:"category,omitempty"`
+	SourceIp        []byte                 `protobuf:"bytes,6,opt,name=source_ip,json=sourceIp,proto3" json:"source_ip,omitempty"`
+	SourcePort      uint32                 `protobuf:"varint,7,opt,name=source_port,json=sourcePort,proto3" json:"source_port,omitempty"`
+	DestinationIp   []byte                 `protobuf:"bytes,8,opt,name=destination_ip,json=destinationIp,proto3" json:"destination_ip,omitempty"`
+	DestinationPort uint32                 `protobuf:"varint,9,opt,name=destination_port,json=destinationPort,proto3" json:"destination_port,omitempty"`
+	Protocol        uint32                 `protobuf:"varint,10,opt,name=protocol,proto3" json:"protocol,omitempty"`                // IANA number
+	AppProto        string                 `protobuf:"bytes,11,opt,name=app_proto,json=appProto,proto3" json:"app_proto,omitempty"` // "": not known
+	Blocked         bool                   `protobuf:"varint,12,opt,name=blocked,proto3" json:"blocked,omitempty"`                  // the packet was not passed
+	FlowId          uint64                 `protobuf:"fixed64,13,opt,name=flow_id,json=flowId,proto3" json:"flow_id,omitempty"`     // of the flow's rows
+	Payload         []byte                 `protobuf:"bytes,14,opt,name=payload,proto3" json:"payload,omitempty"`                   // its beginning, at most 256 bytes
+	Metadata        map[string]string      `protobuf:"bytes,15,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	ClockUnset      bool                   `protobuf:"varint,16,opt,name=clock_unset,json=clockUnset,proto3" json:"clock_unset,omitempty"` // stamped before the router's clock was set
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *AlertEvent) Reset() {
+	*x = AlertEvent{}
+	mi := &file_ngfw_v1_link_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AlertEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AlertEvent) ProtoMessage() {}
+
+func (x *AlertEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_link_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AlertEvent.ProtoReflect.Descriptor instead.
+func (*AlertEvent) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *AlertEvent) GetTimeNs() int64 {
+	if x != nil {
+		return x.TimeNs
+	}
+	return 0
+}
+
+func (x *AlertEvent) GetSeverity() AlertSeverity {
+	if x != nil {
+		return x.Severity
+	}
+	return AlertSeverity_ALERT_SEVERITY_UNSPECIFIED
+}
+
+func (x *AlertEvent) GetSignature() string {
+	if x != nil {
+		return x.Signature
+	}
+	return ""
+}
+
+func (x *AlertEvent) GetSignatureId() int64 {
+	if x != nil {
+		return x.SignatureId
+	}
+	return 0
+}
+
+func (x *AlertEvent) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *AlertEvent) GetSourceIp() []byte {
+	if x != nil {
+		return x.SourceIp
+	}
+	return nil
+}
+
+func (x *AlertEvent) GetSourcePort() uint32 {
+	if x != nil {
+		return x.SourcePort
+	}
+	return 0
+}
+
+func (x *AlertEvent) GetDestinationIp() []byte {
+	if x != nil {
+		return x.DestinationIp
+	}
+	return nil
+}
+
+func (x *AlertEvent) GetDestinationPort() uint32 {
+	if x != nil {
+		return x.DestinationPort
+	}
+	return 0
+}
+
+func (x *AlertEvent) GetProtocol() uint32 {
+	if x != nil {
+		return x.Protocol
+	}
+	return 0
+}
+
+func (x *AlertEvent) GetAppProto() string {
+	if x != nil {
+		return x.AppProto
+	}
+	return ""
+}
+
+func (x *AlertEvent) GetBlocked() bool {
+	if x != nil {
+		return x.Blocked
+	}
+	return false
+}
+
+func (x *AlertEvent) GetFlowId() uint64 {
+	if x != nil {
+		return x.FlowId
+	}
+	return 0
+}
+
+func (x *AlertEvent) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+func (x *AlertEvent) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *AlertEvent) GetClockUnset() bool {
+	if x != nil {
+		return x.ClockUnset
+	}
+	return false
+}
+
+// QueryEvent is one row of the DNS query log as the router's resolver saw it.
+type QueryEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TimeNs        int64                  `protobuf:"varint,1,opt,name=time_ns,json=timeNs,proto3" json:"time_ns,omitempty"` // Unix nanoseconds
+	ClientIp      []byte                 `protobuf:"bytes,2,opt,name=client_ip,json=clientIp,proto3" json:"client_ip,omitempty"`
+	Domain        string                 `protobuf:"bytes,3,opt,name=domain,proto3" json:"domain,omitempty"`                        // without the last dot, lower case
+	QueryType     string                 `protobuf:"bytes,4,opt,name=query_type,json=queryType,proto3" json:"query_type,omitempty"` // A, AAAA, HTTPS, …
+	Status        QueryStatus            `protobuf:"varint,5,opt,name=status,proto3,enum=ngfw.v1.QueryStatus" json:"status,omitempty"`
+	ResponseNs    int64                  `protobuf:"varint,6,opt,name=response_ns,json=responseNs,proto3" json:"response_ns,omitempty"` // how long the answer took
+	BlockedBy     string                 `protobuf:"bytes,7,opt,name=blocked_by,json=blockedBy,proto3" json:"blocked_by,omitempty"`     // the list or rule; "": not blocked
+	Answer        string                 `protobuf:"bytes,8,opt,name=answer,proto3" json:"answer,omitempty"`
+	ClockUnset    bool                   `protobuf:"varint,9,opt,name=clock_unset,json=clockUnset,proto3" json:"clock_unset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryEvent) Reset() {
+	*x = QueryEvent{}
+	mi := &file_ngfw_v1_link_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryEvent) ProtoMessage() {}
+
+func (x *QueryEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_link_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryEvent.ProtoReflect.Descriptor instead.
+func (*QueryEvent) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_link_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *QueryEvent) GetTimeNs() int64 {
+	if x != nil {
+		return x.TimeNs
+	}
+	return 0
+}
+
+func (x *QueryEvent) GetClientIp() []byte {
+	if x != nil {
+		return x.ClientIp
+	}
+	return nil
+}
+
+func (x *QueryEvent) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+func (x *QueryEvent) GetQueryType() string {
+	if x != nil {
+		return x.QueryType
+	}
+	return ""
+}
+
+func (x *QueryEvent) GetStatus() QueryStatus {
+	if x != nil {
+		return x.Status
+	}
+	return QueryStatus_QUERY_STATUS_UNSPECIFIED
+}
+
+func (x *QueryEvent) GetResponseNs() int64 {
+	if x != nil {
+		return x.ResponseNs
+	}
+	return 0
+}
+
+func (x *QueryEvent) GetBlockedBy() string {
+	if x != nil {
+		return x.BlockedBy
+	}
+	return ""
+}
+
+func (x *QueryEvent) GetAnswer() string {
+	if x != nil {
+		return x.Answer
+	}
+	return ""
+}
+
+func (x *QueryEvent) GetClockUnset() bool {
+	if x != nil {
+		return x.ClockUnset
+	}
+	return false
+}
+
 type SpoolState_Epoch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Epoch         string                 `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
@@ -2751,7 +3153,7 @@ type SpoolState_Epoch struct {
 
 func (x *SpoolState_Epoch) Reset() {
 	*x = SpoolState_Epoch{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[35]
+	mi := &file_ngfw_v1_link_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2763,7 +3165,7 @@ func (x *SpoolState_Epoch) String() string {
 func (*SpoolState_Epoch) ProtoMessage() {}
 
 func (x *SpoolState_Epoch) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[35]
+	mi := &file_ngfw_v1_link_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2810,7 +3212,7 @@ type SpoolPosition_Epoch struct {
 
 func (x *SpoolPosition_Epoch) Reset() {
 	*x = SpoolPosition_Epoch{}
-	mi := &file_ngfw_v1_link_proto_msgTypes[36]
+	mi := &file_ngfw_v1_link_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2822,7 +3224,7 @@ func (x *SpoolPosition_Epoch) String() string {
 func (*SpoolPosition_Epoch) ProtoMessage() {}
 
 func (x *SpoolPosition_Epoch) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_link_proto_msgTypes[36]
+	mi := &file_ngfw_v1_link_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3028,11 +3430,13 @@ const file_ngfw_v1_link_proto_rawDesc = "" +
 	"\fwindow_bytes\x18\x03 \x01(\x04R\vwindowBytes\x1a5\n" +
 	"\x05Epoch\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\tR\x05epoch\x12\x16\n" +
-	"\x06stored\x18\x02 \x01(\x04R\x06stored\"e\n" +
+	"\x06stored\x18\x02 \x01(\x04R\x06stored\"\xc1\x01\n" +
 	"\tFlowBatch\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\tR\x05epoch\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\x12*\n" +
-	"\x06events\x18\x03 \x03(\v2\x12.ngfw.v1.FlowEventR\x06events\"8\n" +
+	"\x06events\x18\x03 \x03(\v2\x12.ngfw.v1.FlowEventR\x06events\x12+\n" +
+	"\x06alerts\x18\x04 \x03(\v2\x13.ngfw.v1.AlertEventR\x06alerts\x12-\n" +
+	"\aqueries\x18\x05 \x03(\v2\x13.ngfw.v1.QueryEventR\aqueries\"8\n" +
 	"\bBatchAck\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\tR\x05epoch\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\"\xb9\n" +
@@ -3082,7 +3486,58 @@ const file_ngfw_v1_link_proto_rawDesc = "" +
 	"\x12total_packets_sent\x18$ \x01(\x04R\x10totalPacketsSent\x124\n" +
 	"\x16total_packets_received\x18% \x01(\x04R\x14totalPacketsReceived\x12(\n" +
 	"\x10total_bytes_sent\x18& \x01(\x04R\x0etotalBytesSent\x120\n" +
-	"\x14total_bytes_received\x18' \x01(\x04R\x12totalBytesReceived*\x81\x01\n" +
+	"\x14total_bytes_received\x18' \x01(\x04R\x12totalBytesReceived\"\xe9\x04\n" +
+	"\n" +
+	"AlertEvent\x12\x17\n" +
+	"\atime_ns\x18\x01 \x01(\x03R\x06timeNs\x122\n" +
+	"\bseverity\x18\x02 \x01(\x0e2\x16.ngfw.v1.AlertSeverityR\bseverity\x12\x1c\n" +
+	"\tsignature\x18\x03 \x01(\tR\tsignature\x12!\n" +
+	"\fsignature_id\x18\x04 \x01(\x03R\vsignatureId\x12\x1a\n" +
+	"\bcategory\x18\x05 \x01(\tR\bcategory\x12\x1b\n" +
+	"\tsource_ip\x18\x06 \x01(\fR\bsourceIp\x12\x1f\n" +
+	"\vsource_port\x18\a \x01(\rR\n" +
+	"sourcePort\x12%\n" +
+	"\x0edestination_ip\x18\b \x01(\fR\rdestinationIp\x12)\n" +
+	"\x10destination_port\x18\t \x01(\rR\x0fdestinationPort\x12\x1a\n" +
+	"\bprotocol\x18\n" +
+	" \x01(\rR\bprotocol\x12\x1b\n" +
+	"\tapp_proto\x18\v \x01(\tR\bappProto\x12\x18\n" +
+	"\ablocked\x18\f \x01(\bR\ablocked\x12\x17\n" +
+	"\aflow_id\x18\r \x01(\x06R\x06flowId\x12\x18\n" +
+	"\apayload\x18\x0e \x01(\fR\apayload\x12=\n" +
+	"\bmetadata\x18\x0f \x03(\v2!.ngfw.v1.AlertEvent.MetadataEntryR\bmetadata\x12\x1f\n" +
+	"\vclock_unset\x18\x10 \x01(\bR\n" +
+	"clockUnset\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa0\x02\n" +
+	"\n" +
+	"QueryEvent\x12\x17\n" +
+	"\atime_ns\x18\x01 \x01(\x03R\x06timeNs\x12\x1b\n" +
+	"\tclient_ip\x18\x02 \x01(\fR\bclientIp\x12\x16\n" +
+	"\x06domain\x18\x03 \x01(\tR\x06domain\x12\x1d\n" +
+	"\n" +
+	"query_type\x18\x04 \x01(\tR\tqueryType\x12,\n" +
+	"\x06status\x18\x05 \x01(\x0e2\x14.ngfw.v1.QueryStatusR\x06status\x12\x1f\n" +
+	"\vresponse_ns\x18\x06 \x01(\x03R\n" +
+	"responseNs\x12\x1d\n" +
+	"\n" +
+	"blocked_by\x18\a \x01(\tR\tblockedBy\x12\x16\n" +
+	"\x06answer\x18\b \x01(\tR\x06answer\x12\x1f\n" +
+	"\vclock_unset\x18\t \x01(\bR\n" +
+	"clockUnset*\x98\x01\n" +
+	"\rAlertSeverity\x12\x1e\n" +
+	"\x1aALERT_SEVERITY_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12ALERT_SEVERITY_LOW\x10\x01\x12\x19\n" +
+	"\x15ALERT_SEVERITY_MEDIUM\x10\x02\x12\x17\n" +
+	"\x13ALERT_SEVERITY_HIGH\x10\x03\x12\x1b\n" +
+	"\x17ALERT_SEVERITY_CRITICAL\x10\x04*\x90\x01\n" +
+	"\vQueryStatus\x12\x1c\n" +
+	"\x18QUERY_STATUS_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14QUERY_STATUS_ALLOWED\x10\x01\x12\x18\n" +
+	"\x14QUERY_STATUS_BLOCKED\x10\x02\x12\x17\n" +
+	"\x13QUERY_STATUS_CACHED\x10\x03\x12\x16\n" +
+	"\x12QUERY_STATUS_ERROR\x10\x04*\x81\x01\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fEVENT_KIND_OPEN\x10\x01\x12\x15\n" +
@@ -3109,107 +3564,117 @@ func file_ngfw_v1_link_proto_rawDescGZIP() []byte {
 	return file_ngfw_v1_link_proto_rawDescData
 }
 
-var file_ngfw_v1_link_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_ngfw_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_ngfw_v1_link_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_ngfw_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_ngfw_v1_link_proto_goTypes = []any{
-	(EventKind)(0),              // 0: ngfw.v1.EventKind
-	(Verdict)(0),                // 1: ngfw.v1.Verdict
-	(*AgentMessage)(nil),        // 2: ngfw.v1.AgentMessage
-	(*CloudMessage)(nil),        // 3: ngfw.v1.CloudMessage
-	(*Auth)(nil),                // 4: ngfw.v1.Auth
-	(*AuthOk)(nil),              // 5: ngfw.v1.AuthOk
-	(*AuthFail)(nil),            // 6: ngfw.v1.AuthFail
-	(*Status)(nil),              // 7: ngfw.v1.Status
-	(*StatusOk)(nil),            // 8: ngfw.v1.StatusOk
-	(*StatusQuery)(nil),         // 9: ngfw.v1.StatusQuery
-	(*ConfigPush)(nil),          // 10: ngfw.v1.ConfigPush
-	(*ConfigFull)(nil),          // 11: ngfw.v1.ConfigFull
-	(*ConfigAck)(nil),           // 12: ngfw.v1.ConfigAck
-	(*ConfigFail)(nil),          // 13: ngfw.v1.ConfigFail
-	(*Exec)(nil),                // 14: ngfw.v1.Exec
-	(*ExecResult)(nil),          // 15: ngfw.v1.ExecResult
-	(*Reboot)(nil),              // 16: ngfw.v1.Reboot
-	(*Shutdown)(nil),            // 17: ngfw.v1.Shutdown
-	(*Upgrade)(nil),             // 18: ngfw.v1.Upgrade
-	(*CommandAck)(nil),          // 19: ngfw.v1.CommandAck
-	(*Simulate)(nil),            // 20: ngfw.v1.Simulate
-	(*SimulateResult)(nil),      // 21: ngfw.v1.SimulateResult
-	(*ModeUpdate)(nil),          // 22: ngfw.v1.ModeUpdate
-	(*ModeAck)(nil),             // 23: ngfw.v1.ModeAck
-	(*Log)(nil),                 // 24: ngfw.v1.Log
-	(*Alert)(nil),               // 25: ngfw.v1.Alert
-	(*Ping)(nil),                // 26: ngfw.v1.Ping
-	(*Pong)(nil),                // 27: ngfw.v1.Pong
-	(*Error)(nil),               // 28: ngfw.v1.Error
-	(*SpoolState)(nil),          // 29: ngfw.v1.SpoolState
-	(*SpoolPosition)(nil),       // 30: ngfw.v1.SpoolPosition
-	(*FlowBatch)(nil),           // 31: ngfw.v1.FlowBatch
-	(*BatchAck)(nil),            // 32: ngfw.v1.BatchAck
-	(*FlowEvent)(nil),           // 33: ngfw.v1.FlowEvent
-	nil,                         // 34: ngfw.v1.Auth.AppliedEntry
-	nil,                         // 35: ngfw.v1.ModeUpdate.SectionsEntry
-	nil,                         // 36: ngfw.v1.Log.AttributesEntry
-	(*SpoolState_Epoch)(nil),    // 37: ngfw.v1.SpoolState.Epoch
-	(*SpoolPosition_Epoch)(nil), // 38: ngfw.v1.SpoolPosition.Epoch
-	(*Metrics)(nil),             // 39: ngfw.v1.Metrics
-	(*SystemStatus)(nil),        // 40: ngfw.v1.SystemStatus
-	(*Hardware)(nil),            // 41: ngfw.v1.Hardware
-	(*Packet)(nil),              // 42: ngfw.v1.Packet
-	(*Explanation)(nil),         // 43: ngfw.v1.Explanation
+	(AlertSeverity)(0),          // 0: ngfw.v1.AlertSeverity
+	(QueryStatus)(0),            // 1: ngfw.v1.QueryStatus
+	(EventKind)(0),              // 2: ngfw.v1.EventKind
+	(Verdict)(0),                // 3: ngfw.v1.Verdict
+	(*AgentMessage)(nil),        // 4: ngfw.v1.AgentMessage
+	(*CloudMessage)(nil),        // 5: ngfw.v1.CloudMessage
+	(*Auth)(nil),                // 6: ngfw.v1.Auth
+	(*AuthOk)(nil),              // 7: ngfw.v1.AuthOk
+	(*AuthFail)(nil),            // 8: ngfw.v1.AuthFail
+	(*Status)(nil),              // 9: ngfw.v1.Status
+	(*StatusOk)(nil),            // 10: ngfw.v1.StatusOk
+	(*StatusQuery)(nil),         // 11: ngfw.v1.StatusQuery
+	(*ConfigPush)(nil),          // 12: ngfw.v1.ConfigPush
+	(*ConfigFull)(nil),          // 13: ngfw.v1.ConfigFull
+	(*ConfigAck)(nil),           // 14: ngfw.v1.ConfigAck
+	(*ConfigFail)(nil),          // 15: ngfw.v1.ConfigFail
+	(*Exec)(nil),                // 16: ngfw.v1.Exec
+	(*ExecResult)(nil),          // 17: ngfw.v1.ExecResult
+	(*Reboot)(nil),              // 18: ngfw.v1.Reboot
+	(*Shutdown)(nil),            // 19: ngfw.v1.Shutdown
+	(*Upgrade)(nil),             // 20: ngfw.v1.Upgrade
+	(*CommandAck)(nil),          // 21: ngfw.v1.CommandAck
+	(*Simulate)(nil),            // 22: ngfw.v1.Simulate
+	(*SimulateResult)(nil),      // 23: ngfw.v1.SimulateResult
+	(*ModeUpdate)(nil),          // 24: ngfw.v1.ModeUpdate
+	(*ModeAck)(nil),             // 25: ngfw.v1.ModeAck
+	(*Log)(nil),                 // 26: ngfw.v1.Log
+	(*Alert)(nil),               // 27: ngfw.v1.Alert
+	(*Ping)(nil),                // 28: ngfw.v1.Ping
+	(*Pong)(nil),                // 29: ngfw.v1.Pong
+	(*Error)(nil),               // 30: ngfw.v1.Error
+	(*SpoolState)(nil),          // 31: ngfw.v1.SpoolState
+	(*SpoolPosition)(nil),       // 32: ngfw.v1.SpoolPosition
+	(*FlowBatch)(nil),           // 33: ngfw.v1.FlowBatch
+	(*BatchAck)(nil),            // 34: ngfw.v1.BatchAck
+	(*FlowEvent)(nil),           // 35: ngfw.v1.FlowEvent
+	(*AlertEvent)(nil),          // 36: ngfw.v1.AlertEvent
+	(*QueryEvent)(nil),          // 37: ngfw.v1.QueryEvent
+	nil,                         // 38: ngfw.v1.Auth.AppliedEntry
+	nil,                         // 39: ngfw.v1.ModeUpdate.SectionsEntry
+	nil,                         // 40: ngfw.v1.Log.AttributesEntry
+	(*SpoolState_Epoch)(nil),    // 41: ngfw.v1.SpoolState.Epoch
+	(*SpoolPosition_Epoch)(nil), // 42: ngfw.v1.SpoolPosition.Epoch
+	nil,                         // 43: ngfw.v1.AlertEvent.MetadataEntry
+	(*Metrics)(nil),             // 44: ngfw.v1.Metrics
+	(*SystemStatus)(nil),        // 45: ngfw.v1.SystemStatus
+	(*Hardware)(nil),            // 46: ngfw.v1.Hardware
+	(*Packet)(nil),              // 47: ngfw.v1.Packet
+	(*Explanation)(nil),         // 48: ngfw.v1.Explanation
 }
 var file_ngfw_v1_link_proto_depIdxs = []int32{
-	4,  // 0: ngfw.v1.AgentMessage.auth:type_name -> ngfw.v1.Auth
-	7,  // 1: ngfw.v1.AgentMessage.status:type_name -> ngfw.v1.Status
-	12, // 2: ngfw.v1.AgentMessage.config_ack:type_name -> ngfw.v1.ConfigAck
-	13, // 3: ngfw.v1.AgentMessage.config_fail:type_name -> ngfw.v1.ConfigFail
-	15, // 4: ngfw.v1.AgentMessage.exec_result:type_name -> ngfw.v1.ExecResult
-	24, // 5: ngfw.v1.AgentMessage.log:type_name -> ngfw.v1.Log
-	25, // 6: ngfw.v1.AgentMessage.alert:type_name -> ngfw.v1.Alert
-	39, // 7: ngfw.v1.AgentMessage.metrics:type_name -> ngfw.v1.Metrics
-	23, // 8: ngfw.v1.AgentMessage.mode_ack:type_name -> ngfw.v1.ModeAck
-	26, // 9: ngfw.v1.AgentMessage.ping:type_name -> ngfw.v1.Ping
-	27, // 10: ngfw.v1.AgentMessage.pong:type_name -> ngfw.v1.Pong
-	28, // 11: ngfw.v1.AgentMessage.error:type_name -> ngfw.v1.Error
-	31, // 12: ngfw.v1.AgentMessage.flow_batch:type_name -> ngfw.v1.FlowBatch
-	29, // 13: ngfw.v1.AgentMessage.spool_state:type_name -> ngfw.v1.SpoolState
-	19, // 14: ngfw.v1.AgentMessage.command_ack:type_name -> ngfw.v1.CommandAck
-	21, // 15: ngfw.v1.AgentMessage.simulate_result:type_name -> ngfw.v1.SimulateResult
-	5,  // 16: ngfw.v1.CloudMessage.auth_ok:type_name -> ngfw.v1.AuthOk
-	6,  // 17: ngfw.v1.CloudMessage.auth_fail:type_name -> ngfw.v1.AuthFail
-	8,  // 18: ngfw.v1.CloudMessage.status_ok:type_name -> ngfw.v1.StatusOk
-	10, // 19: ngfw.v1.CloudMessage.config_push:type_name -> ngfw.v1.ConfigPush
-	11, // 20: ngfw.v1.CloudMessage.config_full:type_name -> ngfw.v1.ConfigFull
-	14, // 21: ngfw.v1.CloudMessage.exec:type_name -> ngfw.v1.Exec
-	16, // 22: ngfw.v1.CloudMessage.reboot:type_name -> ngfw.v1.Reboot
-	17, // 23: ngfw.v1.CloudMessage.shutdown:type_name -> ngfw.v1.Shutdown
-	18, // 24: ngfw.v1.CloudMessage.upgrade:type_name -> ngfw.v1.Upgrade
-	9,  // 25: ngfw.v1.CloudMessage.status_request:type_name -> ngfw.v1.StatusQuery
-	22, // 26: ngfw.v1.CloudMessage.mode_update:type_name -> ngfw.v1.ModeUpdate
-	26, // 27: ngfw.v1.CloudMessage.ping:type_name -> ngfw.v1.Ping
-	27, // 28: ngfw.v1.CloudMessage.pong:type_name -> ngfw.v1.Pong
-	28, // 29: ngfw.v1.CloudMessage.error:type_name -> ngfw.v1.Error
-	32, // 30: ngfw.v1.CloudMessage.batch_ack:type_name -> ngfw.v1.BatchAck
-	30, // 31: ngfw.v1.CloudMessage.spool_position:type_name -> ngfw.v1.SpoolPosition
-	20, // 32: ngfw.v1.CloudMessage.simulate:type_name -> ngfw.v1.Simulate
-	34, // 33: ngfw.v1.Auth.applied:type_name -> ngfw.v1.Auth.AppliedEntry
-	40, // 34: ngfw.v1.Status.status:type_name -> ngfw.v1.SystemStatus
-	41, // 35: ngfw.v1.Status.hardware:type_name -> ngfw.v1.Hardware
-	42, // 36: ngfw.v1.Simulate.packet:type_name -> ngfw.v1.Packet
-	43, // 37: ngfw.v1.SimulateResult.explanation:type_name -> ngfw.v1.Explanation
-	35, // 38: ngfw.v1.ModeUpdate.sections:type_name -> ngfw.v1.ModeUpdate.SectionsEntry
-	36, // 39: ngfw.v1.Log.attributes:type_name -> ngfw.v1.Log.AttributesEntry
-	37, // 40: ngfw.v1.SpoolState.epochs:type_name -> ngfw.v1.SpoolState.Epoch
-	38, // 41: ngfw.v1.SpoolPosition.epochs:type_name -> ngfw.v1.SpoolPosition.Epoch
-	33, // 42: ngfw.v1.FlowBatch.events:type_name -> ngfw.v1.FlowEvent
-	0,  // 43: ngfw.v1.FlowEvent.kind:type_name -> ngfw.v1.EventKind
-	1,  // 44: ngfw.v1.FlowEvent.action:type_name -> ngfw.v1.Verdict
-	2,  // 45: ngfw.v1.LinkService.Connect:input_type -> ngfw.v1.AgentMessage
-	3,  // 46: ngfw.v1.LinkService.Connect:output_type -> ngfw.v1.CloudMessage
-	46, // [46:47] is the sub-list for method output_type
-	45, // [45:46] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	6,  // 0: ngfw.v1.AgentMessage.auth:type_name -> ngfw.v1.Auth
+	9,  // 1: ngfw.v1.AgentMessage.status:type_name -> ngfw.v1.Status
+	14, // 2: ngfw.v1.AgentMessage.config_ack:type_name -> ngfw.v1.ConfigAck
+	15, // 3: ngfw.v1.AgentMessage.config_fail:type_name -> ngfw.v1.ConfigFail
+	17, // 4: ngfw.v1.AgentMessage.exec_result:type_name -> ngfw.v1.ExecResult
+	26, // 5: ngfw.v1.AgentMessage.log:type_name -> ngfw.v1.Log
+	27, // 6: ngfw.v1.AgentMessage.alert:type_name -> ngfw.v1.Alert
+	44, // 7: ngfw.v1.AgentMessage.metrics:type_name -> ngfw.v1.Metrics
+	25, // 8: ngfw.v1.AgentMessage.mode_ack:type_name -> ngfw.v1.ModeAck
+	28, // 9: ngfw.v1.AgentMessage.ping:type_name -> ngfw.v1.Ping
+	29, // 10: ngfw.v1.AgentMessage.pong:type_name -> ngfw.v1.Pong
+	30, // 11: ngfw.v1.AgentMessage.error:type_name -> ngfw.v1.Error
+	33, // 12: ngfw.v1.AgentMessage.flow_batch:type_name -> ngfw.v1.FlowBatch
+	31, // 13: ngfw.v1.AgentMessage.spool_state:type_name -> ngfw.v1.SpoolState
+	21, // 14: ngfw.v1.AgentMessage.command_ack:type_name -> ngfw.v1.CommandAck
+	23, // 15: ngfw.v1.AgentMessage.simulate_result:type_name -> ngfw.v1.SimulateResult
+	7,  // 16: ngfw.v1.CloudMessage.auth_ok:type_name -> ngfw.v1.AuthOk
+	8,  // 17: ngfw.v1.CloudMessage.auth_fail:type_name -> ngfw.v1.AuthFail
+	10, // 18: ngfw.v1.CloudMessage.status_ok:type_name -> ngfw.v1.StatusOk
+	12, // 19: ngfw.v1.CloudMessage.config_push:type_name -> ngfw.v1.ConfigPush
+	13, // 20: ngfw.v1.CloudMessage.config_full:type_name -> ngfw.v1.ConfigFull
+	16, // 21: ngfw.v1.CloudMessage.exec:type_name -> ngfw.v1.Exec
+	18, // 22: ngfw.v1.CloudMessage.reboot:type_name -> ngfw.v1.Reboot
+	19, // 23: ngfw.v1.CloudMessage.shutdown:type_name -> ngfw.v1.Shutdown
+	20, // 24: ngfw.v1.CloudMessage.upgrade:type_name -> ngfw.v1.Upgrade
+	11, // 25: ngfw.v1.CloudMessage.status_request:type_name -> ngfw.v1.StatusQuery
+	24, // 26: ngfw.v1.CloudMessage.mode_update:type_name -> ngfw.v1.ModeUpdate
+	28, // 27: ngfw.v1.CloudMessage.ping:type_name -> ngfw.v1.Ping
+	29, // 28: ngfw.v1.CloudMessage.pong:type_name -> ngfw.v1.Pong
+	30, // 29: ngfw.v1.CloudMessage.error:type_name -> ngfw.v1.Error
+	34, // 30: ngfw.v1.CloudMessage.batch_ack:type_name -> ngfw.v1.BatchAck
+	32, // 31: ngfw.v1.CloudMessage.spool_position:type_name -> ngfw.v1.SpoolPosition
+	22, // 32: ngfw.v1.CloudMessage.simulate:type_name -> ngfw.v1.Simulate
+	38, // 33: ngfw.v1.Auth.applied:type_name -> ngfw.v1.Auth.AppliedEntry
+	45, // 34: ngfw.v1.Status.status:type_name -> ngfw.v1.SystemStatus
+	46, // 35: ngfw.v1.Status.hardware:type_name -> ngfw.v1.Hardware
+	47, // 36: ngfw.v1.Simulate.packet:type_name -> ngfw.v1.Packet
+	48, // 37: ngfw.v1.SimulateResult.explanation:type_name -> ngfw.v1.Explanation
+	39, // 38: ngfw.v1.ModeUpdate.sections:type_name -> ngfw.v1.ModeUpdate.SectionsEntry
+	40, // 39: ngfw.v1.Log.attributes:type_name -> ngfw.v1.Log.AttributesEntry
+	41, // 40: ngfw.v1.SpoolState.epochs:type_name -> ngfw.v1.SpoolState.Epoch
+	42, // 41: ngfw.v1.SpoolPosition.epochs:type_name -> ngfw.v1.SpoolPosition.Epoch
+	35, // 42: ngfw.v1.FlowBatch.events:type_name -> ngfw.v1.FlowEvent
+	36, // 43: ngfw.v1.FlowBatch.alerts:type_name -> ngfw.v1.AlertEvent
+	37, // 44: ngfw.v1.FlowBatch.queries:type_name -> ngfw.v1.QueryEvent
+	2,  // 45: ngfw.v1.FlowEvent.kind:type_name -> ngfw.v1.EventKind
+	3,  // 46: ngfw.v1.FlowEvent.action:type_name -> ngfw.v1.Verdict
+	0,  // 47: ngfw.v1.AlertEvent.severity:type_name -> ngfw.v1.AlertSeverity
+	43, // 48: ngfw.v1.AlertEvent.metadata:type_name -> ngfw.v1.AlertEvent.MetadataEntry
+	1,  // 49: ngfw.v1.QueryEvent.status:type_name -> ngfw.v1.QueryStatus
+	4,  // 50: ngfw.v1.LinkService.Connect:input_type -> ngfw.v1.AgentMessage
+	5,  // 51: ngfw.v1.LinkService.Connect:output_type -> ngfw.v1.CloudMessage
+	51, // [51:52] is the sub-list for method output_type
+	50, // [50:51] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_ngfw_v1_link_proto_init() }
@@ -3262,8 +3727,8 @@ func file_ngfw_v1_link_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ngfw_v1_link_proto_rawDesc), len(file_ngfw_v1_link_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   37,
+			NumEnums:      4,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -89,6 +89,7 @@ const (
 	Feature_FEATURE_UNSPECIFIED    Feature = 0
 	Feature_FEATURE_TRAFFIC_STREAM Feature = 1
 	Feature_FEATURE_FLEET          Feature = 2
+	Feature_FEATURE_IDS            Feature = 3
 )
 
 // Enum value maps for Feature.
@@ -97,11 +98,13 @@ var (
 		0: "FEATURE_UNSPECIFIED",
 		1: "FEATURE_TRAFFIC_STREAM",
 		2: "FEATURE_FLEET",
+		3: "FEATURE_IDS",
 	}
 	Feature_value = map[string]int32{
 		"FEATURE_UNSPECIFIED":    0,
 		"FEATURE_TRAFFIC_STREAM": 1,
 		"FEATURE_FLEET":          2,
+		"FEATURE_IDS":            3,
 	}
 )
 
@@ -141,7 +144,11 @@ type Operation struct {
 	// The operation works on one router: X-Device-ID, ?device_id=, or the only one.
 	Device bool `protobuf:"varint,4,opt,name=device,proto3" json:"device,omitempty"`
 	// The REST form is a live stream (WebSocket or SSE), not a gateway call.
-	Stream        bool `protobuf:"varint,5,opt,name=stream,proto3" json:"stream,omitempty"`
+	Stream bool `protobuf:"varint,5,opt,name=stream,proto3" json:"stream,omitempty"`
+	// The REST form is a file, sent as it is made: the RPC streams FileChunk.
+	Download bool `protobuf:"varint,6,opt,name=download,proto3" json:"download,omitempty"`
+	// A browser's refresh token may come and go in a cookie instead of the body.
+	Session       bool `protobuf:"varint,7,opt,name=session,proto3" json:"session,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -211,6 +218,20 @@ func (x *Operation) GetStream() bool {
 	return false
 }
 
+func (x *Operation) GetDownload() bool {
+	if x != nil {
+		return x.Download
+	}
+	return false
+}
+
+func (x *Operation) GetSession() bool {
+	if x != nil {
+		return x.Session
+	}
+	return false
+}
+
 var file_ngfw_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -260,7 +281,7 @@ var File_ngfw_v1_options_proto protoreflect.FileDescriptor
 
 const file_ngfw_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x15ngfw/v1/options.proto\x12\angfw.v1\x1a google/protobuf/descriptor.proto\"\xbd\x01\n" +
+	"\x15ngfw/v1/options.proto\x12\angfw.v1\x1a google/protobuf/descriptor.proto\"\xf3\x01\n" +
 	"\tOperation\x123\n" +
 	"\n" +
 	"permission\x18\x01 \x01(\x0e2\x13.ngfw.v1.PermissionR\n" +
@@ -269,18 +290,21 @@ const file_ngfw_v1_options_proto_rawDesc = "" +
 	"\vhttp_status\x18\x03 \x01(\x05R\n" +
 	"httpStatus\x12\x16\n" +
 	"\x06device\x18\x04 \x01(\bR\x06device\x12\x16\n" +
-	"\x06stream\x18\x05 \x01(\bR\x06stream*\x80\x01\n" +
+	"\x06stream\x18\x05 \x01(\bR\x06stream\x12\x1a\n" +
+	"\bdownload\x18\x06 \x01(\bR\bdownload\x12\x18\n" +
+	"\asession\x18\a \x01(\bR\asession*\x80\x01\n" +
 	"\n" +
 	"Permission\x12\x1a\n" +
 	"\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PERMISSION_PUBLIC\x10\x01\x12\x13\n" +
 	"\x0fPERMISSION_READ\x10\x02\x12\x14\n" +
 	"\x10PERMISSION_WRITE\x10\x03\x12\x14\n" +
-	"\x10PERMISSION_ADMIN\x10\x04*Q\n" +
+	"\x10PERMISSION_ADMIN\x10\x04*b\n" +
 	"\aFeature\x12\x17\n" +
 	"\x13FEATURE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16FEATURE_TRAFFIC_STREAM\x10\x01\x12\x11\n" +
-	"\rFEATURE_FLEET\x10\x02:R\n" +
+	"\rFEATURE_FLEET\x10\x02\x12\x0f\n" +
+	"\vFEATURE_IDS\x10\x03:R\n" +
 	"\toperation\x12\x1e.google.protobuf.MethodOptions\x18ц\x03 \x01(\v2\x12.ngfw.v1.OperationR\toperation:G\n" +
 	"\x0fnull_when_unset\x12\x1d.google.protobuf.FieldOptions\x18҆\x03 \x01(\bR\rnullWhenUnset:<\n" +
 	"\tread_only\x12\x1d.google.protobuf.FieldOptions\x18ӆ\x03 \x01(\bR\breadOnlyB\"Z ngfw.sh/proto/gen/ngfw/v1;ngfwv1b\x06proto3"

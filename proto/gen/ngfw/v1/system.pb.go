@@ -361,6 +361,7 @@ type Metrics struct {
 	Dns           *Metrics_Dns              `protobuf:"bytes,7,opt,name=dns,proto3" json:"dns,omitempty"`
 	Dataplane     *Dataplane                `protobuf:"bytes,8,opt,name=dataplane,proto3" json:"dataplane,omitempty"`
 	Rules         []*RuleCounter            `protobuf:"bytes,9,rep,name=rules,proto3" json:"rules,omitempty"` // every rule that has counted, absolute values
+	Nat           []*RuleCounter            `protobuf:"bytes,10,rep,name=nat,proto3" json:"nat,omitempty"`    // likewise every NAT rule
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -454,6 +455,13 @@ func (x *Metrics) GetDataplane() *Dataplane {
 func (x *Metrics) GetRules() []*RuleCounter {
 	if x != nil {
 		return x.Rules
+	}
+	return nil
+}
+
+func (x *Metrics) GetNat() []*RuleCounter {
+	if x != nil {
+		return x.Nat
 	}
 	return nil
 }
@@ -1561,7 +1569,7 @@ const file_ngfw_v1_system_proto_rawDesc = "" +
 	"\x03rpm\x18\x02 \x01(\x05R\x03rpm\x12\x1d\n" +
 	"\apercent\x18\x03 \x01(\x05H\x00R\apercent\x88\x01\x01B\n" +
 	"\n" +
-	"\b_percent\"\xc4\x05\n" +
+	"\b_percent\"\xec\x05\n" +
 	"\aMetrics\x12\x1c\n" +
 	"\ttimestamp\x18\x01 \x01(\x03R\ttimestamp\x12\x10\n" +
 	"\x03cpu\x18\x02 \x01(\x05R\x03cpu\x12\x16\n" +
@@ -1573,7 +1581,9 @@ const file_ngfw_v1_system_proto_rawDesc = "" +
 	"\vconnections\x18\x06 \x01(\v2\x1c.ngfw.v1.Metrics.ConnectionsR\vconnections\x12&\n" +
 	"\x03dns\x18\a \x01(\v2\x14.ngfw.v1.Metrics.DnsR\x03dns\x120\n" +
 	"\tdataplane\x18\b \x01(\v2\x12.ngfw.v1.DataplaneR\tdataplane\x12*\n" +
-	"\x05rules\x18\t \x03(\v2\x14.ngfw.v1.RuleCounterR\x05rules\x1aU\n" +
+	"\x05rules\x18\t \x03(\v2\x14.ngfw.v1.RuleCounterR\x05rules\x12&\n" +
+	"\x03nat\x18\n" +
+	" \x03(\v2\x14.ngfw.v1.RuleCounterR\x03nat\x1aU\n" +
 	"\x0fInterfacesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12,\n" +
 	"\x05value\x18\x02 \x01(\v2\x16.ngfw.v1.Metrics.RatesR\x05value:\x028\x01\x1a9\n" +
@@ -1682,21 +1692,22 @@ var file_ngfw_v1_system_proto_depIdxs = []int32{
 	20, // 9: ngfw.v1.Metrics.dns:type_name -> ngfw.v1.Metrics.Dns
 	5,  // 10: ngfw.v1.Metrics.dataplane:type_name -> ngfw.v1.Dataplane
 	4,  // 11: ngfw.v1.Metrics.rules:type_name -> ngfw.v1.RuleCounter
-	21, // 12: ngfw.v1.Dataplane.drops:type_name -> ngfw.v1.Dataplane.DropsEntry
-	6,  // 13: ngfw.v1.Dataplane.spool:type_name -> ngfw.v1.Spool
-	1,  // 14: ngfw.v1.InterfacesResponse.interfaces:type_name -> ngfw.v1.InterfaceStatus
-	18, // 15: ngfw.v1.Metrics.InterfacesEntry.value:type_name -> ngfw.v1.Metrics.Rates
-	7,  // 16: ngfw.v1.SystemService.Status:input_type -> ngfw.v1.StatusRequest
-	8,  // 17: ngfw.v1.SystemService.Interfaces:input_type -> ngfw.v1.InterfacesRequest
-	10, // 18: ngfw.v1.SystemService.Hardware:input_type -> ngfw.v1.HardwareRequest
-	0,  // 19: ngfw.v1.SystemService.Status:output_type -> ngfw.v1.SystemStatus
-	9,  // 20: ngfw.v1.SystemService.Interfaces:output_type -> ngfw.v1.InterfacesResponse
-	2,  // 21: ngfw.v1.SystemService.Hardware:output_type -> ngfw.v1.Hardware
-	19, // [19:22] is the sub-list for method output_type
-	16, // [16:19] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	4,  // 12: ngfw.v1.Metrics.nat:type_name -> ngfw.v1.RuleCounter
+	21, // 13: ngfw.v1.Dataplane.drops:type_name -> ngfw.v1.Dataplane.DropsEntry
+	6,  // 14: ngfw.v1.Dataplane.spool:type_name -> ngfw.v1.Spool
+	1,  // 15: ngfw.v1.InterfacesResponse.interfaces:type_name -> ngfw.v1.InterfaceStatus
+	18, // 16: ngfw.v1.Metrics.InterfacesEntry.value:type_name -> ngfw.v1.Metrics.Rates
+	7,  // 17: ngfw.v1.SystemService.Status:input_type -> ngfw.v1.StatusRequest
+	8,  // 18: ngfw.v1.SystemService.Interfaces:input_type -> ngfw.v1.InterfacesRequest
+	10, // 19: ngfw.v1.SystemService.Hardware:input_type -> ngfw.v1.HardwareRequest
+	0,  // 20: ngfw.v1.SystemService.Status:output_type -> ngfw.v1.SystemStatus
+	9,  // 21: ngfw.v1.SystemService.Interfaces:output_type -> ngfw.v1.InterfacesResponse
+	2,  // 22: ngfw.v1.SystemService.Hardware:output_type -> ngfw.v1.Hardware
+	20, // [20:23] is the sub-list for method output_type
+	17, // [17:20] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_ngfw_v1_system_proto_init() }

@@ -633,13 +633,26 @@ func (x *LogsResponse) GetNextCursor() string {
 	return ""
 }
 
+// Which rows a ranking counts, with the filters of the log.
 type TopRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
-	Limit         *int32                 `protobuf:"varint,2,opt,name=limit,proto3,oneof" json:"limit,omitempty"` // default 10
+	Limit         *int32                 `protobuf:"varint,2,opt,name=limit,proto3,oneof" json:"limit,omitempty"` // default 10, at most 500
 	Period        string                 `protobuf:"bytes,3,opt,name=period,proto3" json:"period,omitempty"`      // 1h, 24h, 7d, 30d; default 24h
-	From          string                 `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
-	To            string                 `protobuf:"bytes,5,opt,name=to,proto3" json:"to,omitempty"`
+	From          string                 `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`          // Unix seconds, included
+	To            string                 `protobuf:"bytes,5,opt,name=to,proto3" json:"to,omitempty"`              // Unix seconds, not included
+	Action        []string               `protobuf:"bytes,6,rep,name=action,proto3" json:"action,omitempty"`
+	Proto         []string               `protobuf:"bytes,7,rep,name=proto,proto3" json:"proto,omitempty"`
+	Src           []string               `protobuf:"bytes,8,rep,name=src,proto3" json:"src,omitempty"` // address or CIDR
+	Dst           []string               `protobuf:"bytes,9,rep,name=dst,proto3" json:"dst,omitempty"`
+	Port          []string               `protobuf:"bytes,10,rep,name=port,proto3" json:"port,omitempty"` // destination port or range a-b
+	App           []string               `protobuf:"bytes,11,rep,name=app,proto3" json:"app,omitempty"`
+	Geo           []string               `protobuf:"bytes,12,rep,name=geo,proto3" json:"geo,omitempty"`
+	Threat        []string               `protobuf:"bytes,13,rep,name=threat,proto3" json:"threat,omitempty"`
+	Event         []string               `protobuf:"bytes,14,rep,name=event,proto3" json:"event,omitempty"`
+	RuleId        []string               `protobuf:"bytes,15,rep,name=rule_id,json=ruleId,proto3" json:"rule_id,omitempty"`
+	Q             string                 `protobuf:"bytes,16,opt,name=q,proto3" json:"q,omitempty"`
+	Compare       string                 `protobuf:"bytes,17,opt,name=compare,proto3" json:"compare,omitempty"` // "previous": adds the same of the span before
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -709,6 +722,90 @@ func (x *TopRequest) GetTo() string {
 	return ""
 }
 
+func (x *TopRequest) GetAction() []string {
+	if x != nil {
+		return x.Action
+	}
+	return nil
+}
+
+func (x *TopRequest) GetProto() []string {
+	if x != nil {
+		return x.Proto
+	}
+	return nil
+}
+
+func (x *TopRequest) GetSrc() []string {
+	if x != nil {
+		return x.Src
+	}
+	return nil
+}
+
+func (x *TopRequest) GetDst() []string {
+	if x != nil {
+		return x.Dst
+	}
+	return nil
+}
+
+func (x *TopRequest) GetPort() []string {
+	if x != nil {
+		return x.Port
+	}
+	return nil
+}
+
+func (x *TopRequest) GetApp() []string {
+	if x != nil {
+		return x.App
+	}
+	return nil
+}
+
+func (x *TopRequest) GetGeo() []string {
+	if x != nil {
+		return x.Geo
+	}
+	return nil
+}
+
+func (x *TopRequest) GetThreat() []string {
+	if x != nil {
+		return x.Threat
+	}
+	return nil
+}
+
+func (x *TopRequest) GetEvent() []string {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *TopRequest) GetRuleId() []string {
+	if x != nil {
+		return x.RuleId
+	}
+	return nil
+}
+
+func (x *TopRequest) GetQ() string {
+	if x != nil {
+		return x.Q
+	}
+	return ""
+}
+
+func (x *TopRequest) GetCompare() string {
+	if x != nil {
+		return x.Compare
+	}
+	return ""
+}
+
 type TopClient struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ip            string                 `protobuf:"bytes,1,opt,name=ip,proto3" json:"ip,omitempty"`
@@ -717,6 +814,7 @@ type TopClient struct {
 	RxBytes       int64                  `protobuf:"varint,4,opt,name=rx_bytes,json=rxBytes,proto3" json:"rx_bytes,omitempty"` // to the client
 	TxBytes       int64                  `protobuf:"varint,5,opt,name=tx_bytes,json=txBytes,proto3" json:"tx_bytes,omitempty"`
 	Connections   int64                  `protobuf:"varint,6,opt,name=connections,proto3" json:"connections,omitempty"`
+	Previous      *TopClient_Previous    `protobuf:"bytes,7,opt,name=previous,proto3" json:"previous,omitempty"` // with compare=previous, where the log reaches back that far
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -793,6 +891,13 @@ func (x *TopClient) GetConnections() int64 {
 	return 0
 }
 
+func (x *TopClient) GetPrevious() *TopClient_Previous {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
 type TopClientsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Clients       []*TopClient           `protobuf:"bytes,1,rep,name=clients,proto3" json:"clients,omitempty"`
@@ -837,6 +942,1327 @@ func (x *TopClientsResponse) GetClients() []*TopClient {
 	return nil
 }
 
+// PreviousTraffic is a row's own figures in the span before.
+type PreviousTraffic struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bytes         int64                  `protobuf:"varint,1,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Connections   int64                  `protobuf:"varint,2,opt,name=connections,proto3" json:"connections,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviousTraffic) Reset() {
+	*x = PreviousTraffic{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviousTraffic) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviousTraffic) ProtoMessage() {}
+
+func (x *PreviousTraffic) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviousTraffic.ProtoReflect.Descriptor instead.
+func (*PreviousTraffic) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PreviousTraffic) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *PreviousTraffic) GetConnections() int64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+type TopDestination struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ip            string                 `protobuf:"bytes,1,opt,name=ip,proto3" json:"ip,omitempty"`
+	Hostname      *string                `protobuf:"bytes,2,opt,name=hostname,proto3,oneof" json:"hostname,omitempty"`
+	Geo           *string                `protobuf:"bytes,3,opt,name=geo,proto3,oneof" json:"geo,omitempty"`
+	Bytes         int64                  `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Connections   int64                  `protobuf:"varint,5,opt,name=connections,proto3" json:"connections,omitempty"`
+	Previous      *PreviousTraffic       `protobuf:"bytes,6,opt,name=previous,proto3" json:"previous,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopDestination) Reset() {
+	*x = TopDestination{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopDestination) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopDestination) ProtoMessage() {}
+
+func (x *TopDestination) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopDestination.ProtoReflect.Descriptor instead.
+func (*TopDestination) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *TopDestination) GetIp() string {
+	if x != nil {
+		return x.Ip
+	}
+	return ""
+}
+
+func (x *TopDestination) GetHostname() string {
+	if x != nil && x.Hostname != nil {
+		return *x.Hostname
+	}
+	return ""
+}
+
+func (x *TopDestination) GetGeo() string {
+	if x != nil && x.Geo != nil {
+		return *x.Geo
+	}
+	return ""
+}
+
+func (x *TopDestination) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *TopDestination) GetConnections() int64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *TopDestination) GetPrevious() *PreviousTraffic {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+type TopDestinationsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Destinations  []*TopDestination      `protobuf:"bytes,1,rep,name=destinations,proto3" json:"destinations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopDestinationsResponse) Reset() {
+	*x = TopDestinationsResponse{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopDestinationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopDestinationsResponse) ProtoMessage() {}
+
+func (x *TopDestinationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopDestinationsResponse.ProtoReflect.Descriptor instead.
+func (*TopDestinationsResponse) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *TopDestinationsResponse) GetDestinations() []*TopDestination {
+	if x != nil {
+		return x.Destinations
+	}
+	return nil
+}
+
+type TopApplication struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	App           string                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	Bytes         int64                  `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Connections   int64                  `protobuf:"varint,3,opt,name=connections,proto3" json:"connections,omitempty"`
+	Previous      *PreviousTraffic       `protobuf:"bytes,4,opt,name=previous,proto3" json:"previous,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopApplication) Reset() {
+	*x = TopApplication{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopApplication) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopApplication) ProtoMessage() {}
+
+func (x *TopApplication) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopApplication.ProtoReflect.Descriptor instead.
+func (*TopApplication) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *TopApplication) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *TopApplication) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *TopApplication) GetConnections() int64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *TopApplication) GetPrevious() *PreviousTraffic {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+type TopApplicationsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Applications  []*TopApplication      `protobuf:"bytes,1,rep,name=applications,proto3" json:"applications,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopApplicationsResponse) Reset() {
+	*x = TopApplicationsResponse{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopApplicationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopApplicationsResponse) ProtoMessage() {}
+
+func (x *TopApplicationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopApplicationsResponse.ProtoReflect.Descriptor instead.
+func (*TopApplicationsResponse) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *TopApplicationsResponse) GetApplications() []*TopApplication {
+	if x != nil {
+		return x.Applications
+	}
+	return nil
+}
+
+type TopCountry struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CountryCode   string                 `protobuf:"bytes,1,opt,name=country_code,json=countryCode,proto3" json:"country_code,omitempty"`
+	CountryName   string                 `protobuf:"bytes,2,opt,name=country_name,json=countryName,proto3" json:"country_name,omitempty"`
+	Bytes         int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Connections   int64                  `protobuf:"varint,4,opt,name=connections,proto3" json:"connections,omitempty"`
+	Previous      *PreviousTraffic       `protobuf:"bytes,5,opt,name=previous,proto3" json:"previous,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopCountry) Reset() {
+	*x = TopCountry{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopCountry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopCountry) ProtoMessage() {}
+
+func (x *TopCountry) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopCountry.ProtoReflect.Descriptor instead.
+func (*TopCountry) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *TopCountry) GetCountryCode() string {
+	if x != nil {
+		return x.CountryCode
+	}
+	return ""
+}
+
+func (x *TopCountry) GetCountryName() string {
+	if x != nil {
+		return x.CountryName
+	}
+	return ""
+}
+
+func (x *TopCountry) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *TopCountry) GetConnections() int64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *TopCountry) GetPrevious() *PreviousTraffic {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+type TopCountriesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Countries     []*TopCountry          `protobuf:"bytes,1,rep,name=countries,proto3" json:"countries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopCountriesResponse) Reset() {
+	*x = TopCountriesResponse{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopCountriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopCountriesResponse) ProtoMessage() {}
+
+func (x *TopCountriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopCountriesResponse.ProtoReflect.Descriptor instead.
+func (*TopCountriesResponse) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *TopCountriesResponse) GetCountries() []*TopCountry {
+	if x != nil {
+		return x.Countries
+	}
+	return nil
+}
+
+// Rules are numbered per router. Ranked by the flows they decided.
+type TopRule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	RuleId        int64                  `protobuf:"varint,2,opt,name=rule_id,json=ruleId,proto3" json:"rule_id,omitempty"`
+	RuleName      string                 `protobuf:"bytes,3,opt,name=rule_name,json=ruleName,proto3" json:"rule_name,omitempty"` // the last that the rule had in the span
+	Bytes         int64                  `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Connections   int64                  `protobuf:"varint,5,opt,name=connections,proto3" json:"connections,omitempty"`
+	Previous      *PreviousTraffic       `protobuf:"bytes,6,opt,name=previous,proto3" json:"previous,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopRule) Reset() {
+	*x = TopRule{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopRule) ProtoMessage() {}
+
+func (x *TopRule) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopRule.ProtoReflect.Descriptor instead.
+func (*TopRule) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *TopRule) GetDeviceId() string {
+	if x != nil {
+		return x.DeviceId
+	}
+	return ""
+}
+
+func (x *TopRule) GetRuleId() int64 {
+	if x != nil {
+		return x.RuleId
+	}
+	return 0
+}
+
+func (x *TopRule) GetRuleName() string {
+	if x != nil {
+		return x.RuleName
+	}
+	return ""
+}
+
+func (x *TopRule) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *TopRule) GetConnections() int64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *TopRule) GetPrevious() *PreviousTraffic {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+type TopRulesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rules         []*TopRule             `protobuf:"bytes,1,rep,name=rules,proto3" json:"rules,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopRulesResponse) Reset() {
+	*x = TopRulesResponse{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopRulesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopRulesResponse) ProtoMessage() {}
+
+func (x *TopRulesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopRulesResponse.ProtoReflect.Descriptor instead.
+func (*TopRulesResponse) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *TopRulesResponse) GetRules() []*TopRule {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+// Ranked by flows.
+type TopThreat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Threat        string                 `protobuf:"bytes,1,opt,name=threat,proto3" json:"threat,omitempty"`
+	Bytes         int64                  `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Connections   int64                  `protobuf:"varint,3,opt,name=connections,proto3" json:"connections,omitempty"`
+	Blocked       int64                  `protobuf:"varint,4,opt,name=blocked,proto3" json:"blocked,omitempty"` // flows of it that were refused or cut off
+	Previous      *PreviousTraffic       `protobuf:"bytes,5,opt,name=previous,proto3" json:"previous,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopThreat) Reset() {
+	*x = TopThreat{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopThreat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopThreat) ProtoMessage() {}
+
+func (x *TopThreat) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopThreat.ProtoReflect.Descriptor instead.
+func (*TopThreat) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *TopThreat) GetThreat() string {
+	if x != nil {
+		return x.Threat
+	}
+	return ""
+}
+
+func (x *TopThreat) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *TopThreat) GetConnections() int64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *TopThreat) GetBlocked() int64 {
+	if x != nil {
+		return x.Blocked
+	}
+	return 0
+}
+
+func (x *TopThreat) GetPrevious() *PreviousTraffic {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+type TopThreatsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Threats       []*TopThreat           `protobuf:"bytes,1,rep,name=threats,proto3" json:"threats,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopThreatsResponse) Reset() {
+	*x = TopThreatsResponse{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopThreatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopThreatsResponse) ProtoMessage() {}
+
+func (x *TopThreatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopThreatsResponse.ProtoReflect.Descriptor instead.
+func (*TopThreatsResponse) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *TopThreatsResponse) GetThreats() []*TopThreat {
+	if x != nil {
+		return x.Threats
+	}
+	return nil
+}
+
+type StatsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	Period        string                 `protobuf:"bytes,2,opt,name=period,proto3" json:"period,omitempty"`   // 1h, 24h, 7d, 30d; default 24h
+	From          string                 `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`       // Unix seconds, included
+	To            string                 `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`           // Unix seconds, not included
+	Step          string                 `protobuf:"bytes,5,opt,name=step,proto3" json:"step,omitempty"`       // of over_time: seconds, or 30s, 5m, 1h, 1d; at most 2,000 steps
+	Compare       string                 `protobuf:"bytes,6,opt,name=compare,proto3" json:"compare,omitempty"` // "previous": adds the totals of the span before
+	Action        []string               `protobuf:"bytes,7,rep,name=action,proto3" json:"action,omitempty"`
+	Proto         []string               `protobuf:"bytes,8,rep,name=proto,proto3" json:"proto,omitempty"`
+	Src           []string               `protobuf:"bytes,9,rep,name=src,proto3" json:"src,omitempty"` // address or CIDR
+	Dst           []string               `protobuf:"bytes,10,rep,name=dst,proto3" json:"dst,omitempty"`
+	Port          []string               `protobuf:"bytes,11,rep,name=port,proto3" json:"port,omitempty"` // destination port or range a-b
+	App           []string               `protobuf:"bytes,12,rep,name=app,proto3" json:"app,omitempty"`
+	Geo           []string               `protobuf:"bytes,13,rep,name=geo,proto3" json:"geo,omitempty"`
+	Threat        []string               `protobuf:"bytes,14,rep,name=threat,proto3" json:"threat,omitempty"`
+	Event         []string               `protobuf:"bytes,15,rep,name=event,proto3" json:"event,omitempty"`
+	RuleId        []string               `protobuf:"bytes,16,rep,name=rule_id,json=ruleId,proto3" json:"rule_id,omitempty"`
+	Q             string                 `protobuf:"bytes,17,opt,name=q,proto3" json:"q,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatsRequest) Reset() {
+	*x = StatsRequest{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatsRequest) ProtoMessage() {}
+
+func (x *StatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
+func (*StatsRequest) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *StatsRequest) GetDeviceId() string {
+	if x != nil {
+		return x.DeviceId
+	}
+	return ""
+}
+
+func (x *StatsRequest) GetPeriod() string {
+	if x != nil {
+		return x.Period
+	}
+	return ""
+}
+
+func (x *StatsRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *StatsRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *StatsRequest) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
+func (x *StatsRequest) GetCompare() string {
+	if x != nil {
+		return x.Compare
+	}
+	return ""
+}
+
+func (x *StatsRequest) GetAction() []string {
+	if x != nil {
+		return x.Action
+	}
+	return nil
+}
+
+func (x *StatsRequest) GetProto() []string {
+	if x != nil {
+		return x.Proto
+	}
+	return nil
+}
+
+func (x *StatsRequest) GetSrc() []string {
+	if x != nil {
+		return x.Src
+	}
+	return nil
+}
+
+func (x *StatsRequest) GetDst() []string {
+	if x != nil {
+		return x.Dst
+	}
+	return nil
+}
+
+func (x *StatsRequest) GetPort() []string {
+	if x != nil {
+		return x.Port
+	}
+	return nil
+}
+
+func (x *StatsRequest) GetApp() []string {
+	if x != nil {
+		return x.App
+	}
+	return nil
+}
+
+func (x *StatsRequest) GetGeo() []string {
+	if x != nil {
+		return x.Geo
+	}
+	return nil
+}
+
+func (x *StatsRequest) GetThreat() []string {
+	if x != nil {
+		return x.Threat
+	}
+	return nil
+}
+
+func (x *StatsRequest) GetEvent() []string {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *StatsRequest) GetRuleId() []string {
+	if x != nil {
+		return x.RuleId
+	}
+	return nil
+}
+
+func (x *StatsRequest) GetQ() string {
+	if x != nil {
+		return x.Q
+	}
+	return ""
+}
+
+type TrafficStats struct {
+	state            protoimpl.MessageState      `protogen:"open.v1"`
+	From             int64                       `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	To               int64                       `protobuf:"varint,2,opt,name=to,proto3" json:"to,omitempty"`
+	TotalBytes       int64                       `protobuf:"varint,3,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	TotalPackets     int64                       `protobuf:"varint,4,opt,name=total_packets,json=totalPackets,proto3" json:"total_packets,omitempty"`
+	TotalConnections int64                       `protobuf:"varint,5,opt,name=total_connections,json=totalConnections,proto3" json:"total_connections,omitempty"`
+	Accepted         int64                       `protobuf:"varint,6,opt,name=accepted,proto3" json:"accepted,omitempty"` // connections, by what became of them
+	Dropped          int64                       `protobuf:"varint,7,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	Rejected         int64                       `protobuf:"varint,8,opt,name=rejected,proto3" json:"rejected,omitempty"`
+	ThreatsBlocked   int64                       `protobuf:"varint,9,opt,name=threats_blocked,json=threatsBlocked,proto3" json:"threats_blocked,omitempty"`
+	ByProtocol       []*TrafficStats_Protocol    `protobuf:"bytes,10,rep,name=by_protocol,json=byProtocol,proto3" json:"by_protocol,omitempty"`
+	ByApplication    []*TrafficStats_Application `protobuf:"bytes,11,rep,name=by_application,json=byApplication,proto3" json:"by_application,omitempty"` // the first 100 by bytes
+	ByGeo            []*TrafficStats_Country     `protobuf:"bytes,12,rep,name=by_geo,json=byGeo,proto3" json:"by_geo,omitempty"`                         // the first 100 by bytes
+	OverTime         []*TrafficStats_Bucket      `protobuf:"bytes,13,rep,name=over_time,json=overTime,proto3" json:"over_time,omitempty"`
+	Previous         *TrafficStats_Previous      `protobuf:"bytes,14,opt,name=previous,proto3" json:"previous,omitempty"` // with compare=previous, where the log reaches back that far
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *TrafficStats) Reset() {
+	*x = TrafficStats{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrafficStats) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrafficStats) ProtoMessage() {}
+
+func (x *TrafficStats) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrafficStats.ProtoReflect.Descriptor instead.
+func (*TrafficStats) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *TrafficStats) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *TrafficStats) GetTo() int64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *TrafficStats) GetTotalBytes() int64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *TrafficStats) GetTotalPackets() int64 {
+	if x != nil {
+		return x.TotalPackets
+	}
+	return 0
+}
+
+func (x *TrafficStats) GetTotalConnections() int64 {
+	if x != nil {
+		return x.TotalConnections
+	}
+	return 0
+}
+
+func (x *TrafficStats) GetAccepted() int64 {
+	if x != nil {
+		return x.Accepted
+	}
+	return 0
+}
+
+func (x *TrafficStats) GetDropped() int64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+func (x *TrafficStats) GetRejected() int64 {
+	if x != nil {
+		return x.Rejected
+	}
+	return 0
+}
+
+func (x *TrafficStats) GetThreatsBlocked() int64 {
+	if x != nil {
+		return x.ThreatsBlocked
+	}
+	return 0
+}
+
+func (x *TrafficStats) GetByProtocol() []*TrafficStats_Protocol {
+	if x != nil {
+		return x.ByProtocol
+	}
+	return nil
+}
+
+func (x *TrafficStats) GetByApplication() []*TrafficStats_Application {
+	if x != nil {
+		return x.ByApplication
+	}
+	return nil
+}
+
+func (x *TrafficStats) GetByGeo() []*TrafficStats_Country {
+	if x != nil {
+		return x.ByGeo
+	}
+	return nil
+}
+
+func (x *TrafficStats) GetOverTime() []*TrafficStats_Bucket {
+	if x != nil {
+		return x.OverTime
+	}
+	return nil
+}
+
+func (x *TrafficStats) GetPrevious() *TrafficStats_Previous {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+type ExportLogsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	Format        string                 `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"` // csv, ndjson or parquet
+	From          string                 `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`     // Unix seconds, included
+	To            string                 `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`         // Unix seconds, not included
+	Action        []string               `protobuf:"bytes,5,rep,name=action,proto3" json:"action,omitempty"`
+	Proto         []string               `protobuf:"bytes,6,rep,name=proto,proto3" json:"proto,omitempty"`
+	Src           []string               `protobuf:"bytes,7,rep,name=src,proto3" json:"src,omitempty"` // address or CIDR
+	Dst           []string               `protobuf:"bytes,8,rep,name=dst,proto3" json:"dst,omitempty"`
+	Port          []string               `protobuf:"bytes,9,rep,name=port,proto3" json:"port,omitempty"` // destination port or range a-b
+	App           []string               `protobuf:"bytes,10,rep,name=app,proto3" json:"app,omitempty"`
+	Geo           []string               `protobuf:"bytes,11,rep,name=geo,proto3" json:"geo,omitempty"`
+	Threat        []string               `protobuf:"bytes,12,rep,name=threat,proto3" json:"threat,omitempty"`
+	Event         []string               `protobuf:"bytes,13,rep,name=event,proto3" json:"event,omitempty"`
+	RuleId        []string               `protobuf:"bytes,14,rep,name=rule_id,json=ruleId,proto3" json:"rule_id,omitempty"`
+	Q             string                 `protobuf:"bytes,15,opt,name=q,proto3" json:"q,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportLogsRequest) Reset() {
+	*x = ExportLogsRequest{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportLogsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportLogsRequest) ProtoMessage() {}
+
+func (x *ExportLogsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportLogsRequest.ProtoReflect.Descriptor instead.
+func (*ExportLogsRequest) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ExportLogsRequest) GetDeviceId() string {
+	if x != nil {
+		return x.DeviceId
+	}
+	return ""
+}
+
+func (x *ExportLogsRequest) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *ExportLogsRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *ExportLogsRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *ExportLogsRequest) GetAction() []string {
+	if x != nil {
+		return x.Action
+	}
+	return nil
+}
+
+func (x *ExportLogsRequest) GetProto() []string {
+	if x != nil {
+		return x.Proto
+	}
+	return nil
+}
+
+func (x *ExportLogsRequest) GetSrc() []string {
+	if x != nil {
+		return x.Src
+	}
+	return nil
+}
+
+func (x *ExportLogsRequest) GetDst() []string {
+	if x != nil {
+		return x.Dst
+	}
+	return nil
+}
+
+func (x *ExportLogsRequest) GetPort() []string {
+	if x != nil {
+		return x.Port
+	}
+	return nil
+}
+
+func (x *ExportLogsRequest) GetApp() []string {
+	if x != nil {
+		return x.App
+	}
+	return nil
+}
+
+func (x *ExportLogsRequest) GetGeo() []string {
+	if x != nil {
+		return x.Geo
+	}
+	return nil
+}
+
+func (x *ExportLogsRequest) GetThreat() []string {
+	if x != nil {
+		return x.Threat
+	}
+	return nil
+}
+
+func (x *ExportLogsRequest) GetEvent() []string {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *ExportLogsRequest) GetRuleId() []string {
+	if x != nil {
+		return x.RuleId
+	}
+	return nil
+}
+
+func (x *ExportLogsRequest) GetQ() string {
+	if x != nil {
+		return x.Q
+	}
+	return ""
+}
+
+// FileChunk is a part of a file. The first names it.
+type FileChunk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	ContentType   string                 `protobuf:"bytes,2,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	Data          []byte                 `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileChunk) Reset() {
+	*x = FileChunk{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileChunk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileChunk) ProtoMessage() {}
+
+func (x *FileChunk) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileChunk.ProtoReflect.Descriptor instead.
+func (*FileChunk) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *FileChunk) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *FileChunk) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
+func (x *FileChunk) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type ExplainLogRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainLogRequest) Reset() {
+	*x = ExplainLogRequest{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainLogRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainLogRequest) ProtoMessage() {}
+
+func (x *ExplainLogRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainLogRequest.ProtoReflect.Descriptor instead.
+func (*ExplainLogRequest) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ExplainLogRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// LogExplanation says what decided a flow, as it was then.
+type LogExplanation struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rule          *FirewallRule          `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`          // null: no rule decided
+	Revision      int64                  `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"` // of the policy
+	Author        string                 `protobuf:"bytes,3,opt,name=author,proto3" json:"author,omitempty"`      // who made that revision
+	Time          int64                  `protobuf:"varint,4,opt,name=time,proto3" json:"time,omitempty"`         // when, Unix seconds
+	Text          string                 `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`          // the deciding rule or policy in a sentence
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogExplanation) Reset() {
+	*x = LogExplanation{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogExplanation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogExplanation) ProtoMessage() {}
+
+func (x *LogExplanation) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogExplanation.ProtoReflect.Descriptor instead.
+func (*LogExplanation) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *LogExplanation) GetRule() *FirewallRule {
+	if x != nil {
+		return x.Rule
+	}
+	return nil
+}
+
+func (x *LogExplanation) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *LogExplanation) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *LogExplanation) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *LogExplanation) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 type StreamLogsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Filter        *LogsRequest           `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
@@ -847,7 +2273,7 @@ type StreamLogsRequest struct {
 
 func (x *StreamLogsRequest) Reset() {
 	*x = StreamLogsRequest{}
-	mi := &file_ngfw_v1_traffic_proto_msgTypes[7]
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +2285,7 @@ func (x *StreamLogsRequest) String() string {
 func (*StreamLogsRequest) ProtoMessage() {}
 
 func (x *StreamLogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_traffic_proto_msgTypes[7]
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,7 +2298,7 @@ func (x *StreamLogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamLogsRequest.ProtoReflect.Descriptor instead.
 func (*StreamLogsRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{7}
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *StreamLogsRequest) GetFilter() *LogsRequest {
@@ -893,9 +2319,10 @@ func (x *StreamLogsRequest) GetCursor() string {
 // specification's {"type":…,"cursor":…,"data":…}.
 type StreamFrame struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Type          string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"` // log, heartbeat, dropped, gap, filter, error
+	Type          string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"` // log, alert, heartbeat, dropped, gap, filter, error
 	Cursor        string                 `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
-	Data          *LogEntry              `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	Data          *LogEntry              `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`    // of "log"
+	Alert         *IdsAlert              `protobuf:"bytes,7,opt,name=alert,proto3" json:"alert,omitempty"`  // of "alert", as its data
 	Count         int64                  `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"` // rows a slow reader lost ("dropped")
 	From          string                 `protobuf:"bytes,5,opt,name=from,proto3" json:"from,omitempty"`    // "gap"
 	To            string                 `protobuf:"bytes,6,opt,name=to,proto3" json:"to,omitempty"`
@@ -905,7 +2332,7 @@ type StreamFrame struct {
 
 func (x *StreamFrame) Reset() {
 	*x = StreamFrame{}
-	mi := &file_ngfw_v1_traffic_proto_msgTypes[8]
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +2344,7 @@ func (x *StreamFrame) String() string {
 func (*StreamFrame) ProtoMessage() {}
 
 func (x *StreamFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_traffic_proto_msgTypes[8]
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +2357,7 @@ func (x *StreamFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamFrame.ProtoReflect.Descriptor instead.
 func (*StreamFrame) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{8}
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StreamFrame) GetType() string {
@@ -950,6 +2377,13 @@ func (x *StreamFrame) GetCursor() string {
 func (x *StreamFrame) GetData() *LogEntry {
 	if x != nil {
 		return x.Data
+	}
+	return nil
+}
+
+func (x *StreamFrame) GetAlert() *IdsAlert {
+	if x != nil {
+		return x.Alert
 	}
 	return nil
 }
@@ -975,11 +2409,459 @@ func (x *StreamFrame) GetTo() string {
 	return ""
 }
 
+type TopClient_Previous struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RxBytes       int64                  `protobuf:"varint,1,opt,name=rx_bytes,json=rxBytes,proto3" json:"rx_bytes,omitempty"`
+	TxBytes       int64                  `protobuf:"varint,2,opt,name=tx_bytes,json=txBytes,proto3" json:"tx_bytes,omitempty"`
+	Connections   int64                  `protobuf:"varint,3,opt,name=connections,proto3" json:"connections,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopClient_Previous) Reset() {
+	*x = TopClient_Previous{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopClient_Previous) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopClient_Previous) ProtoMessage() {}
+
+func (x *TopClient_Previous) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopClient_Previous.ProtoReflect.Descriptor instead.
+func (*TopClient_Previous) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{5, 0}
+}
+
+func (x *TopClient_Previous) GetRxBytes() int64 {
+	if x != nil {
+		return x.RxBytes
+	}
+	return 0
+}
+
+func (x *TopClient_Previous) GetTxBytes() int64 {
+	if x != nil {
+		return x.TxBytes
+	}
+	return 0
+}
+
+func (x *TopClient_Previous) GetConnections() int64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+type TrafficStats_Protocol struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Protocol      string                 `protobuf:"bytes,1,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	Bytes         int64                  `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Packets       int64                  `protobuf:"varint,3,opt,name=packets,proto3" json:"packets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrafficStats_Protocol) Reset() {
+	*x = TrafficStats_Protocol{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrafficStats_Protocol) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrafficStats_Protocol) ProtoMessage() {}
+
+func (x *TrafficStats_Protocol) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrafficStats_Protocol.ProtoReflect.Descriptor instead.
+func (*TrafficStats_Protocol) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{19, 0}
+}
+
+func (x *TrafficStats_Protocol) GetProtocol() string {
+	if x != nil {
+		return x.Protocol
+	}
+	return ""
+}
+
+func (x *TrafficStats_Protocol) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *TrafficStats_Protocol) GetPackets() int64 {
+	if x != nil {
+		return x.Packets
+	}
+	return 0
+}
+
+type TrafficStats_Application struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	App           string                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	Bytes         int64                  `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Connections   int64                  `protobuf:"varint,3,opt,name=connections,proto3" json:"connections,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrafficStats_Application) Reset() {
+	*x = TrafficStats_Application{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrafficStats_Application) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrafficStats_Application) ProtoMessage() {}
+
+func (x *TrafficStats_Application) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrafficStats_Application.ProtoReflect.Descriptor instead.
+func (*TrafficStats_Application) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{19, 1}
+}
+
+func (x *TrafficStats_Application) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *TrafficStats_Application) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *TrafficStats_Application) GetConnections() int64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+type TrafficStats_Country struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CountryCode   string                 `protobuf:"bytes,1,opt,name=country_code,json=countryCode,proto3" json:"country_code,omitempty"`
+	CountryName   string                 `protobuf:"bytes,2,opt,name=country_name,json=countryName,proto3" json:"country_name,omitempty"`
+	Bytes         int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Connections   int64                  `protobuf:"varint,4,opt,name=connections,proto3" json:"connections,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrafficStats_Country) Reset() {
+	*x = TrafficStats_Country{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrafficStats_Country) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrafficStats_Country) ProtoMessage() {}
+
+func (x *TrafficStats_Country) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrafficStats_Country.ProtoReflect.Descriptor instead.
+func (*TrafficStats_Country) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{19, 2}
+}
+
+func (x *TrafficStats_Country) GetCountryCode() string {
+	if x != nil {
+		return x.CountryCode
+	}
+	return ""
+}
+
+func (x *TrafficStats_Country) GetCountryName() string {
+	if x != nil {
+		return x.CountryName
+	}
+	return ""
+}
+
+func (x *TrafficStats_Country) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *TrafficStats_Country) GetConnections() int64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+type TrafficStats_Bucket struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Timestamp     int64                  `protobuf:"varint,1,opt,name=timestamp,proto3" json:"timestamp,omitempty"`               // its begin, a multiple of the step
+	BytesIn       int64                  `protobuf:"varint,2,opt,name=bytes_in,json=bytesIn,proto3" json:"bytes_in,omitempty"`    // from WAN
+	BytesOut      int64                  `protobuf:"varint,3,opt,name=bytes_out,json=bytesOut,proto3" json:"bytes_out,omitempty"` // to WAN
+	Packets       int64                  `protobuf:"varint,4,opt,name=packets,proto3" json:"packets,omitempty"`
+	Accepted      int64                  `protobuf:"varint,5,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	Dropped       int64                  `protobuf:"varint,6,opt,name=dropped,proto3" json:"dropped,omitempty"` // without rejected ones
+	Rejected      int64                  `protobuf:"varint,7,opt,name=rejected,proto3" json:"rejected,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrafficStats_Bucket) Reset() {
+	*x = TrafficStats_Bucket{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrafficStats_Bucket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrafficStats_Bucket) ProtoMessage() {}
+
+func (x *TrafficStats_Bucket) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrafficStats_Bucket.ProtoReflect.Descriptor instead.
+func (*TrafficStats_Bucket) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{19, 3}
+}
+
+func (x *TrafficStats_Bucket) GetTimestamp() int64 {
+	if x != nil {
+		return x.Timestamp
+	}
+	return 0
+}
+
+func (x *TrafficStats_Bucket) GetBytesIn() int64 {
+	if x != nil {
+		return x.BytesIn
+	}
+	return 0
+}
+
+func (x *TrafficStats_Bucket) GetBytesOut() int64 {
+	if x != nil {
+		return x.BytesOut
+	}
+	return 0
+}
+
+func (x *TrafficStats_Bucket) GetPackets() int64 {
+	if x != nil {
+		return x.Packets
+	}
+	return 0
+}
+
+func (x *TrafficStats_Bucket) GetAccepted() int64 {
+	if x != nil {
+		return x.Accepted
+	}
+	return 0
+}
+
+func (x *TrafficStats_Bucket) GetDropped() int64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+func (x *TrafficStats_Bucket) GetRejected() int64 {
+	if x != nil {
+		return x.Rejected
+	}
+	return 0
+}
+
+type TrafficStats_Previous struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	From             int64                  `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	To               int64                  `protobuf:"varint,2,opt,name=to,proto3" json:"to,omitempty"`
+	TotalBytes       int64                  `protobuf:"varint,3,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	TotalPackets     int64                  `protobuf:"varint,4,opt,name=total_packets,json=totalPackets,proto3" json:"total_packets,omitempty"`
+	TotalConnections int64                  `protobuf:"varint,5,opt,name=total_connections,json=totalConnections,proto3" json:"total_connections,omitempty"`
+	Accepted         int64                  `protobuf:"varint,6,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	Dropped          int64                  `protobuf:"varint,7,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	Rejected         int64                  `protobuf:"varint,8,opt,name=rejected,proto3" json:"rejected,omitempty"`
+	ThreatsBlocked   int64                  `protobuf:"varint,9,opt,name=threats_blocked,json=threatsBlocked,proto3" json:"threats_blocked,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *TrafficStats_Previous) Reset() {
+	*x = TrafficStats_Previous{}
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrafficStats_Previous) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrafficStats_Previous) ProtoMessage() {}
+
+func (x *TrafficStats_Previous) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_traffic_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrafficStats_Previous.ProtoReflect.Descriptor instead.
+func (*TrafficStats_Previous) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_traffic_proto_rawDescGZIP(), []int{19, 4}
+}
+
+func (x *TrafficStats_Previous) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *TrafficStats_Previous) GetTo() int64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *TrafficStats_Previous) GetTotalBytes() int64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *TrafficStats_Previous) GetTotalPackets() int64 {
+	if x != nil {
+		return x.TotalPackets
+	}
+	return 0
+}
+
+func (x *TrafficStats_Previous) GetTotalConnections() int64 {
+	if x != nil {
+		return x.TotalConnections
+	}
+	return 0
+}
+
+func (x *TrafficStats_Previous) GetAccepted() int64 {
+	if x != nil {
+		return x.Accepted
+	}
+	return 0
+}
+
+func (x *TrafficStats_Previous) GetDropped() int64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+func (x *TrafficStats_Previous) GetRejected() int64 {
+	if x != nil {
+		return x.Rejected
+	}
+	return 0
+}
+
+func (x *TrafficStats_Previous) GetThreatsBlocked() int64 {
+	if x != nil {
+		return x.ThreatsBlocked
+	}
+	return 0
+}
+
 var File_ngfw_v1_traffic_proto protoreflect.FileDescriptor
 
 const file_ngfw_v1_traffic_proto_rawDesc = "" +
 	"\n" +
-	"\x15ngfw/v1/traffic.proto\x12\angfw.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x15ngfw/v1/options.proto\"\x9a\x01\n" +
+	"\x15ngfw/v1/traffic.proto\x12\angfw.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x13ngfw/v1/alert.proto\x1a\x16ngfw/v1/firewall.proto\x1a\x15ngfw/v1/options.proto\"\x9a\x01\n" +
 	"\bNatTuple\x12\x1b\n" +
 	"\tsource_ip\x18\x01 \x01(\tR\bsourceIp\x12\x1f\n" +
 	"\vsource_port\x18\x02 \x01(\rR\n" +
@@ -1069,40 +2951,216 @@ const file_ngfw_v1_traffic_proto_rawDesc = "" +
 	"\x04logs\x18\x03 \x03(\v2\x11.ngfw.v1.LogEntryR\x04logs\x12\x1f\n" +
 	"\vnext_cursor\x18\x04 \x01(\tR\n" +
 	"nextCursorB\x0e\n" +
-	"\f_total_exact\"\x8a\x01\n" +
+	"\f_total_exact\"\x83\x03\n" +
 	"\n" +
 	"TopRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x19\n" +
 	"\x05limit\x18\x02 \x01(\x05H\x00R\x05limit\x88\x01\x01\x12\x16\n" +
 	"\x06period\x18\x03 \x01(\tR\x06period\x12\x12\n" +
 	"\x04from\x18\x04 \x01(\tR\x04from\x12\x0e\n" +
-	"\x02to\x18\x05 \x01(\tR\x02toB\b\n" +
-	"\x06_limit\"\xc0\x01\n" +
+	"\x02to\x18\x05 \x01(\tR\x02to\x12\x16\n" +
+	"\x06action\x18\x06 \x03(\tR\x06action\x12\x14\n" +
+	"\x05proto\x18\a \x03(\tR\x05proto\x12\x10\n" +
+	"\x03src\x18\b \x03(\tR\x03src\x12\x10\n" +
+	"\x03dst\x18\t \x03(\tR\x03dst\x12\x12\n" +
+	"\x04port\x18\n" +
+	" \x03(\tR\x04port\x12\x10\n" +
+	"\x03app\x18\v \x03(\tR\x03app\x12\x10\n" +
+	"\x03geo\x18\f \x03(\tR\x03geo\x12\x16\n" +
+	"\x06threat\x18\r \x03(\tR\x06threat\x12\x14\n" +
+	"\x05event\x18\x0e \x03(\tR\x05event\x12\x17\n" +
+	"\arule_id\x18\x0f \x03(\tR\x06ruleId\x12\f\n" +
+	"\x01q\x18\x10 \x01(\tR\x01q\x12\x18\n" +
+	"\acompare\x18\x11 \x01(\tR\acompareB\b\n" +
+	"\x06_limit\"\xdd\x02\n" +
 	"\tTopClient\x12\x0e\n" +
 	"\x02ip\x18\x01 \x01(\tR\x02ip\x12\x1f\n" +
 	"\bhostname\x18\x02 \x01(\tH\x00R\bhostname\x88\x01\x01\x12\x15\n" +
 	"\x03mac\x18\x03 \x01(\tH\x01R\x03mac\x88\x01\x01\x12\x19\n" +
 	"\brx_bytes\x18\x04 \x01(\x03R\arxBytes\x12\x19\n" +
 	"\btx_bytes\x18\x05 \x01(\x03R\atxBytes\x12 \n" +
-	"\vconnections\x18\x06 \x01(\x03R\vconnectionsB\v\n" +
+	"\vconnections\x18\x06 \x01(\x03R\vconnections\x127\n" +
+	"\bprevious\x18\a \x01(\v2\x1b.ngfw.v1.TopClient.PreviousR\bprevious\x1ab\n" +
+	"\bPrevious\x12\x19\n" +
+	"\brx_bytes\x18\x01 \x01(\x03R\arxBytes\x12\x19\n" +
+	"\btx_bytes\x18\x02 \x01(\x03R\atxBytes\x12 \n" +
+	"\vconnections\x18\x03 \x01(\x03R\vconnectionsB\v\n" +
 	"\t_hostnameB\x06\n" +
 	"\x04_mac\"B\n" +
 	"\x12TopClientsResponse\x12,\n" +
-	"\aclients\x18\x01 \x03(\v2\x12.ngfw.v1.TopClientR\aclients\"Y\n" +
+	"\aclients\x18\x01 \x03(\v2\x12.ngfw.v1.TopClientR\aclients\"I\n" +
+	"\x0fPreviousTraffic\x12\x14\n" +
+	"\x05bytes\x18\x01 \x01(\x03R\x05bytes\x12 \n" +
+	"\vconnections\x18\x02 \x01(\x03R\vconnections\"\xdb\x01\n" +
+	"\x0eTopDestination\x12\x0e\n" +
+	"\x02ip\x18\x01 \x01(\tR\x02ip\x12\x1f\n" +
+	"\bhostname\x18\x02 \x01(\tH\x00R\bhostname\x88\x01\x01\x12\x15\n" +
+	"\x03geo\x18\x03 \x01(\tH\x01R\x03geo\x88\x01\x01\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\x12 \n" +
+	"\vconnections\x18\x05 \x01(\x03R\vconnections\x124\n" +
+	"\bprevious\x18\x06 \x01(\v2\x18.ngfw.v1.PreviousTrafficR\bpreviousB\v\n" +
+	"\t_hostnameB\x06\n" +
+	"\x04_geo\"V\n" +
+	"\x17TopDestinationsResponse\x12;\n" +
+	"\fdestinations\x18\x01 \x03(\v2\x17.ngfw.v1.TopDestinationR\fdestinations\"\x90\x01\n" +
+	"\x0eTopApplication\x12\x10\n" +
+	"\x03app\x18\x01 \x01(\tR\x03app\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\x12 \n" +
+	"\vconnections\x18\x03 \x01(\x03R\vconnections\x124\n" +
+	"\bprevious\x18\x04 \x01(\v2\x18.ngfw.v1.PreviousTrafficR\bprevious\"V\n" +
+	"\x17TopApplicationsResponse\x12;\n" +
+	"\fapplications\x18\x01 \x03(\v2\x17.ngfw.v1.TopApplicationR\fapplications\"\xc0\x01\n" +
+	"\n" +
+	"TopCountry\x12!\n" +
+	"\fcountry_code\x18\x01 \x01(\tR\vcountryCode\x12!\n" +
+	"\fcountry_name\x18\x02 \x01(\tR\vcountryName\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12 \n" +
+	"\vconnections\x18\x04 \x01(\x03R\vconnections\x124\n" +
+	"\bprevious\x18\x05 \x01(\v2\x18.ngfw.v1.PreviousTrafficR\bprevious\"I\n" +
+	"\x14TopCountriesResponse\x121\n" +
+	"\tcountries\x18\x01 \x03(\v2\x13.ngfw.v1.TopCountryR\tcountries\"\xca\x01\n" +
+	"\aTopRule\x12\x1b\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x17\n" +
+	"\arule_id\x18\x02 \x01(\x03R\x06ruleId\x12\x1b\n" +
+	"\trule_name\x18\x03 \x01(\tR\bruleName\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\x12 \n" +
+	"\vconnections\x18\x05 \x01(\x03R\vconnections\x124\n" +
+	"\bprevious\x18\x06 \x01(\v2\x18.ngfw.v1.PreviousTrafficR\bprevious\":\n" +
+	"\x10TopRulesResponse\x12&\n" +
+	"\x05rules\x18\x01 \x03(\v2\x10.ngfw.v1.TopRuleR\x05rules\"\xab\x01\n" +
+	"\tTopThreat\x12\x16\n" +
+	"\x06threat\x18\x01 \x01(\tR\x06threat\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\x12 \n" +
+	"\vconnections\x18\x03 \x01(\x03R\vconnections\x12\x18\n" +
+	"\ablocked\x18\x04 \x01(\x03R\ablocked\x124\n" +
+	"\bprevious\x18\x05 \x01(\v2\x18.ngfw.v1.PreviousTrafficR\bprevious\"B\n" +
+	"\x12TopThreatsResponse\x12,\n" +
+	"\athreats\x18\x01 \x03(\v2\x12.ngfw.v1.TopThreatR\athreats\"\xf4\x02\n" +
+	"\fStatsRequest\x12\x1b\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x16\n" +
+	"\x06period\x18\x02 \x01(\tR\x06period\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\tR\x02to\x12\x12\n" +
+	"\x04step\x18\x05 \x01(\tR\x04step\x12\x18\n" +
+	"\acompare\x18\x06 \x01(\tR\acompare\x12\x16\n" +
+	"\x06action\x18\a \x03(\tR\x06action\x12\x14\n" +
+	"\x05proto\x18\b \x03(\tR\x05proto\x12\x10\n" +
+	"\x03src\x18\t \x03(\tR\x03src\x12\x10\n" +
+	"\x03dst\x18\n" +
+	" \x03(\tR\x03dst\x12\x12\n" +
+	"\x04port\x18\v \x03(\tR\x04port\x12\x10\n" +
+	"\x03app\x18\f \x03(\tR\x03app\x12\x10\n" +
+	"\x03geo\x18\r \x03(\tR\x03geo\x12\x16\n" +
+	"\x06threat\x18\x0e \x03(\tR\x06threat\x12\x14\n" +
+	"\x05event\x18\x0f \x03(\tR\x05event\x12\x17\n" +
+	"\arule_id\x18\x10 \x03(\tR\x06ruleId\x12\f\n" +
+	"\x01q\x18\x11 \x01(\tR\x01q\"\xff\n" +
+	"\n" +
+	"\fTrafficStats\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x03R\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\x03R\x02to\x12\x1f\n" +
+	"\vtotal_bytes\x18\x03 \x01(\x03R\n" +
+	"totalBytes\x12#\n" +
+	"\rtotal_packets\x18\x04 \x01(\x03R\ftotalPackets\x12+\n" +
+	"\x11total_connections\x18\x05 \x01(\x03R\x10totalConnections\x12\x1a\n" +
+	"\baccepted\x18\x06 \x01(\x03R\baccepted\x12\x18\n" +
+	"\adropped\x18\a \x01(\x03R\adropped\x12\x1a\n" +
+	"\brejected\x18\b \x01(\x03R\brejected\x12'\n" +
+	"\x0fthreats_blocked\x18\t \x01(\x03R\x0ethreatsBlocked\x12?\n" +
+	"\vby_protocol\x18\n" +
+	" \x03(\v2\x1e.ngfw.v1.TrafficStats.ProtocolR\n" +
+	"byProtocol\x12H\n" +
+	"\x0eby_application\x18\v \x03(\v2!.ngfw.v1.TrafficStats.ApplicationR\rbyApplication\x124\n" +
+	"\x06by_geo\x18\f \x03(\v2\x1d.ngfw.v1.TrafficStats.CountryR\x05byGeo\x129\n" +
+	"\tover_time\x18\r \x03(\v2\x1c.ngfw.v1.TrafficStats.BucketR\boverTime\x12:\n" +
+	"\bprevious\x18\x0e \x01(\v2\x1e.ngfw.v1.TrafficStats.PreviousR\bprevious\x1aV\n" +
+	"\bProtocol\x12\x1a\n" +
+	"\bprotocol\x18\x01 \x01(\tR\bprotocol\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\x12\x18\n" +
+	"\apackets\x18\x03 \x01(\x03R\apackets\x1aW\n" +
+	"\vApplication\x12\x10\n" +
+	"\x03app\x18\x01 \x01(\tR\x03app\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\x12 \n" +
+	"\vconnections\x18\x03 \x01(\x03R\vconnections\x1a\x87\x01\n" +
+	"\aCountry\x12!\n" +
+	"\fcountry_code\x18\x01 \x01(\tR\vcountryCode\x12!\n" +
+	"\fcountry_name\x18\x02 \x01(\tR\vcountryName\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12 \n" +
+	"\vconnections\x18\x04 \x01(\x03R\vconnections\x1a\xca\x01\n" +
+	"\x06Bucket\x12\x1c\n" +
+	"\ttimestamp\x18\x01 \x01(\x03R\ttimestamp\x12\x19\n" +
+	"\bbytes_in\x18\x02 \x01(\x03R\abytesIn\x12\x1b\n" +
+	"\tbytes_out\x18\x03 \x01(\x03R\bbytesOut\x12\x18\n" +
+	"\apackets\x18\x04 \x01(\x03R\apackets\x12\x1a\n" +
+	"\baccepted\x18\x05 \x01(\x03R\baccepted\x12\x18\n" +
+	"\adropped\x18\x06 \x01(\x03R\adropped\x12\x1a\n" +
+	"\brejected\x18\a \x01(\x03R\brejected\x1a\x9c\x02\n" +
+	"\bPrevious\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x03R\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\x03R\x02to\x12\x1f\n" +
+	"\vtotal_bytes\x18\x03 \x01(\x03R\n" +
+	"totalBytes\x12#\n" +
+	"\rtotal_packets\x18\x04 \x01(\x03R\ftotalPackets\x12+\n" +
+	"\x11total_connections\x18\x05 \x01(\x03R\x10totalConnections\x12\x1a\n" +
+	"\baccepted\x18\x06 \x01(\x03R\baccepted\x12\x18\n" +
+	"\adropped\x18\a \x01(\x03R\adropped\x12\x1a\n" +
+	"\brejected\x18\b \x01(\x03R\brejected\x12'\n" +
+	"\x0fthreats_blocked\x18\t \x01(\x03R\x0ethreatsBlocked\"\xcb\x02\n" +
+	"\x11ExportLogsRequest\x12\x1b\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x16\n" +
+	"\x06format\x18\x02 \x01(\tR\x06format\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\tR\x02to\x12\x16\n" +
+	"\x06action\x18\x05 \x03(\tR\x06action\x12\x14\n" +
+	"\x05proto\x18\x06 \x03(\tR\x05proto\x12\x10\n" +
+	"\x03src\x18\a \x03(\tR\x03src\x12\x10\n" +
+	"\x03dst\x18\b \x03(\tR\x03dst\x12\x12\n" +
+	"\x04port\x18\t \x03(\tR\x04port\x12\x10\n" +
+	"\x03app\x18\n" +
+	" \x03(\tR\x03app\x12\x10\n" +
+	"\x03geo\x18\v \x03(\tR\x03geo\x12\x16\n" +
+	"\x06threat\x18\f \x03(\tR\x06threat\x12\x14\n" +
+	"\x05event\x18\r \x03(\tR\x05event\x12\x17\n" +
+	"\arule_id\x18\x0e \x03(\tR\x06ruleId\x12\f\n" +
+	"\x01q\x18\x0f \x01(\tR\x01q\"V\n" +
+	"\tFileChunk\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
+	"\fcontent_type\x18\x02 \x01(\tR\vcontentType\x12\x12\n" +
+	"\x04data\x18\x03 \x01(\fR\x04data\"#\n" +
+	"\x11ExplainLogRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x9d\x01\n" +
+	"\x0eLogExplanation\x12/\n" +
+	"\x04rule\x18\x01 \x01(\v2\x15.ngfw.v1.FirewallRuleB\x04\x90\xb5\x18\x01R\x04rule\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x16\n" +
+	"\x06author\x18\x03 \x01(\tR\x06author\x12\x12\n" +
+	"\x04time\x18\x04 \x01(\x03R\x04time\x12\x12\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"Y\n" +
 	"\x11StreamLogsRequest\x12,\n" +
 	"\x06filter\x18\x01 \x01(\v2\x14.ngfw.v1.LogsRequestR\x06filter\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"\x9a\x01\n" +
+	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"\xc3\x01\n" +
 	"\vStreamFrame\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12%\n" +
-	"\x04data\x18\x03 \x01(\v2\x11.ngfw.v1.LogEntryR\x04data\x12\x14\n" +
+	"\x04data\x18\x03 \x01(\v2\x11.ngfw.v1.LogEntryR\x04data\x12'\n" +
+	"\x05alert\x18\a \x01(\v2\x11.ngfw.v1.IdsAlertR\x05alert\x12\x14\n" +
 	"\x05count\x18\x04 \x01(\x03R\x05count\x12\x12\n" +
 	"\x04from\x18\x05 \x01(\tR\x04from\x12\x0e\n" +
-	"\x02to\x18\x06 \x01(\tR\x02to2\xc5\x02\n" +
+	"\x02to\x18\x06 \x01(\tR\x02to2\xd4\t\n" +
 	"\x0eTrafficService\x12T\n" +
 	"\x04Logs\x12\x14.ngfw.v1.LogsRequest\x1a\x15.ngfw.v1.LogsResponse\"\x1f\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x13\x12\x11/api/traffic/logs\x12o\n" +
 	"\n" +
-	"TopClients\x12\x13.ngfw.v1.TopRequest\x1a\x1b.ngfw.v1.TopClientsResponse\"/\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02#b\aclients\x12\x18/api/traffic/top/clients\x12l\n" +
+	"TopClients\x12\x13.ngfw.v1.TopRequest\x1a\x1b.ngfw.v1.TopClientsResponse\"/\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02#b\aclients\x12\x18/api/traffic/top/clients\x12W\n" +
+	"\x05Stats\x12\x15.ngfw.v1.StatsRequest\x1a\x15.ngfw.v1.TrafficStats\" \x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x14\x12\x12/api/traffic/stats\x12\x83\x01\n" +
+	"\x0fTopDestinations\x12\x13.ngfw.v1.TopRequest\x1a .ngfw.v1.TopDestinationsResponse\"9\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02-b\fdestinations\x12\x1d/api/traffic/top/destinations\x12\x83\x01\n" +
+	"\x0fTopApplications\x12\x13.ngfw.v1.TopRequest\x1a .ngfw.v1.TopApplicationsResponse\"9\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02-b\fapplications\x12\x1d/api/traffic/top/applications\x12w\n" +
+	"\fTopCountries\x12\x13.ngfw.v1.TopRequest\x1a\x1d.ngfw.v1.TopCountriesResponse\"3\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02'b\tcountries\x12\x1a/api/traffic/top/countries\x12g\n" +
+	"\bTopRules\x12\x13.ngfw.v1.TopRequest\x1a\x19.ngfw.v1.TopRulesResponse\"+\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x1fb\x05rules\x12\x16/api/traffic/top/rules\x12o\n" +
+	"\n" +
+	"TopThreats\x12\x13.ngfw.v1.TopRequest\x1a\x1b.ngfw.v1.TopThreatsResponse\"/\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02#b\athreats\x12\x18/api/traffic/top/threats\x12h\n" +
+	"\n" +
+	"ExportLogs\x12\x1a.ngfw.v1.ExportLogsRequest\x1a\x12.ngfw.v1.FileChunk\"(\x8a\xb5\x18\x04\b\x020\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/traffic/logs/export0\x01\x12k\n" +
+	"\n" +
+	"ExplainLog\x12\x1a.ngfw.v1.ExplainLogRequest\x1a\x17.ngfw.v1.LogExplanation\"(\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/traffic/logs/{id}/why\x12l\n" +
 	"\n" +
 	"StreamLogs\x12\x1a.ngfw.v1.StreamLogsRequest\x1a\x14.ngfw.v1.StreamFrame\"*\x8a\xb5\x18\x06\b\x02\x10\x01(\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/traffic/logs/stream0\x01B\"Z ngfw.sh/proto/gen/ngfw/v1;ngfwv1b\x06proto3"
 
@@ -1118,35 +3176,94 @@ func file_ngfw_v1_traffic_proto_rawDescGZIP() []byte {
 	return file_ngfw_v1_traffic_proto_rawDescData
 }
 
-var file_ngfw_v1_traffic_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_ngfw_v1_traffic_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_ngfw_v1_traffic_proto_goTypes = []any{
-	(*NatTuple)(nil),           // 0: ngfw.v1.NatTuple
-	(*LogEntry)(nil),           // 1: ngfw.v1.LogEntry
-	(*LogsRequest)(nil),        // 2: ngfw.v1.LogsRequest
-	(*LogsResponse)(nil),       // 3: ngfw.v1.LogsResponse
-	(*TopRequest)(nil),         // 4: ngfw.v1.TopRequest
-	(*TopClient)(nil),          // 5: ngfw.v1.TopClient
-	(*TopClientsResponse)(nil), // 6: ngfw.v1.TopClientsResponse
-	(*StreamLogsRequest)(nil),  // 7: ngfw.v1.StreamLogsRequest
-	(*StreamFrame)(nil),        // 8: ngfw.v1.StreamFrame
+	(*NatTuple)(nil),                 // 0: ngfw.v1.NatTuple
+	(*LogEntry)(nil),                 // 1: ngfw.v1.LogEntry
+	(*LogsRequest)(nil),              // 2: ngfw.v1.LogsRequest
+	(*LogsResponse)(nil),             // 3: ngfw.v1.LogsResponse
+	(*TopRequest)(nil),               // 4: ngfw.v1.TopRequest
+	(*TopClient)(nil),                // 5: ngfw.v1.TopClient
+	(*TopClientsResponse)(nil),       // 6: ngfw.v1.TopClientsResponse
+	(*PreviousTraffic)(nil),          // 7: ngfw.v1.PreviousTraffic
+	(*TopDestination)(nil),           // 8: ngfw.v1.TopDestination
+	(*TopDestinationsResponse)(nil),  // 9: ngfw.v1.TopDestinationsResponse
+	(*TopApplication)(nil),           // 10: ngfw.v1.TopApplication
+	(*TopApplicationsResponse)(nil),  // 11: ngfw.v1.TopApplicationsResponse
+	(*TopCountry)(nil),               // 12: ngfw.v1.TopCountry
+	(*TopCountriesResponse)(nil),     // 13: ngfw.v1.TopCountriesResponse
+	(*TopRule)(nil),                  // 14: ngfw.v1.TopRule
+	(*TopRulesResponse)(nil),         // 15: ngfw.v1.TopRulesResponse
+	(*TopThreat)(nil),                // 16: ngfw.v1.TopThreat
+	(*TopThreatsResponse)(nil),       // 17: ngfw.v1.TopThreatsResponse
+	(*StatsRequest)(nil),             // 18: ngfw.v1.StatsRequest
+	(*TrafficStats)(nil),             // 19: ngfw.v1.TrafficStats
+	(*ExportLogsRequest)(nil),        // 20: ngfw.v1.ExportLogsRequest
+	(*FileChunk)(nil),                // 21: ngfw.v1.FileChunk
+	(*ExplainLogRequest)(nil),        // 22: ngfw.v1.ExplainLogRequest
+	(*LogExplanation)(nil),           // 23: ngfw.v1.LogExplanation
+	(*StreamLogsRequest)(nil),        // 24: ngfw.v1.StreamLogsRequest
+	(*StreamFrame)(nil),              // 25: ngfw.v1.StreamFrame
+	(*TopClient_Previous)(nil),       // 26: ngfw.v1.TopClient.Previous
+	(*TrafficStats_Protocol)(nil),    // 27: ngfw.v1.TrafficStats.Protocol
+	(*TrafficStats_Application)(nil), // 28: ngfw.v1.TrafficStats.Application
+	(*TrafficStats_Country)(nil),     // 29: ngfw.v1.TrafficStats.Country
+	(*TrafficStats_Bucket)(nil),      // 30: ngfw.v1.TrafficStats.Bucket
+	(*TrafficStats_Previous)(nil),    // 31: ngfw.v1.TrafficStats.Previous
+	(*FirewallRule)(nil),             // 32: ngfw.v1.FirewallRule
+	(*IdsAlert)(nil),                 // 33: ngfw.v1.IdsAlert
 }
 var file_ngfw_v1_traffic_proto_depIdxs = []int32{
-	0, // 0: ngfw.v1.LogEntry.nat:type_name -> ngfw.v1.NatTuple
-	1, // 1: ngfw.v1.LogsResponse.logs:type_name -> ngfw.v1.LogEntry
-	5, // 2: ngfw.v1.TopClientsResponse.clients:type_name -> ngfw.v1.TopClient
-	2, // 3: ngfw.v1.StreamLogsRequest.filter:type_name -> ngfw.v1.LogsRequest
-	1, // 4: ngfw.v1.StreamFrame.data:type_name -> ngfw.v1.LogEntry
-	2, // 5: ngfw.v1.TrafficService.Logs:input_type -> ngfw.v1.LogsRequest
-	4, // 6: ngfw.v1.TrafficService.TopClients:input_type -> ngfw.v1.TopRequest
-	7, // 7: ngfw.v1.TrafficService.StreamLogs:input_type -> ngfw.v1.StreamLogsRequest
-	3, // 8: ngfw.v1.TrafficService.Logs:output_type -> ngfw.v1.LogsResponse
-	6, // 9: ngfw.v1.TrafficService.TopClients:output_type -> ngfw.v1.TopClientsResponse
-	8, // 10: ngfw.v1.TrafficService.StreamLogs:output_type -> ngfw.v1.StreamFrame
-	8, // [8:11] is the sub-list for method output_type
-	5, // [5:8] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	0,  // 0: ngfw.v1.LogEntry.nat:type_name -> ngfw.v1.NatTuple
+	1,  // 1: ngfw.v1.LogsResponse.logs:type_name -> ngfw.v1.LogEntry
+	26, // 2: ngfw.v1.TopClient.previous:type_name -> ngfw.v1.TopClient.Previous
+	5,  // 3: ngfw.v1.TopClientsResponse.clients:type_name -> ngfw.v1.TopClient
+	7,  // 4: ngfw.v1.TopDestination.previous:type_name -> ngfw.v1.PreviousTraffic
+	8,  // 5: ngfw.v1.TopDestinationsResponse.destinations:type_name -> ngfw.v1.TopDestination
+	7,  // 6: ngfw.v1.TopApplication.previous:type_name -> ngfw.v1.PreviousTraffic
+	10, // 7: ngfw.v1.TopApplicationsResponse.applications:type_name -> ngfw.v1.TopApplication
+	7,  // 8: ngfw.v1.TopCountry.previous:type_name -> ngfw.v1.PreviousTraffic
+	12, // 9: ngfw.v1.TopCountriesResponse.countries:type_name -> ngfw.v1.TopCountry
+	7,  // 10: ngfw.v1.TopRule.previous:type_name -> ngfw.v1.PreviousTraffic
+	14, // 11: ngfw.v1.TopRulesResponse.rules:type_name -> ngfw.v1.TopRule
+	7,  // 12: ngfw.v1.TopThreat.previous:type_name -> ngfw.v1.PreviousTraffic
+	16, // 13: ngfw.v1.TopThreatsResponse.threats:type_name -> ngfw.v1.TopThreat
+	27, // 14: ngfw.v1.TrafficStats.by_protocol:type_name -> ngfw.v1.TrafficStats.Protocol
+	28, // 15: ngfw.v1.TrafficStats.by_application:type_name -> ngfw.v1.TrafficStats.Application
+	29, // 16: ngfw.v1.TrafficStats.by_geo:type_name -> ngfw.v1.TrafficStats.Country
+	30, // 17: ngfw.v1.TrafficStats.over_time:type_name -> ngfw.v1.TrafficStats.Bucket
+	31, // 18: ngfw.v1.TrafficStats.previous:type_name -> ngfw.v1.TrafficStats.Previous
+	32, // 19: ngfw.v1.LogExplanation.rule:type_name -> ngfw.v1.FirewallRule
+	2,  // 20: ngfw.v1.StreamLogsRequest.filter:type_name -> ngfw.v1.LogsRequest
+	1,  // 21: ngfw.v1.StreamFrame.data:type_name -> ngfw.v1.LogEntry
+	33, // 22: ngfw.v1.StreamFrame.alert:type_name -> ngfw.v1.IdsAlert
+	2,  // 23: ngfw.v1.TrafficService.Logs:input_type -> ngfw.v1.LogsRequest
+	4,  // 24: ngfw.v1.TrafficService.TopClients:input_type -> ngfw.v1.TopRequest
+	18, // 25: ngfw.v1.TrafficService.Stats:input_type -> ngfw.v1.StatsRequest
+	4,  // 26: ngfw.v1.TrafficService.TopDestinations:input_type -> ngfw.v1.TopRequest
+	4,  // 27: ngfw.v1.TrafficService.TopApplications:input_type -> ngfw.v1.TopRequest
+	4,  // 28: ngfw.v1.TrafficService.TopCountries:input_type -> ngfw.v1.TopRequest
+	4,  // 29: ngfw.v1.TrafficService.TopRules:input_type -> ngfw.v1.TopRequest
+	4,  // 30: ngfw.v1.TrafficService.TopThreats:input_type -> ngfw.v1.TopRequest
+	20, // 31: ngfw.v1.TrafficService.ExportLogs:input_type -> ngfw.v1.ExportLogsRequest
+	22, // 32: ngfw.v1.TrafficService.ExplainLog:input_type -> ngfw.v1.ExplainLogRequest
+	24, // 33: ngfw.v1.TrafficService.StreamLogs:input_type -> ngfw.v1.StreamLogsRequest
+	3,  // 34: ngfw.v1.TrafficService.Logs:output_type -> ngfw.v1.LogsResponse
+	6,  // 35: ngfw.v1.TrafficService.TopClients:output_type -> ngfw.v1.TopClientsResponse
+	19, // 36: ngfw.v1.TrafficService.Stats:output_type -> ngfw.v1.TrafficStats
+	9,  // 37: ngfw.v1.TrafficService.TopDestinations:output_type -> ngfw.v1.TopDestinationsResponse
+	11, // 38: ngfw.v1.TrafficService.TopApplications:output_type -> ngfw.v1.TopApplicationsResponse
+	13, // 39: ngfw.v1.TrafficService.TopCountries:output_type -> ngfw.v1.TopCountriesResponse
+	15, // 40: ngfw.v1.TrafficService.TopRules:output_type -> ngfw.v1.TopRulesResponse
+	17, // 41: ngfw.v1.TrafficService.TopThreats:output_type -> ngfw.v1.TopThreatsResponse
+	21, // 42: ngfw.v1.TrafficService.ExportLogs:output_type -> ngfw.v1.FileChunk
+	23, // 43: ngfw.v1.TrafficService.ExplainLog:output_type -> ngfw.v1.LogExplanation
+	25, // 44: ngfw.v1.TrafficService.StreamLogs:output_type -> ngfw.v1.StreamFrame
+	34, // [34:45] is the sub-list for method output_type
+	23, // [23:34] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_ngfw_v1_traffic_proto_init() }
@@ -1154,19 +3271,22 @@ func file_ngfw_v1_traffic_proto_init() {
 	if File_ngfw_v1_traffic_proto != nil {
 		return
 	}
+	file_ngfw_v1_alert_proto_init()
+	file_ngfw_v1_firewall_proto_init()
 	file_ngfw_v1_options_proto_init()
 	file_ngfw_v1_traffic_proto_msgTypes[1].OneofWrappers = []any{}
 	file_ngfw_v1_traffic_proto_msgTypes[2].OneofWrappers = []any{}
 	file_ngfw_v1_traffic_proto_msgTypes[3].OneofWrappers = []any{}
 	file_ngfw_v1_traffic_proto_msgTypes[4].OneofWrappers = []any{}
 	file_ngfw_v1_traffic_proto_msgTypes[5].OneofWrappers = []any{}
+	file_ngfw_v1_traffic_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ngfw_v1_traffic_proto_rawDesc), len(file_ngfw_v1_traffic_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

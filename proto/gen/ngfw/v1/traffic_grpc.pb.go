@@ -22,9 +22,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TrafficService_Logs_FullMethodName       = "/ngfw.v1.TrafficService/Logs"
-	TrafficService_TopClients_FullMethodName = "/ngfw.v1.TrafficService/TopClients"
-	TrafficService_StreamLogs_FullMethodName = "/ngfw.v1.TrafficService/StreamLogs"
+	TrafficService_Logs_FullMethodName            = "/ngfw.v1.TrafficService/Logs"
+	TrafficService_TopClients_FullMethodName      = "/ngfw.v1.TrafficService/TopClients"
+	TrafficService_Stats_FullMethodName           = "/ngfw.v1.TrafficService/Stats"
+	TrafficService_TopDestinations_FullMethodName = "/ngfw.v1.TrafficService/TopDestinations"
+	TrafficService_TopApplications_FullMethodName = "/ngfw.v1.TrafficService/TopApplications"
+	TrafficService_TopCountries_FullMethodName    = "/ngfw.v1.TrafficService/TopCountries"
+	TrafficService_TopRules_FullMethodName        = "/ngfw.v1.TrafficService/TopRules"
+	TrafficService_TopThreats_FullMethodName      = "/ngfw.v1.TrafficService/TopThreats"
+	TrafficService_ExportLogs_FullMethodName      = "/ngfw.v1.TrafficService/ExportLogs"
+	TrafficService_ExplainLog_FullMethodName      = "/ngfw.v1.TrafficService/ExplainLog"
+	TrafficService_StreamLogs_FullMethodName      = "/ngfw.v1.TrafficService/StreamLogs"
 )
 
 // TrafficServiceClient is the client API for TrafficService service.
@@ -33,6 +41,18 @@ const (
 type TrafficServiceClient interface {
 	Logs(ctx context.Context, in *LogsRequest, opts ...grpc.CallOption) (*LogsResponse, error)
 	TopClients(ctx context.Context, in *TopRequest, opts ...grpc.CallOption) (*TopClientsResponse, error)
+	// Rankings and statistics say in X-Data-Source whether they were summed from
+	// rows (exact) or from sums per minute, hour and day (rollup).
+	Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*TrafficStats, error)
+	TopDestinations(ctx context.Context, in *TopRequest, opts ...grpc.CallOption) (*TopDestinationsResponse, error)
+	TopApplications(ctx context.Context, in *TopRequest, opts ...grpc.CallOption) (*TopApplicationsResponse, error)
+	TopCountries(ctx context.Context, in *TopRequest, opts ...grpc.CallOption) (*TopCountriesResponse, error)
+	TopRules(ctx context.Context, in *TopRequest, opts ...grpc.CallOption) (*TopRulesResponse, error)
+	TopThreats(ctx context.Context, in *TopRequest, opts ...grpc.CallOption) (*TopThreatsResponse, error)
+	// The rows of the log as a file, newest first. Text of a CSV that a spreadsheet
+	// would take for a formula begins with an apostrophe.
+	ExportLogs(ctx context.Context, in *ExportLogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FileChunk], error)
+	ExplainLog(ctx context.Context, in *ExplainLogRequest, opts ...grpc.CallOption) (*LogExplanation, error)
 	StreamLogs(ctx context.Context, in *StreamLogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamFrame], error)
 }
 
@@ -64,9 +84,98 @@ func (c *trafficServiceClient) TopClients(ctx context.Context, in *TopRequest, o
 	return out, nil
 }
 
+func (c *trafficServiceClient) Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*TrafficStats, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TrafficStats)
+	err := c.cc.Invoke(ctx, TrafficService_Stats_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *trafficServiceClient) TopDestinations(ctx context.Context, in *TopRequest, opts ...grpc.CallOption) (*TopDestinationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TopDestinationsResponse)
+	err := c.cc.Invoke(ctx, TrafficService_TopDestinations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *trafficServiceClient) TopApplications(ctx context.Context, in *TopRequest, opts ...grpc.CallOption) (*TopApplicationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TopApplicationsResponse)
+	err := c.cc.Invoke(ctx, TrafficService_TopApplications_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *trafficServiceClient) TopCountries(ctx context.Context, in *TopRequest, opts ...grpc.CallOption) (*TopCountriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TopCountriesResponse)
+	err := c.cc.Invoke(ctx, TrafficService_TopCountries_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *trafficServiceClient) TopRules(ctx context.Context, in *TopRequest, opts ...grpc.CallOption) (*TopRulesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TopRulesResponse)
+	err := c.cc.Invoke(ctx, TrafficService_TopRules_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *trafficServiceClient) TopThreats(ctx context.Context, in *TopRequest, opts ...grpc.CallOption) (*TopThreatsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TopThreatsResponse)
+	err := c.cc.Invoke(ctx, TrafficService_TopThreats_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *trafficServiceClient) ExportLogs(ctx context.Context, in *ExportLogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FileChunk], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &TrafficService_ServiceDesc.Streams[0], TrafficService_ExportLogs_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExportLogsRequest, FileChunk]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TrafficService_ExportLogsClient = grpc.ServerStreamingClient[FileChunk]
+
+func (c *trafficServiceClient) ExplainLog(ctx context.Context, in *ExplainLogRequest, opts ...grpc.CallOption) (*LogExplanation, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LogExplanation)
+	err := c.cc.Invoke(ctx, TrafficService_ExplainLog_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *trafficServiceClient) StreamLogs(ctx context.Context, in *StreamLogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamFrame], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &TrafficService_ServiceDesc.Streams[0], TrafficService_StreamLogs_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &TrafficService_ServiceDesc.Streams[1], TrafficService_StreamLogs_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +198,18 @@ type TrafficService_StreamLogsClient = grpc.ServerStreamingClient[StreamFrame]
 type TrafficServiceServer interface {
 	Logs(context.Context, *LogsRequest) (*LogsResponse, error)
 	TopClients(context.Context, *TopRequest) (*TopClientsResponse, error)
+	// Rankings and statistics say in X-Data-Source whether they were summed from
+	// rows (exact) or from sums per minute, hour and day (rollup).
+	Stats(context.Context, *StatsRequest) (*TrafficStats, error)
+	TopDestinations(context.Context, *TopRequest) (*TopDestinationsResponse, error)
+	TopApplications(context.Context, *TopRequest) (*TopApplicationsResponse, error)
+	TopCountries(context.Context, *TopRequest) (*TopCountriesResponse, error)
+	TopRules(context.Context, *TopRequest) (*TopRulesResponse, error)
+	TopThreats(context.Context, *TopRequest) (*TopThreatsResponse, error)
+	// The rows of the log as a file, newest first. Text of a CSV that a spreadsheet
+	// would take for a formula begins with an apostrophe.
+	ExportLogs(*ExportLogsRequest, grpc.ServerStreamingServer[FileChunk]) error
+	ExplainLog(context.Context, *ExplainLogRequest) (*LogExplanation, error)
 	StreamLogs(*StreamLogsRequest, grpc.ServerStreamingServer[StreamFrame]) error
 	mustEmbedUnimplementedTrafficServiceServer()
 }
@@ -105,6 +226,30 @@ func (UnimplementedTrafficServiceServer) Logs(context.Context, *LogsRequest) (*L
 }
 func (UnimplementedTrafficServiceServer) TopClients(context.Context, *TopRequest) (*TopClientsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TopClients not implemented")
+}
+func (UnimplementedTrafficServiceServer) Stats(context.Context, *StatsRequest) (*TrafficStats, error) {
+	return nil, status.Error(codes.Unimplemented, "method Stats not implemented")
+}
+func (UnimplementedTrafficServiceServer) TopDestinations(context.Context, *TopRequest) (*TopDestinationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TopDestinations not implemented")
+}
+func (UnimplementedTrafficServiceServer) TopApplications(context.Context, *TopRequest) (*TopApplicationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TopApplications not implemented")
+}
+func (UnimplementedTrafficServiceServer) TopCountries(context.Context, *TopRequest) (*TopCountriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TopCountries not implemented")
+}
+func (UnimplementedTrafficServiceServer) TopRules(context.Context, *TopRequest) (*TopRulesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TopRules not implemented")
+}
+func (UnimplementedTrafficServiceServer) TopThreats(context.Context, *TopRequest) (*TopThreatsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TopThreats not implemented")
+}
+func (UnimplementedTrafficServiceServer) ExportLogs(*ExportLogsRequest, grpc.ServerStreamingServer[FileChunk]) error {
+	return status.Error(codes.Unimplemented, "method ExportLogs not implemented")
+}
+func (UnimplementedTrafficServiceServer) ExplainLog(context.Context, *ExplainLogRequest) (*LogExplanation, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainLog not implemented")
 }
 func (UnimplementedTrafficServiceServer) StreamLogs(*StreamLogsRequest, grpc.ServerStreamingServer[StreamFrame]) error {
 	return status.Error(codes.Unimplemented, "method StreamLogs not implemented")
@@ -166,6 +311,143 @@ func _TrafficService_TopClients_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TrafficService_Stats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StatsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrafficServiceServer).Stats(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrafficService_Stats_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrafficServiceServer).Stats(ctx, req.(*StatsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TrafficService_TopDestinations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TopRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrafficServiceServer).TopDestinations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrafficService_TopDestinations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrafficServiceServer).TopDestinations(ctx, req.(*TopRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TrafficService_TopApplications_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TopRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrafficServiceServer).TopApplications(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrafficService_TopApplications_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrafficServiceServer).TopApplications(ctx, req.(*TopRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TrafficService_TopCountries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TopRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrafficServiceServer).TopCountries(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrafficService_TopCountries_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrafficServiceServer).TopCountries(ctx, req.(*TopRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TrafficService_TopRules_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TopRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrafficServiceServer).TopRules(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrafficService_TopRules_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrafficServiceServer).TopRules(ctx, req.(*TopRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TrafficService_TopThreats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TopRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrafficServiceServer).TopThreats(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrafficService_TopThreats_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrafficServiceServer).TopThreats(ctx, req.(*TopRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TrafficService_ExportLogs_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExportLogsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(TrafficServiceServer).ExportLogs(m, &grpc.GenericServerStream[ExportLogsRequest, FileChunk]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TrafficService_ExportLogsServer = grpc.ServerStreamingServer[FileChunk]
+
+func _TrafficService_ExplainLog_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainLogRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrafficServiceServer).ExplainLog(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrafficService_ExplainLog_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrafficServiceServer).ExplainLog(ctx, req.(*ExplainLogRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TrafficService_StreamLogs_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(StreamLogsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -192,8 +474,41 @@ var TrafficService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "TopClients",
 			Handler:    _TrafficService_TopClients_Handler,
 		},
+		{
+			MethodName: "Stats",
+			Handler:    _TrafficService_Stats_Handler,
+		},
+		{
+			MethodName: "TopDestinations",
+			Handler:    _TrafficService_TopDestinations_Handler,
+		},
+		{
+			MethodName: "TopApplications",
+			Handler:    _TrafficService_TopApplications_Handler,
+		},
+		{
+			MethodName: "TopCountries",
+			Handler:    _TrafficService_TopCountries_Handler,
+		},
+		{
+			MethodName: "TopRules",
+			Handler:    _TrafficService_TopRules_Handler,
+		},
+		{
+			MethodName: "TopThreats",
+			Handler:    _TrafficService_TopThreats_Handler,
+		},
+		{
+			MethodName: "ExplainLog",
+			Handler:    _TrafficService_ExplainLog_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "ExportLogs",
+			Handler:       _TrafficService_ExportLogs_Handler,
+			ServerStreams: true,
+		},
 		{
 			StreamName:    "StreamLogs",
 			Handler:       _TrafficService_StreamLogs_Handler,

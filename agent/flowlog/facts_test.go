@@ -1,0 +1,74 @@
+package flowlog
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ngfw.sh/dataplane/flow"
+	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
+)
+
+func TestFactsMeetTheirRows(t *testing.T) {
+	there := tuple("10.0.1.9:40000", "203.0.113.7:443", 6)
+	back := tuple("203.0.113.7:443", "10.0.1.9:40000", 6)
+	masqueraded := tuple("192.0.2.1:1024", "203.0.113.7:443", 6)
+	forwarded := tuple("198.51.100.9:50000", "192.0.2.1:8443", 6)
+	inside := tuple("198.51.100.9:50000", "10.0.1.5:443", 6)
+	f := NewFacts(100)
+	fill := func(e flow.Event) Fact {
+		row := &ngfwv1.FlowEvent{Hostname: "from the lease"}
+		f.Fill(e, row)
+		return Fact{row.App, row.Threat, row.Hostname}
+	}
+	open := flow.Event{FlowID: 7, Kind: flow.Open, Tuple: there, Translated: &masqueraded}
+	if d := cmp.Diff(Fact{Hostname: "from the lease"}, fill(open)); d != "" {
+		t.Error(d)
+	}
+	for _, way := range []flow.Tuple{there, back, tuple("[::ffff:10.0.1.9]:40000", "[::ffff:203.0.113.7]:443", 6)} {
+		if id, ok := f.FlowID(way); id != 7 || !ok {
+			t.Errorf("%v is flow %d, %v", way, id, ok)
+		}
+	}
+	f.Learn(back, Fact{App: "tls"})
+	f.Learn(there, Fact{Threat: "botnet", Hostname: "www.example.org"})
+	open.Kind = flow.Update
+	want := Fact{"tls", "botnet", "www.example.org"}
+	if d := cmp.Diff(want, fill(open)); d != "" {
+		t.Error(d)
+	}
+	open.Kind = flow.Close
+	if d := cmp.Diff(want, fill(open)); d != "" {
+		t.Error(d)
+	}
+	if _, ok := f.FlowID(there); ok {
+		t.Error("a closed flow is remembered")
+	}
+
+	f.Learn(inside, Fact{App: "http"}) // before the flow's first row
+	in := flow.Event{FlowID: 8, Kind: flow.Open, Tuple: forwarded, Translated: &inside}
+	if got := fill(in); got.App != "http" {
+		t.Errorf("of a forwarded flow: %+v", got)
+	}
+	refused := flow.Event{FlowID: 9, Kind: flow.Refused, Tuple: tuple("10.0.1.9:1", "203.0.113.7:1", 17)}
+	fill(refused)
+	if _, ok := f.FlowID(refused.Tuple); ok {
+		t.Error("a refused flow is remembered")
+	}
+}
+
+func TestFactsAreBounded(t *testing.T) {
+	f := NewFacts(100)
+	for i := range 1000 {
+		f.Learn(tuple(fmt.Sprintf("10.0.1.9:%d", i+1), "203.0.113.7:443", 6), Fact{App: "tls"})
+		if n := len(f.new) + len(f.used); n > 100 {
+			t.Fatalf("%d flows remembered", n)
+		}
+	}
+	row := &ngfwv1.FlowEvent{}
+	f.Fill(flow.Event{Tuple: tuple("10.0.1.9:1000", "203.0.113.7:443", 6)}, row)
+	if row.App != "tls" {
+		t.Error("the newest is forgotten")
+	}
+}

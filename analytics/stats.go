@@ -1,0 +1,144 @@
+package analytics
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
+)
+
+// maxBreakdown bounds the applications and countries of statistics.
+const maxBreakdown = 100
+
+// StatsQuery asks for statistics.
+type StatsQuery struct {
+	filter
+	period  period
+	step    time.Duration // 0: by the span
+	compare bool
+
+	RetentionDays int // as in LogQuery
+}
+
+// ParseStats reads the parameters of a request. Its errors name the parameter.
+func ParseStats(r *ngfwv1.StatsRequest) (q StatsQuery, err error) {
+	if q.filter, err = readFilter(r); err != nil {
+		return q, err
+	}
+	if q.period, err = readPeriod(r.GetFrom(), r.GetTo(), r.GetPeriod()); err != nil {
+		return q, err
+	}
+	if q.step, err = readStep(r.GetStep()); err != nil {
+		return q, err
+	}
+	if q.compare, err = readCompare(r.GetCompare()); err != nil {
+		return q, err
+	}
+	if q.period.from != 0 && q.period.to != 0 {
+		_, err = stepOf(q.step, q.period.from, q.period.to)
+	}
+	return q, err
+}
+
+// Stats sums what passed and what did not, over time and by kind. Totals are
+// those of over_time: buckets are aligned to the epoch, and the first and the
+// last hold only what lies within the span.
+func (db *DB) Stats(ctx context.Context, orgID string, q StatsQuery) (*ngfwv1.TrafficStats, Source, error) {
+	if err := db.down(); err != nil {
+		return nil, "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, db.cfg.QueryTimeout)
+	defer cancel()
+	defer db.metrics.query("stats", db.now())
+
+	s := scope{orgID, q.RetentionDays, db.now()}
+	var err error
+	if q.from, q.to, err = q.period.span(s.now); err != nil {
+		return nil, "", err
+	}
+	step, err := stepOf(q.step, q.from, q.to)
+	if err != nil {
+		return nil, "", err
+	}
+	out := newStats(q.from, q.to, step)
+	source, err := db.stats(ctx, s, q, step, func(r statsRow) { r.addTo(out) })
+	if err != nil {
+		return nil, "", err
+	}
+	slices.SortFunc(out.ByProtocol, func(a, b *ngfwv1.TrafficStats_Protocol) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Protocol, b.Protocol))
+	})
+	slices.SortFunc(out.ByApplication, func(a, b *ngfwv1.TrafficStats_Application) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.App, b.App))
+	})
+	slices.SortFunc(out.ByGeo, func(a, b *ngfwv1.TrafficStats_Country) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.CountryCode, b.CountryCode))
+	})
+	if q.compare {
+		q.from, q.to = before(q.from, q.to)
+		if q.from >= s.first() {
+			earlier := &ngfwv1.TrafficStats{}
+			if _, err := db.stats(ctx, s, q, 0, func(r statsRow) { r.addTotals(earlier) }); err != nil {
+				return nil, "", err
+			}
+			out.Previous = &ngfwv1.TrafficStats_Previous{
+				From: q.from / 1e6, To: q.to / 1e6,
+				TotalBytes: earlier.TotalBytes, TotalPackets: earlier.TotalPackets, TotalConnections: earlier.TotalConnections,
+				Accepted: earlier.Accepted, Dropped: earlier.Dropped, Rejected: earlier.Rejected, ThreatsBlocked: earlier.ThreatsBlocked,
+			}
+		}
+	}
+	return out, source, nil
+}
+
+// stats asks for all parts, one beside the other; step 0 asks for the totals
+// alone. take is never called twice at a time.
+func (db *DB) stats(ctx context.Context, s scope, q StatsQuery, step time.Duration, take func(statsRow)) (Source, error) {
+	questions := []statsQuestion{overTime(q, step)}
+	if step != 0 {
+		questions = append(questions, byKind, byCountryCode)
+	}
+	var mu sync.Mutex // guards source and take
+	source := Exact
+	g, ctx := errgroup.WithContext(ctx)
+	for _, question := range questions {
+		g.Go(func() error {
+			w := rowsOf(s)
+			units := []unit{question.rollup.units}
+			if !q.within(question.rollup) || question.exact {
+				units = nil
+			}
+			ps := pieces(w, q.filter, units)
+			if len(ps) == 0 {
+				return nil
+			}
+			sql := fmt.Sprintf(question.sql, union(ps, question.keys, question.sums))
+			rows, err := db.conn.Query(planned(ctx, q.filter, question.rollup, false), sql, w.args()...)
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			mu.Lock()
+			defer mu.Unlock()
+			if sourceOf(ps) == Rollup {
+				source = Rollup
+			}
+			for rows.Next() {
+				var r statsRow
+				if err := rows.Scan(&r.part, &r.bucket, &r.name, &r.bytes, &r.packets, &r.bytesIn, &r.bytesOut, &r.connections, &r.blocked); err != nil {
+					return fmt.Errorf("read statistics: %w", err)
+				}
+				take(r)
+			}
+			return rows.Err()
+		})
+	}
+	err := g.Wait()
+	return source, db.explain(err)
+}

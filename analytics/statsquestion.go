@@ -1,0 +1,51 @@
+package analytics
+
+import (
+	"fmt"
+	"time"
+)
+
+// statsQuestion is one statement: sql around the union of pieces.
+type statsQuestion struct {
+	rollup rollup
+	exact  bool // from rows, whatever there is
+	keys   func(*unit) []string
+	sums   []sum
+	sql    string
+}
+
+func overTime(q StatsQuery, step time.Duration) statsQuestion {
+	return statsQuestion{
+		rollup: byMinute, exact: step%time.Minute != 0, // a minute is in more than one bucket
+		keys: func(u *unit) []string {
+			seconds := int64(step.Seconds())
+			switch {
+			case step == 0:
+				return []string{"toInt64(0)", "action"}
+			case u == nil:
+				return []string{fmt.Sprintf("toInt64(intDiv(toUnixTimestamp64Micro(ts), %d) * %d)", step.Microseconds(), seconds), "action"}
+			}
+			return []string{fmt.Sprintf("toInt64(intDiv(toUnixTimestamp(%s), %d) * %[2]d)", u.key, seconds), "action"}
+		},
+		sums: sums(byMinute.sums...),
+		sql:  fmt.Sprintf("SELECT toUInt8(%d), k0, toString(k1), sum(s0), sum(s1), sum(s2), sum(s3), sum(s4), sum(s5) FROM (%%s) GROUP BY k0, k1", inTime),
+	}
+}
+
+var byKind = statsQuestion{
+	rollup: byApplication,
+	keys:   func(*unit) []string { return byApplication.keys },
+	sums:   sums(byApplication.sums[:3]...),
+	sql: fmt.Sprintf(`SELECT if(grouping(k0) = 0, toUInt8(%d), toUInt8(%d)) AS part, toInt64(0), if(part = %[1]d, toString(k0), toString(k1)) AS name,
+	sum(s0) AS bytes, sum(s1), toUInt64(0), toUInt64(0), sum(s2), toUInt64(0)
+FROM (%%s) GROUP BY GROUPING SETS ((k0), (k1)) HAVING part = %[1]d OR name != '' ORDER BY part, bytes DESC, name LIMIT %[3]d BY part`,
+		inProtocols, inApplications, maxBreakdown),
+}
+
+var byCountryCode = statsQuestion{
+	rollup: byCountry,
+	keys:   func(*unit) []string { return byCountry.keys },
+	sums:   sums(byCountry.sums[:2]...),
+	sql: fmt.Sprintf(`SELECT toUInt8(%d), toInt64(0), toString(k0) AS name, sum(s0) AS bytes, toUInt64(0), toUInt64(0), toUInt64(0), sum(s1), toUInt64(0)
+FROM (%%s) GROUP BY k0 HAVING name != '' ORDER BY bytes DESC, name LIMIT %d`, inCountries, maxBreakdown),
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The NAT table of an image, policy.NATTable in the programs' form. Beside
+ * abi.h, in the same sense.
+ */
+#ifndef NGFW_NAT_ABI_H
+#define NGFW_NAT_ABI_H
+
+#include "abi.h"
+
+#define NAT_BOXES 4096			/* of a step: the destination's come first */
+#define NAT_TRIES 16
+
+/* Of struct nat_box. */
+#define NAT_ANY_PROTOCOL 0x01
+#define NAT_HAIRPIN 0x02		/* where it turns, its source is translated too */
+#define NAT_ACCEPT 0x04
+#define NAT_LOG 0x08
+#define NAT_MASQUERADE 0x10
+#define NAT_V6 0x20
+
+enum nat_turn {
+	NAT_EITHER = 0,
+	NAT_TURNING = 1,		/* would leave for the zone it came from */
+	NAT_PASSING = 2,
+};
+
+enum nat_ports {
+	NAT_KEEP = 0,
+	NAT_ONE = 1,
+	NAT_SHIFT = 2,
+	NAT_POOL = 3,
+};
+
+struct nat_box {
+	struct address src_lo, src_hi, dst_lo, dst_hi;
+	struct address to, last, host;	/* host: bits of the old address that stay */
+	__u16 sport_lo, sport_hi, port_lo, port_hi;	/* host order */
+	__u16 to_port, last_port, from_port, number;
+	__u32 rule;
+	__u8 proto, port;		/* NAT port that it arrives or leaves by; 0: any */
+	__u8 turn, ports;
+	__u32 flags;
+	__u32 pad;
+};
+
+/* One element of an image. */
+struct nat_meta {
+	__u32 destinations, sources;	/* boxes */
+	__u32 trees[4];			/* of the destination for IPv4, IPv6, of the source */
+	__u64 masquerade;		/* zones, a bit each */
+	__u32 generation;
+	__u32 pad;
+};
+
+/*
+ * The packet's priority tells nftables, which sees it next, the destination that
+ * is decided: the upper half marks it as ours, below are the table's generation
+ * and the number of the target. Forwarding writes the priority anew.
+ */
+#define NAT_PRIORITY 0x4e000000u
+#define NAT_GENERATION_SHIFT 16		/* eight bits */
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * NAT's table: which box translates a packet, and to what. policy/nat_find.go is
+ * its twin, held equal by differential tests. Trees find the first box by
+ * address and service; what else boxes want is looked at from there on.
+ */
+#ifndef NGFW_NAT_H
+#define NGFW_NAT_H
+
+#include "../abi/nat.h"
+#include "classify.h"
+
+struct nat_meta_table {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct nat_meta);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, IMAGE_SLOTS);
+	__type(key, __u32);
+	__array(values, struct nat_meta_table);
+} image_natmeta SEC(".maps");
+
+struct nat_table {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_INNER_MAP); /* images differ in size */
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct nat_box);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, IMAGE_SLOTS);
+	__type(key, __u32);
+	__array(values, struct nat_table);
+} image_nat SEC(".maps");
+
+const struct nat_box *nat_box_type __attribute__((unused));
+const struct nat_meta *nat_meta_type __attribute__((unused));
+
+#define NAT_NONE (-1)
+#define NAT_STEP_DESTINATION 0
+#define NAT_STEP_SOURCE 1
+
+static __always_inline struct nat_meta *nat_meta_of(__u32 slot)
+{
+	void *table = element(&image_natmeta, slot);
+
+	return table ? element(table, 0) : 0;
+}
+
+static __always_inline struct nat_box *nat_box_at(__u32 slot, __u32 at)
+{
+	void *table = element(&image_nat, slot);
+
+	return table ? element(table, at) : 0;
+}
+
+static __always_inline int within(struct address a, const struct address *lo, const struct address *hi)
+{
+	return (a.hi > lo->hi || (a.hi == lo->hi && a.lo >= lo->lo)) &&
+	       (a.hi < hi->hi || (a.hi == hi->hi && a.lo <= hi->lo));
+}
+
+static __always_inline int nat_holds(const struct nat_box *b, const struct question *q, __u32 port)
+{
+	return !(b->flags & NAT_V6) == !q->v6 && (!b->port || b->port == port) && (b->flags & NAT_ANY_PROTOCOL || b->proto == q->proto) &&
+	       b->port_lo <= q->port && q->port <= b->port_hi && b->sport_lo <= q->sport &&
+	       q->sport <= b->sport_hi && within(q->src, &b->src_lo, &b->src_hi) &&
+	       within(q->dst, &b->dst_lo, &b->dst_hi);
+}
+
+struct nat_walk {
+	struct question *q;
+	__u32 at;			/* of the box that is next */
+	__u32 port;
+	__s32 found;
+};
+
+static long nat_step(__u32 i, void *ctx)
+{
+	struct nat_walk *k = ctx;
+	struct nat_box *b = nat_box_at(k->q->slot, k->at + i);
+
+	if (!b) {
+		k->q->search.torn = 1;
+		return 1;
+	}
+	if (!nat_holds(b, k->q, k->port))
+		return 0;
+	k->found = k->at + i;
+	return 1;
+}
+
+/*
+ * The first box of a step that holds the packet, from the box `from` on, or
+ * NAT_NONE. Where a table was swapped away, q->search.torn says so.
+ */
+__attribute__((noinline)) int nat_find(struct question *q, __u32 step, __u32 from)
+{
+	struct nat_walk walk = { .q = q, .found = NAT_NONE };
+	struct nat_meta *meta;
+	__u32 end, first, ref;
+	void *lines;
+
+	if (!q)
+		return NAT_NONE;
+	q->search.torn = 0;
+	meta = nat_meta_of(q->slot);
+	lines = element(&image_lines, q->slot);
+	if (!meta || !lines) {
+		q->search.torn = 1;
+		return NAT_NONE;
+	}
+	first = step ? meta->destinations : 0;
+	end = step ? meta->destinations + meta->sources : meta->destinations;
+	if (!from) {
+		ref = meta->trees[(step ? 2 : 0) + (q->v6 ? 1 : 0)];
+		if (!ref)
+			return NAT_NONE;
+		key_of(q);
+		search_forest(q, lines, ref);
+		if (q->search.torn || q->search.order == LINE_OPEN)
+			return NAT_NONE;
+		from = first + q->search.decider;
+	}
+	if (from >= end)
+		return NAT_NONE;
+	walk.at = from;
+	walk.port = step ? q->nat_out : q->nat_in;
+	bpf_loop(end - from > NAT_BOXES ? NAT_BOXES : end - from, nat_step, &walk, 0);
+	return walk.found;
+}
+
+/* Packets that NAT leaves alone: to many, within a link, and what keeps a link going. */
+static __always_inline int nat_settled(const struct question *q)
+{
+	__u8 type = q->port >> 8;
+	__u32 four = q->dst.lo;
+
+	if (q->v6)
+		return q->dst.hi >> 56 == 0xff || q->dst.hi >> 54 == 0xfe80 >> 6 || !(q->dst.hi | q->dst.lo) ||
+		       (q->proto == IPPROTO_ICMPV6 && ((type >= 130 && type <= 137) || type == 143)) ||
+		       (q->proto == IPPROTO_UDP && q->sport == 547 && q->port == 546);
+	return four >> 28 == 0xe || four == 0xffffffff || !four ||
+	       (q->proto == IPPROTO_UDP && q->sport == 67 && q->port == 68);
+}
+
+static __always_inline int nat_turns(const struct nat_box *b, __u32 in, __u32 out)
+{
+	return b->turn == NAT_EITHER || (b->turn == NAT_TURNING) == (in == out);
+}
+
+static __always_inline int has_ports(__u8 proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP;
+}
+
+/* What the box makes of the question's destination. */
+static __always_inline void nat_translate(const struct nat_box *b, const struct question *q,
+					  struct address *dst, __u16 *port)
+{
+	dst->hi = b->to.hi | (q->dst.hi & b->host.hi);
+	dst->lo = b->to.lo | (q->dst.lo & b->host.lo);
+	*port = q->port;
+	if (!has_ports(q->proto))
+		return;
+	if (b->ports == NAT_ONE)
+		*port = b->to_port;
+	else if (b->ports == NAT_SHIFT)
+		*port = q->port + b->to_port - b->from_port;
+}
+
+static __always_inline void nat_note(struct question *q, const struct nat_box *b)
+{
+	q->nat.rule = b->rule;
+	q->nat.flags = b->flags;
+	q->nat.number = b->number;
+}
+
+static __always_inline void from_address(__u8 *to, struct address a)
+{
+	__be32 *w = (__be32 *)to;
+
+	w[0] = bpf_htonl(a.hi >> 32);
+	w[1] = bpf_htonl((__u32)a.hi);
+	w[2] = bpf_htonl(a.lo >> 32);
+	w[3] = bpf_htonl((__u32)a.lo);
+}
+
+#endif

@@ -1,0 +1,42 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+)
+
+// What a policy asks of packets beside addresses and services, for those whose
+// packets may lack it.
+
+// Scheduled says whether a rule in force asks for the time.
+func Scheduled(p Policy) bool {
+	return slices.ContainsFunc(p.Rules, func(r Rule) bool { return r.Enabled && r.Schedule.Enabled })
+}
+
+// MACs lists the addresses that rules of a valid policy may ask for, by
+// themselves or through groups, each once.
+func MACs(p Policy) []MAC {
+	var out []MAC
+	add := func(item addressItem, err error) {
+		if err == nil && item.kind == addressMAC && !slices.Contains(out, item.mac) {
+			out = append(out, item.mac)
+		}
+	}
+	for _, r := range p.Rules {
+		if !r.Enabled || !strings.Contains(r.Source, "mac:") {
+			continue
+		}
+		list, err := parseAddressList(r.Source)
+		for _, item := range list.items {
+			add(item, err)
+		}
+	}
+	for _, g := range p.Groups {
+		for _, m := range g.Members {
+			if g.Type == GroupMAC {
+				add(parseMACMember(m))
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,227 @@
+package backtest_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"ngfw.sh/policy"
+	"ngfw.sh/policy/backtest"
+	"ngfw.sh/policy/policytest"
+)
+
+var (
+	lan1 = netip.MustParseAddr("10.77.1.10")
+	lan2 = netip.MustParseAddr("10.77.1.20")
+	web  = netip.MustParseAddr("203.0.113.1")
+)
+
+func home(t *testing.T, rules string) policy.Policy {
+	t.Helper()
+	p, err := policy.Decode([]byte(`{"zones":[{"name":"LAN","interfaces":["lan0"]},{"name":"WAN","interfaces":["wan"]}],
+		"policies":[{"from":"LAN","to":"WAN","action":"accept"}],"rules":[` + rules + `]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func get(client netip.Addr, bytes, connections uint64) backtest.Record {
+	return backtest.Record{
+		Packet: policy.Packet{In: "lan0", Out: "wan", Src: client, Dst: web, Protocol: 6, DstPort: 80},
+		App:    "http", Bytes: bytes, Connections: connections, LastSeen: time.Unix(int64(bytes), 0), Example: fmt.Sprint("row", bytes),
+	}
+}
+
+// said is a result in short.
+func said(r backtest.Result) map[string][]string {
+	out := map[string][]string{}
+	for name, c := range map[string]backtest.Class{"blocked": r.Blocked, "allowed": r.Allowed, "uncertain": r.Uncertain} {
+		for _, e := range c.Entries {
+			out[name] = append(out[name], fmt.Sprintf("%s>%s:%d %s %s %s %dB %dc @%d %v %.30s",
+				e.Client, e.Destination, e.Port, e.App, e.Action, e.Decider.Reason(), e.Bytes, e.Connections, e.LastSeen.Unix(), e.Examples, e.Reason))
+		}
+		if c.Unlisted > 0 {
+			out[name] = append(out[name], fmt.Sprint("unlisted ", c.Unlisted, " ", c.Bytes, "B ", c.Connections, "c"))
+		}
+	}
+	return out
+}
+
+func TestWhatAChangeWouldHaveDone(t *testing.T) {
+	cut := `{"id":7,"name":"cut","zone_from":"LAN","zone_to":"WAN","action":"drop","source":"10.77.1.20","protocol":"tcp","port":"80"}`
+	strange := `{"id":8,"name":"mac","zone_from":"LAN","zone_to":"WAN","action":"drop","source":"!10.77.1.20"}`
+	refused := get(lan2, 60, 1)
+	refused.Refused = true
+	repeats := get(lan2, 600, 10)
+	repeats.Repeats = true
+	nameless := get(lan2, 5, 1)
+	nameless.Packet.Out = ""
+	tests := map[string]struct {
+		before, after string
+		records       []backtest.Record
+		want          map[string][]string
+	}{
+		"nothing changes": {cut, cut, []backtest.Record{get(lan1, 10, 1), get(lan2, 20, 1)}, map[string][]string{}},
+		"one client is cut off": {"", cut, []backtest.Record{get(lan1, 10, 1), get(lan2, 20, 1), get(lan2, 30, 2)}, map[string][]string{
+			"blocked": {"10.77.1.20>203.0.113.1:80 http drop rule 50B 3c @30 [row20 row30] "},
+		}},
+		"and let on again": {cut, "", []backtest.Record{refused, get(lan2, 20, 1)}, map[string][]string{
+			"allowed": {
+				"10.77.1.20>203.0.113.1:80 http accept policy 60B 1c @60 [row60] it was refused when it was see",
+				"10.77.1.20>203.0.113.1:80 http accept policy 20B 1c @20 [row20] ",
+			},
+		}},
+		"what was not kept": {"", cut, []backtest.Record{repeats, nameless, get(lan1, 1, 1)}, map[string][]string{
+			"uncertain": {
+				"10.77.1.20>203.0.113.1:80 http drop rule 600B 10c @600 [row600] the record stands for repeats ",
+				"10.77.1.20>203.0.113.1:80 http drop no_zone 5B 1c @5 [row5] the record does not name the i",
+			},
+		}},
+		"all but one": {"", strange, []backtest.Record{get(lan1, 10, 1), get(lan2, 20, 1)}, map[string][]string{
+			"blocked": {"10.77.1.10>203.0.113.1:80 http drop rule 10B 1c @10 [row10] "},
+		}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			test, err := backtest.New(backtest.DefaultConfig(), home(t, tt.before), home(t, tt.after), policy.Env{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range tt.records {
+				test.Add(r)
+			}
+			if diff := cmp.Diff(tt.want, said(test.Result())); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestBounded: the list ends, the totals do not.
+func TestBounded(t *testing.T) {
+	cfg := backtest.Config{Entries: 2, Examples: 1}
+	test, err := backtest.New(cfg, home(t, ""), home(t, `{"id":1,"name":"all","zone_from":"LAN","zone_to":"WAN","action":"drop"}`), policy.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		r := get(lan1, 1, 1)
+		r.Packet.DstPort = uint16(i)
+		test.Add(r)
+		test.Add(r)
+	}
+	got := test.Result().Blocked
+	if len(got.Entries) != 2 || got.Bytes != 20 || got.Connections != 20 || got.Unlisted != 16 || len(got.Entries[0].Examples) != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestAgreesWithReference: whatever the policies and the record, the class is what
+// the reference evaluator says of the packet under both.
+func TestAgreesWithReference(t *testing.T) {
+	seen := map[string]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		before, after := policytest.Policies().Draw(t, "before"), policytest.Policies().Draw(t, "after")
+		env := policytest.Envs().Draw(t, "env")
+		packets := policytest.Packets(before, env)
+		for range 10 {
+			packet := packets.Draw(t, "packet")
+			test, err := backtest.New(backtest.DefaultConfig(), before, after, env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			test.Add(backtest.Record{Packet: packet, Connections: 1})
+			got := test.Result()
+			was, err := policy.Evaluate(before, env, packet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			now, err := policy.Evaluate(after, env, packet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := [3]uint64{}
+			switch {
+			case len(got.Uncertain.Entries) > 0:
+				if packet.SrcMAC != (policy.MAC{}) || !asksForMAC(t, before, after, env, packet) {
+					t.Fatalf("uncertain although nothing is unknown: %+v", got.Uncertain.Entries[0])
+				}
+				seen["uncertain"]++
+				continue
+			case was.Action == policy.Accept && now.Action != policy.Accept:
+				want[0] = 1
+				seen["blocked"]++
+			case was.Action != policy.Accept && now.Action == policy.Accept:
+				want[1] = 1
+				seen["allowed"]++
+			default:
+				seen["same"]++
+			}
+			if have := [3]uint64{got.Blocked.Connections, got.Allowed.Connections, got.Uncertain.Connections}; have != want {
+				t.Fatalf("blocked, allowed, uncertain: %v, want %v (was %+v, now %+v)", have, want, was, now)
+			}
+			for _, e := range append(got.Blocked.Entries, got.Allowed.Entries...) {
+				if e.Action != now.Action || e.Decider != now.Decider {
+					t.Fatalf("decided by %+v, want %+v", e, now)
+				}
+			}
+		}
+	})
+	for _, kind := range []string{"blocked", "allowed", "same"} {
+		if !t.Failed() && seen[kind] == 0 {
+			t.Errorf("no packet was %s: %v", kind, seen)
+		}
+	}
+	t.Log(seen)
+}
+
+func asksForMAC(t *rapid.T, before, after policy.Policy, env policy.Env, packet policy.Packet) bool {
+	change := func() [2]bool {
+		var out [2]bool
+		for i, p := range []policy.Policy{before, after} {
+			r, err := policy.Evaluate(p, env, packet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[i] = r.Action == policy.Accept
+		}
+		return out
+	}
+	unknown := change()
+	for _, mac := range append(policy.MACs(before), policy.MACs(after)...) {
+		packet.SrcMAC = mac
+		if change() != unknown {
+			return true
+		}
+	}
+	return false
+}
+
+// TestForwardedTraffic: records are as on the wire, and NAT rules translate them
+// under either policy.
+func TestForwardedTraffic(t *testing.T) {
+	forward := home(t, "")
+	forward.NAT = []policy.NATRule{{ID: 3, Name: "web", Enabled: true, Type: policy.NATDestination, Protocol: "tcp", Source: "any",
+		Destination: "203.0.113.2", DestinationPort: "8080", TranslateTo: lan1.String(), TranslatePort: "80"}}
+	closed := home(t, `{"id":7,"name":"cut","zone_from":"WAN","zone_to":"LAN","action":"drop","destination":"`+lan1.String()+`","protocol":"tcp","port":"80"}`)
+	closed.NAT = forward.NAT
+	record := backtest.Record{Connections: 1, Packet: policy.Packet{In: "wan", Out: "lan0", Src: web, Dst: netip.MustParseAddr("203.0.113.2"), Protocol: 6, DstPort: 8080}}
+	for name, c := range map[string]struct {
+		after policy.Policy
+		want  int
+	}{"by rule": {closed, 1}, "no longer forwarded": {home(t, ""), 1}, "nothing": {forward, 0}} {
+		test, err := backtest.New(backtest.DefaultConfig(), forward, c.after, policy.Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		test.Add(record)
+		if got := test.Result(); len(got.Blocked.Entries) != c.want || len(got.Uncertain.Entries) != 0 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

@@ -1,0 +1,329 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"ngfw.sh/internal/fault"
+)
+
+// natCompiler fills an image's NAT table.
+type natCompiler struct {
+	resolve *resolver
+	image   *Image
+	table   *NATTable
+}
+
+// natBoxes is a part of a rule before its sets are crossed.
+type natBoxes struct {
+	source, destination []span
+	protocol, port      string
+	sourcePort          string
+	box                 NATBox
+}
+
+func compileNAT(resolve *resolver, p *Policy, image *Image) error {
+	c := natCompiler{resolve: resolve, image: image, table: &image.NAT}
+	if len(p.NAT) > 0 {
+		image.Legend.NAT = make(map[int64]string, len(p.NAT))
+	}
+	for i, n := range p.NAT {
+		image.Legend.NAT[n.ID] = n.Name
+		if !n.Enabled {
+			continue
+		}
+		if err := c.rule(n); err != nil {
+			return fmt.Errorf("compile nat[%d]: %w", i, err)
+		}
+		for _, boxes := range [][]NATBox{c.table.Destination, c.table.Source} {
+			if len(boxes) > MaxNATBoxes {
+				return fault.Invalid(index("nat", i), "the NAT rules up to this one make more than %d entries: shorten their lists", MaxNATBoxes)
+			}
+		}
+		if len(c.table.Ports) > MaxNATPorts {
+			return fault.Invalid(index("nat", i)+".interface", "NAT rules name more than %d interfaces", MaxNATPorts)
+		}
+	}
+	if err := c.checkTries(p); err != nil {
+		return err
+	}
+	c.trees(natDestination, c.table.Destination)
+	c.trees(natSource, c.table.Source)
+	if len(image.Lines) > MaxLines {
+		return fault.New(fault.InvalidConfig, "the search trees of rules and NAT rules are larger than %d MB", MaxLines*64>>20)
+	}
+	return nil
+}
+
+func (c *natCompiler) rule(n NATRule) error {
+	m, err := mappingOf(n)
+	if err != nil {
+		return err
+	}
+	source, err := c.resolve.addressSet(n.Source)
+	if err != nil {
+		return err
+	}
+	destination, err := c.resolve.addressSet(n.Destination)
+	if err != nil {
+		return err
+	}
+	b := natBoxes{
+		source: source, destination: destination, protocol: n.Protocol, port: orEvery(n.DestinationPort), sourcePort: orEvery(n.SourcePort),
+		box: NATBox{Rule: uint32(n.ID), Log: n.Log},
+	}
+	switch n.Type {
+	case NATDestination:
+		b.box.Accept = true
+		return c.arriving(n, b, m.target())
+	case NATOneToOne, NATNetmap:
+		// The one way as the rule says, the other way mirrored.
+		in, out := b, b
+		in.box.Accept = n.Type == NATOneToOne
+		peers := source
+		if m.bySource {
+			peers = destination
+		}
+		in.source, in.destination = peers, spansOf(m.outside.Addr(), lastOf(m.outside))
+		out.source, out.destination = spansOf(m.inside.Addr(), lastOf(m.inside)), peers
+		if err := c.arriving(n, in, mapTarget(m.inside)); err != nil {
+			return err
+		}
+		return c.leaving(n, out, mapTarget(m.outside))
+	}
+	return c.leaving(n, b, m.target())
+}
+
+// arriving adds what is translated as it arrives: by the rule's interface, or
+// where it has none by any but to turn; and what turns, if the rule has hairpin.
+func (c *natCompiler) arriving(n NATRule, b natBoxes, t NATTarget) error {
+	t.Number = c.number(t)
+	b.box.Target, b.box.Hairpin = t, n.Hairpin
+	switch {
+	case n.Interface != "":
+		b.box.Port = c.port(n.Interface)
+	case !n.Hairpin:
+		b.box.Turn = NATPassing
+	}
+	if err := c.cross(&c.table.Destination, b, familyOf(t)); err != nil {
+		return err
+	}
+	if n.Interface == "" || !n.Hairpin {
+		return nil
+	}
+	b.box.Port, b.box.Turn = 0, NATTurning
+	if isOpen(n.Destination) && n.Type == NATDestination {
+		b.destination = intersect(b.destination, c.resolve.self)
+	}
+	return c.cross(&c.table.Destination, b, familyOf(t))
+}
+
+func (c *natCompiler) leaving(n NATRule, b natBoxes, t NATTarget) error {
+	b.box.Target = t
+	if n.Interface != "" {
+		b.box.Port = c.port(n.Interface)
+	}
+	family := natBoth
+	switch {
+	case !t.Masquerade:
+		family = familyOf(t)
+	case !namesIPv6(n.Source, b.source) && !namesIPv6(n.Destination, b.destination):
+		family = natIPv4
+	}
+	return c.cross(&c.table.Source, b, family)
+}
+
+// Families of a rule.
+const (
+	natBoth = iota
+	natIPv4
+	natIPv6
+)
+
+func familyOf(t NATTarget) int {
+	if t.To.Is4In6() {
+		return natIPv4
+	}
+	return natIPv6
+}
+
+// namesIPv6: masquerading is of IPv4 unless the rule's addresses say otherwise.
+func namesIPv6(list string, set []span) bool {
+	return !isOpen(list) && len(ofFamily(set, family6)) > 0
+}
+
+// cross appends the boxes of the sets.
+func (c *natCompiler) cross(to *[]NATBox, b natBoxes, family int) error {
+	services, err := services(c.resolve, Rule{Protocol: b.protocol, Port: b.port})
+	if err != nil {
+		return err
+	}
+	sourcePorts, err := c.resolve.portSet(b.sourcePort)
+	if err != nil {
+		return err
+	}
+	for f := range families {
+		if family == natIPv4 && f != family4 || family == natIPv6 && f != family6 {
+			continue
+		}
+		for _, source := range ofFamily(b.source, f) {
+			for _, destination := range ofFamily(b.destination, f) {
+				for _, s := range services {
+					for _, ports := range sourcePorts {
+						if len(*to) > MaxNATBoxes {
+							return nil // the caller says so
+						}
+						box := b.box
+						box.SourceLo, box.SourceHi = source.first.addr(), source.last.addr()
+						box.DestinationLo, box.DestinationHi = destination.first.addr(), destination.last.addr()
+						box.Protocol, box.AnyProtocol = s.protocol, s.anyProtocol
+						box.PortLo, box.PortHi = s.ports.first, s.ports.last
+						box.SourcePortLo, box.SourcePortHi = ports.first, ports.last
+						*to = append(*to, box)
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (c *natCompiler) port(name string) uint8 {
+	if c.table.Ports == nil {
+		c.table.Ports = map[string]uint8{}
+	}
+	if _, ok := c.table.Ports[name]; !ok {
+		c.table.Ports[name] = uint8(min(len(c.table.Ports)+1, MaxNATPorts+1))
+	}
+	return c.table.Ports[name]
+}
+
+// number gives a target its number; equal ones share theirs.
+func (c *natCompiler) number(t NATTarget) uint16 {
+	for _, have := range c.table.Targets {
+		number := have.Number
+		if have.Number = 0; have == t {
+			return number
+		}
+	}
+	t.Number = uint16(len(c.table.Targets) + 1)
+	c.table.Targets = append(c.table.Targets, t)
+	return t.Number
+}
+
+// checkTries refuses rules under which a packet may miss the turn of more boxes
+// than the programs try.
+func (c *natCompiler) checkTries(p *Policy) error {
+	work := 4 * MaxNATBoxes * MaxNATBoxes
+	for _, v4 := range []bool{true, false} {
+		var conditional []natRegion
+		for i := range c.table.Destination {
+			if b := &c.table.Destination[i]; b.Turn != NATEither && b.SourceLo.Is4In6() == v4 {
+				conditional = append(conditional, b.region())
+			}
+		}
+		if rule, ok := crowded(conditional, 0, &work); ok {
+			at := slices.IndexFunc(p.NAT, func(n NATRule) bool { return n.ID == int64(rule) })
+			return fault.Invalid(index("nat", at), "more than %d NAT rules for the same packets depend on hairpin: set hairpin to false where it is not needed", MaxNATTries-1)
+		}
+	}
+	return nil
+}
+
+type natRegion struct {
+	region
+	rule uint32
+}
+
+func (b *NATBox) region() natRegion {
+	s := service{protocol: b.Protocol, anyProtocol: b.AnyProtocol, ports: portRange{b.PortLo, b.PortHi}}
+	return natRegion{region{
+		atSource: {numberOf(b.SourceLo), numberOf(b.SourceHi)}, atDestination: {numberOf(b.DestinationLo), numberOf(b.DestinationHi)},
+		atService: s.span(), atSourcePort: portSpan(b.SourcePortLo, b.SourcePortHi),
+	}, b.Rule}
+}
+
+// crowded finds out whether any packet lies in MaxNATTries of the regions, or
+// whether that takes too long to find out, and names a rule of these.
+func crowded(all []natRegion, dimension int, work *int) (rule uint32, ok bool) {
+	if len(all) < MaxNATTries {
+		return 0, false
+	}
+	if dimension == dimensions {
+		return all[len(all)-1].rule, true
+	}
+	done := map[uint128]bool{}
+	for i := range all {
+		// The most at once are where one begins.
+		point := all[i].region[dimension].first
+		if done[point] {
+			continue
+		}
+		done[point] = true
+		if *work -= len(all); *work < 0 {
+			return all[len(all)-1].rule, true
+		}
+		var there []natRegion
+		for _, r := range all {
+			if r.region[dimension].has(point) {
+				there = append(there, r)
+			}
+		}
+		if rule, ok := crowded(there, dimension+1, work); ok {
+			return rule, true
+		}
+	}
+	return 0, false
+}
+
+// trees finds boxes by address and service; what else they want is looked at
+// when they are found.
+func (c *natCompiler) trees(at int, boxes []NATBox) {
+	for i, family := range []struct {
+		world cube
+		v6    bool
+	}{{world4, false}, {world6, true}} {
+		b := treeBuilder{lines: &c.image.Lines, v6: family.v6}
+		for n := range boxes {
+			box := &boxes[n]
+			if box.SourceLo.Is4In6() == family.v6 {
+				continue
+			}
+			s := service{protocol: box.Protocol, anyProtocol: box.AnyProtocol, ports: portRange{box.PortLo, box.PortHi}}
+			t := treeBox{cube{{numberOf(box.SourceLo), numberOf(box.SourceHi)}, {numberOf(box.DestinationLo), numberOf(box.DestinationHi)}, s.key()},
+				uint32(n) << orderShift, uint32(n)}
+			t.cube.clip(&family.world)
+			b.boxes = append(b.boxes, t)
+		}
+		if len(b.boxes) > 0 {
+			c.table.Trees[at+i], _, _ = b.forest(family.world, len(b.boxes)*maxLinesPerEntry+64)
+		}
+	}
+}
+
+// isOpen: the list holds what it does not name.
+func isOpen(list string) bool {
+	parsed, err := parseAddressList(list)
+	return err == nil && (parsed.negated || slices.ContainsFunc(parsed.items, func(i addressItem) bool { return i.kind == addressAny }))
+}
+
+func orEvery(ports string) string {
+	if strings.TrimSpace(ports) == "" {
+		return "*"
+	}
+	return ports
+}
+
+// intersect gives what two joined sets share.
+func intersect(a, b []span) []span {
+	var out []span
+	for _, s := range a {
+		for _, o := range b {
+			if s.meets(o) {
+				out = append(out, s.common(o))
+			}
+		}
+	}
+	return union(out)
+}

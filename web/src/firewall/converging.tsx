@@ -1,0 +1,47 @@
+import { useRef } from "preact/hooks"
+import { useResource } from "../api/resource"
+import type { DeviceStatus } from "../api/schema"
+import { Dot } from "../ui/badge"
+import { Stale } from "../ui/state"
+
+// Converging follows a change to the router: stored, sent, enforced or refused.
+export function Converging({ device, name, version, since }: { device: string; name: string; version: number; since: number }) {
+  const done = useRef(0)
+  const status = useResource<DeviceStatus>({ path: `/api/fleet/devices/${device}/status` }, done.current ? 0 : 400)
+  const s = status.data
+  const c = s?.config
+  const applied = Boolean(c && c.applied >= version && c.state === "synced")
+  if (applied && !done.current) done.current = Date.now()
+  return (
+    <section aria-live="polite" class="converging">
+      <p>
+        <Dot state="good" label={`Stored as version ${version} of the configuration`} />
+      </p>
+      <p>
+        {!s ? (
+          <Dot state="off" label={`Asking how ${name} does`} />
+        ) : applied ? (
+          <Dot state="good" label={`${name} enforces it, ${((done.current - since) / 1000).toFixed(1)} s after the push`} />
+        ) : c?.state === "failed" ? (
+          <Dot state="bad" label={`${name} did not take it and keeps enforcing version ${c.applied}`} />
+        ) : s.status !== "online" ? (
+          <Dot state="warn" label={`${name} is ${s.status}; it gets the change when it comes back`} />
+        ) : (
+          <Dot state="warn" label={`${name} is taking it; it enforces version ${c?.applied ?? "?"} so far`} />
+        )}
+      </p>
+      {c?.state === "failed" && c.error && (
+        <p class="field-error" role="alert">
+          {c.error.message}
+          {c.error.field && (
+            <>
+              {" "}
+              (<code>{c.error.field}</code>)
+            </>
+          )}
+        </p>
+      )}
+      <Stale of={status} />
+    </section>
+  )
+}

@@ -1,0 +1,102 @@
+import { useEffect, useMemo, useState } from "preact/hooks"
+import { useResource } from "../api/resource"
+import type { Finding, FirewallRule, Zone } from "../api/schema"
+import { useFleet } from "../fleet"
+import { go, setQuery, usePlace, withQuery } from "../router"
+import { Button } from "../ui/button"
+import { Empty, Failure, Shown } from "../ui/state"
+import { View } from "../ui/view"
+import { plans } from "./ruleplan"
+import { RuleForm } from "./ruleform"
+import { RuleTable } from "./ruletable"
+import { usePush } from "./usepush"
+
+export function Rules() {
+  const { device, devices } = useFleet()
+  const { query } = usePlace()
+  const id = device?.id ?? ""
+  const request = { path: "/api/firewall/rules", device: id }
+  const rules = useResource<FirewallRule[]>(id ? request : null, 3000)
+  const zones = useResource<Zone[]>(id ? { path: "/api/firewall/zones", device: id } : null)
+  const check = useResource<Finding[]>(id ? { method: "POST", path: "/api/firewall/check", device: id, body: {} } : null)
+  const [order, setOrder] = useState<number[]>() // as it is being drafted
+  const push = usePush(id, () => {
+    setOrder(undefined)
+    setQuery({ edit: null, source: null, destination: null, zone_from: null, zone_to: null, protocol: null, port: null, action: null }, true)
+    rules.reload()
+    check.reload()
+  })
+
+  const ids = rules.data?.map((r) => r.id).join()
+  useEffect(() => setOrder(undefined), [ids])
+  const shown = useMemo(() => {
+    if (!rules.data || !order) return rules.data ?? []
+    return order.map((n) => rules.data!.find((r) => r.id === n)!).filter(Boolean)
+  }, [rules.data, order])
+
+  if (devices.data && !device)
+    return (
+      <View title="Rules">
+        <NoRouter />
+      </View>
+    )
+  const edit = query.get("edit")
+  const edited = rules.data?.find((r) => String(r.id) === edit)
+  return (
+    <View title="Rules" wide curl={request} about="The first rule that matches decides; where none does, the zones' policy."
+      actions={
+        <Button kind="primary" icon="plus" onClick={() => setQuery({ edit: "new" })}>
+          New rule
+        </Button>
+      }>
+      {check.error && !check.data && <Failure error={check.error} retry={check.reload} what="check of the rules" />}
+      <Shown of={rules} what="rules">
+        {() =>
+          shown.length === 0 ? (
+            <Empty title="No rules">
+              <p class="muted">The zones' policies decide everything. A rule makes an exception: for an address, a port, a time.</p>
+              <a href={withQuery("/firewall/policies", query, { edit: null })}>See the policies</a>
+            </Empty>
+          ) : (
+            <>
+              {order && (
+                <div class="draft-bar" role="status">
+                  <span>The order is changed here, not on the router.</span>
+                  <Button onClick={() => setOrder(undefined)}>Discard</Button>
+                  <Button kind="primary" busy={push.busy} onClick={() => void push.begin(plans.reorder(rules.data!, order))}>
+                    Review the new order
+                  </Button>
+                </div>
+              )}
+              <RuleTable rules={shown} findings={check.data ?? []} drafted={Boolean(order)} onOrder={setOrder}
+                onEdit={(r) => setQuery({ edit: String(r.id) })}
+                onToggle={(r) => void push.begin(plans.update(r, { ...r, enabled: r.enabled === false }))}
+                onDelete={(r) => void push.begin(plans.remove(r, rules.data!))} />
+            </>
+          )
+        }
+      </Shown>
+      {edit && rules.data && zones.data && (edit === "new" || edited) && (
+        <RuleForm key={edit} rule={edited} rules={rules.data} zones={zones.data} device={id} push={push} prefill={query} onClose={() => setQuery({ edit: null })} />
+      )}
+      {edit && edit !== "new" && rules.data && !edited && (
+        <Empty title={`There is no rule ${edit} any more`}>
+          <Button onClick={() => go(withQuery("/firewall/rules", query, { edit: null }))}>Show the rules</Button>
+        </Empty>
+      )}
+      {push.dialog}
+    </View>
+  )
+}
+
+// NoRouter stands where there is nothing to configure yet.
+export function NoRouter() {
+  return (
+    <Empty title="No router yet">
+      <p class="muted">A policy is a router's. Register one first.</p>
+      <a class="button primary" href="/devices?register=1">
+        Register a router
+      </a>
+    </Empty>
+  )
+}

@@ -1,0 +1,1 @@
+export type { LogExplanation as Explanation, TrafficStats } from "../api/schema"
