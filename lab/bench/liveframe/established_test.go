@@ -4,10 +4,9 @@ import (
 	"testing"
 )
 
-var kinds = []Traffic{{}, {In: true}, {TCP: true}, {TCP: true, In: true}, {V6: true}, {V6: true, TCP: true, In: true}}
-
 func TestEstablished(t *testing.T) {
 	needsRoot(t)
+	kinds := []Traffic{{In: true}, {TCP: true}, {V6: true, TCP: true, In: true}}
 	for _, c := range []Case{NFTMasquerade} {
 		all, err := Established(t.Context(), c, 300, kinds)
 		if err != nil {

@@ -12,12 +12,22 @@ import (
 // dataplaneArea is what packets cost: established, first, dropped, classified.
 func dataplaneArea(ctx context.Context, opts options) ([]bench.Result, error) {
 	var results []bench.Result
-	for _, part := range []area{classified, established, firstPackets, dropped} {
-		some, err := part(ctx, opts)
+	parts := []struct {
+		name    string
+		measure area
+	}{{"classified", classified}, {"established", established}, {"first", firstPackets}, {"dropped", dropped}}
+	for _, part := range parts {
+		if opts.part != "" && opts.part != part.name {
+			continue
+		}
+		some, err := part.measure(ctx, opts)
 		results = append(results, some...)
 		if err != nil {
 			return results, err
 		}
+	}
+	if results == nil {
+		return nil, fmt.Errorf("the data plane has no part %q: classified, established, first, dropped", opts.part)
 	}
 	return results, nil
 }

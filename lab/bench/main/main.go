@@ -21,6 +21,7 @@ type options struct {
 	bin     string // directory of the built programs
 	rows    int    // of the traffic log, where an area fills one
 	data    string // directory of a filled log, to be asked again; "": one that is gone afterwards
+	part    string // of an area that has some; "": all
 	repeats int    // of each measurement in which rivals take turns
 }
 
@@ -41,6 +42,7 @@ func main() {
 	flag.StringVar(&opts.bin, "bin", "bin", "directory of the built programs")
 	flag.IntVar(&opts.rows, "rows", 10_000_000, "rows of the traffic log, where an area fills one")
 	flag.StringVar(&opts.data, "data", "", "directory to keep the filled traffic log in; one that is there is asked as it is")
+	flag.StringVar(&opts.part, "part", "", "of area dataplane alone: classified, established, first, dropped")
 	flag.IntVar(&opts.repeats, "repeats", repeats, "of each measurement in which rivals take turns")
 	flag.Parse()
 	measure, ok := areas[*name]
