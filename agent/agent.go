@@ -121,6 +121,7 @@ func (a *Agent) open() error {
 	}
 	a.firewall = firewall.New(firewall.Config{StateDir: s.StateDir}, firewall.Deps{
 		Log: a.log, Kernel: a.dataplane, Netfilter: netfilter.Apply, Loaded: netfilter.State, Addresses: ownAddresses, Opened: a.openRouter,
+		Forget: netfilter.Forget, Renew: netfilter.Renew,
 	})
 	if a.hits, err = hits.Open(hits.DefaultConfig(s.StateDir), hits.Deps{Log: a.log, Live: a.ruleCounters}); err != nil {
 		return err

@@ -115,11 +115,11 @@ func TestKindsOfNAT(t *testing.T) {
 	r.says("lan1", "http://[2001:db8:ff::1]:8000/", "inet hears 2001:db8:aaaa::10")
 	r.hears("lan1", "[2001:db8:ff::1]:8000", "inet hears 2001:db8:aaaa::10")
 	r.passes("lan1", ping(inet6, "-s", "4000")...)
-	r.blocked("inet", curl("http://[2001:db8:aaaa::10]:8000/")...) // translated, but nothing accepts it
+	r.blocked("inet", glance("http://[2001:db8:aaaa::10]:8000/")...) // translated, but nothing accepts it
 
 	r.says("inet", "http://203.0.113.2:9000/", "lan1 hears 203.0.113.1")
 	r.says("inet", "http://203.0.113.2:9003/", "lan1 hears 203.0.113.1")
-	r.blocked("inet", curl("http://203.0.113.2:9100/")...)
+	r.blocked("inet", glance("http://203.0.113.2:9100/")...)
 	r.hears("inet", "203.0.113.2:9000", "lan1 hears 203.0.113.1")
 	r.hears("inet", "203.0.113.2:8000", "lan1 hears 203.0.113.1")
 	r.hears("lan2", "203.0.113.2:8000", "lan1 hears 10.77.1.1")
@@ -128,11 +128,11 @@ func TestKindsOfNAT(t *testing.T) {
 	}
 
 	r.says("iot1", "http://192.0.2.9:8000/", "lan1 hears 10.77.3.10")
-	r.blocked("lan2", curl("http://192.0.2.9:8000/")...)
+	r.blocked("lan2", glance("http://192.0.2.9:8000/")...)
 	if out := r.Exec("inet", "curl", "-sS", "-m", "3", "--local-port", "40001", "http://203.0.113.2:6000/"); out != "lan1 hears 203.0.113.1" {
 		t.Errorf("from the port: %q", out)
 	}
-	r.blocked("inet", "curl", "-sS", "-m", "2", "--local-port", "40020", "http://203.0.113.2:6000/")
+	r.blocked("inet", "curl", "-sS", "-m", "1", "--local-port", "40020", "http://203.0.113.2:6000/")
 
 	r.hears("lan1", "203.0.113.1:8000", "inet hears 203.0.113.50")
 	r.says("lan1", "http://203.0.113.1:8000/", "inet hears 203.0.113.2")

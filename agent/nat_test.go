@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 )
@@ -59,6 +60,11 @@ func (r *router) echo(host, at string) {
 	r.t.Cleanup(func() { c.Close(); <-done })
 }
 
+// glance is a client that does not wait long, for what does not pass.
+func glance(url string) []string {
+	return []string{"curl", "-sS", "-m", "1", "-o", os.DevNull, url}
+}
+
 // says asks a URL from a host and compares the answer.
 func (r *router) says(host, url, want string) {
 	r.t.Helper()
@@ -71,12 +77,18 @@ func (r *router) says(host, url, want string) {
 func TestPortForward(t *testing.T) {
 	r := newRouter(t)
 	r.serve("lan1", ":80")
-	r.rulesAndNAT(nil, `{"id":1,"name":"web","external_port":8080,"internal_ip":"10.77.1.10","internal_port":80,"protocol":"tcp"}`)
+	r.rulesAndNAT(nil, `{"id":1,"name":"web","external_port":8080,"internal_ip":"10.77.1.10","internal_port":80,"protocol":"tcp"}`,
+		`{"id":2,"name":"web, IPv6","nat_type":"dnat","protocol":"tcp","destination":"2001:db8:ff::2","destination_port":"8080","translate_to":"2001:db8:77:1::10","translate_port":"80"}`,
+		`{"id":3,"name":"the router's own","nat_type":"dnat","protocol":"tcp","destination":"192.0.2.1","destination_port":"80","translate_to":"10.77.1.1","translate_port":"8088","interface":"lan1"}`)
+	r.serve("rtr", "10.77.1.1:8088")
 	r.startPolicy()
 	r.says("inet", "http://203.0.113.2:8080/", "lan1 hears 203.0.113.1")
 	r.says("lan2", "http://203.0.113.2:8080/", "lan1 hears 10.77.1.1") // by hairpin
 	r.says("lan1", "http://203.0.113.2:8080/", "lan1 hears 10.77.1.1")
 	r.says("iot1", "http://203.0.113.2:8080/", "lan1 hears 10.77.3.10")
-	r.blocked("inet", curl("http://203.0.113.2:80/")...)
-	r.blocked("inet", curl("http://10.77.1.10:80/")...)
+	r.says("inet", "http://[2001:db8:ff::2]:8080/", "lan1 hears 2001:db8:ff::1")
+	r.says("lan2", "http://[2001:db8:ff::2]:8080/", "lan1 hears 2001:db8:77:1::1")
+	r.says("lan1", "http://192.0.2.1/", "rtr hears 10.77.1.10")
+	r.blocked("inet", glance("http://203.0.113.2:80/")...)
+	r.blocked("inet", glance("http://10.77.1.10:80/")...)
 }

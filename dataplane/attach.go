@@ -143,6 +143,9 @@ func (d *Dataplane) AttachAll() error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if err := d.pins.removeOlder(); err != nil {
+		return err
+	}
 	var errs []error
 	present := map[int]bool{}
 	for _, l := range links {

@@ -1,10 +1,15 @@
 package dataplane
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 )
 
 // Whoever takes a program off an interface does not take it off for long.
@@ -35,4 +40,47 @@ func TestDetachedProgramsAreNoticed(t *testing.T) {
 			t.Errorf("attached again: %d lack a program, %d of %d left, %v", n, len(k.ports), ports, err)
 		}
 	})
+}
+
+// What an older version has attached goes when ours comes: two would judge.
+func TestOlderProgramsGo(t *testing.T) {
+	k := newKernel(t, 16)
+	k.apply(1, "", usual)
+	older := filepath.Join(k.pins, "v1")
+	if err := errors.Join(os.MkdirAll(filepath.Join(older, "links"), 0o700), os.MkdirAll(filepath.Join(older, "maps"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	k.in(func() {
+		l, err := link.AttachTCX(link.TCXOptions{Interface: int(k.lan), Program: k.tc.NgfwIngress, Attach: ebpf.AttachTCXIngress})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if err := errors.Join(l.Pin(filepath.Join(older, "links", "ingress")), l.Close()); err != nil {
+			t.Error(err)
+			return
+		}
+		clear(k.ports)
+		if err := k.AttachAll(); err != nil {
+			t.Error(err)
+		}
+		attached := func() int {
+			q, err := link.QueryPrograms(link.QueryOptions{Target: int(k.lan), Attach: ebpf.AttachTCXIngress})
+			if err != nil {
+				t.Error(err)
+				return 0
+			}
+			return len(q.Programs)
+		}
+		// The kernel lets go of a link a little after its last holder has.
+		for deadline := time.Now().Add(5 * time.Second); attached() != 1 && time.Now().Before(deadline); {
+			runtime.Gosched()
+		}
+		if n := attached(); n != 1 {
+			t.Errorf("%d programs look at what arrives", n)
+		}
+	})
+	if _, err := os.Stat(older); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the older pins: %v", err)
+	}
 }

@@ -43,10 +43,10 @@ type Config struct {
 	Pins     string // directory on a bpffs, made if absent
 	XDP      XDPMode
 	FastPath FastPath // "" is FastOff
-	MaxFlows uint32   // entries of the flow table, each about 870 bytes at once and 100 more while it runs
+	MaxFlows uint32   // entries of the flow table, each about 900 bytes at once and 100 more while it runs
 }
 
-// DefaultMaxFlows takes 109 MiB of kernel memory from the start (31 for flows, 30
+// DefaultMaxFlows takes 113 MiB of kernel memory from the start (35 for flows, 30
 // for their two tuples each, 48 for the fast path's ways) and up to 14 MiB more
 // for what was told of them.
 const DefaultMaxFlows = 131072

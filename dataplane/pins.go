@@ -50,6 +50,25 @@ func (p pinDir) prepare() error {
 	return nil
 }
 
+// removeOlder takes the programs and maps of older versions off. Their flows are
+// taken over from conntrack; until ours are attached the backstop holds.
+func (p pinDir) removeOlder() error {
+	entries, err := os.ReadDir(string(p))
+	if err != nil {
+		return fmt.Errorf("look for older pins: %w", err)
+	}
+	for _, e := range entries {
+		v, err := strconv.Atoi(strings.TrimPrefix(e.Name(), "v"))
+		if err != nil || v >= abi {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(string(p), e.Name())); err != nil {
+			return fmt.Errorf("remove the pins of version %d: %w", v, err)
+		}
+	}
+	return nil
+}
+
 // onBPFFS looks at the directory, or where it would be made.
 func (p pinDir) onBPFFS() error {
 	for dir := filepath.Clean(string(p)); ; dir = filepath.Dir(dir) {

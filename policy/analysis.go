@@ -17,7 +17,8 @@ type analysis struct {
 	env    Env
 	rules  []analysedRule // in order
 	fromTo map[[2]string]Default
-	noSelf bool // no address of the router is known
+	nat    []analysedNAT // those that accept
+	noSelf bool          // no address of the router is known
 }
 
 // analysedRule is a rule and what it matches.
@@ -31,17 +32,12 @@ type analysedRule struct {
 func (r *analysedRule) id() int64 { return int64(r.verdict.Decider.ID()) }
 
 // analyse compiles the rules of a policy. What Validate or CheckEnforced refuses
-// is refused here too, and what no analysis follows: NAT.
+// is refused here too.
 func analyse(p *Policy, env Env) (*analysis, error) {
 	if err := Validate(*p); err != nil {
 		return nil, err
 	}
 	if err := CheckEnforced(*p); err != nil {
-		return nil, err
-	}
-	var found findings
-	refuseNAT(&found, p)
-	if err := found.err(); err != nil {
 		return nil, err
 	}
 	resolve, err := newResolver(p, env)
@@ -51,6 +47,9 @@ func analyse(p *Policy, env Env) (*analysis, error) {
 	a := &analysis{policy: p, env: env, fromTo: make(map[[2]string]Default, len(p.Policies)), noSelf: len(resolve.self) == 0}
 	for _, d := range p.Policies {
 		a.fromTo[[2]string{d.From, d.To}] = d
+	}
+	if a.nat, err = analyseNAT(resolve, p); err != nil {
+		return nil, err
 	}
 	held := 0
 	for i, r := range p.Rules {

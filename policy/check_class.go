@@ -49,6 +49,9 @@ func (a *analysis) classes() ([]class, error) {
 				key[n] = uint32(i)
 			}
 			name := fmt.Sprint(from == ZoneSelf, to == ZoneSelf, k.fallback) + runKey(key)
+			if len(a.nat) > 0 { // which are not of every pair
+				name += from + " " + to
+			}
 			if i, again := seen[name]; again {
 				if k.rank(a.policy) < out[i].rank(a.policy) {
 					out[i].from, out[i].to = from, to

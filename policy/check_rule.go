@@ -56,6 +56,32 @@ func (c *checking) matters(s *search, k *class, rule int, all bool) bool {
 			if _, ok := s.differs(r, steps, k.fallback, c.rules[rule].verdict.Action); ok {
 				return true
 			}
+			if c.mattersToNAT(s, k, rule, family, r, steps) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mattersToNAT is matters for the packets of a region that a NAT rule has given
+// their destination, and accepts behind the rules.
+func (c *checking) mattersToNAT(s *search, k *class, rule, family int, r region, steps []step) bool {
+	if k.fallback == Accept {
+		return false
+	}
+	for i := range c.nat {
+		if !c.nat[i].between(c.policy.interfacesOf(k.from), k.from, k.to) {
+			continue
+		}
+		for j := range c.nat[i].regions[family] {
+			there := &c.nat[i].regions[family][j]
+			if s.spend(1); !r.meets(there) {
+				continue
+			}
+			if _, ok := s.differs(r.common(there), steps, Accept, c.rules[rule].verdict.Action); ok {
+				return true
+			}
 		}
 	}
 	return false

@@ -106,13 +106,14 @@ func TestCompileRefusesWhatIsNotEnforced(t *testing.T) {
 			{"id":2,"name":"n","zone_from":"LAN","zone_to":"WAN","action":"drop","schedule":{"enabled":true},"source":"geo:DE","enabled":false},
 			{"id":3,"name":"n","zone_from":"LAN","zone_to":"WAN","action":"drop","source":"!10.0.0.1,geo:FR","destination":"@out"},
 			{"id":4,"name":"n","zone_from":"LAN","zone_to":"WAN","action":"drop","source":"mac:02:00:00:00:00:01,@macs","destination":"@plain"}],
-		"nat":[{"id":1,"name":"n","nat_type":"snat","translate_to":"10.0.0.1","source":"mac:02:00:00:00:00:01"}]}`)
+		"nat":[{"id":1,"name":"n","nat_type":"snat","translate_to":"10.0.0.1","source":"mac:02:00:00:00:00:01","destination":"@out"}]}`)
 	want := `rules[0].schedule: a schedule is not enforced yet: remove it or disable the rule
 rules[2].source: geo:FR is not enforced yet: remove it or disable the rule
 rules[2].destination: @out (which holds geo:DE) is not enforced yet: remove it or disable the rule
 rules[3].source: mac:02:00:00:00:00:01 is not enforced yet: remove it or disable the rule
 rules[3].source: @macs (which holds mac:02:00:00:00:00:01) is not enforced yet: remove it or disable the rule
-nat[0].source: mac:02:00:00:00:00:01 in a NAT rule is not enforced yet: remove it or disable the rule`
+nat[0].source: mac:02:00:00:00:00:01 in a NAT rule is not enforced yet: remove it or disable the rule
+nat[0].destination: @out (which holds @in (which holds geo:DE)) in a NAT rule is not enforced yet: remove it or disable the rule`
 	_, err := policy.Compile(p, policy.Env{})
 	if err == nil {
 		t.Fatal("it compiles")

@@ -29,11 +29,16 @@ const (
 // has moved to another zone is a difference wherever that decides differently. A
 // zone without an interface counts as if it had one, in both policies. Boxes are
 // of packets that rules or policies decide; what the steps before them decide
-// under both policies is no part of a difference (see Box.Contains).
+// under both policies is no part of a difference (see Box.Contains). What a NAT
+// rule gives its destination and accepts is compared for itself, as rules see it:
+// Box.NATRuleID says which. Both policies must have the same NAT rules.
 //
 // The error is about one of the policies: what Validate or CheckEnforced refuses;
 // or the difference is beyond what is looked for.
 func Diff(a, b Policy, env Env) ([]Change, error) {
+	if err := sameNAT(&a, &b); err != nil {
+		return nil, err
+	}
 	before, err := analyse(&a, env)
 	if err != nil {
 		return nil, fmt.Errorf("the first policy: %w", err)

@@ -48,10 +48,41 @@ func (d *differ) between(from, to link) ([]Change, error) {
 	}
 	d.known[key] = found
 	changes := d.changes(from, to, found)
+	for i := range d.after.nat {
+		n := &d.after.nat[i]
+		if !zonedBefore || !zonedAfter || !n.between(from.interfaces, from.after, to.after) {
+			continue
+		}
+		found, err := d.forwarded(n, a, b)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range d.changes(from, to, found) {
+			c.Box.NATRuleID, c.Witness = n.rule.ID, n.asItArrives(c.Witness)
+			changes = append(changes, c)
+		}
+	}
 	if d.exhausted() {
 		return nil, errTooMuchWork()
 	}
 	return changes, nil
+}
+
+// forwarded finds what differs of the packets that a NAT rule gives their
+// destination: no policy of a zone pair stands behind the rules for them.
+func (d *differ) forwarded(n *analysedNAT, a, b func(family int) side) (found [families][]part, err error) {
+	for family := range families {
+		d.parts = nil
+		for _, r := range n.regions[family] {
+			before, after := a(family), b(family)
+			before.fallback, after.fallback = Accept, Accept
+			if err := d.walk(r, before, after); err != nil {
+				return found, err
+			}
+		}
+		found[family] = fewest(d.parts)
+	}
+	return found, nil
 }
 
 func errTooMuchWork() error {

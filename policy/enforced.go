@@ -33,7 +33,7 @@ func CheckEnforced(p Policy) error {
 			}
 		}
 	}
-	checkNATEnforced(&found, &p, marked)
+	checkNATEnforced(&found, &p)
 	return found.err()
 }
 

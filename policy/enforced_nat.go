@@ -1,7 +1,8 @@
 package policy
 
-// checkNATEnforced reports what NAT rules ask for and nothing does.
-func checkNATEnforced(found *findings, p *Policy, marked map[string]string) {
+// checkNATEnforced reports what NAT rules ask for and nothing does: a flow is
+// translated by what conntrack knows of it, which is no country and no card.
+func checkNATEnforced(found *findings, p *Policy) {
 	for i, n := range p.NAT {
 		if !n.Enabled {
 			continue
@@ -13,7 +14,7 @@ func checkNATEnforced(found *findings, p *Policy, marked map[string]string) {
 				continue
 			}
 			for _, item := range list.items {
-				if what := unenforced(item, marked); what != "" {
+				if what := beyondNAT(p, item, map[string]bool{}); what != "" {
 					found.add(path, "%s in a NAT rule %s", what, notYet)
 				}
 			}
@@ -21,12 +22,33 @@ func checkNATEnforced(found *findings, p *Policy, marked map[string]string) {
 	}
 }
 
-// refuseNAT refuses what an analysis does not follow: a rule that accepts what it
-// translates stands between the rules and the policies.
-func refuseNAT(found *findings, p *Policy) {
-	for i, n := range p.NAT {
-		if n.Enabled {
-			found.add(index("nat", i), "NAT rule %d is not followed by this analysis yet: ask about a copy in which it is disabled", n.ID)
+// beyondNAT names what an item of a NAT rule may not be or hold; "" where it is
+// fine.
+func beyondNAT(p *Policy, item addressItem, seen map[string]bool) string {
+	switch item.kind {
+	case addressCountry:
+		return "geo:" + item.name
+	case addressMAC:
+		return "mac:" + item.mac.String()
+	case addressGroup:
+		g, ok := p.groupNamed(item.name)
+		if !ok || seen[item.name] {
+			return "" // Validate reports it
+		}
+		seen[item.name] = true
+		parse := parseAddressMember
+		if g.Type == GroupMAC {
+			parse = parseMACMember
+		}
+		for _, m := range g.Members {
+			inner, err := parse(m)
+			if err != nil {
+				continue
+			}
+			if what := beyondNAT(p, inner, seen); what != "" {
+				return "@" + item.name + " (which holds " + what + ")"
+			}
 		}
 	}
+	return ""
 }

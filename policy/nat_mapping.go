@@ -84,7 +84,7 @@ func destinationMapping(n NATRule) (mapping, error) {
 		return m, nil
 	}
 	if m.to, err = parsePortRange(strings.TrimSpace(n.TranslatePort)); err != nil {
-		return m, mappingError{"translate_port", err}
+		return m, notPort(n.TranslatePort)
 	}
 	m.ports = NATOne
 	if m.to.first == m.to.last {
@@ -113,6 +113,10 @@ func sourceMapping(n NATRule) (mapping, error) {
 	return m, m.pool(n.TranslatePort)
 }
 
+func notPort(s string) error {
+	return wrong("translate_port", "%q is no port: write a number from 0 to 65535, or a range as in 8000-8080", s)
+}
+
 // pool reads the ports that a source may get.
 func (m *mapping) pool(ports string) error {
 	if ports == "" {
@@ -120,7 +124,7 @@ func (m *mapping) pool(ports string) error {
 	}
 	var err error
 	if m.to, err = parsePortRange(strings.TrimSpace(ports)); err != nil {
-		return mappingError{"translate_port", err}
+		return notPort(ports)
 	}
 	if m.to.first == 0 {
 		return wrong("translate_port", "port 0 is nobody's: begin with 1")
@@ -150,7 +154,7 @@ func networkMapping(n NATRule) (mapping, error) {
 	}
 	m.outside, err = networkOf(named)
 	if err != nil {
-		return m, wrong(field, "must be the address or CIDR that translate_to stands for: %w", err)
+		return m, wrong(field, "must be the one address or CIDR that translate_to stands for, not %q", named)
 	}
 	if m.outside.Bits() != to.Bits() || m.outside.Addr().Is4() != to.Addr().Is4() {
 		return m, wrong("translate_to", "%s and %s are not of one size: both must be prefixes of the same length and family", named, n.TranslateTo)

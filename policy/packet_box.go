@@ -25,6 +25,7 @@ type Box struct {
 	Port        string   `json:"port"`
 	ICMPTypes   string   `json:"icmp_types,omitempty"`
 	SourcePort  string   `json:"source_port,omitempty"`
+	NATRuleID   int64    `json:"nat_rule_id,omitempty"` // the packets that this rule gave their destination, as rules see them; the witness is as it arrives
 
 	regions [families]*region
 	except  [families][]step

@@ -63,7 +63,7 @@ func policyEvalCommand(env Env) *cobra.Command {
 		}
 		answers := dataplane.Evaluate(p, fileEnv, packets)
 		if inJSON {
-			err = writeJSON(env.Stdout, evaluations(answers))
+			err = writeJSON(env.Stdout, evaluations(packets, answers))
 		} else {
 			err = writeAnswers(env.Stdout, packets, answers)
 		}
@@ -108,6 +108,16 @@ type answer struct {
 	Action policy.Action `json:"action"`
 	RuleID *int64        `json:"rule_id"` // null: no rule decided
 	Reason string        `json:"reason"`
+	NAT    *translation  `json:"nat,omitempty"`
+}
+
+// translation is what NAT makes of a packet.
+type translation struct {
+	RuleID          int64  `json:"rule_id,omitempty"` // of the destination
+	Destination     string `json:"destination,omitempty"`
+	DestinationPort uint16 `json:"destination_port,omitempty"`
+	SourceRuleID    int64  `json:"source_rule_id,omitempty"`
+	Masquerade      bool   `json:"masquerade,omitempty"`
 }
 
 // failure stands for an answer that could not be given.
@@ -116,17 +126,26 @@ type failure struct {
 	Field string `json:"field,omitempty"`
 }
 
-func answerOf(r policy.Result) answer {
+func answerOf(r policy.Result, protocol uint8) answer {
 	a := answer{Action: r.Action, Reason: r.Reason}
 	if r.RuleID != 0 {
 		a.RuleID = &r.RuleID
 	}
+	if t := r.NAT; t.Rule != 0 || t.SourceRule != 0 { // a zone's masquerading goes without saying
+		a.NAT = &translation{RuleID: t.Rule, SourceRuleID: t.SourceRule, Masquerade: t.Masquerade}
+		if t.Rule != 0 {
+			a.NAT.Destination = t.Destination.String()
+			if policy.HasPorts(protocol) {
+				a.NAT.DestinationPort = t.Port
+			}
+		}
+	}
 	return a
 }
 
-func side(r policy.Result, err error) any {
+func side(r policy.Result, err error, protocol uint8) any {
 	if err == nil {
-		return answerOf(r)
+		return answerOf(r, protocol)
 	}
 	f := failure{Error: err.Error()}
 	if wrong, ok := fault.As(err); ok {
@@ -135,11 +154,12 @@ func side(r policy.Result, err error) any {
 	return f
 }
 
-func evaluations(answers []dataplane.Answers) []evaluation {
+func evaluations(packets []policy.Packet, answers []dataplane.Answers) []evaluation {
 	out := make([]evaluation, len(answers))
 	for i, a := range answers {
+		p := packets[i].Protocol
 		out[i] = evaluation{
-			answer: answerOf(a.Reference), BPF: side(a.Program, a.ProgramError), Reference: side(a.Reference, a.ReferenceError),
+			answer: answerOf(a.Reference, p), BPF: side(a.Program, a.ProgramError, p), Reference: side(a.Reference, a.ReferenceError, p),
 		}
 	}
 	return out

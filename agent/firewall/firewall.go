@@ -36,6 +36,12 @@ type Deps struct {
 	Netfilter func(netfilter.Ruleset) error
 	Loaded    func() (string, error)       // what nftables holds of ours; nil: it is not watched
 	Addresses func() ([]netip.Addr, error) // the router's own, now
+	// Forget ends the flows that are translated by these addresses, which the router
+	// has lost. Nil: nobody does.
+	Forget func(lost []netip.Addr) (int, error)
+	// Renew ends conntrack's entries of changed destinations that the kernel's side
+	// cannot end itself. Nil: nobody does.
+	Renew func() (int, error)
 	// Opened is called until it has succeeded once, after a policy is enforced:
 	// forwarding may be switched on now.
 	Opened func() error
@@ -120,6 +126,7 @@ func (s *Section) enforce(p policy.Policy) error {
 	if err := s.swap(image, rules); err != nil {
 		return err
 	}
+	s.renew(image)
 	if !s.enforced {
 		close(s.first)
 	}
@@ -159,7 +166,9 @@ func (s *Section) swap(image *policy.Image, rules netfilter.Ruleset) error {
 
 // ahead: the table must know NAT targets before packets are sent to them.
 func (s *Section) ahead(rules netfilter.Ruleset) bool {
-	return s.enforced && len(rules.Targets) > 0 && !reflect.DeepEqual(rules.Targets, s.ruleset.Targets)
+	return s.enforced && slices.ContainsFunc(rules.Targets, func(t netfilter.Targets) bool {
+		return !slices.ContainsFunc(s.ruleset.Targets, func(have netfilter.Targets) bool { return reflect.DeepEqual(t, have) })
+	})
 }
 
 // open lets the router forward, once a policy is enforced. mu is held.
@@ -209,10 +218,36 @@ func (s *Section) Readdress() error {
 	if slices.Equal(self, s.self) {
 		return nil
 	}
+	lost := slices.DeleteFunc(slices.Clone(s.self), func(a netip.Addr) bool { return slices.Contains(self, a) })
 	if err := s.enforce(s.policy); err != nil {
 		return err
 	}
+	s.forget(lost)
 	return s.open()
+}
+
+// renew looks after flows without ports whose NAT rule may have changed. mu is held.
+func (s *Section) renew(image *policy.Image) {
+	if s.image == nil || s.deps.Renew == nil || reflect.DeepEqual(image.NAT.Destination, s.image.NAT.Destination) {
+		return
+	}
+	if _, err := s.deps.Renew(); err != nil {
+		s.deps.Log.Error("flows of protocols without ports may be dropped until they are silent for a while: their NAT rule has changed", "err", err)
+	}
+}
+
+// forget ends what is bound to lost addresses: it would wait for answers that
+// go elsewhere. mu is held.
+func (s *Section) forget(lost []netip.Addr) {
+	if len(lost) == 0 || s.deps.Forget == nil {
+		return
+	}
+	switch n, err := s.deps.Forget(lost); {
+	case err != nil:
+		s.deps.Log.Error("flows stay bound to an address that is lost", "addresses", lost, "err", err)
+	case n > 0:
+		s.deps.Log.Info("flows ended with the address that they were bound to", "addresses", lost, "flows", n)
+	}
 }
 
 // Version is that of the enforced document; 0: none.

@@ -102,11 +102,12 @@ enum reason {
 	REASON_NO_IMAGE = 9,		/* no policy loaded, or swapped away under a packet */
 	REASON_POLICY = 10,		/* by rule, policy or default */
 	REASON_FORGED = 11,		/* the way back to the source is by another zone */
-	REASON_NAT = 12,		/* translated otherwise than judged, or under a rule that is gone */
-	REASON_LISTED = 13,		/* on a drop list */
-	REASON_SOURCE_FLOOD = 14,	/* too many new flows of its source */
-	REASON_SYN_FLOOD = 15,		/* too many connections begin at its interface */
-	REASON_MAX = 16,
+	REASON_NAT = 12,		/* translated otherwise than judged */
+	REASON_NAT_CHANGED = 13,	/* of a flow whose NAT rule is gone or changed */
+	REASON_LISTED = 14,		/* on a drop list */
+	REASON_SOURCE_FLOOD = 15,	/* too many new flows of its source */
+	REASON_SYN_FLOOD = 16,		/* too many connections begin at its interface */
+	REASON_MAX = 32,
 };
 
 struct tuple {

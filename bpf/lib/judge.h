@@ -256,10 +256,23 @@ static __always_inline int refused_for(struct __sk_buff *skb, struct work *w, __
 	return refused(skb, w);
 }
 
+/*
+ * The NAT rule whose flow f is by its source, under this policy. A changed one holds
+ * for new flows, and f stays its own; of one that is gone it is no more.
+ */
+static __always_inline __u32 source_rule(struct work *w, const struct flow *f)
+{
+	if (!(f->flags & FLOW_REPLY_KNOWN) || w->flow.zone_in <= ZONE_SELF || w->flow.zone_out <= ZONE_SELF)
+		return 0;
+	w->reply = f->reply;
+	w->question.verdict.action = 0;		/* what find_source asks is another question */
+	return find_source(w, &w->flow, f->ifindex_out) || w->flow.nat[1] == f->nat[1] ? w->flow.nat[1] : 0;
+}
+
 /* The NAT rule of f's destination is gone or changed: f and conntrack's entry end. */
 static __always_inline int cut_translation(struct __sk_buff *skb, struct work *w, struct flow *f)
 {
-	decide(w, DECIDER(DECIDER_REASON, REASON_NAT), ACTION_DROP);
+	decide(w, DECIDER(DECIDER_REASON, REASON_NAT_CHANGED), ACTION_DROP);
 	ct_end(skb, &w->packet.tuple);
 	if (!(f->flags & FLOW_CUT)) {
 		count_stat(STAT_REJUDGED, 1);
@@ -313,6 +326,7 @@ SUBPROGRAM int rejudge(struct __sk_buff *skb, struct work *w, struct flow *f)
 	}
 	count_stat(STAT_REJUDGED, 1);
 	f->decider = w->question.verdict.decider;
+	f->nat[1] = source_rule(w, f);
 	f->zone_in = w->flow.zone_in;
 	f->zone_out = w->flow.zone_out;
 	f->revision = w->revision;
@@ -354,7 +368,7 @@ SUBPROGRAM int go_on(struct __sk_buff *skb, struct work *w, struct flow *f)
 		return TC_DROP;
 	if (f->flags & FLOW_CUT) {
 		/* Its own sender may begin anew, as the rules are now. */
-		if (w->question.verdict.decider == DECIDER(DECIDER_REASON, REASON_NAT) && !w->dir && starts(w))
+		if (w->question.verdict.decider == DECIDER(DECIDER_REASON, REASON_NAT_CHANGED) && !w->dir && starts(w))
 			return UNKNOWN;
 		return w->question.verdict.action ? refused(skb, w) : drop(w, REASON_NO_IMAGE);
 	}

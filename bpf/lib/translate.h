@@ -113,6 +113,7 @@ SUBPROGRAM int find_source(struct work *w, struct flow *f, __u32 out)
 	if (!w || !f)
 		return 0;
 	q = &w->question;
+	f->nat[1] = 0;
 	if (f->flags & FLOW_TURN) {
 		f->nat[1] = f->nat[0];
 		return !same_address(w->reply.daddr, f->orig.saddr);
@@ -170,21 +171,25 @@ static __always_inline void count_nat(const struct flow *f, struct amount a, __u
 SUBPROGRAM int as_judged(struct work *w, struct flow *f)
 {
 	struct amount sofar;
+	__u32 before;
 
 	if (!w || !f)
 		return 0;
 	if (f->flags & FLOW_REPLY_KNOWN)
 		return 1;
+	before = f->nat[1];
 	if (f->flags & FLOW_DNAT) {
 		if (!same_destination(f, w->reply.saddr, w->reply.sport))
 			return 0;
 	} else if (!same_address(w->reply.saddr, f->orig.daddr)) {
 		return 0;
 	}
-	if (!find_source(w, f, w->ifindex))
+	if (!find_source(w, f, w->ifindex)) {
+		f->nat[1] = 0;
 		return 0;
+	}
 	/* The packets until now were counted without it. */
-	if (f->nat[1] && f->nat[1] != f->nat[0]) {
+	if (f->nat[1] && f->nat[1] != before && f->nat[1] != f->nat[0]) {
 		sofar.packets = f->packets[0];
 		sofar.bytes = f->bytes[0];
 		count(&counters, DECIDER(DECIDER_TRANSLATION, f->nat[1]), sofar, w->now);

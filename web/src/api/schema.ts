@@ -585,6 +585,8 @@ export interface PacketBox {
   icmp_types?: string
   /** interfaces; empty: the zone has none yet */
   in: string[]
+  /** what this NAT rule gives its destination, as rules see it; the witness is as it arrives */
+  nat_rule_id?: number
   out: string[]
   port: string
   protocol: string

@@ -184,6 +184,7 @@ var Comments = map[string]string{
 	"ngfw.v1.Packet.time":                    "Unix seconds, default now",
 	"ngfw.v1.PacketBox":                      "PacketBox is a set of packets, in the words of a rule. protocol may also be a range of numbers, icmp_types one of types and codes.",
 	"ngfw.v1.PacketBox.in":                   "interfaces; empty: the zone has none yet",
+	"ngfw.v1.PacketBox.nat_rule_id":          "what this NAT rule gives its destination, as rules see it; the witness is as it arrives",
 	"ngfw.v1.PacketBox.was_zone_from":        "where the interfaces come from another zone; \"none\": from none",
 	"ngfw.v1.PolicyChange":                   "PolicyChange is a write that is not made. body is what the write's request would hold: a resource; {\"rule_ids\":[…]} to reorder; the list of all policies.",
 	"ngfw.v1.PolicyChange.op":                "create, update, delete, reorder",

@@ -630,6 +630,7 @@ type PacketBox struct {
 	Port          string                 `protobuf:"bytes,10,opt,name=port,proto3" json:"port,omitempty"`
 	IcmpTypes     *string                `protobuf:"bytes,11,opt,name=icmp_types,json=icmpTypes,proto3,oneof" json:"icmp_types,omitempty"`
 	SourcePort    *string                `protobuf:"bytes,12,opt,name=source_port,json=sourcePort,proto3,oneof" json:"source_port,omitempty"`
+	NatRuleId     *int64                 `protobuf:"varint,13,opt,name=nat_rule_id,json=natRuleId,proto3,oneof" json:"nat_rule_id,omitempty"` // what this NAT rule gives its destination, as rules see it; the witness is as it arrives
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -746,6 +747,13 @@ func (x *PacketBox) GetSourcePort() string {
 		return *x.SourcePort
 	}
 	return ""
+}
+
+func (x *PacketBox) GetNatRuleId() int64 {
+	if x != nil && x.NatRuleId != nil {
+		return *x.NatRuleId
+	}
+	return 0
 }
 
 // Finding is what a check says of a rule.
@@ -2885,7 +2893,7 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\n" +
 	"\b_src_macB\a\n" +
 	"\x05_vlanB\a\n" +
-	"\x05_time\"\xa6\x03\n" +
+	"\x05_time\"\xdb\x03\n" +
 	"\tPacketBox\x12\x1b\n" +
 	"\tzone_from\x18\x01 \x01(\tR\bzoneFrom\x12\x17\n" +
 	"\azone_to\x18\x02 \x01(\tR\x06zoneTo\x12'\n" +
@@ -2901,11 +2909,13 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\n" +
 	"icmp_types\x18\v \x01(\tH\x02R\ticmpTypes\x88\x01\x01\x12$\n" +
 	"\vsource_port\x18\f \x01(\tH\x03R\n" +
-	"sourcePort\x88\x01\x01B\x10\n" +
+	"sourcePort\x88\x01\x01\x12#\n" +
+	"\vnat_rule_id\x18\r \x01(\x03H\x04R\tnatRuleId\x88\x01\x01B\x10\n" +
 	"\x0e_was_zone_fromB\x0e\n" +
 	"\f_was_zone_toB\r\n" +
 	"\v_icmp_typesB\x0e\n" +
-	"\f_source_port\"\xa1\x02\n" +
+	"\f_source_portB\x0e\n" +
+	"\f_nat_rule_id\"\xa1\x02\n" +
 	"\aFinding\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x17\n" +
 	"\arule_id\x18\x02 \x01(\x03R\x06ruleId\x12\x1e\n" +

@@ -1,0 +1,75 @@
+package netfilter
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ngfw.sh/lab/labtest"
+	"ngfw.sh/policy"
+)
+
+func TestNATIsAsCompiled(t *testing.T) {
+	p, err := policy.Decode([]byte(`{"zones":[{"name":"WAN","interfaces":["wan"]}],"nat":[
+		{"id":1,"name":"n","nat_type":"dnat","protocol":"tcp","destination":"192.0.2.1","destination_port":"8080","translate_to":"10.0.0.5","translate_port":"80"},
+		{"id":2,"name":"n","nat_type":"dnat","protocol":"udp","destination":"2001:db8::1","destination_port":"9000-9002","translate_to":"fd00::5","translate_port":"1000-1002"},
+		{"id":3,"name":"n","nat_type":"1:1","source":"!10.0.0.0/8","destination":"192.0.2.16/28","translate_to":"10.0.0.32/28","interface":"wan"},
+		{"id":4,"name":"n","nat_type":"snat","protocol":"tcp","source":"10.1.0.0-10.1.0.9","destination_port":"25","source_port":"1024-65535","translate_to":"192.0.2.8-192.0.2.9","translate_port":"2000-3000"},
+		{"id":5,"name":"n","nat_type":"masquerade","source":"fd00::/16","interface":"wan"},
+		{"id":6,"name":"n","nat_type":"netmap","source":"fd01::/64","translate_to":"2001:db8:9::/64"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	im, err := policy.Compile(p, policy.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := labtest.New(t)
+	apply(l, t, Ruleset{Targets: []Targets{{Generation: 7, Targets: im.NAT.Targets}}, Sources: Sources(&im.NAT), Masquerade: []string{"wan"}})
+	text := table(l)
+	chain := func(name string) (rules []string) {
+		_, body, _ := strings.Cut(text, "chain "+name+" {\n")
+		body, _, _ = strings.Cut(body, "\n\t}\n")
+		for line := range strings.Lines(body) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "type ") {
+				rules = append(rules, line)
+			}
+		}
+		return rules
+	}
+	for name, want := range map[string][]string{
+		"to_7_1": {"counter dnat ip to 10.0.0.5:80"},
+		"to_7_2": {"counter dnat ip6 to [fd00::5]:th dport map { 9000 : 1000, 9001 : 1001, 9002 : 1002 }"},
+		"to_7_3": {"counter dnat ip prefix to 10.0.0.32/28"},
+		"nat": {
+			"meta mark & 0x90000000 == 0x90000000 counter masquerade",
+			"meta mark 0x80000000/1 jump source",
+			`oifname "wan" meta nfproto ipv4 counter masquerade`,
+		},
+		"source": {
+			`oifname "wan" ip saddr 10.0.0.32-10.0.0.47 ip daddr 0.0.0.0-9.255.255.255 counter snat ip prefix to 192.0.2.16/28`,
+			`oifname "wan" ip saddr 10.0.0.32-10.0.0.47 ip daddr 11.0.0.0-255.255.255.255 counter snat ip prefix to 192.0.2.16/28`,
+			`ip saddr 10.1.0.0-10.1.0.9 tcp sport 1024-65535 tcp dport 25 counter snat ip to 192.0.2.8/31:2000-3000 persistent`,
+			`oifname "wan" ip6 saddr fd00::-fd00:ffff:ffff:ffff:ffff:ffff:ffff:ffff counter masquerade`,
+			`ip6 saddr fd01::-fd01::ffff:ffff:ffff:ffff counter snat ip6 prefix to 2001:db8:9::/64`,
+		},
+	} {
+		if diff := cmp.Diff(want, chain(name)); diff != "" {
+			t.Errorf("chain %s (-want +got):\n%s", name, diff)
+		}
+	}
+	if rules := chain("destination"); len(rules) != 1 || !strings.HasPrefix(rules[0], "meta priority vmap {") || strings.Count(rules[0], "goto to_7_") != len(im.NAT.Targets) {
+		t.Errorf("destination: %q", rules)
+	}
+	// Removed as a whole.
+	l.In("rtr", func() {
+		if err := Remove(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if out := l.Exec("rtr", "nft", "list", "tables"); slices.Contains(strings.Fields(out), TableName) {
+		t.Errorf("left: %s", out)
+	}
+}

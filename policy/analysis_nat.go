@@ -1,0 +1,113 @@
+package policy
+
+import (
+	"net/netip"
+	"slices"
+
+	"ngfw.sh/internal/fault"
+)
+
+// analysedNAT is a NAT rule that accepts what it translates, as rules see that:
+// behind them it stands where the zone pair's policy stands for other packets.
+type analysedNAT struct {
+	rule    NATRule
+	mapping mapping
+	regions [families][]region
+	first   [families]netip.Addr // a destination that it translates, where it names one
+	port    portRange            // the first of its destination ports
+}
+
+// analyseNAT compiles the accepting NAT rules that hold.
+func analyseNAT(resolve *resolver, p *Policy) ([]analysedNAT, error) {
+	var out []analysedNAT
+	for _, n := range p.NAT {
+		if !n.Enabled || n.Type != NATDestination && n.Type != NATOneToOne {
+			continue
+		}
+		a := analysedNAT{rule: n}
+		var err error
+		if a.mapping, err = mappingOf(n); err != nil {
+			return nil, err
+		}
+		m := match{}
+		if m.source, err = resolve.addressSet(n.Source); err != nil {
+			return nil, err
+		}
+		original, err := resolve.addressSet(n.Destination)
+		if err != nil {
+			return nil, err
+		}
+		if m.services, err = services(resolve, Rule{Protocol: n.Protocol, Port: orEvery(n.DestinationPort)}); err != nil {
+			return nil, err
+		}
+		if len(original) == 0 || len(m.services) == 0 {
+			continue // it translates nothing
+		}
+		a.port = m.services[0].ports
+		for f := range families {
+			if set := ofFamily(original, f); len(set) > 0 && !isOpen(n.Destination) {
+				a.first[f] = set[0].first.addr().Unmap()
+			}
+		}
+		if n.Type == NATOneToOne {
+			m.destination = spansOf(a.mapping.inside.Addr(), lastOf(a.mapping.inside))
+		} else {
+			m.destination = spansOf(a.mapping.first, a.mapping.first)
+			if a.mapping.ports != NATKeep {
+				for i := range m.services {
+					m.services[i].ports = a.mapping.to
+				}
+			}
+		}
+		a.regions = analysedRuleOf(m).regions
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+// between says whether the rule may translate what comes from one of these
+// interfaces and leaves for that zone.
+func (a *analysedNAT) between(in []string, from, to string) bool {
+	if from == ZoneSelf {
+		return false
+	}
+	return a.rule.Interface == "" && (from != to || a.rule.Hairpin) || slices.Contains(in, a.rule.Interface) || a.rule.Hairpin && from == to
+}
+
+// asItArrives gives a packet, of which rules see the new destination, one that the
+// rule translates to it, as far as it names any.
+func (a *analysedNAT) asItArrives(p Packet) Packet {
+	family := family4
+	if p.Dst.Is6() {
+		family = family6
+	}
+	switch {
+	case a.rule.Type == NATOneToOne:
+		p.Dst = moved(p.Dst, a.mapping.outside)
+	case a.first[family].IsValid():
+		p.Dst = a.first[family]
+	}
+	if !HasPorts(p.Protocol) {
+		return p
+	}
+	switch a.mapping.ports {
+	case NATOne:
+		p.DstPort = a.port.first
+	case NATShift:
+		p.DstPort = p.DstPort - a.mapping.to.first + a.mapping.from.first
+	}
+	return p
+}
+
+// sameNAT refuses to compare policies that translate differently: their rules see
+// different packets.
+func sameNAT(a, b *Policy) error {
+	enabled := func(p *Policy) []NATRule {
+		return slices.DeleteFunc(slices.Clone(p.NAT), func(n NATRule) bool { return !n.Enabled })
+	}
+	x, y := enabled(a), enabled(b)
+	if !slices.Equal(x, y) {
+		return fault.Invalid("nat", "the policies translate differently, which is not compared yet: ask with the same NAT rules in both")
+	}
+	return nil
+}

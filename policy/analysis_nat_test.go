@@ -1,0 +1,77 @@
+package policy_test
+
+import (
+	"slices"
+	"testing"
+
+	"ngfw.sh/policy"
+)
+
+const forwardedWeb = `"nat_type":"dnat","protocol":"tcp","destination":"203.0.113.2","destination_port":"8080-8089","translate_to":"10.0.0.5","translate_port":"80-89","interface":"wan0"`
+
+// blocking adds a rule that drops what is forwarded to one of the ports; the zone
+// pair's policy would drop it too, were it not for the NAT rule.
+func blocking(p policy.Policy) policy.Policy {
+	r := policy.NewRule()
+	r.ID, r.Name, r.ZoneFrom, r.ZoneTo, r.Action = 20, "not here", "WAN", "LAN", policy.Drop
+	r.Destination, r.Protocol, r.Port = "10.0.0.5", "tcp", "85"
+	p.Rules = append(slices.Clone(p.Rules), r)
+	return p
+}
+
+func TestCheckFollowsNAT(t *testing.T) {
+	redundant := func(p policy.Policy) bool {
+		found, err := policy.Check(p, policy.Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(found, func(f policy.Finding) bool { return f.RuleID == 20 && f.Kind == policy.Redundant })
+	}
+	if redundant(blocking(natPolicy(t, forwardedWeb))) {
+		t.Error("a rule that takes what a NAT rule would accept is called redundant")
+	}
+	if !redundant(blocking(natPolicy(t))) {
+		t.Error("without a NAT rule it is redundant")
+	}
+	if !redundant(blocking(natPolicy(t, forwardedWeb+`,"enabled":false`))) {
+		t.Error("a disabled NAT rule makes no difference")
+	}
+}
+
+func TestDiffFollowsNAT(t *testing.T) {
+	before := natPolicy(t, forwardedWeb)
+	after := blocking(before)
+	changes, err := policy.Diff(before, after, policy.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(changes) != 2 { // around the source that is dropped anyway
+		t.Fatalf("%+v", changes)
+	}
+	c := changes[0]
+	if c.From != policy.Accept || c.To != policy.Drop || c.Box.NATRuleID != 1 || c.ToRuleID != 20 || c.Box.Port != "85" || c.Box.Destination != "10.0.0.5" {
+		t.Errorf("%+v", c)
+	}
+	// The witness, as it arrives, is what it says.
+	w := c.Witness
+	w.In, w.Out = "wan0", "lan0"
+	for p, want := range map[*policy.Policy]policy.Action{&before: c.From, &after: c.To} {
+		if r, err := policy.Evaluate(*p, policy.Env{}, w); err != nil || r.Action != want || r.NAT.Rule != 1 {
+			t.Errorf("witness %+v: %+v, %v, want %s", w, r, err, want)
+		}
+	}
+	// What accepts everything anyway changes nothing for what was forwarded.
+	open := before
+	open.Policies = append(slices.Clone(before.Policies), policy.Default{From: "WAN", To: "LAN", Action: policy.Accept})
+	if changes, err = policy.Diff(before, open, policy.Env{}); err != nil || slices.ContainsFunc(changes, func(c policy.Change) bool { return c.Box.NATRuleID != 0 }) {
+		t.Errorf("%+v, %v", changes, err)
+	}
+	_, err = policy.Diff(before, natPolicy(t), policy.Env{})
+	if want := "nat: the policies translate differently, which is not compared yet: ask with the same NAT rules in both"; err == nil || fields(err) != want {
+		t.Errorf("other NAT rules: %v", err)
+	}
+	oneToOne := natPolicy(t, `"nat_type":"1:1","destination":"203.0.113.16/28","translate_to":"10.0.0.0/28"`)
+	if changes, err = policy.Diff(oneToOne, blocking(oneToOne), policy.Env{}); err != nil || len(changes) == 0 || changes[0].Witness.Dst != address("203.0.113.21") {
+		t.Errorf("%+v, %v", changes, err)
+	}
+}
