@@ -21,6 +21,7 @@ import (
 
 	"ngfw.sh/agent/confirm"
 	"ngfw.sh/agent/control"
+	"ngfw.sh/agent/feed"
 	"ngfw.sh/agent/firewall"
 	"ngfw.sh/agent/flowlog"
 	"ngfw.sh/agent/hits"
@@ -50,6 +51,7 @@ type Agent struct {
 	dataplane *dataplane.Dataplane
 	firewall  *firewall.Section
 	hits      *hits.Store
+	feed      *feed.Feed
 	spool     *spool.Spool
 	facts     *flowlog.Facts // what the matcher knows of flows
 	flows     *flow.Reader
@@ -116,6 +118,9 @@ func (a *Agent) open() error {
 		Clock: dataplane.Clock(s.Clock),
 	}, dataplane.Deps{Log: a.log})
 	if err != nil {
+		return err
+	}
+	if err := a.openEarly(); err != nil {
 		return err
 	}
 	a.firewall = firewall.New(firewall.Config{StateDir: s.StateDir}, firewall.Deps{
@@ -267,6 +272,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	g.Go(func() error { return a.runDataplane(ctx) })
 	g.Go(func() error { return a.flows.Run(ctx) })
 	g.Go(func() error { return a.hits.Run(ctx, a.firewall.Rules) })
+	g.Go(func() error { return a.feed.Run(ctx) })
 	g.Go(func() error { return a.telemetry.Run(ctx) })
 	g.Go(func() error { return a.prune(ctx) })
 	g.Go(func() error { return a.inspect.Run(ctx) })

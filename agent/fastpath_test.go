@@ -352,3 +352,31 @@ func TestFastPathObeysTheNextPolicy(t *testing.T) {
 		}
 	})
 }
+
+// Hundreds of connections, each on the fast path and closed: conntrack has
+// called none of their packets invalid, and holds none of them for long.
+func TestConntrackAudit(t *testing.T) {
+	eachForm(t, func(t *testing.T, r *router) {
+		leaks := r.leaks()
+		const connections = 300
+		before := r.fast()
+		r.passes("lan1", "curl", "-sS", "-m", "25", "-Z", "--parallel-max", "20", "--no-keepalive", "-H", "Connection: close",
+			"-o", os.DevNull, fmt.Sprintf("http://203.0.113.1/bytes/150000?[1-%d]", connections))
+		if n := r.fast() - before; n < 10*connections {
+			t.Errorf("%v packets went the short way", n)
+		}
+		known := r.connections(80)
+		if len(known) < connections {
+			t.Errorf("conntrack knows %d connections, want %d", len(known), connections)
+		}
+		for _, f := range known {
+			if f.Timeout > 120 {
+				t.Errorf("a closed connection stays for %d s: %+v", f.Timeout, f.ProtoInfo.TCP)
+			}
+		}
+		r.noneInvalid()
+		if n := leaks(); n > 0 {
+			t.Errorf("%d packets left with a private address", n)
+		}
+	})
+}

@@ -31,6 +31,10 @@ var (
 	fastBytes    = prometheus.NewDesc("ngfw_fastpath_bytes_total", "IP bytes of those judged that passed by the kernel's stack.", nil, nil)
 	fastLearned  = prometheus.NewDesc("ngfw_fastpath_learned_total", "Directions of flows that took to the fast path.", nil, nil)
 	fastFull     = prometheus.NewDesc("ngfw_fastpath_full_total", "Times that the fast path had no room for a flow, which then went the long way.", nil, nil)
+	listPackets  = prometheus.NewDesc("ngfw_drop_list_packets_total", "Packets dropped because of the list.", []string{"list"}, nil)
+	listBytes    = prometheus.NewDesc("ngfw_drop_list_bytes_total", "IP bytes dropped because of the list.", []string{"list"}, nil)
+	listPrefixes = prometheus.NewDesc("ngfw_drop_list_prefixes", "Prefixes of the list in force.", []string{"list"}, nil)
+	listsMemory  = prometheus.NewDesc("ngfw_drop_lists_memory_bytes", "Kernel memory of the table of all drop lists.", nil, nil)
 	brokenDesc   = prometheus.NewDesc("ngfw_dataplane_faults_total", "Things that must not happen in the packet programs.", []string{"kind"}, nil)
 )
 
@@ -69,6 +73,18 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for reason, n := range drops {
 		counter(dropsDesc, n.Packets, reason.String())
 	}
+	lists, err := c.dataplane.Lists()
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(listPackets, err)
+		return
+	}
+	states, table := c.feed.States()
+	for _, l := range states {
+		counter(listPackets, lists[l.Name].Packets, l.Name)
+		counter(listBytes, lists[l.Name].Bytes, l.Name)
+		ch <- prometheus.MustNewConstMetric(listPrefixes, prometheus.GaugeValue, float64(l.Prefixes), l.Name)
+	}
+	gauge(listsMemory, float64(table.Bytes))
 	backstop, err := netfilter.Drops()
 	if err != nil {
 		ch <- prometheus.NewInvalidMetric(backstopDesc, err)

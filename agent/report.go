@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"os"
+	"slices"
 	"strconv"
 
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
@@ -64,7 +65,7 @@ func (a *Agent) counted(sign int64) []*ngfwv1.RuleCounter {
 func (a *Agent) dataplaneReport() *ngfwv1.Dataplane {
 	r := &ngfwv1.Dataplane{
 		PolicyRevision: a.firewall.Version(), Flows: int64(a.flows.Flows()),
-		Drops: map[string]int64{}, Degraded: append(append(a.dataplane.Degraded(), a.firewall.Degraded()...), a.inspect.Degraded()...),
+		Drops: map[string]int64{}, Degraded: slices.Concat(a.dataplane.Degraded(), a.firewall.Degraded(), a.feed.Degraded(), a.inspect.Degraded()),
 		IdsRules: a.inspect.Rules(),
 	}
 	stats, err := a.dataplane.Stats()
@@ -104,6 +105,7 @@ func (a *Agent) status() control.Status {
 			Interface: p.Name, Zone: legend.Zone(p.Zone), XDP: string(p.XDP), TC: "tcx", FastPath: p.Fast,
 		})
 	}
+	s.DropLists = a.dropLists()
 	s.Link = control.Link{State: "off", Server: a.cfg.Settings.Server}
 	switch {
 	case a.cfg.PolicyFile != "":

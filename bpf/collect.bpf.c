@@ -22,13 +22,21 @@ static long collect(void *map, const void *key, struct fast *e, struct collectio
 {
 	__u64 id;
 
+	if (!*(volatile __u8 *)&e->key.proto)
+		return 0;
 	settle(e, c->now, c->tick);
 	c->census.entries++;
 	/* What is noted of a TCP connection is needed until its end. */
 	id = e->id;
-	if (reached(c->tick, e->way.until + FAST_REMOVE) && !(e->tcp && bpf_map_lookup_elem(&flows, &id))) {
-		bpf_map_delete_elem(map, key);
-		c->census.removed++;
+	if (reached(c->tick, e->way.until + FAST_REMOVE) && !(e->tcp && bpf_map_lookup_elem(&flows, &id)) &&
+	    begin_way(e)) {
+		if (reached(c->tick, e->way.until + FAST_REMOVE)) {
+			e->way.active = 0;
+			settle(e, c->now, c->tick);
+			*(volatile __u8 *)&e->key.proto = 0;
+			c->census.removed++;
+		}
+		end_way(e);
 	}
 	return 0;
 }
@@ -38,8 +46,7 @@ int ngfw_collect(struct fast_census *census)
 {
 	struct collection c = { .now = bpf_ktime_get_boot_ns(), .tick = bpf_ktime_get_ns() >> TICK_SHIFT };
 
-	bpf_for_each_map_elem(&fast4, collect, &c, 0);
-	bpf_for_each_map_elem(&fast6, collect, &c, 0);
+	bpf_for_each_map_elem(&fast_ways, collect, &c, 0);
 	*census = c.census;
 	return 0;
 }

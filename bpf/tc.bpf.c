@@ -4,6 +4,7 @@
  * router itself sends and checks that a forwarded packet leaves as it was
  * judged. Both return TCX_NEXT, so that other filters still run.
  */
+#include "lib/guard.h"
 #include "lib/redirect.h"
 
 #define VLAN_ID 0x0fff
@@ -153,7 +154,7 @@ SUBPROGRAM int shortcut(struct __sk_buff *skb)
 		a.bytes += (a.packets - 1) * g.headers;
 		longest = g.headers + skb->gso_size;
 	}
-	if (!follow(e, FAST_TC, *(volatile __u64 *)&c->active, skb->ifindex, data, &g, longest, a, &way))
+	if (!follow(e, FAST_TC, standing(c), skb->ifindex, data, &g, longest, a, &way))
 		return TC_NEXT;
 	return redirect_skb(skb, &g, &way);
 }
@@ -237,6 +238,10 @@ int ngfw_ingress(struct __sk_buff *skb)
 		return drop(w, REASON_NO_IMAGE);
 	if (result == PARSE_MALFORMED)
 		return drop(w, REASON_MALFORMED);
+	/* Where XDP has not looked. */
+	if (!(w->port & PORT_EARLY) &&
+	    unwanted(&w->packet, w->ifindex, w->amount.packets, result == PARSE_OK))
+		return TC_DROP;
 	count_stat(STAT_PACKETS, w->amount.packets);
 	count_stat(STAT_BYTES, w->amount.bytes);
 	/* Goes to conntrack's defragmentation unjudged; the whole has the mark of
@@ -331,10 +336,8 @@ static __always_inline int own(struct __sk_buff *skb, struct work *w)
 	}
 	f = find_flow(&w->packet.tuple, &w->dir);
 	/* The agent resets what the matcher rejects, in the name of either end. */
-	if (f && w->packet.flags & PKT_RST && is_blocked(f)) {
-		count(&counters, DECIDER(DECIDER_SYSTEM, SYSTEM_RESET), w->amount, w->now);
-		return TC_NEXT;
-	}
+	if (f && w->packet.flags & PKT_RST && is_blocked(f))
+		f = 0;
 	if (f) {
 		/* A flow through the router would be known by its own tuple too. */
 		result = known(skb, w, f);
@@ -375,8 +378,13 @@ int ngfw_egress(struct __sk_buff *skb)
 	image = arrive(skb, w);
 	/* Judged at ingress: nothing is left to parse, unless there is to learn. */
 	if (skb->mark & MARK_JUDGED && skb->ingress_ifindex && image) {
-		if ((skb->mark & MARK_ZONE_MASK) != mark_zone(w->zone))
+		if ((skb->mark & MARK_ZONE_MASK) != mark_zone(w->zone)) {
+			/* Conntrack has taken the flow for one of this zone, translated as
+			 * is usual here: back on its way it would leave like that. */
+			if (take(skb, w) == PARSE_OK && ct_of_packet(skb, &w->orig, &w->reply))
+				ct_end(skb, &w->orig);
 			return drop(w, REASON_EGRESS_ZONE);
+		}
 		if (skb->mark & MARK_LEARN && !learn(skb, w, take(skb, w)))
 			return drop(w, REASON_NAT);
 		if (skb->priority >> 24 == NAT_PRIORITY >> 24)

@@ -5,6 +5,7 @@
  * it.
  */
 #include "lib/fast.h"
+#include "lib/guard.h"
 
 struct vlan_header {
 	__be16 tci, proto;
@@ -29,7 +30,7 @@ static __always_inline int shortcut(struct xdp_md *ctx)
 		return XDP_PASS;
 	a.bytes = g.bytes;
 	/* Behind a packet there may be padding, which leaves with it. */
-	if (!follow(e, FAST_XDP, *(volatile __u64 *)&c->active, ctx->ingress_ifindex, eth, &g,
+	if (!follow(e, FAST_XDP, standing(c), ctx->ingress_ifindex, eth, &g,
 		    length - ETH_HLEN > ETH_ZLEN ? length - ETH_HLEN : g.bytes, a, &way))
 		return XDP_PASS;
 	__builtin_memcpy(eth, way.macs, sizeof(way.macs));
@@ -70,17 +71,23 @@ int ngfw_xdp(struct xdp_md *ctx)
 
 		if (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD))
 			break;
-		if ((void *)(v + 1) > end)
+		if ((void *)(v + 1) > end) {
+			__builtin_memset(&p, 0, sizeof(p));
 			goto malformed;
+		}
 		proto = v->proto;
 		l3 += sizeof(*v);
 	}
-	if (parse(data, end, l3, proto, a.bytes, &p) != PARSE_MALFORMED)
+	i = parse(data, end, l3, proto, a.bytes, &p);
+	if (i == PARSE_OTHER)
 		return XDP_PASS;
+	if (i != PARSE_MALFORMED)
+		return unwanted(&p, ctx->ingress_ifindex, 1, i == PARSE_OK) ? XDP_DROP : XDP_PASS;
 malformed:
-	/* Headers beyond the linear part of a multi-buffer frame: TC looks again. */
+	/* Headers beyond the linear part of a multi-buffer frame: TC looks again.
+	 * Addresses are not, or they are zero. */
 	if (ctx->data_end - ctx->data < a.bytes)
-		return XDP_PASS;
+		return unwanted(&p, ctx->ingress_ifindex, 1, 0) ? XDP_DROP : XDP_PASS;
 	count(&drops, REASON_MALFORMED, a, bpf_ktime_get_boot_ns());
 	return XDP_DROP;
 }

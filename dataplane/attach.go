@@ -36,6 +36,9 @@ func (p attachedPort) value(im *policy.Image) uint32 {
 	if p.l3 {
 		v |= portL3
 	}
+	if p.xdp != "" && p.xdp != XDPOff {
+		v |= portEarly
+	}
 	return v | p.fast
 }
 

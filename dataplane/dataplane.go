@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/bits"
 	"net/netip"
 	"os"
 	"sync"
@@ -43,11 +44,12 @@ type Config struct {
 	XDP      XDPMode
 	FastPath FastPath // "" is FastOff
 	Clock    Clock    // "" is ClockKernel
-	MaxFlows uint32   // entries of the flow table, each about 530 bytes at once and 100 more while it runs
+	MaxFlows uint32   // entries of the flow table, each about 900 bytes at once and 100 more while it runs
 }
 
-// DefaultMaxFlows takes 65 MiB of kernel memory from the start (35 for flows, 30
-// for their two tuples each) and up to 14 MiB more for what was told of them.
+// DefaultMaxFlows takes 113 MiB of kernel memory from the start (35 for flows, 30
+// for their two tuples each, 48 for the fast path's ways) and up to 14 MiB more
+// for what was told of them.
 const DefaultMaxFlows = 131072
 
 // DefaultConfig is for a router of its own.
@@ -84,6 +86,7 @@ type Dataplane struct {
 	clockUnset bool // the time cannot be believed
 
 	inspection Inspection
+	lists      []string // drop lists in force
 }
 
 // Open loads the programs over the pinned maps, or over new ones. It attaches
@@ -136,7 +139,9 @@ func (d *Dataplane) load() error {
 		"drops": d.tc.Drops, "stats": d.tc.Stats, "image_meta": d.tc.ImageMeta, "image_pairs": d.tc.ImagePairs,
 		"image_lines": d.tc.ImageLines, "image_ports": d.tc.ImagePorts, "image_nat": d.tc.ImageNat, "image_natmeta": d.tc.ImageNatmeta, "works": d.tc.Works,
 		"settings": d.tc.Settings, "counters": d.tc.Counters, "flows": d.tc.Flows,
-		"fast4": d.tc.Fast4, "fast6": d.tc.Fast6, "fast_stats": d.tc.FastStats,
+		"fast_ways": d.tc.FastWays, "fast_stats": d.tc.FastStats,
+		"lists": d.tc.Lists, "list_drops": d.tc.ListDrops, "list_names": d.tc.ListNames, "earlies": d.tc.Earlies,
+		"guard_states": d.tc.GuardStates, "tuples": d.tc.Tuples,
 	}
 	if err := loadOver(bpfobj.LoadXdp, &d.xdp, shared); err != nil {
 		return loadError("xdp", err)
@@ -187,8 +192,7 @@ func (d *Dataplane) sizeFlows(spec *ebpf.CollectionSpec) error {
 	spec.Maps["flows"].MaxEntries = size
 	spec.Maps["told"].MaxEntries = size
 	spec.Maps["tuples"].MaxEntries = 2 * size
-	spec.Maps["fast4"].MaxEntries = 2 * size
-	spec.Maps["fast6"].MaxEntries = 2 * size
+	spec.Maps["fast_ways"].MaxEntries = 1 << bits.Len32(2*size-1) // a power of two, as the programs expect
 	return nil
 }
 

@@ -173,14 +173,12 @@ func (k *kernel) way(j journey, form uint16, edit func(*bpfobj.TcFast)) {
 	e.Decider, e.Id, e.Due, e.Last = uint32(policy.NewDecider(policy.DeciderPolicy, 0)), 4711, now+1<<12, now
 	src, dst := netip.MustParseAddr(j.in.src), netip.MustParseAddr(j.in.dst)
 	sport, dport := networkOrder(j.in.sport), networkOrder(j.in.dport)
+	e.Key = bpfobj.TcTuple{Saddr: src.As16(), Daddr: dst.As16(), Sport: sport, Dport: dport, Proto: uint8(j.in.proto)}
 	if !src.Is4() {
 		if edit != nil {
 			edit(&e)
 		}
-		key := bpfobj.TcFastKey6{Saddr: src.As16(), Daddr: dst.As16(), Sport: sport, Dport: dport, Proto: uint32(j.in.proto)}
-		if err := k.tc.Fast6.Put(&key, &e); err != nil {
-			k.t.Fatal(err)
-		}
+		k.putWay(&e)
 		return
 	}
 	raw := func(a netip.Addr) uint32 { b := a.As4(); return binary.NativeEndian.Uint32(b[:]) }
@@ -194,10 +192,68 @@ func (k *kernel) way(j journey, form uint16, edit func(*bpfobj.TcFast)) {
 	if edit != nil {
 		edit(&e)
 	}
-	key := bpfobj.TcFastKey4{Saddr: raw(src), Daddr: raw(dst), Sport: sport, Dport: dport, Proto: uint32(j.in.proto)}
-	if err := k.tc.Fast4.Put(&key, &e); err != nil {
+	k.putWay(&e)
+}
+
+// place is where the programs look for an entry first (fast_place in
+// bpf/lib/fast.h).
+func (k *kernel) place(t bpfobj.TcTuple) uint32 {
+	k.t.Helper()
+	b, err := binary.Append(nil, binary.NativeEndian, &t)
+	if err != nil {
 		k.t.Fatal(err)
 	}
+	w := func(i int) uint64 { return binary.NativeEndian.Uint64(b[8*i:]) }
+	h, err := k.Instance()
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	h = (h ^ w(1) ^ w(0)) * 0x9e3779b97f4a7c15
+	h = ((h ^ h>>32) + w(3) + w(2)) * 0xc2b2ae3d27d4eb4f
+	h = (h ^ h>>32 ^ w(4)) * 0x9e3779b97f4a7c15
+	return uint32(h>>32) % k.tc.FastWays.MaxEntries()
+}
+
+// putWay puts an entry where there is one of its key, or in the first free place.
+func (k *kernel) putWay(e *bpfobj.TcFast) {
+	k.t.Helper()
+	first := k.place(e.Key)
+	free := int64(-1)
+	for i := range uint32(8) {
+		place := (first + i) % k.tc.FastWays.MaxEntries()
+		var have bpfobj.TcFast
+		if err := k.tc.FastWays.Lookup(place, &have); err != nil {
+			k.t.Fatal(err)
+		}
+		if have.Key == e.Key {
+			free = int64(place)
+			break
+		}
+		if have.Key.Proto == 0 && free < 0 {
+			free = int64(place)
+		}
+	}
+	if free < 0 {
+		k.t.Fatal("no place is free")
+	}
+	if err := k.tc.FastWays.Put(uint32(free), e); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// ways are the entries that are in use.
+func (k *kernel) ways() (all []bpfobj.TcFast) {
+	k.t.Helper()
+	for place := range k.tc.FastWays.MaxEntries() {
+		var e bpfobj.TcFast
+		if err := k.tc.FastWays.Lookup(place, &e); err != nil {
+			k.t.Fatal(err)
+		}
+		if e.Key.Proto != 0 {
+			all = append(all, e)
+		}
+	}
+	return all
 }
 
 // difference is RFC 1624's sum of ~old + new, over pairs.
@@ -362,20 +418,17 @@ func TestFastPathHandsToTheStack(t *testing.T) {
 func (k *kernel) forgetWays(t *testing.T, packets uint64) {
 	t.Helper()
 	var total uint64
-	for _, m := range []*ebpf.Map{k.tc.Fast4, k.tc.Fast6} {
-		key := make([]byte, m.KeySize())
+	for place := range k.tc.FastWays.MaxEntries() {
 		var e bpfobj.TcFast
-		var keys [][]byte
-		it := m.Iterate()
-		for it.Next(&key, &e) {
-			total += e.Packets
-			keys = append(keys, bytes.Clone(key))
-		}
-		if err := it.Err(); err != nil {
+		if err := k.tc.FastWays.Lookup(place, &e); err != nil {
 			t.Fatal(err)
 		}
-		for _, key := range keys {
-			m.Delete(key)
+		if e.Key.Proto == 0 {
+			continue
+		}
+		total += e.Packets
+		if err := k.tc.FastWays.Put(place, &bpfobj.TcFast{}); err != nil {
+			t.Fatal(err)
 		}
 	}
 	if total != packets {
@@ -507,10 +560,7 @@ func TestFastPathEndsWithTheConnection(t *testing.T) {
 			end.flags = flags
 			k.arrive(port, end.frame(t))
 			var ended int
-			var key bpfobj.TcFastKey4
-			var e bpfobj.TcFast
-			it := k.tc.Fast4.Iterate()
-			for it.Next(&key, &e) {
+			for _, e := range k.ways() {
 				if e.Way.Active == 0 {
 					ended++
 				}
@@ -529,13 +579,7 @@ func TestFastPathForgets(t *testing.T) {
 	k.allowFast()
 	size := func() (n int) {
 		k.stat()
-		var key bpfobj.TcFastKey4
-		var e bpfobj.TcFast
-		it := k.tc.Fast4.Iterate()
-		for it.Next(&key, &e) {
-			n++
-		}
-		return n
+		return len(k.ways())
 	}
 	ticks := func(d time.Duration) uint32 { return uint32(uint64(d) >> tickShift) }
 	k.way(masqueraded, fastXDP, nil)

@@ -50,7 +50,7 @@ func (d *Dataplane) Inspect(i Inspection) error {
 	if !i.On {
 		return nil
 	}
-	return errors.Join(clearMap(d.tc.Fast4), clearMap(d.tc.Fast6))
+	return d.endFastWays()
 }
 
 // setInspectedPorts follows interfaces that come and go. mu is held.
@@ -81,25 +81,6 @@ func (d *Dataplane) setInspectedPorts() error {
 	for k := range want {
 		if err := d.tc.InspectedPorts.Put(k, uint32(1)); err != nil {
 			return fmt.Errorf("note an inspected interface: %w", err)
-		}
-	}
-	return nil
-}
-
-// clearMap removes every element that is there when it is called.
-func clearMap(m *ebpf.Map) error {
-	key := make([]byte, m.KeySize())
-	var keys [][]byte
-	it, value := m.Iterate(), make([]byte, m.ValueSize())
-	for it.Next(&key, &value) {
-		keys = append(keys, slices.Clone(key))
-	}
-	if err := it.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
-		return fmt.Errorf("read %s: %w", m, err)
-	}
-	for _, k := range keys {
-		if err := m.Delete(k); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("empty %s: %w", m, err)
 		}
 	}
 	return nil

@@ -106,6 +106,9 @@ func writeStatus(out io.Writer, s control.Status, now time.Time) error {
 	for i, reason := range slices.Sorted(maps.Keys(s.Counters.Drops)) {
 		row(first(i, "drops"), "%s %d", reason, s.Counters.Drops[reason])
 	}
+	for i, l := range s.DropLists {
+		row(first(i, "drop lists"), "%s: %d prefixes, %d packets dropped", l.Name, l.Prefixes, l.Packets)
+	}
 	if len(s.Degraded) == 0 {
 		row("degraded", "nothing")
 	}

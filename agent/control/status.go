@@ -11,17 +11,18 @@ import ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 
 // Status is what the running agent says of itself. Times are Unix seconds.
 type Status struct {
-	Version        string    `json:"version"`
-	PID            int       `json:"pid"`
-	Started        int64     `json:"started"`
-	Mode           string    `json:"mode,omitempty"` // observe, shadow, takeover
-	PolicyRevision int64     `json:"policy_revision"`
-	PolicySource   string    `json:"policy_source,omitempty"` // cloud, disk (the last good one), file
-	Link           Link      `json:"link"`
-	Programs       []Program `json:"programs"`
-	Degraded       []string  `json:"degraded"` // named modes that lack something
-	Spool          Spool     `json:"spool"`
-	Counters       Counters  `json:"counters"`
+	Version        string     `json:"version"`
+	PID            int        `json:"pid"`
+	Started        int64      `json:"started"`
+	Mode           string     `json:"mode,omitempty"` // observe, shadow, takeover
+	PolicyRevision int64      `json:"policy_revision"`
+	PolicySource   string     `json:"policy_source,omitempty"` // cloud, disk (the last good one), file
+	Link           Link       `json:"link"`
+	Programs       []Program  `json:"programs"`
+	DropLists      []DropList `json:"drop_lists,omitempty"`
+	Degraded       []string   `json:"degraded"` // named modes that lack something
+	Spool          Spool      `json:"spool"`
+	Counters       Counters   `json:"counters"`
 }
 
 // Link is the connection to the cloud.
@@ -41,6 +42,16 @@ type Program struct {
 	TC        string `json:"tc"`                  // tcx, clsact, off
 	FastPath  string `json:"fast_path,omitempty"` // xdp, tc, off
 	Error     string `json:"error,omitempty"`
+}
+
+// DropList is a list of prefixes in force.
+type DropList struct {
+	Name     string  `json:"name"`
+	Prefixes int     `json:"prefixes"`
+	Packets  int64   `json:"packets"`             // dropped
+	Since    int64   `json:"since,omitempty"`     // when its file was read
+	LoadedIn float64 `json:"loaded_in,omitempty"` // seconds that reading all changed files and loading the table took
+	Error    string  `json:"error,omitempty"`     // why the file as it is now is not in force
 }
 
 // Spool is what waits for the cloud's acknowledgement.

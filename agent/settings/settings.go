@@ -59,6 +59,9 @@ type Settings struct {
 	IDS      IDS      `yaml:"ids,omitempty"`
 	Clock    Clock    `yaml:"clock,omitempty"`
 	GeoIP    string   `yaml:"geoip,omitempty"` // database of countries, MMDB; "": rules that name one are refused
+
+	DropLists []DropList `yaml:"drop_lists,omitempty"`
+	Guards    Guards     `yaml:"guards,omitempty"`
 }
 
 // Log is how the agent logs to stderr.
@@ -70,7 +73,7 @@ type Log struct {
 // Flow bounds what is kept of flows.
 type Flow struct {
 	UpdateInterval time.Duration `yaml:"update_interval,omitempty"` // between two rows of a running flow
-	MaxFlows       int           `yaml:"max_flows,omitempty"`       // in the kernel's table: 131072 take 61 to 75 MiB
+	MaxFlows       int           `yaml:"max_flows,omitempty"`       // in the kernel's table: 131072 take 113 to 127 MiB
 }
 
 // Spool bounds what waits on disk for the cloud's acknowledgement.
@@ -123,7 +126,7 @@ func Default() Settings {
 		Flow:          Flow{UpdateInterval: 10 * time.Second, MaxFlows: 131072},
 		Spool:         Spool{MaxBytes: 256 << 20},
 		XDP:           XDPAuto,
-		FastPath:      FastOff,
+		FastPath:      FastAuto,
 		Clock:         ClockKernel,
 	}
 	s.ControlSocket = socketIn(s.StateDir)
@@ -209,6 +212,7 @@ func (s Settings) Validate() error {
 			refuse("api_key", "%v", err)
 		}
 	}
+	s.validateEarly(refuse)
 	for _, p := range []struct{ key, path string }{
 		{"ca_file", s.CAFile}, {"api_key_file", s.APIKeyFile},
 		{"state_dir", s.StateDir}, {"bpf_dir", s.BPFDir}, {"control_socket", s.ControlSocket}, {"geoip", s.GeoIP},

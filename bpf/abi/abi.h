@@ -109,8 +109,11 @@ enum reason {
 	REASON_FORGED = 11,		/* the way back to the source is by another zone */
 	REASON_NAT = 12,		/* translated otherwise than judged */
 	REASON_NAT_CHANGED = 13,	/* of a flow whose NAT rule is gone or changed */
-	REASON_THREAT = 14,		/* the matcher has blocked the flow */
-	REASON_MAX = 16,
+	REASON_LISTED = 14,		/* on a drop list */
+	REASON_SOURCE_FLOOD = 15,	/* too many new flows of its source */
+	REASON_SYN_FLOOD = 16,		/* too many connections begin at its interface */
+	REASON_THREAT = 17,		/* the matcher has blocked the flow */
+	REASON_MAX = 32,
 };
 
 struct tuple {
@@ -260,6 +263,8 @@ struct config {
 	__u16 fast;			/* forms of the fast path that may be used: FAST_* */
 	__s16 tai_ahead;		/* what the kernel's TAI clock is ahead of UTC, s */
 	__u16 clock_set;		/* the clock can be believed */
+	__u32 epoch;			/* 16 bits: when it changes, every way of the fast path ends */
+	__u32 pad2;
 };
 
 enum stat {

@@ -16,25 +16,12 @@
 #define PORT_XDP_RX 0x200	/* XDP sees whole checksums here */
 #define PORT_XDP_TX 0x400	/* takes frames that XDP redirects */
 
-/* IPv6 entries have the tuple as it is. */
-struct fast_key4 {
-	__be32 saddr, daddr;
-	__be16 sport, dport;
-	__u32 proto;
-};
-
-struct fast_key6 {
-	__u8 saddr[16], daddr[16];
-	__be16 sport, dport;
-	__u32 proto;
-};
-
 /*
  * Where a packet goes and as what. One cache line, read as a whole: it counts
  * only if seq was even before and is the same after.
  */
 struct fast_way {
-	__u64 active;			/* config.active that it holds under; 0: none */
+	__u64 active;			/* config.active and epoch that it holds under; 0: none */
 	__u32 seq;
 	__u32 until;			/* tick: unused from then on */
 	__u32 ifindex_in, ifindex_out;
@@ -50,18 +37,24 @@ struct fast_way {
 };
 #define FAST_REWRITE 0x100
 
+/*
+ * Three cache lines, each found from the entry's number alone: which packets it
+ * is for and how many came, where they go, and what is seldom or TCP's.
+ */
 struct fast {
-	struct fast_way way;
+	struct tuple key;		/* as packets arrive; protocol 0: free */
 	__u64 packets, bytes;		/* not added to the flow yet */
+	__u32 due;			/* tick: the next packet goes the long way */
+	__u32 last;			/* tick of the last packet */
+	struct fast_way way;
 	__u64 id;			/* of the flow */
 	__u32 decider;
 	__u16 dir;
 	__u16 tcp;
-	__u32 due;			/* tick: the next packet goes the long way */
-	__u32 last;			/* tick of the last packet */
 	__u32 asked;			/* tick of the last attempt to learn the way */
 	__u32 ack;			/* TCP: what this direction acknowledged last */
 	__u32 end;			/* TCP: up to where it has sent */
+	__u32 pad[9];
 };
 
 enum fast_stat {

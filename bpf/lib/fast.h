@@ -18,21 +18,25 @@
 #include "../abi/fast.h"
 #include "flow.h"
 
+/*
+ * A hash table of our own, since the kernel's costs a cache line for the bucket
+ * before the one of the entry is known. An entry stands at its hash or in one of
+ * the places behind; where all are taken, the flow goes the long way. Mappable,
+ * because its elements then begin at a page. The agent makes it a power of two.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 131072);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct fast_key4);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 262144);
+	__type(key, __u32);
 	__type(value, struct fast);
-} fast4 SEC(".maps");
+} fast_ways SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 131072);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct fast_key6);
-	__type(value, struct fast);
-} fast6 SEC(".maps");
+#define FAST_PLACES 8
+
+struct bpf_map {
+	__u32 max_entries;
+} __kernel_type;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -52,28 +56,100 @@ static __always_inline __u32 tick_now(void)
 	return bpf_ktime_get_coarse_ns() >> TICK_SHIFT;
 }
 
+/* What a way holds under: the active image, and the epoch above its number. */
+static __always_inline __u64 standing(const struct config *c)
+{
+	__u64 active = *(volatile const __u64 *)&c->active;
+
+	return active ? active ^ (__u64)*(volatile const __u32 *)&c->epoch << 48 : 0;
+}
+
 /* Ticks wrap round after 52 days. */
 static __always_inline int reached(__u32 now, __u32 then)
 {
 	return (__s32)(now - then) >= 0;
 }
 
+/* Where t's entry would stand. Seeded, so that nobody can choose his neighbours. */
+static __always_inline __u32 fast_place(const struct tuple *t)
+{
+	const struct config *c = element(&settings, 0);
+	const __u64 *w = (const __u64 *)t;
+	__u64 h = c ? c->clock_base : 0;
+
+	h = (h ^ w[1] ^ w[0]) * 0x9e3779b97f4a7c15ULL;	/* odd numbers of many bits */
+	h = ((h ^ h >> 32) + w[3] + w[2]) * 0xc2b2ae3d27d4eb4fULL;
+	h = ((h ^ h >> 32) ^ w[4]) * 0x9e3779b97f4a7c15ULL;
+	return h >> 32;
+}
+
+static __always_inline struct fast *fast_at(__u32 place)
+{
+	place &= ((struct bpf_map *)&fast_ways)->max_entries - 1;
+	return bpf_map_lookup_elem(&fast_ways, &place);
+}
+
+static __always_inline int same_key(const struct tuple *a, const struct tuple *b)
+{
+	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
+
+	return x[4] == y[4] && x[3] == y[3] && x[1] == y[1] && x[2] == y[2] && x[0] == y[0];
+}
+
+/* The entry of t; *seq is its way's from before it was found to be t's. */
+static __always_inline struct fast *fast_find(const struct tuple *t, __u32 *seq)
+{
+	__u32 place = fast_place(t);
+
+	for (int i = 0; i < FAST_PLACES; i++) {
+		struct fast *e = fast_at(place + i);
+
+		if (!e)
+			return 0;
+		*seq = *(volatile __u32 *)&e->way.seq;
+		if (same_key(&e->key, t))
+			return e;
+	}
+	return 0;
+}
+
 static __always_inline struct fast *fast_of(const struct tuple *t)
 {
-	if (is_v4(t->saddr)) {
-		struct fast_key4 key = {
-			.saddr = ((const __be32 *)t->saddr)[3], .daddr = ((const __be32 *)t->daddr)[3],
-			.sport = t->sport, .dport = t->dport, .proto = t->proto,
-		};
+	__u32 seq;
 
-		return bpf_map_lookup_elem(&fast4, &key);
-	} else {
-		struct fast_key6 key = { .sport = t->sport, .dport = t->dport, .proto = t->proto };
+	return fast_find(t, &seq);
+}
 
-		copy16(key.saddr, t->saddr);
-		copy16(key.daddr, t->daddr);
-		return bpf_map_lookup_elem(&fast6, &key);
+/* Only one CPU writes a way at a time; the others leave it to that one. */
+static __always_inline int begin_way(struct fast *e)
+{
+	__u32 seq = *(volatile __u32 *)&e->way.seq;
+
+	return !(seq & 1) && __sync_val_compare_and_swap(&e->way.seq, seq, seq + 1) == seq;
+}
+
+static __always_inline void end_way(struct fast *e)
+{
+	__sync_fetch_and_add(&e->way.seq, 1);
+}
+
+/* A free place for t, begun to be written; 0: all are taken. */
+static __always_inline struct fast *fast_claim(const struct tuple *t)
+{
+	__u32 place = fast_place(t);
+
+	for (int i = 0; i < FAST_PLACES; i++) {
+		struct fast *e = fast_at(place + i);
+
+		if (!e)
+			return 0;
+		if (*(volatile __u8 *)&e->key.proto || !begin_way(e))
+			continue;
+		if (!*(volatile __u8 *)&e->key.proto)
+			return e;
+		end_way(e);
 	}
+	return 0;
 }
 
 /* Adds without fetching: the collector may interrupt no one, but be interrupted. */
@@ -155,6 +231,8 @@ static __always_inline void settle(struct fast *e, __u64 now, __u32 tick)
 
 /* What the fast path looks at in a packet. */
 struct glance {
+	struct tuple key;
+	__u32 seq;			/* of the entry's way, before it was found */
 	__u32 bytes;			/* IP length */
 	__u32 l4;			/* offset */
 	__u32 headers;			/* IP and L4: repeats per segment */
@@ -198,12 +276,11 @@ static __always_inline void note_numbers(struct fast *e, __u32 ack, __u32 end)
 		e->end = end;
 }
 
-/* The entry of a plain packet with an Ethernet header, length the frame's. */
-static __always_inline struct fast *glance(void *data, void *end, __be16 proto, __u32 length, struct glance *g)
+/* Is it a plain packet, with an Ethernet header? length is the frame's. */
+static __always_inline int plain(void *data, void *end, __be16 proto, __u32 length, struct glance *g)
 {
 	if (proto == bpf_htons(ETH_P_IP)) {
 		struct iphdr *ip = data + ETH_HLEN;
-		struct fast_key4 key;
 		__be16 *ports;
 
 		if ((void *)(ip + 1) + sizeof(struct udphdr) > end || *(__u8 *)ip != 0x45 ||
@@ -214,16 +291,15 @@ static __always_inline struct fast *glance(void *data, void *end, __be16 proto, 
 		if (g->bytes + ETH_HLEN > length || !plain_l4(ip + 1, end, ip->protocol, g, sizeof(*ip)))
 			return 0;
 		ports = (void *)(ip + 1);
-		key.saddr = ip->saddr;
-		key.daddr = ip->daddr;
-		key.sport = ports[0];
-		key.dport = ports[1];
-		key.proto = ip->protocol;
-		return bpf_map_lookup_elem(&fast4, &key);
+		map_v4(g->key.saddr, ip->saddr);
+		map_v4(g->key.daddr, ip->daddr);
+		g->key.sport = ports[0];
+		g->key.dport = ports[1];
+		g->key.proto = ip->protocol;
+		return 1;
 	}
 	if (proto == bpf_htons(ETH_P_IPV6)) {
 		struct ipv6hdr *ip = data + ETH_HLEN;
-		struct fast_key6 key;
 		__be16 *ports;
 
 		if ((void *)(ip + 1) + sizeof(struct udphdr) > end || ip->version != 6 || ip->hop_limit <= 1)
@@ -233,14 +309,22 @@ static __always_inline struct fast *glance(void *data, void *end, __be16 proto, 
 		if (g->bytes + ETH_HLEN > length || !plain_l4(ip + 1, end, ip->nexthdr, g, sizeof(*ip)))
 			return 0;
 		ports = (void *)(ip + 1);
-		copy16(key.saddr, &ip->saddr);
-		copy16(key.daddr, &ip->daddr);
-		key.sport = ports[0];
-		key.dport = ports[1];
-		key.proto = ip->nexthdr;
-		return bpf_map_lookup_elem(&fast6, &key);
+		copy16(g->key.saddr, &ip->saddr);
+		copy16(g->key.daddr, &ip->daddr);
+		g->key.sport = ports[0];
+		g->key.dport = ports[1];
+		g->key.proto = ip->nexthdr;
+		return 1;
 	}
 	return 0;
+}
+
+/* The entry of a plain packet. */
+static __always_inline struct fast *glance(void *data, void *end, __be16 proto, __u32 length, struct glance *g)
+{
+	if (!plain(data, end, proto, length, g))
+		return 0;
+	return fast_find(&g->key, &g->seq);
 }
 
 /*
@@ -253,10 +337,9 @@ static __always_inline int follow(struct fast *e, __u32 form, __u64 active, __u3
 				  struct amount a, struct fast_way *way)
 {
 	const __u16 *mac = ethernet, *ours = (const __u16 *)way->mac_in;
-	__u32 now = tick_now(), due, seq;
+	__u32 now = tick_now(), due, seq = g->seq;
 	__u64 before;
 
-	seq = *(volatile __u32 *)&e->way.seq;
 	__builtin_memcpy(way, &e->way, sizeof(*way));
 	if (!active || way->active != active || !(way->form & form) || way->ifindex_in != ifindex ||
 	    reached(now, way->until) || longest > way->mtu ||

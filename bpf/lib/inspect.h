@@ -69,16 +69,20 @@ SUBPROGRAM int inspect(struct flow *f)
 	return word & FLOW_BLOCKED ? -1 : 0;
 }
 
-/* Whether the matcher has blocked f, even if no packet has come since. */
-static __always_inline int is_blocked(const struct flow *f)
+/* Whether the matcher has blocked f, even if no packet has come since. Of its own,
+ * since the stack of egress is needed further down. */
+SUBPROGRAM int is_blocked(struct flow *f)
 {
-	__u64 id = f->id;
 	__u32 *said;
+	__u64 id;
 
+	if (!f)
+		return 0;
+	id = f->id;
 	if (f->flags & FLOW_BLOCKED)
 		return 1;
 	said = bpf_map_lookup_elem(&inspected, &id);
-	return said && *said & FLOW_BLOCKED;
+	return said && *said & FLOW_BLOCKED ? 1 : 0;
 }
 
 #endif

@@ -197,7 +197,7 @@ static __always_inline void decide_flow(struct work *w, const struct flow *f)
 }
 
 /* Store w->flow, which is filled but for ids and times, as a new flow. */
-static __always_inline struct flow *create(struct work *w)
+static __attribute__((noinline)) struct flow *create(struct work *w)
 {
 	struct flow_ref ref = {};
 	__u64 id = flow_id(w->now);
@@ -222,7 +222,7 @@ static __always_inline struct flow *create(struct work *w)
 }
 
 /* A packet of a flow that may pass: count it, and say so in its mark. */
-static __always_inline int pass(struct __sk_buff *skb, struct work *w, struct flow *f)
+static __attribute__((noinline)) int pass(struct __sk_buff *skb, struct work *w, struct flow *f)
 {
 	__u32 mark = MARK_JUDGED | mark_zone(far_zone(f, w->dir));
 	int tcp = w->packet.tuple.proto == IPPROTO_TCP, look = inspect(f);
@@ -268,7 +268,7 @@ static __always_inline void note_refused(struct work *w)
 }
 
 /* w->flow is what the packet would open, w->question.verdict why it may not. */
-static __always_inline int refused(struct __sk_buff *skb, struct work *w)
+static __attribute__((noinline)) int refused(struct __sk_buff *skb, struct work *w)
 {
 	note_refused(w);
 	/* The backstop answers; never a reset with a reset (RFC 9293 3.5.2). What the

@@ -106,19 +106,6 @@ static __always_inline __u32 fast_forms(void)
 	return c ? c->fast : 0;
 }
 
-/* Only one CPU writes a way at a time; the others leave it to that one. */
-static __always_inline int begin_way(struct fast *e)
-{
-	__u32 seq = *(volatile __u32 *)&e->way.seq;
-
-	return !(seq & 1) && __sync_val_compare_and_swap(&e->way.seq, seq, seq + 1) == seq;
-}
-
-static __always_inline void end_way(struct fast *e)
-{
-	__sync_fetch_and_add(&e->way.seq, 1);
-}
-
 static __always_inline int same_mac(const void *a, const void *b)
 {
 	const __u16 *x = a, *y = b;
@@ -223,6 +210,8 @@ SUBPROGRAM int is_end(struct __sk_buff *skb, struct work *w, struct flow *f)
 SUBPROGRAM int ask_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 {
 	struct fast *e, *fresh;
+	const __u64 *from;
+	__u64 *to;
 	__u32 now, rx, tcp, ack = 0, end = 0;
 
 	if (!w || !f)
@@ -262,42 +251,36 @@ SUBPROGRAM int ask_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 		return 0;
 	rx = !!(w->port & PORT_XDP_RX);
 	if (!e) {
-		/* Elements are used again at once by the kernel: a reader of the
-		 * former sees by its number that it is another. */
-		fresh->way.seq = (__u32)f->id << 1;
-		fresh->way.ifindex_in = w->ifindex;
-		fresh->way.until = now;
-		fresh->way.rx = rx;
-		fresh->id = f->id;
-		fresh->decider = f->decider;
-		fresh->dir = w->dir;
-		fresh->tcp = tcp;
-		fresh->ack = ack;
-		fresh->end = end;
-		fresh->due = now;
-		fresh->last = now;
-		fresh->asked = now;
-		if (w->packet.flags & PKT_V6) {
-			struct fast_key6 key = {
-				.sport = w->packet.tuple.sport, .dport = w->packet.tuple.dport,
-				.proto = w->packet.tuple.proto,
-			};
-
-			copy16(key.saddr, w->packet.tuple.saddr);
-			copy16(key.daddr, w->packet.tuple.daddr);
-			if (bpf_map_update_elem(&fast6, &key, fresh, BPF_NOEXIST))
-				goto full;
-		} else {
-			struct fast_key4 key = {
-				.saddr = ((const __be32 *)w->packet.tuple.saddr)[3],
-				.daddr = ((const __be32 *)w->packet.tuple.daddr)[3],
-				.sport = w->packet.tuple.sport, .dport = w->packet.tuple.dport,
-				.proto = w->packet.tuple.proto,
-			};
-
-			if (bpf_map_update_elem(&fast4, &key, fresh, BPF_NOEXIST))
-				goto full;
+		e = fast_claim(&w->packet.tuple);
+		if (!e) {
+			add_fast_stat(FAST_STAT_FULL, 1);
+			return 0;
 		}
+		e->way.active = 0;
+		e->way.form = 0;
+		e->way.until = now;
+		e->way.ifindex_in = w->ifindex;
+		e->way.rx = rx;
+		__builtin_memcpy(e->way.mac_in, fresh->way.mac_in, ETH_ALEN);
+		e->packets = 0;
+		e->bytes = 0;
+		e->id = f->id;
+		e->decider = f->decider;
+		e->dir = w->dir;
+		e->tcp = tcp;
+		e->ack = ack;
+		e->end = end;
+		e->due = now;
+		e->last = now;
+		e->asked = now;
+		to = (__u64 *)&e->key;
+		from = (const __u64 *)&w->packet.tuple;
+		to[0] = from[0];
+		to[1] = from[1];
+		to[2] = from[2];
+		to[3] = from[3];
+		*(volatile __u64 *)&to[4] = from[4];
+		end_way(e);
 		return MARK_LEARN;
 	}
 	/* Another flow, another judge, or from another port: egress begins anew. */
@@ -318,9 +301,6 @@ SUBPROGRAM int ask_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 		end_way(e);
 	}
 	return MARK_LEARN;
-full:
-	add_fast_stat(FAST_STAT_FULL, 1);
-	return 0;
 }
 
 static __always_inline struct nf_conn *ct_raw(struct __sk_buff *skb)
@@ -429,7 +409,7 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 	struct tuple *in;
 	struct fast_way *way;
 	__u32 dir = 0, mtu, now;
-	__u64 active;
+	__u64 active, stands;
 
 	if (!w || !f || !c || !fresh)
 		return 0;
@@ -442,6 +422,7 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 		dir = 1;
 	}
 	active = *(volatile __u64 *)&c->active;
+	stands = standing(c);
 	if (w->port & PORT_L3 || skb->vlan_present || f->revision != active >> ACTIVE_SHIFT ||
 	    f->flags & FLOW_ENDS)
 		return 0;
@@ -510,7 +491,7 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 	e->way.until = now + short_of_edge(f, FAST_VALID);
 	*(volatile __u32 *)&e->due = now + FAST_DUE;
 	/* Cut or closed meanwhile on another CPU: that came first. */
-	*(volatile __u64 *)&e->way.active = *(volatile __u32 *)&f->flags & FLOW_ENDS ? 0 : active;
+	*(volatile __u64 *)&e->way.active = *(volatile __u32 *)&f->flags & FLOW_ENDS ? 0 : stands;
 	end_way(e);
 	if (*(volatile __u32 *)&f->flags & FLOW_ENDS)
 		*(volatile __u64 *)&e->way.active = 0;

@@ -58,6 +58,7 @@ type router struct {
 	agent    *exec.Cmd
 	taps     map[string]*tap
 	marks    int
+	flow     uint16   // the client's port of the attack under way
 	frames   [][]byte // of the last arrivals
 }
 

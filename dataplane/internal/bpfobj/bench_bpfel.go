@@ -53,6 +53,8 @@ type BenchConfig struct {
 	Fast      uint16
 	TaiAhead  int16
 	ClockSet  uint16
+	Epoch     uint32
+	Pad2      uint32
 }
 
 type BenchCounter struct {

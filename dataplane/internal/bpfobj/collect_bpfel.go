@@ -22,6 +22,8 @@ type CollectConfig struct {
 	Fast      uint16
 	TaiAhead  int16
 	ClockSet  uint16
+	Epoch     uint32
+	Pad2      uint32
 }
 
 type CollectCounter struct {
@@ -32,8 +34,13 @@ type CollectCounter struct {
 }
 
 type CollectFast struct {
-	_   structs.HostLayout
-	Way struct {
+	_       structs.HostLayout
+	Key     CollectTuple
+	Packets uint64
+	Bytes   uint64
+	Due     uint32
+	Last    uint32
+	Way     struct {
 		_          structs.HostLayout
 		Active     uint64
 		Seq        uint32
@@ -53,42 +60,20 @@ type CollectFast struct {
 		Zone       uint8
 		Rx         uint8
 	}
-	Packets uint64
-	Bytes   uint64
 	Id      uint64
 	Decider uint32
 	Dir     uint16
 	Tcp     uint16
-	Due     uint32
-	Last    uint32
 	Asked   uint32
 	Ack     uint32
 	End     uint32
-	_       [4]byte
+	Pad     [9]uint32
 }
 
 type CollectFastCensus struct {
 	_       structs.HostLayout
 	Entries uint64
 	Removed uint64
-}
-
-type CollectFastKey4 struct {
-	_     structs.HostLayout
-	Saddr uint32
-	Daddr uint32
-	Sport uint16
-	Dport uint16
-	Proto uint32
-}
-
-type CollectFastKey6 struct {
-	_     structs.HostLayout
-	Saddr [16]uint8
-	Daddr [16]uint8
-	Sport uint16
-	Dport uint16
-	Proto uint32
 }
 
 type CollectFlow struct {
@@ -281,9 +266,8 @@ const (
 	CollectMapCounters     = "counters"
 	CollectMapDrops        = "drops"
 	CollectMapEvents       = "events"
-	CollectMapFast4        = "fast4"
-	CollectMapFast6        = "fast6"
 	CollectMapFastStats    = "fast_stats"
+	CollectMapFastWays     = "fast_ways"
 	CollectMapFlows        = "flows"
 	CollectMapFragments    = "fragments"
 	CollectMapImageLines   = "image_lines"
@@ -354,9 +338,8 @@ type CollectMapSpecs struct {
 	Counters   *ebpf.MapSpec `ebpf:"counters"`
 	Drops      *ebpf.MapSpec `ebpf:"drops"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
-	Fast4      *ebpf.MapSpec `ebpf:"fast4"`
-	Fast6      *ebpf.MapSpec `ebpf:"fast6"`
 	FastStats  *ebpf.MapSpec `ebpf:"fast_stats"`
+	FastWays   *ebpf.MapSpec `ebpf:"fast_ways"`
 	Flows      *ebpf.MapSpec `ebpf:"flows"`
 	Fragments  *ebpf.MapSpec `ebpf:"fragments"`
 	ImageLines *ebpf.MapSpec `ebpf:"image_lines"`
@@ -403,9 +386,8 @@ type CollectMaps struct {
 	Counters   *ebpf.Map `ebpf:"counters"`
 	Drops      *ebpf.Map `ebpf:"drops"`
 	Events     *ebpf.Map `ebpf:"events"`
-	Fast4      *ebpf.Map `ebpf:"fast4"`
-	Fast6      *ebpf.Map `ebpf:"fast6"`
 	FastStats  *ebpf.Map `ebpf:"fast_stats"`
+	FastWays   *ebpf.Map `ebpf:"fast_ways"`
 	Flows      *ebpf.Map `ebpf:"flows"`
 	Fragments  *ebpf.Map `ebpf:"fragments"`
 	ImageLines *ebpf.Map `ebpf:"image_lines"`
@@ -425,9 +407,8 @@ func (m *CollectMaps) Close() error {
 		m.Counters,
 		m.Drops,
 		m.Events,
-		m.Fast4,
-		m.Fast6,
 		m.FastStats,
+		m.FastWays,
 		m.Flows,
 		m.Fragments,
 		m.ImageLines,

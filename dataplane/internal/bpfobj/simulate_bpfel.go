@@ -22,6 +22,8 @@ type SimulateConfig struct {
 	Fast      uint16
 	TaiAhead  int16
 	ClockSet  uint16
+	Epoch     uint32
+	Pad2      uint32
 }
 
 type SimulateCounter struct {

@@ -28,6 +28,8 @@ type TcConfig struct {
 	Fast      uint16
 	TaiAhead  int16
 	ClockSet  uint16
+	Epoch     uint32
+	Pad2      uint32
 }
 
 type TcCounter struct {
@@ -35,6 +37,17 @@ type TcCounter struct {
 	Packets uint64
 	Bytes   uint64
 	Last    uint64
+}
+
+type TcEarly struct {
+	_      structs.HostLayout
+	Lists  uint32
+	Guards uint32
+	Guard  [2]struct {
+		_        structs.HostLayout
+		Interval uint64
+		Burst    uint64
+	}
 }
 
 type TcEvent struct {
@@ -46,8 +59,13 @@ type TcEvent struct {
 }
 
 type TcFast struct {
-	_   structs.HostLayout
-	Way struct {
+	_       structs.HostLayout
+	Key     TcTuple
+	Packets uint64
+	Bytes   uint64
+	Due     uint32
+	Last    uint32
+	Way     struct {
 		_          structs.HostLayout
 		Active     uint64
 		Seq        uint32
@@ -67,36 +85,14 @@ type TcFast struct {
 		Zone       uint8
 		Rx         uint8
 	}
-	Packets uint64
-	Bytes   uint64
 	Id      uint64
 	Decider uint32
 	Dir     uint16
 	Tcp     uint16
-	Due     uint32
-	Last    uint32
 	Asked   uint32
 	Ack     uint32
 	End     uint32
-	_       [4]byte
-}
-
-type TcFastKey4 struct {
-	_     structs.HostLayout
-	Saddr uint32
-	Daddr uint32
-	Sport uint16
-	Dport uint16
-	Proto uint32
-}
-
-type TcFastKey6 struct {
-	_     structs.HostLayout
-	Saddr [16]uint8
-	Daddr [16]uint8
-	Sport uint16
-	Dport uint16
-	Proto uint32
+	Pad     [9]uint32
 }
 
 type TcFlow struct {
@@ -140,6 +136,14 @@ type TcFragmentKey struct {
 	Proto uint32
 }
 
+type TcGuardKey struct {
+	_    structs.HostLayout
+	Hi   uint64
+	Lo   uint64
+	Kind uint32
+	Pad  uint32
+}
+
 type TcImage struct {
 	_           structs.HostLayout
 	Revision    uint64
@@ -162,6 +166,16 @@ type TcInspection struct {
 type TcLine struct {
 	_    structs.HostLayout
 	Word [16]uint32
+}
+
+type TcListName struct {
+	_    structs.HostLayout
+	Name [64]int8
+}
+
+type TcListsLine struct {
+	_    structs.HostLayout
+	Word [8]uint64
 }
 
 type TcNatBox struct {
@@ -351,14 +365,15 @@ type TcWork struct {
 const (
 	TcMapCounters       = "counters"
 	TcMapDrops          = "drops"
+	TcMapEarlies        = "earlies"
 	TcMapEvents         = "events"
-	TcMapFast4          = "fast4"
-	TcMapFast6          = "fast6"
 	TcMapFastAsks       = "fast_asks"
 	TcMapFastStats      = "fast_stats"
+	TcMapFastWays       = "fast_ways"
 	TcMapFastWork       = "fast_work"
 	TcMapFlows          = "flows"
 	TcMapFragments      = "fragments"
+	TcMapGuardStates    = "guard_states"
 	TcMapImageLines     = "image_lines"
 	TcMapImageMeta      = "image_meta"
 	TcMapImageNat       = "image_nat"
@@ -368,6 +383,9 @@ const (
 	TcMapInspected      = "inspected"
 	TcMapInspectedPorts = "inspected_ports"
 	TcMapInspection     = "inspection"
+	TcMapListDrops      = "list_drops"
+	TcMapListNames      = "list_names"
+	TcMapLists          = "lists"
 	TcMapRefusals       = "refusals"
 	TcMapSettings       = "settings"
 	TcMapStats          = "stats"
@@ -378,6 +396,7 @@ const (
 	TcProgNgfwIngress   = "ngfw_ingress"
 	TcVarEventType      = "event_type"
 	TcVarLineType       = "line_type"
+	TcVarListsLineType  = "lists_line_type"
 	TcVarMetaType       = "meta_type"
 	TcVarNatBoxType     = "nat_box_type"
 	TcVarNatMetaType    = "nat_meta_type"
@@ -436,14 +455,15 @@ type TcProgramSpecs struct {
 type TcMapSpecs struct {
 	Counters       *ebpf.MapSpec `ebpf:"counters"`
 	Drops          *ebpf.MapSpec `ebpf:"drops"`
+	Earlies        *ebpf.MapSpec `ebpf:"earlies"`
 	Events         *ebpf.MapSpec `ebpf:"events"`
-	Fast4          *ebpf.MapSpec `ebpf:"fast4"`
-	Fast6          *ebpf.MapSpec `ebpf:"fast6"`
 	FastAsks       *ebpf.MapSpec `ebpf:"fast_asks"`
 	FastStats      *ebpf.MapSpec `ebpf:"fast_stats"`
+	FastWays       *ebpf.MapSpec `ebpf:"fast_ways"`
 	FastWork       *ebpf.MapSpec `ebpf:"fast_work"`
 	Flows          *ebpf.MapSpec `ebpf:"flows"`
 	Fragments      *ebpf.MapSpec `ebpf:"fragments"`
+	GuardStates    *ebpf.MapSpec `ebpf:"guard_states"`
 	ImageLines     *ebpf.MapSpec `ebpf:"image_lines"`
 	ImageMeta      *ebpf.MapSpec `ebpf:"image_meta"`
 	ImageNat       *ebpf.MapSpec `ebpf:"image_nat"`
@@ -453,6 +473,9 @@ type TcMapSpecs struct {
 	Inspected      *ebpf.MapSpec `ebpf:"inspected"`
 	InspectedPorts *ebpf.MapSpec `ebpf:"inspected_ports"`
 	Inspection     *ebpf.MapSpec `ebpf:"inspection"`
+	ListDrops      *ebpf.MapSpec `ebpf:"list_drops"`
+	ListNames      *ebpf.MapSpec `ebpf:"list_names"`
+	Lists          *ebpf.MapSpec `ebpf:"lists"`
 	Refusals       *ebpf.MapSpec `ebpf:"refusals"`
 	Settings       *ebpf.MapSpec `ebpf:"settings"`
 	Stats          *ebpf.MapSpec `ebpf:"stats"`
@@ -465,12 +488,13 @@ type TcMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcVariableSpecs struct {
-	EventType   *ebpf.VariableSpec `ebpf:"event_type"`
-	LineType    *ebpf.VariableSpec `ebpf:"line_type"`
-	MetaType    *ebpf.VariableSpec `ebpf:"meta_type"`
-	NatBoxType  *ebpf.VariableSpec `ebpf:"nat_box_type"`
-	NatMetaType *ebpf.VariableSpec `ebpf:"nat_meta_type"`
-	PairType    *ebpf.VariableSpec `ebpf:"pair_type"`
+	EventType     *ebpf.VariableSpec `ebpf:"event_type"`
+	LineType      *ebpf.VariableSpec `ebpf:"line_type"`
+	ListsLineType *ebpf.VariableSpec `ebpf:"lists_line_type"`
+	MetaType      *ebpf.VariableSpec `ebpf:"meta_type"`
+	NatBoxType    *ebpf.VariableSpec `ebpf:"nat_box_type"`
+	NatMetaType   *ebpf.VariableSpec `ebpf:"nat_meta_type"`
+	PairType      *ebpf.VariableSpec `ebpf:"pair_type"`
 }
 
 // TcObjects contains all objects after they have been loaded into the kernel.
@@ -495,14 +519,15 @@ func (o *TcObjects) Close() error {
 type TcMaps struct {
 	Counters       *ebpf.Map `ebpf:"counters"`
 	Drops          *ebpf.Map `ebpf:"drops"`
+	Earlies        *ebpf.Map `ebpf:"earlies"`
 	Events         *ebpf.Map `ebpf:"events"`
-	Fast4          *ebpf.Map `ebpf:"fast4"`
-	Fast6          *ebpf.Map `ebpf:"fast6"`
 	FastAsks       *ebpf.Map `ebpf:"fast_asks"`
 	FastStats      *ebpf.Map `ebpf:"fast_stats"`
+	FastWays       *ebpf.Map `ebpf:"fast_ways"`
 	FastWork       *ebpf.Map `ebpf:"fast_work"`
 	Flows          *ebpf.Map `ebpf:"flows"`
 	Fragments      *ebpf.Map `ebpf:"fragments"`
+	GuardStates    *ebpf.Map `ebpf:"guard_states"`
 	ImageLines     *ebpf.Map `ebpf:"image_lines"`
 	ImageMeta      *ebpf.Map `ebpf:"image_meta"`
 	ImageNat       *ebpf.Map `ebpf:"image_nat"`
@@ -512,6 +537,9 @@ type TcMaps struct {
 	Inspected      *ebpf.Map `ebpf:"inspected"`
 	InspectedPorts *ebpf.Map `ebpf:"inspected_ports"`
 	Inspection     *ebpf.Map `ebpf:"inspection"`
+	ListDrops      *ebpf.Map `ebpf:"list_drops"`
+	ListNames      *ebpf.Map `ebpf:"list_names"`
+	Lists          *ebpf.Map `ebpf:"lists"`
 	Refusals       *ebpf.Map `ebpf:"refusals"`
 	Settings       *ebpf.Map `ebpf:"settings"`
 	Stats          *ebpf.Map `ebpf:"stats"`
@@ -524,14 +552,15 @@ func (m *TcMaps) Close() error {
 	return _TcClose(
 		m.Counters,
 		m.Drops,
+		m.Earlies,
 		m.Events,
-		m.Fast4,
-		m.Fast6,
 		m.FastAsks,
 		m.FastStats,
+		m.FastWays,
 		m.FastWork,
 		m.Flows,
 		m.Fragments,
+		m.GuardStates,
 		m.ImageLines,
 		m.ImageMeta,
 		m.ImageNat,
@@ -541,6 +570,9 @@ func (m *TcMaps) Close() error {
 		m.Inspected,
 		m.InspectedPorts,
 		m.Inspection,
+		m.ListDrops,
+		m.ListNames,
+		m.Lists,
 		m.Refusals,
 		m.Settings,
 		m.Stats,
@@ -554,12 +586,13 @@ func (m *TcMaps) Close() error {
 //
 // It can be passed to LoadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcVariables struct {
-	EventType   *ebpf.Variable `ebpf:"event_type"`
-	LineType    *ebpf.Variable `ebpf:"line_type"`
-	MetaType    *ebpf.Variable `ebpf:"meta_type"`
-	NatBoxType  *ebpf.Variable `ebpf:"nat_box_type"`
-	NatMetaType *ebpf.Variable `ebpf:"nat_meta_type"`
-	PairType    *ebpf.Variable `ebpf:"pair_type"`
+	EventType     *ebpf.Variable `ebpf:"event_type"`
+	LineType      *ebpf.Variable `ebpf:"line_type"`
+	ListsLineType *ebpf.Variable `ebpf:"lists_line_type"`
+	MetaType      *ebpf.Variable `ebpf:"meta_type"`
+	NatBoxType    *ebpf.Variable `ebpf:"nat_box_type"`
+	NatMetaType   *ebpf.Variable `ebpf:"nat_meta_type"`
+	PairType      *ebpf.Variable `ebpf:"pair_type"`
 }
 
 // TcPrograms contains all programs after they have been loaded into the kernel.

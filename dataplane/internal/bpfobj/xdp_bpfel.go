@@ -22,6 +22,8 @@ type XdpConfig struct {
 	Fast      uint16
 	TaiAhead  int16
 	ClockSet  uint16
+	Epoch     uint32
+	Pad2      uint32
 }
 
 type XdpCounter struct {
@@ -31,9 +33,25 @@ type XdpCounter struct {
 	Last    uint64
 }
 
+type XdpEarly struct {
+	_      structs.HostLayout
+	Lists  uint32
+	Guards uint32
+	Guard  [2]struct {
+		_        structs.HostLayout
+		Interval uint64
+		Burst    uint64
+	}
+}
+
 type XdpFast struct {
-	_   structs.HostLayout
-	Way struct {
+	_       structs.HostLayout
+	Key     XdpTuple
+	Packets uint64
+	Bytes   uint64
+	Due     uint32
+	Last    uint32
+	Way     struct {
 		_          structs.HostLayout
 		Active     uint64
 		Seq        uint32
@@ -53,36 +71,14 @@ type XdpFast struct {
 		Zone       uint8
 		Rx         uint8
 	}
-	Packets uint64
-	Bytes   uint64
 	Id      uint64
 	Decider uint32
 	Dir     uint16
 	Tcp     uint16
-	Due     uint32
-	Last    uint32
 	Asked   uint32
 	Ack     uint32
 	End     uint32
-	_       [4]byte
-}
-
-type XdpFastKey4 struct {
-	_     structs.HostLayout
-	Saddr uint32
-	Daddr uint32
-	Sport uint16
-	Dport uint16
-	Proto uint32
-}
-
-type XdpFastKey6 struct {
-	_     structs.HostLayout
-	Saddr [16]uint8
-	Daddr [16]uint8
-	Sport uint16
-	Dport uint16
-	Proto uint32
+	Pad     [9]uint32
 }
 
 type XdpFlow struct {
@@ -124,6 +120,19 @@ type XdpFragmentKey struct {
 	Daddr [16]uint8
 	Id    uint32
 	Proto uint32
+}
+
+type XdpGuardKey struct {
+	_    structs.HostLayout
+	Hi   uint64
+	Lo   uint64
+	Kind uint32
+	Pad  uint32
+}
+
+type XdpListName struct {
+	_    structs.HostLayout
+	Name [64]int8
 }
 
 type XdpRefusal struct {
@@ -272,28 +281,33 @@ type XdpWork struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	XdpMapCounters   = "counters"
-	XdpMapDrops      = "drops"
-	XdpMapEvents     = "events"
-	XdpMapFast4      = "fast4"
-	XdpMapFast6      = "fast6"
-	XdpMapFastStats  = "fast_stats"
-	XdpMapFlows      = "flows"
-	XdpMapFragments  = "fragments"
-	XdpMapImageLines = "image_lines"
-	XdpMapImageMeta  = "image_meta"
-	XdpMapImagePairs = "image_pairs"
-	XdpMapImagePorts = "image_ports"
-	XdpMapRefusals   = "refusals"
-	XdpMapSettings   = "settings"
-	XdpMapStats      = "stats"
-	XdpMapTold       = "told"
-	XdpMapTuples     = "tuples"
-	XdpMapWorks      = "works"
-	XdpProgNgfwXdp   = "ngfw_xdp"
-	XdpVarLineType   = "line_type"
-	XdpVarMetaType   = "meta_type"
-	XdpVarPairType   = "pair_type"
+	XdpMapCounters      = "counters"
+	XdpMapDrops         = "drops"
+	XdpMapEarlies       = "earlies"
+	XdpMapEvents        = "events"
+	XdpMapFastStats     = "fast_stats"
+	XdpMapFastWays      = "fast_ways"
+	XdpMapFlows         = "flows"
+	XdpMapFragments     = "fragments"
+	XdpMapGuardStates   = "guard_states"
+	XdpMapImageLines    = "image_lines"
+	XdpMapImageMeta     = "image_meta"
+	XdpMapImagePairs    = "image_pairs"
+	XdpMapImagePorts    = "image_ports"
+	XdpMapListDrops     = "list_drops"
+	XdpMapListNames     = "list_names"
+	XdpMapLists         = "lists"
+	XdpMapRefusals      = "refusals"
+	XdpMapSettings      = "settings"
+	XdpMapStats         = "stats"
+	XdpMapTold          = "told"
+	XdpMapTuples        = "tuples"
+	XdpMapWorks         = "works"
+	XdpProgNgfwXdp      = "ngfw_xdp"
+	XdpVarLineType      = "line_type"
+	XdpVarListsLineType = "lists_line_type"
+	XdpVarMetaType      = "meta_type"
+	XdpVarPairType      = "pair_type"
 )
 
 // LoadXdp returns the embedded CollectionSpec for Xdp.
@@ -345,33 +359,38 @@ type XdpProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type XdpMapSpecs struct {
-	Counters   *ebpf.MapSpec `ebpf:"counters"`
-	Drops      *ebpf.MapSpec `ebpf:"drops"`
-	Events     *ebpf.MapSpec `ebpf:"events"`
-	Fast4      *ebpf.MapSpec `ebpf:"fast4"`
-	Fast6      *ebpf.MapSpec `ebpf:"fast6"`
-	FastStats  *ebpf.MapSpec `ebpf:"fast_stats"`
-	Flows      *ebpf.MapSpec `ebpf:"flows"`
-	Fragments  *ebpf.MapSpec `ebpf:"fragments"`
-	ImageLines *ebpf.MapSpec `ebpf:"image_lines"`
-	ImageMeta  *ebpf.MapSpec `ebpf:"image_meta"`
-	ImagePairs *ebpf.MapSpec `ebpf:"image_pairs"`
-	ImagePorts *ebpf.MapSpec `ebpf:"image_ports"`
-	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
-	Settings   *ebpf.MapSpec `ebpf:"settings"`
-	Stats      *ebpf.MapSpec `ebpf:"stats"`
-	Told       *ebpf.MapSpec `ebpf:"told"`
-	Tuples     *ebpf.MapSpec `ebpf:"tuples"`
-	Works      *ebpf.MapSpec `ebpf:"works"`
+	Counters    *ebpf.MapSpec `ebpf:"counters"`
+	Drops       *ebpf.MapSpec `ebpf:"drops"`
+	Earlies     *ebpf.MapSpec `ebpf:"earlies"`
+	Events      *ebpf.MapSpec `ebpf:"events"`
+	FastStats   *ebpf.MapSpec `ebpf:"fast_stats"`
+	FastWays    *ebpf.MapSpec `ebpf:"fast_ways"`
+	Flows       *ebpf.MapSpec `ebpf:"flows"`
+	Fragments   *ebpf.MapSpec `ebpf:"fragments"`
+	GuardStates *ebpf.MapSpec `ebpf:"guard_states"`
+	ImageLines  *ebpf.MapSpec `ebpf:"image_lines"`
+	ImageMeta   *ebpf.MapSpec `ebpf:"image_meta"`
+	ImagePairs  *ebpf.MapSpec `ebpf:"image_pairs"`
+	ImagePorts  *ebpf.MapSpec `ebpf:"image_ports"`
+	ListDrops   *ebpf.MapSpec `ebpf:"list_drops"`
+	ListNames   *ebpf.MapSpec `ebpf:"list_names"`
+	Lists       *ebpf.MapSpec `ebpf:"lists"`
+	Refusals    *ebpf.MapSpec `ebpf:"refusals"`
+	Settings    *ebpf.MapSpec `ebpf:"settings"`
+	Stats       *ebpf.MapSpec `ebpf:"stats"`
+	Told        *ebpf.MapSpec `ebpf:"told"`
+	Tuples      *ebpf.MapSpec `ebpf:"tuples"`
+	Works       *ebpf.MapSpec `ebpf:"works"`
 }
 
 // XdpVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type XdpVariableSpecs struct {
-	LineType *ebpf.VariableSpec `ebpf:"line_type"`
-	MetaType *ebpf.VariableSpec `ebpf:"meta_type"`
-	PairType *ebpf.VariableSpec `ebpf:"pair_type"`
+	LineType      *ebpf.VariableSpec `ebpf:"line_type"`
+	ListsLineType *ebpf.VariableSpec `ebpf:"lists_line_type"`
+	MetaType      *ebpf.VariableSpec `ebpf:"meta_type"`
+	PairType      *ebpf.VariableSpec `ebpf:"pair_type"`
 }
 
 // XdpObjects contains all objects after they have been loaded into the kernel.
@@ -394,40 +413,48 @@ func (o *XdpObjects) Close() error {
 //
 // It can be passed to LoadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type XdpMaps struct {
-	Counters   *ebpf.Map `ebpf:"counters"`
-	Drops      *ebpf.Map `ebpf:"drops"`
-	Events     *ebpf.Map `ebpf:"events"`
-	Fast4      *ebpf.Map `ebpf:"fast4"`
-	Fast6      *ebpf.Map `ebpf:"fast6"`
-	FastStats  *ebpf.Map `ebpf:"fast_stats"`
-	Flows      *ebpf.Map `ebpf:"flows"`
-	Fragments  *ebpf.Map `ebpf:"fragments"`
-	ImageLines *ebpf.Map `ebpf:"image_lines"`
-	ImageMeta  *ebpf.Map `ebpf:"image_meta"`
-	ImagePairs *ebpf.Map `ebpf:"image_pairs"`
-	ImagePorts *ebpf.Map `ebpf:"image_ports"`
-	Refusals   *ebpf.Map `ebpf:"refusals"`
-	Settings   *ebpf.Map `ebpf:"settings"`
-	Stats      *ebpf.Map `ebpf:"stats"`
-	Told       *ebpf.Map `ebpf:"told"`
-	Tuples     *ebpf.Map `ebpf:"tuples"`
-	Works      *ebpf.Map `ebpf:"works"`
+	Counters    *ebpf.Map `ebpf:"counters"`
+	Drops       *ebpf.Map `ebpf:"drops"`
+	Earlies     *ebpf.Map `ebpf:"earlies"`
+	Events      *ebpf.Map `ebpf:"events"`
+	FastStats   *ebpf.Map `ebpf:"fast_stats"`
+	FastWays    *ebpf.Map `ebpf:"fast_ways"`
+	Flows       *ebpf.Map `ebpf:"flows"`
+	Fragments   *ebpf.Map `ebpf:"fragments"`
+	GuardStates *ebpf.Map `ebpf:"guard_states"`
+	ImageLines  *ebpf.Map `ebpf:"image_lines"`
+	ImageMeta   *ebpf.Map `ebpf:"image_meta"`
+	ImagePairs  *ebpf.Map `ebpf:"image_pairs"`
+	ImagePorts  *ebpf.Map `ebpf:"image_ports"`
+	ListDrops   *ebpf.Map `ebpf:"list_drops"`
+	ListNames   *ebpf.Map `ebpf:"list_names"`
+	Lists       *ebpf.Map `ebpf:"lists"`
+	Refusals    *ebpf.Map `ebpf:"refusals"`
+	Settings    *ebpf.Map `ebpf:"settings"`
+	Stats       *ebpf.Map `ebpf:"stats"`
+	Told        *ebpf.Map `ebpf:"told"`
+	Tuples      *ebpf.Map `ebpf:"tuples"`
+	Works       *ebpf.Map `ebpf:"works"`
 }
 
 func (m *XdpMaps) Close() error {
 	return _XdpClose(
 		m.Counters,
 		m.Drops,
+		m.Earlies,
 		m.Events,
-		m.Fast4,
-		m.Fast6,
 		m.FastStats,
+		m.FastWays,
 		m.Flows,
 		m.Fragments,
+		m.GuardStates,
 		m.ImageLines,
 		m.ImageMeta,
 		m.ImagePairs,
 		m.ImagePorts,
+		m.ListDrops,
+		m.ListNames,
+		m.Lists,
 		m.Refusals,
 		m.Settings,
 		m.Stats,
@@ -441,9 +468,10 @@ func (m *XdpMaps) Close() error {
 //
 // It can be passed to LoadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type XdpVariables struct {
-	LineType *ebpf.Variable `ebpf:"line_type"`
-	MetaType *ebpf.Variable `ebpf:"meta_type"`
-	PairType *ebpf.Variable `ebpf:"pair_type"`
+	LineType      *ebpf.Variable `ebpf:"line_type"`
+	ListsLineType *ebpf.Variable `ebpf:"lists_line_type"`
+	MetaType      *ebpf.Variable `ebpf:"meta_type"`
+	PairType      *ebpf.Variable `ebpf:"pair_type"`
 }
 
 // XdpPrograms contains all programs after they have been loaded into the kernel.

@@ -8,7 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -19,28 +19,56 @@ import (
 // NFTMasquerade writes in nft's words. fastPath is the agent's setting of that
 // name.
 func Agent(program, fastPath string) Case {
-	return Case{
+	c := Case{
 		Name: "ngfw-agent, fast path " + fastPath, Filters: true, Masquerades: true,
-		Prepare: func(ctx context.Context, l *lab.Lab) (func(), error) { return runAgent(ctx, l, program, fastPath) },
+		Prepare: func(ctx context.Context, l *lab.Lab) (func(), error) {
+			return runAgent(ctx, l, program, fmt.Sprintf("fast_path: %q\nflow: {max_flows: 262144}\n", fastPath), agentPolicy())
+		},
 		Packets: func(ctx context.Context, l *lab.Lab) (uint64, error) { return judged(ctx, l, program) },
 	}
+	if fastPath != "off" {
+		c.Fast = func(ctx context.Context, l *lab.Lab) (uint64, error) {
+			s, err := ask(ctx, l, program)
+			return s.Counters.FastPath, err
+		}
+	}
+	return c
 }
 
 // judged asks the running agent for its count of packets.
 func judged(ctx context.Context, l *lab.Lab, program string) (uint64, error) {
-	out, err := exec.CommandContext(ctx, program, "status", "--config", filepath.Join(l.Dir(), "agent", "agent.yaml"), "-o", "json").Output()
+	s, err := ask(ctx, l, program)
+	return s.Counters.Packets, err
+}
+
+// agentStatus is the part of the agent's status that measurements look at.
+type agentStatus struct {
+	PolicyRevision int64 `json:"policy_revision"`
+	Counters       struct {
+		Packets  uint64            `json:"packets"`
+		FastPath uint64            `json:"fastpath_packets"`
+		Drops    map[string]uint64 `json:"drops"`
+	} `json:"counters"`
+	DropLists []struct {
+		Name     string  `json:"name"`
+		Packets  uint64  `json:"packets"`
+		LoadedIn float64 `json:"loaded_in"`
+	} `json:"drop_lists"`
+	Degraded []string `json:"degraded"`
+}
+
+func ask(ctx context.Context, l *lab.Lab, program string) (s agentStatus, err error) {
+	cmd := exec.CommandContext(ctx, program, "status", "--config", filepath.Join(l.Dir(), "agent", "agent.yaml"), "-o", "json")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
 	if err != nil {
-		return 0, fmt.Errorf("ask the agent: %w", err)
-	}
-	var s struct {
-		Counters struct {
-			Packets uint64 `json:"packets"`
-		} `json:"counters"`
+		return s, fmt.Errorf("ask the agent: %w: %s", err, &said)
 	}
 	if err := json.Unmarshal(out, &s); err != nil {
-		return 0, fmt.Errorf("ask the agent: %w", err)
+		return s, fmt.Errorf("ask the agent: %w", err)
 	}
-	return s.Counters.Packets, nil
+	return s, nil
 }
 
 type object = map[string]any
@@ -73,26 +101,37 @@ func agentPolicy() object {
 }
 
 // runAgent starts the agent and returns when the router forwards.
-func runAgent(ctx context.Context, l *lab.Lab, program, fastPath string) (undo func(), err error) {
+func runAgent(ctx context.Context, l *lab.Lab, program, more string, rules object) (undo func(), err error) {
+	return startAgent(ctx, l, program, more, rules, func() error {
+		ping := exec.CommandContext(ctx, "ping", "-c", "1", "-W", "1", lab.IP4(lab.INET).String())
+		if err := l.Run(lab.LAN1, ping); err != nil {
+			return fmt.Errorf("the router does not forward: %w", err)
+		}
+		return nil
+	})
+}
+
+// startAgent starts it with more settings and returns when it is ready.
+func startAgent(ctx context.Context, l *lab.Lab, program, more string, rules object, ready func() error) (undo func(), err error) {
 	program, err = filepath.Abs(program)
 	if err != nil {
 		return nil, err
 	}
 	dir := filepath.Join(l.Dir(), "agent") // goes with the lab
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	policy, err := json.Marshal(agentPolicy())
+	policy, err := json.Marshal(rules)
 	if err != nil {
 		return nil, err
 	}
-	settings := fmt.Sprintf("state_dir: %q\nbpf_dir: %q\nmetrics_listen: \"off\"\nfast_path: %q\n", dir, l.BPFDir(), fastPath)
+	settings := fmt.Sprintf("state_dir: %q\nbpf_dir: %q\nmetrics_listen: \"off\"\n%s", dir, l.BPFDir(), more)
 	for name, text := range map[string]string{"policy.json": string(policy), "agent.yaml": settings} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return nil, err
 		}
 	}
-	var said bytes.Buffer
+	var said saying
 	cmd := exec.Command(program, "run", "--config", dir+"/agent.yaml", "--policy", dir+"/policy.json")
 	cmd.Stdout, cmd.Stderr = &said, &said
 	wait, err := l.Start(lab.RTR, cmd)
@@ -110,20 +149,27 @@ func runAgent(ctx context.Context, l *lab.Lab, program, fastPath string) (undo f
 			<-ended
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for {
-		ping := exec.CommandContext(ctx, "ping", "-c", "1", "-W", "1", lab.IP4(lab.INET).String())
-		if l.Run(lab.LAN1, ping) == nil {
-			return undo, nil
-		}
-		select {
-		case err := <-ended:
-			return nil, fmt.Errorf("%s ended: %w: %s", program, err, strings.TrimSpace(said.String()))
-		case <-ctx.Done():
-			undo()
-			return nil, fmt.Errorf("the agent's router does not forward: %s", strings.TrimSpace(said.String()))
-		case <-time.After(100 * time.Millisecond):
-		}
+	if err := waitFor(ctx, 60*time.Second, ended, &said, ready); err != nil {
+		cmd.Process.Kill()
+		return nil, err
 	}
+	return undo, nil
+}
+
+// saying is what a process has said so far.
+type saying struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *saying) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *saying) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }

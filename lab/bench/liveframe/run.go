@@ -56,12 +56,16 @@ type testRun struct {
 	flags, cpu, batchSize, _p uint32
 }
 
-// run sends frames and returns the kernel's nanoseconds per frame. The library
-// offers live frames without their duration, hence the system call.
+// run sends frames and returns the kernel's nanoseconds per frame.
 func (g *generator) run(frames int) (ns float64, err error) {
-	data := template()
+	return liveFrames(g.lab, lab.LAN1, g.program, template(), frames)
+}
+
+// liveFrames runs a generator over live frames in a host. The library offers
+// them without their duration, hence the system call.
+func liveFrames(l *lab.Lab, host string, program *ebpf.Program, data []byte, frames int) (ns float64, err error) {
 	attr := testRun{
-		progFD: uint32(g.program.FD()), dataSizeIn: uint32(len(data)), dataIn: uint64(uintptr(unsafe.Pointer(&data[0]))),
+		progFD: uint32(program.FD()), dataSizeIn: uint32(len(data)), dataIn: uint64(uintptr(unsafe.Pointer(&data[0]))),
 		repeat: uint32(frames), flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES,
 	}
 	var pin runtime.Pinner
@@ -70,7 +74,7 @@ func (g *generator) run(frames int) (ns float64, err error) {
 	// Frames appear on the loopback device of the calling thread's namespace, and
 	// softirqs run where they are raised: one namespace, one core.
 	err = onOneCore(func() error {
-		return g.lab.In(lab.LAN1, func() error {
+		return l.In(host, func() error {
 			for {
 				_, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_TEST_RUN, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
 				switch errno {

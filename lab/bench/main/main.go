@@ -18,9 +18,11 @@ import (
 
 // options are common to all areas.
 type options struct {
-	bin  string // directory of the built programs
-	rows int    // of the traffic log, where an area fills one
-	data string // directory of a filled log, to be asked again; "": one that is gone afterwards
+	bin     string // directory of the built programs
+	rows    int    // of the traffic log, where an area fills one
+	data    string // directory of a filled log, to be asked again; "": one that is gone afterwards
+	part    string // of an area that has some; "": all
+	repeats int    // of each measurement in which rivals take turns
 }
 
 // area measures; it reports what it is doing on standard error.
@@ -41,9 +43,11 @@ func main() {
 	flag.StringVar(&opts.bin, "bin", "bin", "directory of the built programs")
 	flag.IntVar(&opts.rows, "rows", 10_000_000, "rows of the traffic log, where an area fills one")
 	flag.StringVar(&opts.data, "data", "", "directory to keep the filled traffic log in; one that is there is asked as it is")
+	flag.StringVar(&opts.part, "part", "", "of area dataplane alone: classified, established, first, dropped")
+	flag.IntVar(&opts.repeats, "repeats", repeats, "of each measurement in which rivals take turns")
 	flag.Parse()
 	measure, ok := areas[*name]
-	if !ok || flag.NArg() > 0 {
+	if !ok || flag.NArg() > 0 || opts.repeats < 1 {
 		fmt.Fprintf(os.Stderr, "bench: no area %q: %s\n", *name, names)
 		os.Exit(2)
 	}

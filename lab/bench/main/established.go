@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"ngfw.sh/lab/bench"
+	"ngfw.sh/lab/bench/liveframe"
+)
+
+// repeats of each measurement, in turn with the rival's: a figure is the median.
+const repeats = 5
+
+// kinds of established traffic. IPv6 is not translated, and its frames are as
+// short as they can be.
+var kinds = []liveframe.Traffic{{}, {In: true}, {TCP: true}, {TCP: true, In: true}, {V6: true}, {V6: true, TCP: true, In: true}}
+
+// established is what a packet of an established flow costs.
+func established(ctx context.Context, opts options) ([]bench.Result, error) {
+	agent := filepath.Join(opts.bin, "ngfw-agent")
+	xdp, tc, off := liveframe.Agent(agent, "xdp"), liveframe.Agent(agent, "auto"), liveframe.Agent(agent, "off")
+	rival := liveframe.NFTMasquerade
+	var results []bench.Result
+	for _, load := range []struct {
+		flows int
+		floor float64
+	}{{1, 5}, {60_000, 3}} {
+		costs := map[string]map[liveframe.Traffic][]float64{}
+		for i := range opts.repeats {
+			for _, c := range []liveframe.Case{rival, xdp, tc, off} {
+				some := kinds
+				if c.Name == tc.Name || c.Name == off.Name { // for comparison: no floor, one kind
+					some = kinds[:1]
+				}
+				saying("%s, %s, %d of %d", c.Name, counted(load.flows), i+1, opts.repeats)
+				all, err := liveframe.Established(ctx, c, load.flows, some)
+				if err != nil {
+					return results, err
+				}
+				if costs[c.Name] == nil {
+					costs[c.Name] = map[liveframe.Traffic][]float64{}
+				}
+				for t, m := range all {
+					costs[c.Name][t] = append(costs[c.Name][t], m.Cost)
+				}
+			}
+		}
+		figure := func(t liveframe.Traffic, form string, c liveframe.Case) bench.Result {
+			name := fmt.Sprintf("established packet of %s, %v, %s", counted(load.flows), t, form)
+			note := fmt.Sprintf("%d-byte frames; policy, counts and masquerade (IPv4) on; each frame verified, counts compared; median of %d", t.Bytes(), opts.repeats)
+			return bench.Figure(name, median(costs[c.Name][t]), "ns", bench.Lower).Against(rival.Name, median(costs[rival.Name][t])).Noting(note)
+		}
+		for _, t := range kinds {
+			results = append(results, figure(t, "fast path in XDP", xdp).AtLeast(load.floor))
+		}
+		results = append(results, figure(kinds[0], "fast path in TC", tc), figure(kinds[0], "no fast path", off))
+	}
+	return results, nil
+}
