@@ -100,6 +100,14 @@ func (w *Worker) triggerComplete(f *Flow) {
 	}
 }
 
+// gaveUp applies the policy for flows whose parser has just given up (app-layer.error-policy).
+func (w *Worker) gaveUp(f *Flow, v *Verdict) {
+	if f.app.gaveUp {
+		f.app.gaveUp = false
+		w.except(f, w.engine.cfg.Exceptions.AppError, "applayer error", v)
+	}
+}
+
 // closeApp says that a direction sends no more.
 func (w *Worker) closeApp(f *Flow, dir app.Direction) {
 	if f.app.session == nil || f.app.closed[dir] || f.broken {
