@@ -53,7 +53,7 @@ lint: ## gofmt, go vet, staticcheck
 	go tool staticcheck ./...
 
 .PHONY: bench
-bench: bench-main bench-dataplane bench-analytics ## Run every benchmark
+bench: bench-main bench-dataplane bench-ids bench-analytics ## Run every benchmark
 
 .PHONY: bench-main
 bench-main: ## Benchmark the way of a packet, a change and a log row
@@ -66,6 +66,11 @@ bench-dataplane: ## Benchmark what packets cost the router
 	@.ci/prepare run
 	@$(MAKE) --no-print-directory build
 	go run ./lab/bench/main -area dataplane
+
+.PHONY: bench-ids
+bench-ids: ## Benchmark the matcher of intrusion detection rules
+	@.ci/prepare run
+	go run ./lab/bench/main -area ids
 
 .PHONY: bench-analytics
 bench-analytics: ## Benchmark ingest, log, rankings and statistics at ten million rows

@@ -13,6 +13,7 @@ import (
 	"ngfw.sh/dataplane/ids/detect"
 	"ngfw.sh/dataplane/ids/packet"
 	"ngfw.sh/dataplane/ids/rule"
+	"ngfw.sh/dataplane/ids/traffic"
 )
 
 // openRules compiles the first n rules that people load.
@@ -44,14 +45,14 @@ func BenchmarkTraffic(b *testing.B) {
 		}
 		b.Run(name, func(b *testing.B) {
 			set := openRules(b, n)
-			x := mix(b, 32<<20)
+			x := mixed(b, 32<<20)
 			engine := ids.New(ids.DefaultConfig(), ids.Deps{})
 			engine.Use(set)
 			w := engine.Worker()
 			w.Decoder().Verify(false)
 			round := int64(0)
-			span := x.frames[len(x.frames)-1].at - x.frames[0].at + 3600e9
-			b.SetBytes(int64(x.bytes))
+			span := x.Frames[len(x.Frames)-1].At - x.Frames[0].At + 3600e9
+			b.SetBytes(int64(x.Bytes))
 			b.ReportAllocs()
 			var before, after syscall.Rusage
 			if err := syscall.Getrusage(rusageThread, &before); err != nil {
@@ -60,8 +61,8 @@ func BenchmarkTraffic(b *testing.B) {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
 			for b.Loop() {
-				for _, f := range x.frames {
-					w.Packet(packet.LinkRaw, f.data, len(f.data), f.at+round*span)
+				for _, f := range x.Frames {
+					w.Packet(packet.LinkRaw, f.Data, len(f.Data), f.At+round*span)
 				}
 				round++
 			}
@@ -70,10 +71,10 @@ func BenchmarkTraffic(b *testing.B) {
 			}
 			// The time this thread was running: others may be busy on the machine.
 			seconds := time.Duration(after.Utime.Nano() - before.Utime.Nano() + after.Stime.Nano() - before.Stime.Nano()).Seconds()
-			b.ReportMetric(float64(round)*float64(x.bytes)*8/seconds/1e9, "Gbit/s")
-			b.ReportMetric(float64(round)*float64(len(x.frames))/seconds/1e6, "Mpps")
+			b.ReportMetric(float64(round)*float64(x.Bytes)*8/seconds/1e9, "Gbit/s")
+			b.ReportMetric(float64(round)*float64(len(x.Frames))/seconds/1e6, "Mpps")
 			b.ReportMetric(float64(w.Counters.Alerts)/float64(round), "alerts/round")
-			b.ReportMetric(float64(len(x.frames)), "packets")
+			b.ReportMetric(float64(len(x.Frames)), "packets")
 		})
 	}
 }
@@ -92,4 +93,13 @@ func BenchmarkStart(b *testing.B) {
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MB")
 		runtime.KeepAlive(set)
 	}
+}
+
+func mixed(t testing.TB, n int) *traffic.Traffic {
+	t.Helper()
+	x, err := traffic.Mix(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
 }

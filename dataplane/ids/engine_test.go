@@ -9,6 +9,7 @@ import (
 	"ngfw.sh/dataplane/ids/detect"
 	"ngfw.sh/dataplane/ids/packet"
 	"ngfw.sh/dataplane/ids/rule"
+	"ngfw.sh/dataplane/ids/traffic"
 )
 
 // told is what an engine has said.
@@ -41,23 +42,23 @@ func engine(t testing.TB, cfg ids.Config, rules string) (*ids.Engine, *told) {
 	return e, log
 }
 
-func run(w *ids.Worker, frames []frame) (dropped int) {
+func run(w *ids.Worker, frames []traffic.Frame) (dropped int) {
 	w.Decoder().Verify(false)
 	for _, f := range frames {
-		if w.Packet(packet.LinkRaw, f.data, len(f.data), f.at).Drop {
+		if w.Packet(packet.LinkRaw, f.Data, len(f.Data), f.At).Drop {
 			dropped++
 		}
 	}
 	return dropped
 }
 
-func page(t testing.TB, request, response string) *traffic {
+func page(t testing.TB, request, response string) *traffic.Traffic {
 	t.Helper()
-	x := newTraffic()
-	c := x.connect(8080) // no port of HTTP's
-	c.say(0, []byte(request))
-	c.say(1, []byte(response))
-	c.end()
+	x := traffic.New()
+	c := x.Connect(8080) // no port of HTTP's
+	c.Say(0, []byte(request))
+	c.Say(1, []byte(response))
+	c.End()
 	return x
 }
 
@@ -72,7 +73,7 @@ alert tcp any any -> any any (flow:established,to_client; content:"hello"; sid:2
 alert http any any -> any any (http.stat_code; content:"404"; sid:3;)
 alert tcp any any -> any any (flags:S; sid:4;)`)
 	w := e.Worker()
-	if n := run(w, page(t, getEvil, ok).frames); n != 0 {
+	if n := run(w, page(t, getEvil, ok).Frames); n != 0 {
 		t.Errorf("%d packets are dropped though nobody waits", n)
 	}
 	w.Finish()
@@ -93,8 +94,8 @@ func TestInline(t *testing.T) {
 	w.Decoder().Verify(false)
 	x := page(t, getEvil, ok)
 	first := -1
-	for i, f := range x.frames {
-		v := w.Packet(packet.LinkRaw, f.data, len(f.data), f.at)
+	for i, f := range x.Frames {
+		v := w.Packet(packet.LinkRaw, f.Data, len(f.Data), f.At)
 		if v.Drop && first < 0 {
 			first = i
 		}
@@ -113,8 +114,8 @@ func TestPassLeaves(t *testing.T) {
 	w := e.Worker()
 	w.Decoder().Verify(false)
 	last := ids.Stay
-	for _, f := range page(t, getEvil, ok).frames {
-		last = w.Packet(packet.LinkRaw, f.data, len(f.data), f.at).Leave
+	for _, f := range page(t, getEvil, ok).Frames {
+		last = w.Packet(packet.LinkRaw, f.Data, len(f.Data), f.At).Leave
 	}
 	if last != ids.LeavePass {
 		t.Error("the flow stays")
@@ -126,18 +127,18 @@ func TestFlowsAreBounded(t *testing.T) {
 	cfg.Flows.Max = 100
 	e, _ := engine(t, cfg, "")
 	w := e.Worker()
-	x := newTraffic()
+	x := traffic.New()
 	for range 500 {
-		x.connect(80)
+		x.Connect(80)
 	}
-	run(w, x.frames)
+	run(w, x.Frames)
 	if n := w.Stats()["flow.active"]; n > 100 || w.Counters.Evicted == 0 {
 		t.Errorf("%d flows, %d evicted", n, w.Counters.Evicted)
 	}
 	// Time passes: what was silent goes.
-	w.Packet(packet.LinkRaw, x.frames[0].data, len(x.frames[0].data), x.now+3600e9)
+	w.Packet(packet.LinkRaw, x.Frames[0].Data, len(x.Frames[0].Data), x.Now()+3600e9)
 	for i := range 10 {
-		w.Packet(packet.LinkRaw, x.frames[0].data, len(x.frames[0].data), x.now+int64(3601+i)*1e9)
+		w.Packet(packet.LinkRaw, x.Frames[0].Data, len(x.Frames[0].Data), x.Now()+int64(3601+i)*1e9)
 	}
 	if n := w.Stats()["flow.active"]; n > 1 {
 		t.Errorf("%d flows after an hour", n)
@@ -146,7 +147,7 @@ func TestFlowsAreBounded(t *testing.T) {
 
 // The same capture says the same each time.
 func TestDeterministic(t *testing.T) {
-	x := mix(t, 1<<20)
+	x := mixed(t, 1<<20)
 	var before []uint32
 	for range 3 {
 		e, log := engine(t, ids.DefaultConfig(), `alert http any any -> any any (http.uri; content:"a"; sid:1;)
@@ -154,7 +155,7 @@ alert tls any any -> any any (tls.sni; content:"example"; sid:2;)
 alert dns any any -> any any (dns.query; content:"e"; sid:3;)
 alert tcp any any -> any any (content:"function"; sid:4;)`)
 		w := e.Worker()
-		run(w, x.frames)
+		run(w, x.Frames)
 		w.Finish()
 		if len(log.alerts) == 0 || before != nil && !slices.Equal(before, log.alerts) {
 			t.Fatalf("%d alerts, %d before", len(log.alerts), len(before))
@@ -165,8 +166,8 @@ alert tcp any any -> any any (content:"function"; sid:4;)`)
 
 // FuzzWorker leads any frames through the whole way.
 func FuzzWorker(f *testing.F) {
-	for _, p := range page(f, getEvil, ok).frames {
-		f.Add(p.data, p.data)
+	for _, p := range page(f, getEvil, ok).Frames {
+		f.Add(p.Data, p.Data)
 	}
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		cfg := ids.DefaultConfig()

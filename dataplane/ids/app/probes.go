@@ -293,10 +293,13 @@ func probeMQTTServer(b []byte) answer {
 	if len(b) < 4 {
 		return maybe
 	}
-	if b[1] >= 2 && b[1] < 0x80 && b[2]&^1 == 0 && (b[1] == 2 || int(b[4-1]) < 0xa3) && len(b) >= int(b[1])+2 {
-		return yes
+	if b[1] < 2 || b[1] >= 0x80 || b[2]&^1 != 0 || b[1] > 2 && b[3] >= 0xa3 {
+		return no
 	}
-	return no
+	if len(b) < int(b[1])+2 {
+		return maybe
+	}
+	return yes
 }
 
 func probeDHCP(b []byte) answer {
@@ -369,10 +372,18 @@ func probeLDAP(b []byte) answer {
 	if b[1]&0x80 != 0 {
 		at += int(b[1] & 0x7f)
 	}
-	if at > 6 || len(b) < at+4 || b[at] != 2 || b[at+1] == 0 || b[at+1] > 4 {
+	switch {
+	case at > 6:
+		return no
+	case len(b) < at+2:
+		return maybe
+	case b[at] != 2 || b[at+1] == 0 || b[at+1] > 4:
 		return no
 	}
-	if at += 2 + int(b[at+1]); at < len(b) && b[at]&0xc0 == 0x40 && b[at]&0x1f <= 25 {
+	if at += 2 + int(b[at+1]); at >= len(b) {
+		return maybe
+	}
+	if b[at]&0xc0 == 0x40 && b[at]&0x1f <= 25 {
 		return yes
 	}
 	return no

@@ -29,6 +29,7 @@ type area func(context.Context, options) ([]bench.Result, error)
 var areas = map[string]area{
 	"analytics": analyticsArea,
 	"dataplane": dataplaneArea,
+	"ids":       idsArea,
 	"main":      mainArea,
 }
 

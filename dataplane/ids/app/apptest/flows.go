@@ -78,6 +78,13 @@ func Read(t testing.TB, path string) []*Flow {
 		}
 		source, link = r, r.LinkType()
 	} else {
+		if len(data) > 8 { // whichever minor version, the records are the same
+			if data[0] == 0xa1 {
+				data[7] = 4
+			} else {
+				data[6] = 4
+			}
+		}
 		r, err := pcapgo.NewReader(bytes.NewReader(data))
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)

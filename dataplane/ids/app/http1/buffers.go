@@ -40,7 +40,30 @@ var single = map[string]string{
 
 // Vocabulary is what rules can ask.
 func Vocabulary() tx.Vocabulary {
-	return tx.Vocabulary{Kinds: slices.Sorted(maps.Keys(kinds)), Frames: []string{"http1.request", "http1.response"}}
+	return tx.Vocabulary{Keywords: []string{"app-layer-state"}, Kinds: slices.Sorted(maps.Keys(kinds)), Frames: []string{"http1.request", "http1.response"}}
+}
+
+// progressNames are the states of each side.
+var progressNames = [2]map[string]int{
+	{"request_started": 0, "request_line": 1, "request_headers": 2, "request_body": 3, "request_trailer": 4, "request_complete": 5},
+	{"response_started": 0, "response_line": 1, "response_headers": 2, "response_body": 3, "response_trailer": 4, "response_complete": 5},
+}
+
+// Words answers app-layer-state.
+func (t *Transaction) Words(keyword string, args []string, dir tx.Direction) (match, known bool) {
+	if keyword != "app-layer-state" {
+		return false, false
+	}
+	at := 0
+	switch m := t.message(dir); {
+	case t.Ended[dir]:
+		at = 5
+	case m.headersDone:
+		at = 3
+	case m.lineDone:
+		at = 2
+	}
+	return (at > 0 || t.p.sides[dir].tx == t) && tx.State(args, progressNames[:], at), true
 }
 
 // Settled says whether a kind's buffers will not change.

@@ -92,6 +92,7 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 	if p.t == nil {
 		p.t = p.list.Add(&Transaction{})
 	}
+	p.t.heard[dir] = true
 	b := s.pending.Join(data)
 	for len(b) > 0 && !s.lost {
 		if s.skip > 0 {

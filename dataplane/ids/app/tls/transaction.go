@@ -37,6 +37,7 @@ type Transaction struct {
 	stage         [2]stage
 	recordVersion [2]uint16
 	states        uint8
+	heard         [2]bool
 	made          map[string][]byte
 }
 
@@ -86,7 +87,7 @@ var kinds = map[string]stage{
 
 // Vocabulary is what rules can ask.
 func Vocabulary() tx.Vocabulary {
-	return tx.Vocabulary{Frames: []string{"tls.hdr", "tls.pdu", "tls.data", "tls.alert"}, Kinds: slices.Sorted(maps.Keys(kinds)), Keywords: []string{"tls.cert_chain_len", "tls.version", "ssl_version", "ssl_state", "tls_cert_notbefore", "tls_cert_notafter", "tls_cert_expired", "tls_cert_valid"}}
+	return tx.Vocabulary{Frames: []string{"tls.hdr", "tls.pdu", "tls.data", "tls.alert"}, Kinds: slices.Sorted(maps.Keys(kinds)), Keywords: []string{"tls.cert_chain_len", "tls.version", "ssl_version", "ssl_state", "app-layer-state", "tls_cert_notbefore", "tls_cert_notafter", "tls_cert_expired", "tls_cert_valid"}}
 }
 
 // Settled says whether a kind's buffers will not change.
@@ -257,9 +258,22 @@ var states = map[string]uint8{
 	"hello": stateClientHello | stateServerHello, "unknown": 0x80,
 }
 
-// Words answers tls.version, ssl_version and ssl_state.
+// progressNames are the states of each side.
+var progressNames = [2]map[string]int{
+	{"client_in_progress": 0, "client_hello_done": 1, "client_cert_done": 2, "client_handshake_done": 3, "client_finished": 4},
+	{"server_in_progress": 0, "server_hello": 1, "server_cert_done": 2, "server_hello_done": 3, "server_handshake_done": 4, "server_finished": 5},
+}
+
+// Words answers tls.version, ssl_version, ssl_state and app-layer-state.
 func (t *Transaction) Words(keyword string, args []string, dir tx.Direction) (match, known bool) {
 	switch keyword {
+	case "app-layer-state":
+		at := int(t.stage[dir])
+		if t.Ended[dir] {
+			at = len(progressNames[dir]) - 1
+		}
+		// A side that has said nothing yet is in no state.
+		return (at > 0 || t.heard[dir]) && tx.State(args, progressNames[:], at), true
 	case "tls.version", "ssl_version":
 		v := t.version(dir)
 		if v == 0 {

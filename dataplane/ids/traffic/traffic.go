@@ -1,4 +1,8 @@
-package ids_test
+// Package traffic owns generated traffic for tests and benchmarks of the matcher: whole
+// connections of HTTP, TLS and DNS as frames of plain IPv4, the same ones each time but for
+// the keys of TLS. Checksums are not filled in. It is no part of any program that
+// runs on a router.
+package traffic
 
 import (
 	"crypto/ecdsa"
@@ -14,57 +18,57 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 )
 
-// frame is one packet of generated traffic.
-type frame struct {
-	at   int64
-	data []byte
+// Frame is one packet, and when it is seen, in nanoseconds since 1970.
+type Frame struct {
+	At   int64
+	Data []byte
 }
 
-// traffic makes frames of whole connections, of plain IPv4.
-type traffic struct {
-	frames []frame
-	bytes  int
+// Traffic gathers frames.
+type Traffic struct {
+	Frames []Frame
+	Bytes  int
 	now    int64
 	random *rand.Rand
 	port   uint16
 }
 
-func newTraffic() *traffic {
-	return &traffic{now: 1_700_000_000e9, random: rand.New(rand.NewPCG(1, 2)), port: 1024}
+// New has none yet.
+func New() *Traffic {
+	return &Traffic{now: 1_700_000_000e9, random: rand.New(rand.NewPCG(1, 2)), port: 1024}
 }
 
 const mss = 1448
 
-func (t *traffic) emit(protocol byte, src, dst [4]byte, transport, payload []byte) {
+func (t *Traffic) emit(protocol byte, src, dst [4]byte, transport, payload []byte) {
 	b := make([]byte, 0, 20+len(transport)+len(payload))
 	b = append(b, 0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, protocol, 0, 0)
 	b = append(append(b, src[:]...), dst[:]...)
 	b = append(append(b, transport...), payload...)
 	binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
 	t.now += 20_000
-	t.frames = append(t.frames, frame{t.now, b})
-	t.bytes += len(b)
+	t.Frames = append(t.Frames, Frame{t.now, b})
+	t.Bytes += len(b)
 }
 
-// tcp is a connection of generated traffic.
-type tcp struct {
-	*traffic
+// Conn is a connection of TCP. Side 0 is the client.
+type Conn struct {
+	*Traffic
 	addr [2][4]byte
 	port [2]uint16
 	seq  [2]uint32
 }
 
 const (
-	flagFIN, flagSYN, flagRST, flagPSH, flagACK = 1, 2, 4, 8, 16
+	flagFIN, flagSYN, flagPSH, flagACK = 1, 2, 8, 16
 )
 
-func (c *tcp) packet(from int, flags byte, payload []byte) {
+func (c *Conn) packet(from int, flags byte, payload []byte) {
 	to := from ^ 1
 	h := make([]byte, 20)
 	binary.BigEndian.PutUint16(h, c.port[from])
@@ -81,14 +85,15 @@ func (c *tcp) packet(from int, flags byte, payload []byte) {
 	}
 }
 
-func (t *traffic) connect(port uint16) *tcp {
+// Connect opens a connection to a port.
+func (t *Traffic) Connect(port uint16) *Conn {
 	t.port++
 	if t.port < 1024 {
 		t.port = 1024
 	}
 	r := t.random
-	c := &tcp{
-		traffic: t, addr: [2][4]byte{{192, 168, byte(r.IntN(4)), byte(1 + r.IntN(250))}, {203, 0, 113, byte(1 + r.IntN(250))}},
+	c := &Conn{
+		Traffic: t, addr: [2][4]byte{{192, 168, byte(r.IntN(4)), byte(1 + r.IntN(250))}, {203, 0, 113, byte(1 + r.IntN(250))}},
 		port: [2]uint16{t.port, port}, seq: [2]uint32{r.Uint32(), r.Uint32()},
 	}
 	c.packet(0, flagSYN, nil)
@@ -97,8 +102,8 @@ func (t *traffic) connect(port uint16) *tcp {
 	return c
 }
 
-// say sends bytes, acknowledged every second segment.
-func (c *tcp) say(from int, b []byte) {
+// Say sends bytes from a side, acknowledged every second segment.
+func (c *Conn) Say(from int, b []byte) {
 	for n := 0; len(b) > 0; n++ {
 		k := min(len(b), mss)
 		c.packet(from, flagACK|flagPSH, b[:k])
@@ -109,7 +114,8 @@ func (c *tcp) say(from int, b []byte) {
 	}
 }
 
-func (c *tcp) end() {
+// End closes the connection from both sides.
+func (c *Conn) End() {
 	c.packet(0, flagFIN|flagACK, nil)
 	c.packet(1, flagFIN|flagACK, nil)
 	c.packet(0, flagACK, nil)
@@ -120,7 +126,7 @@ var words = strings.Fields(`the of and to a in is it you that he was for on are 
 	more day could go come did number sound no most people my over know water than call first who may down side been now find any new work part take get place made live where after back
 	function return var document window script div class href http index image content style value null true false length object array string`)
 
-func (t *traffic) text(n int) []byte {
+func (t *Traffic) text(n int) []byte {
 	b := make([]byte, 0, n+16)
 	for len(b) < n {
 		b = append(append(b, words[t.random.IntN(len(words))]...), ' ')
@@ -129,24 +135,24 @@ func (t *traffic) text(n int) []byte {
 }
 
 // http is a connection with a few requests.
-func (t *traffic) http() {
-	c := t.connect(80)
+func (t *Traffic) http() {
+	c := t.Connect(80)
 	for range 1 + t.random.IntN(4) {
 		w := func() string { return words[t.random.IntN(len(words))] }
-		c.say(0, fmt.Appendf(nil, "GET /%s/%s.html?%s=%d HTTP/1.1\r\nHost: www.%s%d.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"+
+		c.Say(0, fmt.Appendf(nil, "GET /%s/%s.html?%s=%d HTTP/1.1\r\nHost: www.%s%d.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"+
 			"Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\nAccept-Language: en-US,en;q=0.5\r\nConnection: keep-alive\r\nCookie: id=%x\r\n\r\n",
 			w(), w(), w(), t.random.IntN(1e6), w(), t.random.IntN(100), t.random.Uint64()))
 		body := t.text(2000 + t.random.IntN(150_000))
-		c.say(1, fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\nCache-Control: no-cache\r\n\r\n%s", len(body), body))
+		c.Say(1, fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\nCache-Control: no-cache\r\n\r\n%s", len(body), body))
 	}
-	c.end()
+	c.End()
 }
 
 // tls is a connection with a real handshake and what looks like its data.
-func (t *traffic) tls(flights [][2]any) {
-	c := t.connect(443)
+func (t *Traffic) tls(flights [][2]any) {
+	c := t.Connect(443)
 	for _, f := range flights {
-		c.say(f[0].(int), f[1].([]byte))
+		c.Say(f[0].(int), f[1].([]byte))
 	}
 	for range 1 + t.random.IntN(3) {
 		body := make([]byte, 5+16000)
@@ -154,13 +160,13 @@ func (t *traffic) tls(flights [][2]any) {
 			binary.LittleEndian.PutUint64(body[i:], t.random.Uint64())
 		}
 		body[0], body[1], body[2], body[3], body[4] = 23, 3, 3, 0x3e, 0x80
-		c.say(0, body[:600])
-		c.say(1, body)
+		c.Say(0, body[:600])
+		c.Say(1, body)
 	}
-	c.end()
+	c.End()
 }
 
-func (t *traffic) dns() {
+func (t *Traffic) dns() {
 	w := func() string { return words[t.random.IntN(len(words))] }
 	q := new(dns.Msg)
 	q.SetQuestion(fmt.Sprintf("%s.%s%d.example.", w(), w(), t.random.IntN(1000)), dns.TypeA)
@@ -203,16 +209,15 @@ func (r recorder) Write(b []byte) (int, error) {
 }
 
 // handshake records one of TLS 1.2, where the certificate is seen.
-func handshake(t testing.TB) [][2]any {
-	t.Helper()
+func handshake() ([][2]any, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"www.example.com"}, NotBefore: time.Unix(1.6e9, 0), NotAfter: time.Unix(2e9, 0)}
 	cert, err := x509.CreateCertificate(crand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	var flights [][2]any
 	var mu sync.Mutex
@@ -228,19 +233,25 @@ func handshake(t testing.TB) [][2]any {
 		done <- err
 	}()
 	if _, err := client.Write([]byte("x")); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if err := <-done; err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	return flights
+	return flights, nil
 }
 
-// mix makes about n bytes: most of them HTTP, as of households.
-func mix(t testing.TB, n int) *traffic {
-	x := newTraffic()
-	flights := handshake(t)
-	for x.bytes < n {
+// Now is when the last frame was seen.
+func (t *Traffic) Now() int64 { return t.now }
+
+// Mix makes about n bytes: most of them HTTP, as of households.
+func Mix(n int) (*Traffic, error) {
+	x := New()
+	flights, err := handshake()
+	if err != nil {
+		return nil, err
+	}
+	for x.Bytes < n {
 		x.http()
 		x.http()
 		x.tls(flights)
@@ -248,5 +259,5 @@ func mix(t testing.TB, n int) *traffic {
 			x.dns()
 		}
 	}
-	return x
+	return x, nil
 }
