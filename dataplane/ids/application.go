@@ -12,8 +12,6 @@ type application struct {
 	gaveUp  bool // the parser did, and its policy was not applied yet
 	closed  [2]bool
 	whole   [2]uint64 // transactions before these are complete
-	// rawStopped: rules on streams see nothing more (it is encrypted).
-	rawStopped bool
 }
 
 func (a *application) parser() app.Parser {
