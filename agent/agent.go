@@ -24,6 +24,7 @@ import (
 	"ngfw.sh/agent/firewall"
 	"ngfw.sh/agent/flowlog"
 	"ngfw.sh/agent/hits"
+	"ngfw.sh/agent/inspect"
 	"ngfw.sh/agent/link"
 	"ngfw.sh/agent/settings"
 	"ngfw.sh/agent/spool"
@@ -56,6 +57,8 @@ type Agent struct {
 	netlink   *telemetry.Netlink
 	link      *link.Client // nil: no cloud configured
 	confirm   *confirm.Confirmer
+	inspect   *inspect.Section
+	events    *os.File // the matcher's, if it is wanted
 	mode      *mode
 	registry  *prometheus.Registry
 }
@@ -129,6 +132,9 @@ func (a *Agent) open() error {
 		return err
 	}
 	a.facts = flowlog.NewFacts(factsKept)
+	if err := a.openInspection(); err != nil {
+		return err
+	}
 	fc := flow.DefaultConfig()
 	fc.UpdateInterval = s.Flow.UpdateInterval
 	a.flows = flow.New(fc, flow.Deps{Log: a.log, Sink: a.record, Settle: a.spool.Flush}, a.dataplane.FlowMaps())
@@ -179,6 +185,9 @@ func (a *Agent) close() {
 	if a.netlink != nil {
 		a.netlink.Close()
 	}
+	if a.events != nil {
+		errs = append(errs, a.events.Close())
+	}
 	if a.dataplane != nil {
 		errs = append(errs, a.dataplane.Close())
 	}
@@ -195,6 +204,9 @@ func (a *Agent) enforce(ctx context.Context) error {
 	}
 	have, err := a.firewall.Restore()
 	if err != nil {
+		return err
+	}
+	if err := a.inspect.Restore(ctx); err != nil {
 		return err
 	}
 	if !have {
@@ -257,6 +269,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	g.Go(func() error { return a.hits.Run(ctx, a.firewall.Rules) })
 	g.Go(func() error { return a.telemetry.Run(ctx) })
 	g.Go(func() error { return a.prune(ctx) })
+	g.Go(func() error { return a.inspect.Run(ctx) })
 	g.Go(func() error { return a.guard(ctx) })
 	g.Go(func() error { return a.firewall.FollowCountries(ctx) })
 	g.Go(func() error { return watchAddresses(ctx, a.log, a.firewall.Readdress) })

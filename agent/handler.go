@@ -4,53 +4,124 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 
+	"ngfw.sh/agent/confirm"
 	"ngfw.sh/internal/fault"
 )
 
 // handler is the link's way into the daemon.
 type handler struct{ *Agent }
 
-// sectionFirewall is the one section that this agent enforces so far; another
+// Sections that this agent enforces, in the order in which they are applied; another
 // is refused by name, never taken and ignored.
-const sectionFirewall = "firewall"
+const (
+	sectionFirewall = "firewall"
+	sectionIDS      = "ids"
+)
+
+var sections = []string{sectionFirewall, sectionIDS}
 
 func (h handler) ConfigPush(ctx context.Context, section string, version int64, doc []byte) error {
-	if section != sectionFirewall {
-		return fault.Invalid("section", "section %q is not enforced by this agent version", section)
-	}
-	if err := h.mode.allows(section); err != nil {
-		return err
-	}
-	if err := h.confirm.Known(section, version, doc); err != nil {
-		return err
-	}
-	trial, err := h.firewall.Try(ctx, version, doc)
-	if trial == nil {
-		return err
-	}
-	if err != nil || trial.First() {
-		return errors.Join(err, trial.Keep())
-	}
-	return h.confirm.Settle(ctx, section, version, doc, trial)
+	return h.apply(ctx, section, version, doc, map[string]json.RawMessage{section: doc})
 }
 
-// ConfigFull takes {"firewall":{…},…}.
+// ConfigFull takes {"firewall":{…},…}: all sections, or none.
 func (h handler) ConfigFull(ctx context.Context, version int64, doc []byte) error {
-	var sections map[string]json.RawMessage
-	if err := json.Unmarshal(doc, &sections); err != nil {
+	var parts map[string]json.RawMessage
+	if err := json.Unmarshal(doc, &parts); err != nil {
 		return fault.New(fault.BadRequest, "the configuration is not a JSON object of sections").Because(err)
 	}
-	for name := range sections {
-		if name != sectionFirewall {
-			return fault.Invalid(name, "section %q is not enforced by this agent version", name)
+	return h.apply(ctx, "full", version, doc, parts)
+}
+
+// apply tries every part, and keeps all of them only if the cloud is heard after it.
+func (h handler) apply(ctx context.Context, name string, version int64, whole []byte, parts map[string]json.RawMessage) error {
+	for _, section := range slices.Sorted(maps.Keys(parts)) {
+		if !slices.Contains(sections, section) {
+			return fault.Invalid(section, "section %q is not enforced by this agent version", section)
+		}
+		if err := h.mode.allows(section); err != nil {
+			return err
 		}
 	}
-	body, ok := sections[sectionFirewall]
-	if !ok {
+	if err := h.confirm.Known(name, version, whole); err != nil {
+		return err
+	}
+	var all trials
+	settled := false // nothing of it can cut the router off from what it could reach before
+	for _, section := range sections {
+		doc, ok := parts[section]
+		if !ok {
+			continue
+		}
+		t, unsettled, err := h.try(ctx, section, version, doc)
+		if t != nil {
+			all = append(all, t)
+		}
+		settled = settled || unsettled
+		if err != nil && t == nil {
+			return errors.Join(inSection(section, len(parts) > 1, err), all.Undo())
+		}
+		if err != nil { // in force, but not all that goes with it
+			return errors.Join(err, all.Keep())
+		}
+	}
+	if len(all) == 0 {
 		return nil
 	}
-	return h.ConfigPush(ctx, sectionFirewall, version, body)
+	if !settled {
+		return all.Keep()
+	}
+	return h.confirm.Settle(ctx, name, version, whole, all)
+}
+
+// try puts a section into force; again: there is something to go back to.
+func (h handler) try(ctx context.Context, section string, version int64, doc []byte) (t confirm.Trial, again bool, err error) {
+	if section == sectionIDS {
+		t, err := h.inspect.Try(ctx, version, doc)
+		if t == nil {
+			return nil, false, err
+		}
+		return t, true, err
+	}
+	f, err := h.firewall.Try(ctx, version, doc)
+	if f == nil {
+		return nil, false, err
+	}
+	return f, !f.First(), err
+}
+
+// inSection puts a fault's fields below the section, where several came together.
+func inSection(section string, several bool, err error) error {
+	f, ok := fault.As(err)
+	if !ok || !several {
+		return err
+	}
+	out := *f
+	out.Fields = slices.Clone(f.Fields)
+	for i := range out.Fields {
+		out.Fields[i].Path = section + "." + out.Fields[i].Path
+	}
+	return &out
+}
+
+// trials are several as one.
+type trials []confirm.Trial
+
+func (all trials) Keep() (err error) {
+	for _, t := range all {
+		err = errors.Join(err, t.Keep())
+	}
+	return err
+}
+
+func (all trials) Undo() (err error) {
+	for _, t := range slices.Backward(all) {
+		err = errors.Join(err, t.Undo())
+	}
+	return err
 }
 
 func (h handler) Mode(_ context.Context, mode string, sections map[string]string) error {
@@ -58,8 +129,11 @@ func (h handler) Mode(_ context.Context, mode string, sections map[string]string
 }
 
 func (h handler) Applied() map[string]int64 {
-	if v := h.firewall.Version(); v > 0 {
-		return map[string]int64{sectionFirewall: v}
+	out := map[string]int64{}
+	for section, version := range map[string]int64{sectionFirewall: h.firewall.Version(), sectionIDS: h.inspect.Version()} {
+		if version > 0 {
+			out[section] = version
+		}
 	}
-	return nil
+	return out
 }

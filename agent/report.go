@@ -64,7 +64,8 @@ func (a *Agent) counted(sign int64) []*ngfwv1.RuleCounter {
 func (a *Agent) dataplaneReport() *ngfwv1.Dataplane {
 	r := &ngfwv1.Dataplane{
 		PolicyRevision: a.firewall.Version(), Flows: int64(a.flows.Flows()),
-		Drops: map[string]int64{}, Degraded: append(a.dataplane.Degraded(), a.firewall.Degraded()...),
+		Drops: map[string]int64{}, Degraded: append(append(a.dataplane.Degraded(), a.firewall.Degraded()...), a.inspect.Degraded()...),
+		IdsRules: a.inspect.Rules(),
 	}
 	stats, err := a.dataplane.Stats()
 	if err != nil {

@@ -330,6 +330,11 @@ static __always_inline int own(struct __sk_buff *skb, struct work *w)
 		return TC_NEXT;
 	}
 	f = find_flow(&w->packet.tuple, &w->dir);
+	/* The agent resets what the matcher rejects, in the name of either end. */
+	if (f && w->packet.flags & PKT_RST && is_blocked(f)) {
+		count(&counters, DECIDER(DECIDER_SYSTEM, SYSTEM_RESET), w->amount, w->now);
+		return TC_NEXT;
+	}
 	if (f) {
 		/* A flow through the router would be known by its own tuple too. */
 		result = known(skb, w, f);

@@ -87,7 +87,7 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 	}
 	front, err := api.New(cfg.api(certificate.TLS()), api.Deps{
 		Services: []api.Service{
-			api.Account(core.Account), api.Fleet(core.Fleet), api.Firewall(core.Firewall), api.NAT(core.Firewall.NAT()), api.System(core.System), api.Operations(core.Operations),
+			api.Account(core.Account), api.Fleet(core.Fleet), api.Firewall(core.Firewall), api.NAT(core.Firewall.NAT()), api.System(core.System), api.IDS(core.IDS), api.Operations(core.Operations),
 			api.Traffic(traffic.New(plans, traffic.Deps{Log: record{flows}, Devices: core.Fleet, Policies: core.Firewall})),
 			api.Alert(alert.New(alert.Deps{History: alerts{flows}, Devices: core.Fleet, RetentionDays: plans.DaysOf})),
 		},

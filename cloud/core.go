@@ -12,6 +12,7 @@ import (
 	"ngfw.sh/cloud/account"
 	"ngfw.sh/cloud/firewall"
 	"ngfw.sh/cloud/fleet"
+	"ngfw.sh/cloud/ids"
 	"ngfw.sh/cloud/operation"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/cloud/seal"
@@ -28,6 +29,7 @@ type Core struct {
 	Reports  *system.Reports
 	Fleet    *fleet.Service
 	Firewall *firewall.Service
+	IDS      *ids.Service
 	System   *system.Service
 	// Operations run once the server runs them.
 	Operations *operation.Service
@@ -73,6 +75,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, registry prometheus
 		Configuration: configuration, Devices: c.Fleet, Counters: c.Reports, Addresses: c.Reports, Routers: c.links,
 		Traffic: c.traffic, Operations: c.Operations,
 	})
+	c.IDS = ids.New(ids.DefaultConfig(), ids.Deps{Configuration: configuration, Devices: c.Fleet, Loaded: c.Reports})
 	c.System = system.New(c.Reports, c.Fleet)
 	return c, nil
 }

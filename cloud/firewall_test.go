@@ -40,7 +40,7 @@ func TestFirewallQuestionsOverREST(t *testing.T) {
 		{"POST", "/api/firewall/check", `{}`, 200, `"shadowed"`},
 		{"POST", "/api/firewall/diff", `{"change":{"op":"delete","resource":"rule","id":2}}`, 200, `[]`},
 		{"POST", "/api/firewall/diff", `{"change":{"op":"update","resource":"group","id":1,"body":{"name":"web","type":"port","members":["80"]}}}`, 200,
-			`[{"from":"drop","to":"accept","box":{"zone_from":"LAN","zone_to":"WAN","in":[],"out":[],"source":"any","destination":"any","protocol":"tcp","port":"443"},"witness":{"src":"192.0.2.10","dst":"198.51.100.20","protocol":"tcp","sport":40000,"dport":443},"from_rule_id":1}]`},
+			`[{"from":"drop","to":"accept","box":{"zone_from":"LAN","zone_to":"WAN","in":[],"out":[],"source":"any","destination":"any","protocol":"tcp","port":"443","when":[]},"witness":{"src":"192.0.2.10","dst":"198.51.100.20","protocol":"tcp","sport":40000,"dport":443},"from_rule_id":1}]`},
 		{"POST", "/api/firewall/diff", `{"policy":{"zones":[],"rules":[],"policies":[{"from":"LAN"}]}}`, 400, `"field":"policy.policies[0].to"`},
 		{"POST", "/api/firewall/diff", `{"change":{"op":"paint","resource":"rule"}}`, 400, `"field":"change.op"`},
 		{"POST", "/api/firewall/diff", `{}`, 400, `either policy or change`},

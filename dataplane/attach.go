@@ -177,6 +177,7 @@ func (d *Dataplane) AttachAll() error {
 			d.log.Info("interface gone", "interface", port.name, "index", index)
 		}
 	}
+	errs = append(errs, d.setInspectedPorts())
 	for index := range d.pinned {
 		if !present[index] {
 			d.forget(index)

@@ -25,7 +25,7 @@ type DropReason uint32
 
 var dropNames = []string{
 	1: "malformed", 2: "no_zone", 3: "no_state", 4: "wrong_zone", 5: "egress_zone", 6: "unjudged",
-	7: "flow_table_full", 8: "fragment", 9: "no_image", 10: "policy", 11: "forged_source", 12: "nat_mismatch", 13: "nat_changed",
+	7: "flow_table_full", 8: "fragment", 9: "no_image", 10: "policy", 11: "forged_source", 12: "nat_mismatch", 13: "nat_changed", 14: "threat",
 }
 
 func (r DropReason) String() string {

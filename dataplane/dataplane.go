@@ -82,6 +82,8 @@ type Dataplane struct {
 	degraded map[string]string    // interface or feature → what it lacks
 
 	clockUnset bool // the time cannot be believed
+
+	inspection Inspection
 }
 
 // Open loads the programs over the pinned maps, or over new ones. It attaches

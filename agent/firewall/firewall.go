@@ -58,6 +58,7 @@ type Section struct {
 	policy   policy.Policy
 	image    *policy.Image // in the kernel; nil: none of ours yet
 	ruleset  netfilter.Ruleset
+	queues   netfilter.Queues
 	self     []netip.Addr
 	atlas    string // which state of the database of countries is compiled; "": none
 	stale    string // "" or why a newer one is not
@@ -131,6 +132,7 @@ func (s *Section) enforce(p policy.Policy) error {
 	}
 	image.NAT.Generation = generation(image, s.image)
 	rules := ruleset(image, s.image)
+	rules.Queues = s.queues
 	if err := s.swap(image, rules); err != nil {
 		return err
 	}

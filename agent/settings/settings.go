@@ -56,6 +56,7 @@ type Settings struct {
 	XDP   XDP   `yaml:"xdp,omitempty"`
 
 	FastPath FastPath `yaml:"fast_path,omitempty"`
+	IDS      IDS      `yaml:"ids,omitempty"`
 	Clock    Clock    `yaml:"clock,omitempty"`
 	GeoIP    string   `yaml:"geoip,omitempty"` // database of countries, MMDB; "": rules that name one are refused
 }
@@ -76,6 +77,12 @@ type Flow struct {
 type Spool struct {
 	MaxBytes Size `yaml:"max_bytes,omitempty"`
 	Fsync    bool `yaml:"fsync,omitempty"` // survive a power cut too, at the price of writes
+}
+
+// IDS is how the matcher works here; what it inspects is the section ids.
+type IDS struct {
+	EVE    string `yaml:"eve,omitempty"`    // file that takes every event as a line of JSON; "": none
+	Queues int    `yaml:"queues,omitempty"` // that run side by side; 0: one for each processor, up to four
 }
 
 // XDP says how packet programs are attached.
@@ -223,6 +230,12 @@ func (s Settings) Validate() error {
 	oneOf(refuse, "fast_path", s.FastPath, FastAuto, FastXDP, FastOff)
 	if s.ConfirmWithin < time.Second || s.ConfirmWithin > time.Hour {
 		refuse("confirm_within", "%v is not from 1s to 1h", s.ConfirmWithin)
+	}
+	if s.IDS.Queues < 0 || s.IDS.Queues > 64 {
+		refuse("ids.queues", "%d is not from 0 to 64", s.IDS.Queues)
+	}
+	if s.IDS.EVE != "" && !filepath.IsAbs(s.IDS.EVE) {
+		refuse("ids.eve", "%q is no absolute path", s.IDS.EVE)
 	}
 	oneOf(refuse, "clock", s.Clock, ClockKernel, ClockTrusted)
 	if s.Flow.UpdateInterval < time.Second || s.Flow.UpdateInterval > time.Hour {

@@ -109,6 +109,7 @@ enum reason {
 	REASON_FORGED = 11,		/* the way back to the source is by another zone */
 	REASON_NAT = 12,		/* translated otherwise than judged */
 	REASON_NAT_CHANGED = 13,	/* of a flow whose NAT rule is gone or changed */
+	REASON_THREAT = 14,		/* the matcher has blocked the flow */
 	REASON_MAX = 16,
 };
 

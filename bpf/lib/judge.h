@@ -9,6 +9,7 @@
 #define NGFW_JUDGE_H
 
 #include "flow.h"
+#include "inspect.h"
 #include "learn.h"
 #include "reset.h"
 #include "translate.h"
@@ -224,7 +225,7 @@ static __always_inline struct flow *create(struct work *w)
 static __always_inline int pass(struct __sk_buff *skb, struct work *w, struct flow *f)
 {
 	__u32 mark = MARK_JUDGED | mark_zone(far_zone(f, w->dir));
-	int tcp = w->packet.tuple.proto == IPPROTO_TCP;
+	int tcp = w->packet.tuple.proto == IPPROTO_TCP, look = inspect(f);
 
 	if (w->dir && !(f->flags & FLOW_SEEN_REPLY))
 		__sync_fetch_and_or(&f->flags, FLOW_SEEN_REPLY);
@@ -236,6 +237,8 @@ static __always_inline int pass(struct __sk_buff *skb, struct work *w, struct fl
 		note_tcp(f, w);
 		end_fast(f);
 	}
+	if (look < 0)	/* counted for its rule all the same */
+		return drop(w, REASON_THREAT);
 	if (w->dir || (tcp && !(w->packet.flags & PKT_SYN) && f->flags & FLOW_SEEN_REPLY))
 		mark |= MARK_REPLY;
 	if (!w->dir && !(f->flags & FLOW_REPLY_KNOWN))
@@ -246,7 +249,8 @@ static __always_inline int pass(struct __sk_buff *skb, struct work *w, struct fl
 		if (f->flags & FLOW_TURN && !(mark & MARK_REPLY))
 			mark |= MARK_TURN;
 	}
-	mark |= ask_way(skb, w, f);
+	/* What the matcher looks at takes the long way. */
+	mark |= look ? look : ask_way(skb, w, f);
 	set_mark(skb, mark);
 	return TC_NEXT;
 }

@@ -20,7 +20,7 @@ var plans = []string{"starter", "pro", "business", "business_plus"}
 var featurePlan = map[ngfwv1.Feature]struct{ plan, name string }{
 	ngfwv1.Feature_FEATURE_TRAFFIC_STREAM: {"pro", "Traffic streaming"},
 	ngfwv1.Feature_FEATURE_FLEET:          {"business", "Fleet management"},
-	ngfwv1.Feature_FEATURE_IDS:            {"pro", "Intrusion detection"},
+	ngfwv1.Feature_FEATURE_IDS:            {"pro", "IDS/IPS"},
 }
 
 // apiPlan is the least plan whose API tokens may be used; a session of the

@@ -293,3 +293,7 @@ func (t *fakeTraffic) StreamLogs(r *ngfwv1.StreamLogsRequest, out grpc.ServerStr
 type fakeOperations struct {
 	ngfwv1.UnimplementedOperationServiceServer
 }
+
+type fakeIDS struct {
+	ngfwv1.UnimplementedIDSServiceServer
+}

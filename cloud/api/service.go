@@ -48,6 +48,14 @@ func Operations(s ngfwv1.OperationServiceServer) Service {
 	}
 }
 
+// IDS serves what routers inspect.
+func IDS(s ngfwv1.IDSServiceServer) Service {
+	return Service{
+		Register: func(r grpc.ServiceRegistrar) { ngfwv1.RegisterIDSServiceServer(r, s) },
+		Gateway:  ngfwv1.RegisterIDSServiceHandler,
+	}
+}
+
 // NAT serves NAT rules.
 func NAT(s ngfwv1.NATServiceServer) Service {
 	return Service{

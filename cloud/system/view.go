@@ -2,6 +2,7 @@ package system
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"time"
 
@@ -120,6 +121,13 @@ func (r *Reports) RuleCounters(ctx context.Context, deviceID string) (out map[in
 // NATCounters are the true counts of every NAT rule that ever counted.
 func (r *Reports) NATCounters(ctx context.Context, deviceID string) (out map[int64]*ngfwv1.RuleCounter, err error) {
 	err = r.with(ctx, deviceID, func(d *report) { out = d.ruleCounters(ofNAT) })
+	return out, err
+}
+
+// LoadedRules are the rules of the router's matcher that are in force, by category,
+// as it last reported them.
+func (r *Reports) LoadedRules(ctx context.Context, deviceID string) (out map[string]int64, err error) {
+	err = r.with(ctx, deviceID, func(d *report) { out = maps.Clone(d.last.GetDataplane().GetIdsRules()) })
 	return out, err
 }
 

@@ -38,10 +38,15 @@ type Ruleset struct {
 	MSSClamp   []string // interfaces: TCP SYNs that leave here announce at most the path's MSS
 	Targets    []Targets
 	Sources    []Source // before Masquerade
+	Queues     Queues
 }
 
 // Apply makes the table be r's.
 func Apply(r Ruleset) error {
+	return withQueues(r.Queues, func() error { return replace(r) })
+}
+
+func replace(r Ruleset) error {
 	c, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("open nftables: %w", err)
@@ -57,9 +62,15 @@ func Apply(r Ruleset) error {
 	// differ from what the programs saw.
 	b.drops(input, "wrong_zone", unlessLoopback(expr.MetaKeyIIFNAME), markIsNot(zoneMask, zoneSelf))
 	b.backstop("forward", nftables.ChainHookForward)
+	b.queues(r.Queues)
 	// A packet that conntrack calls invalid is not translated and would carry a
 	// private address out.
 	post := b.chain("postrouting", nftables.ChainTypeFilter, nftables.ChainHookPostrouting, nftables.ChainPriorityMangle)
+	if r.Queues.Count > 0 {
+		// Resets in the name of either end of a flow that the matcher rejects: conntrack
+		// knows them as part of it only where nothing is translated.
+		b.rule(post, mark(markJudged|markInspect, markInspect), []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}})
+	}
 	b.drops(post, "invalid", conntrackState(expr.CtStateBitINVALID), unlessLoopback(expr.MetaKeyOIFNAME))
 	for _, name := range sorted(r.MSSClamp) {
 		b.rule(post, clampMSS(name)...)

@@ -77,6 +77,8 @@ func TestNeighboursShareAVerdict(t *testing.T) {
 	judge(6, 9, pass(1))
 	judge(8, 9, pass(1)) // one is missing
 	judge(9, 9, pass(2))
+	judge(10, 9, Verdict{Mark: 9, Data: []byte("other")})
+	judge(11, 9, pass(9))
 	type message struct {
 		Kind    uint16
 		Verdict uint32
@@ -90,7 +92,11 @@ func TestNeighboursShareAVerdict(t *testing.T) {
 		if !bytes.Equal(body[:4], []byte{0, 0, 0, 7}) {
 			t.Errorf("queue % x", body[:4])
 		}
-		if len(body) > 16 {
+		if m.ID == 10 {
+			if want := append([]byte{9, 0, attrPayload, 0}, "other\x00\x00\x00"...); !bytes.Equal(body[16:], want) {
+				t.Errorf("data % x", body[16:])
+			}
+		} else if len(body) > 16 {
 			m.Mark = binary.BigEndian.Uint32(body[20:])
 		}
 		got = append(got, m)
@@ -101,6 +107,7 @@ func TestNeighboursShareAVerdict(t *testing.T) {
 	}
 	want := []message{
 		{typeBatch, accept, 3, 0}, {typeVerdict, drop, 4, 0}, {typeBatch, accept, 6, 1}, {typeVerdict, accept, 8, 1}, {typeVerdict, accept, 9, 2},
+		{typeVerdict, accept, 10, 0}, {typeVerdict, accept, 11, 0},
 	}
 	if d := cmp.Diff(want, got); d != "" || count != len(want) {
 		t.Errorf("%d messages:\n%s", count, d)

@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 
@@ -73,6 +74,9 @@ type Packet struct {
 type Verdict struct {
 	Drop bool
 	Mark uint32 // of the packet from here on
+	// Data replaces the packet, whole; nil: it stays as it is. It is copied before the
+	// next packet is judged.
+	Data []byte
 }
 
 // Handler judges packets.
@@ -85,10 +89,17 @@ type Handler interface {
 
 // Queue is one queue.
 type Queue struct {
-	cfg  Config
-	log  *slog.Logger
-	stat counters
+	cfg   Config
+	log   *slog.Logger
+	stat  counters
+	bound atomic.Bool
 }
+
+// Name is the queue's number.
+func (q *Queue) Name() string { return strconv.Itoa(int(q.cfg.Number)) }
+
+// Bound says whether the queue is served now.
+func (q *Queue) Bound() bool { return q.bound.Load() }
 
 // counters of a queue; read at any time.
 type counters struct {
@@ -151,6 +162,8 @@ func (q *Queue) Run(ctx context.Context, handler Handler) error {
 	if err := nf.RegisterWithErrorFunc(serving, first, failed); err != nil {
 		return fmt.Errorf("bind queue %d: %w", q.cfg.Number, err)
 	}
+	q.bound.Store(true)
+	defer q.bound.Store(false)
 	q.log.Info("queue bound", "queue", q.cfg.Number)
 	select {
 	case err = <-ended:

@@ -8,7 +8,8 @@ type batch struct {
 	number uint16
 	out    []byte
 	last   struct {
-		Verdict
+		drop  bool
+		mark  uint32
 		id    uint32
 		count int
 		marks bool // the mark differs from the packet's
@@ -20,10 +21,16 @@ type batch struct {
 func (b *batch) add(p *Packet, v Verdict) {
 	marks := !v.Drop && v.Mark != p.Mark
 	l := &b.last
-	same := l.count > 0 && l.Drop == v.Drop && l.marks == marks && (!marks || l.Mark == v.Mark) && p.id == l.id+1
+	if v.Data != nil && !v.Drop {
+		b.put()
+		l.drop, l.mark, l.marks, l.id, l.count = false, v.Mark, marks, p.id, 1
+		b.write(v.Data)
+		return
+	}
+	same := l.count > 0 && l.drop == v.Drop && l.marks == marks && (!marks || l.mark == v.Mark) && p.id == l.id+1
 	if !same {
 		b.put()
-		l.Verdict, l.marks = v, marks
+		l.drop, l.mark, l.marks = v.Drop, v.Mark, marks
 	}
 	l.id = p.id
 	l.count++
@@ -31,16 +38,23 @@ func (b *batch) add(p *Packet, v Verdict) {
 
 // put writes what neighbours have in common.
 func (b *batch) put() {
-	l := &b.last
-	if l.count == 0 {
-		return
+	if b.last.count > 0 {
+		b.write(nil)
 	}
+}
+
+// write appends the message for what is gathered, with data in the packet's place.
+func (b *batch) write(data []byte) {
+	l := &b.last
 	kind, size := uint16(typeVerdict), headerSize+12
 	if l.count > 1 {
 		kind = typeBatch
 	}
 	if l.marks {
 		size += 8
+	}
+	if data != nil {
+		size += 4 + align(len(data))
 	}
 	ne, be := binary.NativeEndian, binary.BigEndian
 	o := b.out
@@ -53,7 +67,7 @@ func (b *batch) put() {
 	o = ne.AppendUint16(o, 12)
 	o = ne.AppendUint16(o, attrVerdict)
 	word := uint32(accept)
-	if l.Drop {
+	if l.drop {
 		word = drop
 	}
 	o = be.AppendUint32(o, word)
@@ -61,7 +75,13 @@ func (b *batch) put() {
 	if l.marks {
 		o = ne.AppendUint16(o, 8)
 		o = ne.AppendUint16(o, attrVerdictMark)
-		o = be.AppendUint32(o, l.Mark)
+		o = be.AppendUint32(o, l.mark)
+	}
+	if data != nil {
+		o = ne.AppendUint16(o, uint16(4+len(data)))
+		o = ne.AppendUint16(o, attrPayload)
+		o = append(o, data...)
+		o = append(o, make([]byte, align(len(data))-len(data))...)
 	}
 	b.out = o
 	b.messages++

@@ -133,6 +133,19 @@ func TestContract(t *testing.T) {
 	api.get(t, "/api/firewall/policies", &policies)
 	step(http.StatusOK, "PUT", "/api/firewall/policies", "", policies)
 
+	step(http.StatusOK, "GET", "/api/ids/config", "", nil)
+	step(http.StatusOK, "PUT", "/api/ids/config", "", map[string]any{"enabled": false, "mode": "ips", "home_networks": []string{"10.77.0.0/16"}})
+	step(http.StatusOK, "GET", "/api/ids/categories", "", nil)
+	step(http.StatusOK, "PUT", "/api/ids/categories/{id}", "malware", map[string]any{"mode": "prevent"})
+	var own, silence identified
+	step(http.StatusCreated, "POST", "/api/ids/rules", "", map[string]any{
+		"name": "ping", "rule": `alert icmp any any -> $HOME_NET any (msg:"ping"; itype:8; sid:1000001; rev:1;)`, "category": "reconnaissance"}, &own)
+	step(http.StatusOK, "GET", "/api/ids/rules", "", nil)
+	step(http.StatusNoContent, "DELETE", "/api/ids/rules/{id}", own.ID.String(), nil)
+	step(http.StatusCreated, "POST", "/api/ids/suppressions", "", map[string]any{"sid": 1000001, "track": "by_src", "ip": "10.0.0.0/8"}, &silence)
+	step(http.StatusOK, "GET", "/api/ids/suppressions", "", nil)
+	step(http.StatusNoContent, "DELETE", "/api/ids/suppressions/{id}", silence.ID.String(), nil)
+
 	var router named
 	step(http.StatusCreated, "POST", "/api/fleet/devices", "", map[string]any{"name": "another", "tags": []string{"spare"}, "location": "shelf"}, &router)
 	step(http.StatusOK, "GET", "/api/fleet/devices/{id}", router.ID, nil)

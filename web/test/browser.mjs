@@ -21,7 +21,7 @@ export async function open() {
   const browser = await chromium.launch({ executablePath: process.env.NGFW_CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] })
   const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, timezoneId: "Europe/Berlin", reducedMotion: "reduce" })
   await context.grantPermissions(["clipboard-read", "clipboard-write"])
-  context.setDefaultTimeout(15_000)
+  context.setDefaultTimeout(40_000)
   const page = await context.newPage()
   page.on("pageerror", (e) => problems.push(`script: ${e.message}`))
   page.on("console", (m) => {
@@ -57,7 +57,7 @@ export function check(condition, what) {
 }
 
 // until waits for a condition about the page or the lab.
-export async function until(what, f, limit = 20_000) {
+export async function until(what, f, limit = 60_000) {
   const end = Date.now() + limit
   for (;;) {
     if (await f()) return
@@ -69,6 +69,7 @@ export async function until(what, f, limit = 20_000) {
 // look takes the view as it is, light and dark, and holds it to the rules of
 // WCAG 2.2 AA that a program can check.
 export async function look(page, name) {
+  await until("all that is loading", async () => (await page.locator(".skeleton").count()) === 0)
   for (const theme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: theme })
     await page.screenshot({ path: join(shots, `${name}-${theme}.png`) })

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import { base, check, fetches, look, step, until } from "./browser.mjs"
 
 export async function run(page) {
@@ -42,6 +43,15 @@ export async function run(page) {
     await until("another page", async () => ![undefined, first[0]].includes((await ids())[0]))
     const second = await ids()
     check(second.length > 0 && !second.some((r) => first.includes(r)), "a row came twice")
+  })
+
+  await step("log: exported as a file, with the filters that are set", page, async () => {
+    await page.goto(base + "/log?src=10.77.1.10&period=1h")
+    const [file] = await Promise.all([page.waitForEvent("download"), page.getByLabel("Export these rows").selectOption("csv")])
+    const text = readFileSync(await file.path(), "utf8")
+    const lines = text.trim().split(/\r?\n/)
+    check(file.suggestedFilename().endsWith(".csv") && lines[0].startsWith("id,flow_id,") && lines.length > 1, text.slice(0, 200))
+    check(lines.slice(1).every((l) => l.includes("10.77.1.10")), "a row that the filter does not let through")
   })
 
   await step("every view can be copied as a command", page, async () => {

@@ -153,6 +153,12 @@ type TcImage struct {
 	Pad         uint32
 }
 
+type TcInspection struct {
+	_      structs.HostLayout
+	On     uint32
+	Chosen uint32
+}
+
 type TcLine struct {
 	_    structs.HostLayout
 	Word [16]uint32
@@ -343,36 +349,39 @@ type TcWork struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	TcMapCounters     = "counters"
-	TcMapDrops        = "drops"
-	TcMapEvents       = "events"
-	TcMapFast4        = "fast4"
-	TcMapFast6        = "fast6"
-	TcMapFastAsks     = "fast_asks"
-	TcMapFastStats    = "fast_stats"
-	TcMapFastWork     = "fast_work"
-	TcMapFlows        = "flows"
-	TcMapFragments    = "fragments"
-	TcMapImageLines   = "image_lines"
-	TcMapImageMeta    = "image_meta"
-	TcMapImageNat     = "image_nat"
-	TcMapImageNatmeta = "image_natmeta"
-	TcMapImagePairs   = "image_pairs"
-	TcMapImagePorts   = "image_ports"
-	TcMapRefusals     = "refusals"
-	TcMapSettings     = "settings"
-	TcMapStats        = "stats"
-	TcMapTold         = "told"
-	TcMapTuples       = "tuples"
-	TcMapWorks        = "works"
-	TcProgNgfwEgress  = "ngfw_egress"
-	TcProgNgfwIngress = "ngfw_ingress"
-	TcVarEventType    = "event_type"
-	TcVarLineType     = "line_type"
-	TcVarMetaType     = "meta_type"
-	TcVarNatBoxType   = "nat_box_type"
-	TcVarNatMetaType  = "nat_meta_type"
-	TcVarPairType     = "pair_type"
+	TcMapCounters       = "counters"
+	TcMapDrops          = "drops"
+	TcMapEvents         = "events"
+	TcMapFast4          = "fast4"
+	TcMapFast6          = "fast6"
+	TcMapFastAsks       = "fast_asks"
+	TcMapFastStats      = "fast_stats"
+	TcMapFastWork       = "fast_work"
+	TcMapFlows          = "flows"
+	TcMapFragments      = "fragments"
+	TcMapImageLines     = "image_lines"
+	TcMapImageMeta      = "image_meta"
+	TcMapImageNat       = "image_nat"
+	TcMapImageNatmeta   = "image_natmeta"
+	TcMapImagePairs     = "image_pairs"
+	TcMapImagePorts     = "image_ports"
+	TcMapInspected      = "inspected"
+	TcMapInspectedPorts = "inspected_ports"
+	TcMapInspection     = "inspection"
+	TcMapRefusals       = "refusals"
+	TcMapSettings       = "settings"
+	TcMapStats          = "stats"
+	TcMapTold           = "told"
+	TcMapTuples         = "tuples"
+	TcMapWorks          = "works"
+	TcProgNgfwEgress    = "ngfw_egress"
+	TcProgNgfwIngress   = "ngfw_ingress"
+	TcVarEventType      = "event_type"
+	TcVarLineType       = "line_type"
+	TcVarMetaType       = "meta_type"
+	TcVarNatBoxType     = "nat_box_type"
+	TcVarNatMetaType    = "nat_meta_type"
+	TcVarPairType       = "pair_type"
 )
 
 // LoadTc returns the embedded CollectionSpec for Tc.
@@ -425,28 +434,31 @@ type TcProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcMapSpecs struct {
-	Counters     *ebpf.MapSpec `ebpf:"counters"`
-	Drops        *ebpf.MapSpec `ebpf:"drops"`
-	Events       *ebpf.MapSpec `ebpf:"events"`
-	Fast4        *ebpf.MapSpec `ebpf:"fast4"`
-	Fast6        *ebpf.MapSpec `ebpf:"fast6"`
-	FastAsks     *ebpf.MapSpec `ebpf:"fast_asks"`
-	FastStats    *ebpf.MapSpec `ebpf:"fast_stats"`
-	FastWork     *ebpf.MapSpec `ebpf:"fast_work"`
-	Flows        *ebpf.MapSpec `ebpf:"flows"`
-	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
-	ImageLines   *ebpf.MapSpec `ebpf:"image_lines"`
-	ImageMeta    *ebpf.MapSpec `ebpf:"image_meta"`
-	ImageNat     *ebpf.MapSpec `ebpf:"image_nat"`
-	ImageNatmeta *ebpf.MapSpec `ebpf:"image_natmeta"`
-	ImagePairs   *ebpf.MapSpec `ebpf:"image_pairs"`
-	ImagePorts   *ebpf.MapSpec `ebpf:"image_ports"`
-	Refusals     *ebpf.MapSpec `ebpf:"refusals"`
-	Settings     *ebpf.MapSpec `ebpf:"settings"`
-	Stats        *ebpf.MapSpec `ebpf:"stats"`
-	Told         *ebpf.MapSpec `ebpf:"told"`
-	Tuples       *ebpf.MapSpec `ebpf:"tuples"`
-	Works        *ebpf.MapSpec `ebpf:"works"`
+	Counters       *ebpf.MapSpec `ebpf:"counters"`
+	Drops          *ebpf.MapSpec `ebpf:"drops"`
+	Events         *ebpf.MapSpec `ebpf:"events"`
+	Fast4          *ebpf.MapSpec `ebpf:"fast4"`
+	Fast6          *ebpf.MapSpec `ebpf:"fast6"`
+	FastAsks       *ebpf.MapSpec `ebpf:"fast_asks"`
+	FastStats      *ebpf.MapSpec `ebpf:"fast_stats"`
+	FastWork       *ebpf.MapSpec `ebpf:"fast_work"`
+	Flows          *ebpf.MapSpec `ebpf:"flows"`
+	Fragments      *ebpf.MapSpec `ebpf:"fragments"`
+	ImageLines     *ebpf.MapSpec `ebpf:"image_lines"`
+	ImageMeta      *ebpf.MapSpec `ebpf:"image_meta"`
+	ImageNat       *ebpf.MapSpec `ebpf:"image_nat"`
+	ImageNatmeta   *ebpf.MapSpec `ebpf:"image_natmeta"`
+	ImagePairs     *ebpf.MapSpec `ebpf:"image_pairs"`
+	ImagePorts     *ebpf.MapSpec `ebpf:"image_ports"`
+	Inspected      *ebpf.MapSpec `ebpf:"inspected"`
+	InspectedPorts *ebpf.MapSpec `ebpf:"inspected_ports"`
+	Inspection     *ebpf.MapSpec `ebpf:"inspection"`
+	Refusals       *ebpf.MapSpec `ebpf:"refusals"`
+	Settings       *ebpf.MapSpec `ebpf:"settings"`
+	Stats          *ebpf.MapSpec `ebpf:"stats"`
+	Told           *ebpf.MapSpec `ebpf:"told"`
+	Tuples         *ebpf.MapSpec `ebpf:"tuples"`
+	Works          *ebpf.MapSpec `ebpf:"works"`
 }
 
 // TcVariableSpecs contains global variables before they are loaded into the kernel.
@@ -481,28 +493,31 @@ func (o *TcObjects) Close() error {
 //
 // It can be passed to LoadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcMaps struct {
-	Counters     *ebpf.Map `ebpf:"counters"`
-	Drops        *ebpf.Map `ebpf:"drops"`
-	Events       *ebpf.Map `ebpf:"events"`
-	Fast4        *ebpf.Map `ebpf:"fast4"`
-	Fast6        *ebpf.Map `ebpf:"fast6"`
-	FastAsks     *ebpf.Map `ebpf:"fast_asks"`
-	FastStats    *ebpf.Map `ebpf:"fast_stats"`
-	FastWork     *ebpf.Map `ebpf:"fast_work"`
-	Flows        *ebpf.Map `ebpf:"flows"`
-	Fragments    *ebpf.Map `ebpf:"fragments"`
-	ImageLines   *ebpf.Map `ebpf:"image_lines"`
-	ImageMeta    *ebpf.Map `ebpf:"image_meta"`
-	ImageNat     *ebpf.Map `ebpf:"image_nat"`
-	ImageNatmeta *ebpf.Map `ebpf:"image_natmeta"`
-	ImagePairs   *ebpf.Map `ebpf:"image_pairs"`
-	ImagePorts   *ebpf.Map `ebpf:"image_ports"`
-	Refusals     *ebpf.Map `ebpf:"refusals"`
-	Settings     *ebpf.Map `ebpf:"settings"`
-	Stats        *ebpf.Map `ebpf:"stats"`
-	Told         *ebpf.Map `ebpf:"told"`
-	Tuples       *ebpf.Map `ebpf:"tuples"`
-	Works        *ebpf.Map `ebpf:"works"`
+	Counters       *ebpf.Map `ebpf:"counters"`
+	Drops          *ebpf.Map `ebpf:"drops"`
+	Events         *ebpf.Map `ebpf:"events"`
+	Fast4          *ebpf.Map `ebpf:"fast4"`
+	Fast6          *ebpf.Map `ebpf:"fast6"`
+	FastAsks       *ebpf.Map `ebpf:"fast_asks"`
+	FastStats      *ebpf.Map `ebpf:"fast_stats"`
+	FastWork       *ebpf.Map `ebpf:"fast_work"`
+	Flows          *ebpf.Map `ebpf:"flows"`
+	Fragments      *ebpf.Map `ebpf:"fragments"`
+	ImageLines     *ebpf.Map `ebpf:"image_lines"`
+	ImageMeta      *ebpf.Map `ebpf:"image_meta"`
+	ImageNat       *ebpf.Map `ebpf:"image_nat"`
+	ImageNatmeta   *ebpf.Map `ebpf:"image_natmeta"`
+	ImagePairs     *ebpf.Map `ebpf:"image_pairs"`
+	ImagePorts     *ebpf.Map `ebpf:"image_ports"`
+	Inspected      *ebpf.Map `ebpf:"inspected"`
+	InspectedPorts *ebpf.Map `ebpf:"inspected_ports"`
+	Inspection     *ebpf.Map `ebpf:"inspection"`
+	Refusals       *ebpf.Map `ebpf:"refusals"`
+	Settings       *ebpf.Map `ebpf:"settings"`
+	Stats          *ebpf.Map `ebpf:"stats"`
+	Told           *ebpf.Map `ebpf:"told"`
+	Tuples         *ebpf.Map `ebpf:"tuples"`
+	Works          *ebpf.Map `ebpf:"works"`
 }
 
 func (m *TcMaps) Close() error {
@@ -523,6 +538,9 @@ func (m *TcMaps) Close() error {
 		m.ImageNatmeta,
 		m.ImagePairs,
 		m.ImagePorts,
+		m.Inspected,
+		m.InspectedPorts,
+		m.Inspection,
 		m.Refusals,
 		m.Settings,
 		m.Stats,

@@ -17,6 +17,11 @@ func mainArea(ctx context.Context, opts options) ([]bench.Result, error) {
 		return results, err
 	}
 	more, err := packets(ctx, opts)
+	results = append(results, more...)
+	if err != nil {
+		return results, err
+	}
+	more, err = dashboard(ctx)
 	return append(results, more...), err
 }
 

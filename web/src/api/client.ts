@@ -42,6 +42,8 @@ async function send(r: Request, bearer: string): Promise<Response> {
   }
 }
 
+// A POST that failed for want of a token was not done, so that it may be tried
+// again, too.
 export async function answer(r: Request): Promise<Response> {
   const first = await token()
   let res = await send(r, first)

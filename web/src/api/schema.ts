@@ -354,6 +354,142 @@ export interface Health {
   status: "ok" | "failing" | "stopping"
 }
 
+export interface IDSCategory {
+  description: string
+  enabled?: boolean
+  id: string
+  /** detect, prevent, disabled */
+  mode?: string
+  name: string
+  /** that the router has loaded, with the custom ones */
+  rule_count: number
+}
+
+export interface IDSCategoryWrite {
+  description?: string
+  enabled?: boolean | null
+  id?: string
+  /** detect, prevent, disabled */
+  mode?: string | null
+  name?: string
+  /** that the router has loaded, with the custom ones */
+  rule_count?: number
+}
+
+export interface IDSConfig {
+  /** alerts a minute of one rule and source; 0: all */
+  alert_threshold: number
+  enabled: boolean
+  excluded_networks: string[]
+  /** none: what is not home */
+  external_networks: string[]
+  /** default true */
+  fail_open?: boolean
+  /** none: the private ranges */
+  home_networks: string[]
+  /** none: all */
+  interfaces: string[]
+  /** detect, prevent; ids and ips are accepted */
+  mode?: string
+  sources: IDSSource[]
+  /** seconds, 3600 to 604800; default 86400 */
+  update_interval?: number
+  /** of addresses, or of ports where the name ends in _PORTS */
+  variables: Record<string, string>
+}
+
+export interface IDSConfigWrite {
+  /** alerts a minute of one rule and source; 0: all */
+  alert_threshold?: number
+  enabled?: boolean
+  excluded_networks?: string[]
+  /** none: what is not home */
+  external_networks?: string[]
+  /** default true */
+  fail_open?: boolean | null
+  /** none: the private ranges */
+  home_networks?: string[]
+  /** none: all */
+  interfaces?: string[]
+  /** detect, prevent; ids and ips are accepted */
+  mode?: string | null
+  sources?: IDSSourceWrite[]
+  /** seconds, 3600 to 604800; default 86400 */
+  update_interval?: number | null
+  /** of addresses, or of ports where the name ends in _PORTS */
+  variables?: Record<string, string>
+}
+
+export interface IDSRule {
+  /** default: by the rule's classtype */
+  category?: string
+  /** default true */
+  enabled?: boolean
+  id: number
+  name: string
+  /** Suricata's text */
+  rule: string
+  /** of the text */
+  sid: number
+}
+
+export interface IDSRuleWrite {
+  /** default: by the rule's classtype */
+  category?: string | null
+  /** default true */
+  enabled?: boolean | null
+  id?: number
+  name?: string
+  /** Suricata's text */
+  rule?: string
+  /** of the text */
+  sid?: number
+}
+
+export interface IDSSource {
+  /** default true */
+  enabled?: boolean
+  file?: string
+  name: string
+  sha256?: string
+  url?: string
+}
+
+export interface IDSSourceWrite {
+  /** default true */
+  enabled?: boolean | null
+  file?: string | null
+  name?: string
+  sha256?: string | null
+  url?: string | null
+}
+
+export interface IDSSuppression {
+  created_at: number
+  /** default 1 */
+  gid?: number
+  id: number
+  /** address or CIDR; with track */
+  ip?: string
+  reason?: string
+  sid: number
+  /** by_src, by_dst, by_either; without: all alerts of the rule */
+  track?: string
+}
+
+export interface IDSSuppressionWrite {
+  created_at?: number
+  /** default 1 */
+  gid?: number | null
+  id?: number
+  /** address or CIDR; with track */
+  ip?: string | null
+  reason?: string | null
+  sid?: number
+  /** by_src, by_dst, by_either; without: all alerts of the rule */
+  track?: string | null
+}
+
 export interface IdsAlert {
   /** allowed, blocked */
   action: string
@@ -591,10 +727,14 @@ export interface PacketBox {
   port: string
   protocol: string
   source: string
+  /** "mac:…,mac:…", with "!" before: none of them */
+  source_mac?: string
   source_port?: string
   /** where the interfaces come from another zone; "none": from none */
   was_zone_from?: string
   was_zone_to?: string
+  /** "Mon 08:00-Mon 17:00", local, the last minute included; empty: always */
+  when: string[]
   zone_from: string
   zone_to: string
 }

@@ -7,7 +7,7 @@ import { Stale } from "../ui/state"
 // Converging follows a change to the router: stored, sent, enforced or refused.
 export function Converging({ device, name, version, since }: { device: string; name: string; version: number; since: number }) {
   const done = useRef(0)
-  const status = useResource<DeviceStatus>({ path: `/api/fleet/devices/${device}/status` }, done.current ? 0 : 400)
+  const status = useResource<DeviceStatus>({ path: `/api/fleet/devices/${device}/status` }, done.current ? 0 : 700)
   const s = status.data
   const c = s?.config
   const applied = Boolean(c && c.applied >= version && c.state === "synced")

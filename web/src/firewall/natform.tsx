@@ -32,7 +32,7 @@ export function NatForm({ rule, kind, push, onClose }: { rule?: NatRule; kind: "
       <form id="nat-form" class="form" onSubmit={submit} noValidate>
         <Rest errors={errors} known={known} />
         <TextField label="Name" {...text("name")} autofocus />
-        {!short && <SelectField label="Type" name="nat_type" value={r.nat_type} onChange={(nat_type) => set({ ...r, nat_type })} options={types} errors={errors} />}
+        {!short && <SelectField label="Type" name="nat_type" value={r.nat_type ?? "dnat"} onChange={(nat_type) => set({ ...r, nat_type })} options={types} errors={errors} />}
         <div class="pair">
           <SelectField label="Protocol" name="protocol" value={r.protocol ?? "all"} onChange={(protocol) => set({ ...r, protocol })} options={["tcp", "udp", "tcp+udp", "all"]} errors={errors} />
           <TextField label={short ? "Port outside" : "Destination port"} mono {...text("destination_port")} />

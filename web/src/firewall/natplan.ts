@@ -1,30 +1,13 @@
+import type { NATRule, NATRuleWrite } from "../api/schema"
 import type { Plan } from "./change"
 
-export interface NatRule {
-  id: number
-  name: string
-  enabled?: boolean
-  nat_type: string
-  protocol?: string
-  source?: string
-  source_port?: string
-  destination?: string
-  destination_port?: string
-  translate_to?: string
-  translate_port?: string
-  interface?: string
-  hairpin?: boolean
-  log?: boolean
-  packets?: number
-  bytes?: number
-}
-
-export type NatDraft = Omit<NatRule, "id" | "packets" | "bytes">
+export type NatRule = NATRule
+export type NatDraft = NATRuleWrite
 
 // plain leaves out what is empty and what the router counts.
 export function plain(r: NatRule | NatDraft): NatDraft {
-  const { id: _id, packets: _packets, bytes: _bytes, ...rest } = r as NatRule
-  return Object.fromEntries(Object.entries(rest).filter(([, v]) => v !== "" && v !== undefined && v !== null)) as unknown as NatDraft
+  const { id: _id, packets: _packets, bytes: _bytes, before: _before, ...rest } = r
+  return Object.fromEntries(Object.entries(rest).filter(([, v]) => v !== "" && v !== undefined && v !== null))
 }
 
 function create(r: NatDraft): Plan {
@@ -32,7 +15,7 @@ function create(r: NatDraft): Plan {
 }
 
 function update(old: NatRule, r: NatDraft): Plan {
-  return { title: `Change the translation “${r.name}”`, change: { op: "update", resource: "nat", id: old.id, body: plain(r) }, undo: () => update({ ...old, ...r }, plain(old)) }
+  return { title: `Change the translation “${r.name}”`, change: { op: "update", resource: "nat", id: old.id, body: plain(r) }, undo: () => update({ ...old, ...r } as NatRule, plain(old)) }
 }
 
 function remove(r: NatRule): Plan {

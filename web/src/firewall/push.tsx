@@ -12,6 +12,10 @@ import { write, type Plan } from "./change"
 import { Converging } from "./converging"
 import { Difference } from "./difference"
 
+// beyond says that the comparison cannot follow the policies, though the change
+// may be sound: what is wrong is not a field of the change.
+const beyond = (e: ApiError) => e.missing || (e.status === 400 && !e.fields.some((f) => f.field.startsWith("change")))
+
 interface Props {
   plan: Plan
   diff: ActionChange[] | ApiError
@@ -65,19 +69,30 @@ export function PushDialog({ plan, diff, device, onClose, onDone, onUndo }: Prop
         <Converging device={device} name={name} version={made.version} since={made.at} />
       </Dialog>
     )
+  const unknown = diff instanceof ApiError && beyond(diff)
   return (
     <Dialog title={plan.title} size="large" onClose={onClose}
       footer={
         <>
           <Button onClick={onClose}>Back</Button>
-          <Button kind="primary" busy={busy} disabled={diff instanceof ApiError} onClick={() => void push()} autofocus>
-            {busy ? "Pushing" : `Push to ${name}`}
+          <Button kind="primary" busy={busy} disabled={diff instanceof ApiError && !unknown} onClick={() => void push()} autofocus={!unknown}>
+            {busy ? "Pushing" : unknown ? `Push to ${name} without the comparison` : `Push to ${name}`}
           </Button>
         </>
       }>
       {error && <Failure error={error} />}
-      {diff instanceof ApiError ? <Failure error={diff} what="difference of policies" /> : <Difference of={diff} />}
-      {!(diff instanceof ApiError) && <BackTest change={plan.change} device={device} />}
+      {!(diff instanceof ApiError) ? (
+        <Difference of={diff} />
+      ) : unknown ? (
+        <section>
+          <h3>What changes for packets</h3>
+          <p>The server cannot tell: {diff.message}.</p>
+          <p class="muted">The change itself is checked when it is pushed, and refused whole if the router could not enforce it.</p>
+        </section>
+      ) : (
+        <Failure error={diff} what="difference of policies" />
+      )}
+      {(unknown || !(diff instanceof ApiError)) && <BackTest change={plan.change} device={device} />}
     </Dialog>
   )
 }

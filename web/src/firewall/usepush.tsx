@@ -26,7 +26,7 @@ export function usePush(device: string, done: () => void): Push {
       found = await call<ActionChange[]>({ method: "POST", path: "/api/firewall/diff", device, body: { change: next.change } })
     } catch (e) {
       found = asError(e)
-      if (refused && found.fields.length) {
+      if (refused && found.fields.some((f) => f.field.startsWith("change"))) {
         setBusy(false)
         return refused(found)
       }

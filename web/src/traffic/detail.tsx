@@ -119,7 +119,7 @@ function Everything({ row }: { row: LogEntry }) {
           ["Application", row.app && only("app", row.app)],
           ["Country", row.geo && only("geo", row.geo)],
           ["Threat", row.threat && only("threat", row.threat)],
-          ["Since the row before", `${bytes(row.bytes)} (${bytes(row.bytes_sent)} sent, ${bytes(row.bytes_received)} received), ${count(row.packets)} packets`],
+          ["Since the row before", `${bytes(row.bytes)} (${bytes(row.bytes_sent)} sent, ${bytes(row.bytes_received)} received), ${count(row.packets)} ${row.packets === 1 ? "packet" : "packets"}`],
           ["Duration", row.duration_ms === undefined ? "" : `${count(row.duration_ms)} ms`],
           ["Stands for", row.count > 1 ? `${count(row.count)} flows` : ""],
           ["Flow", <span class="mono">{row.flow_id}</span>],

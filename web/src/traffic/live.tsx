@@ -1,5 +1,4 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks"
-import type { LogEntry } from "../api/schema"
 import { useFleet } from "../fleet"
 import { count, zoneName, useZone } from "../format"
 import { setQuery, usePlace } from "../router"
@@ -11,11 +10,11 @@ import { RowDetail } from "./detail"
 import { liveFilter, useFilter } from "./filter"
 import { FilterBar } from "./filterbar"
 import { Ring } from "./ring"
-import { Stream, type StreamState } from "./stream"
+import { rowOf, Stream, type StreamState } from "./stream"
 import { LiveTable } from "./livetable"
 
 const most = 100_000
-const drawEvery = 120 // milliseconds: what an eye follows, and no frame is long
+const drawEvery = 150 // milliseconds: what an eye follows, and no frame is long
 
 // The live log. Rows come into a ring as they come; what is seen of it is drawn
 // a few times a second, and not at all while paused.
@@ -24,8 +23,8 @@ export function Live() {
   const { filter: device } = useFleet()
   useZone()
   const filter = useFilter(device)
-  const ring = useRef(new Ring<LogEntry>(most))
-  const [held, hold] = useState<Ring<LogEntry>>() // what is shown while paused
+  const ring = useRef(new Ring<string>(most))
+  const [held, hold] = useState<Ring<string>>() // what is shown while paused
   const [, draw] = useState(0)
   const [state, setState] = useState<[StreamState, string]>(["connecting", ""])
   const [notes, setNotes] = useState({ dropped: 0, gaps: 0, refused: "" })
@@ -33,9 +32,9 @@ export function Live() {
 
   useEffect(() => {
     let dirty = false
-    const s = new Stream(liveFilter(filter), {
-      row: (r) => {
-        ring.current.push(r)
+    const s = new Stream("/api/traffic/logs/stream", "log", liveFilter(filter), {
+      row: (frame) => {
+        ring.current.push(frame)
         dirty = true
       },
       state: (st, why = "") => setState([st, why]),
@@ -75,7 +74,7 @@ export function Live() {
   const lost = ring.current.total - ring.current.size
   const row = useMemo(() => {
     const id = query.get("row")
-    for (let i = 0; id && i < shown.size; i++) if (shown.at(i).id === id) return shown.at(i)
+    for (let i = 0; id && i < shown.size; i++) if (shown.at(i).includes(`"id":${JSON.stringify(id)}`)) return rowOf(shown.at(i))
   }, [query.get("row")])
   const request = { path: "/api/traffic/logs/stream", query: filter }
 

@@ -4,17 +4,20 @@ import { bytes, clock } from "../format"
 import { Action } from "../ui/badge"
 import { decidedBy, endpoint } from "./entry"
 import type { Ring } from "./ring"
+import { rowOf } from "./stream"
 
 const height = 32 // of a row, as the style sheet has it
 
 interface Props {
-  rows: Ring<LogEntry>
+  rows: Ring<string>
   version: number
   onAway: () => void // the reader looks at older rows, which shall not move
   onOpen: (r: LogEntry) => void
 }
 
 // LiveTable draws the rows that are seen and no others, however many there are.
+// Its elements belong to places and not to rows: of a row that comes in only the
+// texts change.
 export function LiveTable({ rows, onAway, onOpen }: Props) {
   const box = useRef<HTMLDivElement>(null)
   const [top, setTop] = useState(0)
@@ -30,7 +33,7 @@ export function LiveTable({ rows, onAway, onOpen }: Props) {
   const first = Math.max(0, Math.floor(top / height) - 4)
   const last = Math.min(rows.size, Math.ceil((top + tall) / height) + 4)
   const seen = []
-  for (let i = first; i < last; i++) seen.push({ i, r: rows.at(i) })
+  for (let i = first; i < last; i++) seen.push({ i, r: rowOf(rows.at(i)) })
 
   return (
     <div class="card flush live" role="table" aria-label="Live rows, newest first" aria-rowcount={rows.size + 1}>
@@ -49,7 +52,7 @@ export function LiveTable({ rows, onAway, onOpen }: Props) {
         }}>
         <div class="live-space" role="presentation" style={{ height: `${rows.size * height}px` }}>
           {seen.map(({ i, r }) => (
-            <div key={r.id} class="live-row" role="row" aria-rowindex={i + 2} style={{ transform: `translateY(${i * height}px)` }}
+            <div key={i % 512} class="live-row" data-row={r.id} role="row" aria-rowindex={i + 2} style={{ transform: `translateY(${i * height}px)` }}
               onClick={() => onOpen(r)}>
               <span role="cell" class="time">
                 <button type="button" class="row-open" aria-label={`${clock(r.timestamp, true)} ${r.action}: details`}>{clock(r.timestamp, true)}</button>

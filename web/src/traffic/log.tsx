@@ -79,7 +79,7 @@ export function Log() {
               <nav class="pager" aria-label="Pages">
                 <span class="muted">
                   {page.total_exact === false ? "more than " : ""}
-                  {count(page.total)} rows
+                  {count(page.total)} {page.total === 1 ? "row" : "rows"}
                 </span>
                 {cursor ? <a class="button" href={withQuery("/log", query, { cursor: null, row: null })}>Newest</a> : <Button onClick={log.reload} busy={log.loading}>Look again</Button>}
                 {page.next_cursor && <a class="button" rel="next" href={withQuery("/log", query, { cursor: page.next_cursor, row: null })}>Older</a>}

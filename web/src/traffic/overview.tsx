@@ -34,6 +34,7 @@ export function Overview() {
   const asked = useMemo(() => {
     const q = new URLSearchParams(span)
     q.set("compare", "previous")
+    if (from && to && Number(to) - Number(from) <= 1800) q.set("step", "10s")
     return q
   }, [span])
   const request = { path: "/api/traffic/stats", query: asked }
@@ -116,7 +117,7 @@ function Figure(f: { name: string; value: string; now: number; before?: number; 
 
 export function change(now: number, before?: number): string {
   if (before === undefined) return "no earlier figures"
-  if (before === 0) return now === 0 ? "none before either" : "none before"
+  if (before === 0) return now === 0 ? "as before" : "none before"
   const d = Math.round(((now - before) / before) * 100)
   return d === 0 ? "as before" : `${d > 0 ? "+" : "−"}${count(Math.abs(d))} % on before`
 }

@@ -1,4 +1,4 @@
-// The live log's connection: opened by a ticket, filtered in the open socket,
+// The connection of a live view: opened by a ticket, filtered in the open socket,
 // taken up again after the last row when it breaks.
 import { call } from "../api/client"
 import type { LogEntry, StreamTicket } from "../api/schema"
@@ -6,24 +6,34 @@ import type { LogEntry, StreamTicket } from "../api/schema"
 export type StreamState = "connecting" | "open" | "waiting"
 
 export interface Handlers {
-  row: (r: LogEntry) => void
+  row: (frame: string) => void // {"type":"log",…}: read it by rowOf
   state: (s: StreamState, why?: string) => void
   dropped: (n: number) => void // the server left out, as we were too slow
   gap: () => void // rows between are not in the stream any more
   refused: (why: string) => void // a filter
 }
 
+// rowOf reads the row of a frame. Frames are kept as the texts they came as: a
+// hundred thousand objects would keep the garbage collector busy, and few of
+// them are ever seen.
+export const rowOf = (frame: string): LogEntry => (JSON.parse(frame) as { data: LogEntry }).data
+
 export class Stream {
   private socket?: WebSocket
   private cursor = ""
   private ended = false
   private tries = 0
+  private asked = 0 // filters that the server has not answered: rows are of an old one
   private timer?: ReturnType<typeof setTimeout>
+  private readonly begin: string // of a frame with a row
 
   constructor(
+    private path: string,
+    kind: "log" | "alert",
     private filter: Record<string, string | string[]>,
     private on: Handlers,
   ) {
+    this.begin = `{"type":"${kind}","cursor":"`
     void this.open()
   }
 
@@ -36,34 +46,41 @@ export class Stream {
       return this.again((e as Error).message)
     }
     if (this.ended) return
-    const url = new URL("/api/traffic/logs/stream", location.href)
+    const url = new URL(this.path, location.href)
     url.protocol = url.protocol.replace("http", "ws")
-    for (const [k, v] of Object.entries(this.filter)) url.searchParams.set(k, String(v))
+    const filter = this.filter
+    for (const [k, v] of Object.entries(filter)) url.searchParams.set(k, String(v))
     if (this.cursor) url.searchParams.set("cursor", this.cursor)
     url.searchParams.set("ticket", ticket.ticket)
     const s = new WebSocket(url)
     this.socket = s
+    this.asked = 0
     s.onopen = () => {
       this.tries = 0
+      if (filter !== this.filter) this.sendFilter()
       this.on.state("open")
     }
-    s.onmessage = (e) => this.frame(JSON.parse(e.data as string))
+    s.onmessage = (e: MessageEvent<string>) => {
+      if (!e.data.startsWith(this.begin)) return this.frame(JSON.parse(e.data))
+      this.cursor = e.data.slice(this.begin.length, e.data.indexOf('"', this.begin.length))
+      if (!this.asked) this.on.row(e.data)
+    }
     s.onclose = (e) => s === this.socket && this.again(e.reason || (e.code === 1006 ? "the connection broke" : `closed (${e.code})`))
   }
 
-  private frame(f: { type: string; cursor?: string; data?: LogEntry; count?: number; error?: { message: string } }) {
+  private frame(f: { type: string; count?: number; error?: { message: string } }) {
     switch (f.type) {
-      case "log":
-        this.cursor = f.cursor ?? this.cursor
-        this.on.row(f.data!)
-        break
       case "dropped":
         this.on.dropped(f.count ?? 0)
         break
       case "gap":
         this.on.gap()
         break
+      case "filter":
+        this.asked--
+        break
       case "error":
+        this.asked = Math.max(0, this.asked - 1)
         this.on.refused(f.error?.message ?? "refused")
     }
   }
@@ -79,8 +96,13 @@ export class Stream {
   refilter(filter: Record<string, string | string[]>) {
     this.filter = filter
     this.cursor = ""
-    const { device_id: _, ...rest } = filter
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ type: "filter", filter: rest }))
+    if (this.socket?.readyState === WebSocket.OPEN) this.sendFilter()
+  }
+
+  private sendFilter() {
+    const { device_id: _, ...rest } = this.filter
+    this.asked++
+    this.socket?.send(JSON.stringify({ type: "filter", filter: rest }))
   }
 
   close() {

@@ -47,7 +47,7 @@ export function Chart({ label, times, series, format, height = 220, stacked, onS
         legend: { show: false },
         cursor: { y: false, drag: { x: Boolean(select.current), y: false, setScale: false }, points: { size: 7 } },
         scales: { x: { time: true }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
-        axes: [{ ...axis, grid: { show: false }, values: timeAxis, space: 70 }, { ...axis, size: 58, values: (_u, v) => v.map(format) }],
+        axes: [{ ...axis, grid: { show: false }, values: timeAxis, space: 70, size: 30 }, { ...axis, size: 58, values: (_u, v) => v.map(format) }],
         series: [
           {},
           ...order.map((i) => ({

@@ -29,7 +29,17 @@ export function Failure({ error, retry, what = "this" }: { error: ApiError; retr
   return (
     <div class="failure" role="alert">
       <p class="empty-title">{title(error)}</p>
-      <p>{error.message}</p>
+      {error.fields.length > 0 ? (
+        <ul>
+          {error.fields.map((f) => (
+            <li key={f.field}>
+              <code>{f.field}</code>: {f.message}
+            </li>
+          ))}
+        </ul>
+      ) : (
+        <p>{error.message}</p>
+      )}
       {error.requestId && <p class="muted small">Request {error.requestId}: the server's log has it under this name.</p>}
       {retry && <Button onClick={retry}>Try again</Button>}
     </div>

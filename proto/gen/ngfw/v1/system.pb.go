@@ -545,8 +545,9 @@ type Dataplane struct {
 	Drops           map[string]int64       `protobuf:"bytes,5,rep,name=drops,proto3" json:"drops,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by reason
 	EventsLost      int64                  `protobuf:"varint,6,opt,name=events_lost,json=eventsLost,proto3" json:"events_lost,omitempty"`                                               // flow events the ring had no room for
 	Spool           *Spool                 `protobuf:"bytes,7,opt,name=spool,proto3" json:"spool,omitempty"`
-	Degraded        []string               `protobuf:"bytes,8,rep,name=degraded,proto3" json:"degraded,omitempty"`                                       // named modes that lack something, e.g. "xdp:eth0: generic mode"
-	FastpathPackets int64                  `protobuf:"varint,9,opt,name=fastpath_packets,json=fastpathPackets,proto3" json:"fastpath_packets,omitempty"` // of packets: those that passed by the kernel's stack
+	Degraded        []string               `protobuf:"bytes,8,rep,name=degraded,proto3" json:"degraded,omitempty"`                                                                                             // named modes that lack something, e.g. "xdp:eth0: generic mode"
+	FastpathPackets int64                  `protobuf:"varint,9,opt,name=fastpath_packets,json=fastpathPackets,proto3" json:"fastpath_packets,omitempty"`                                                       // of packets: those that passed by the kernel's stack
+	IdsRules        map[string]int64       `protobuf:"bytes,10,rep,name=ids_rules,json=idsRules,proto3" json:"ids_rules,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // rules of the matcher that are in force, by category
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -642,6 +643,13 @@ func (x *Dataplane) GetFastpathPackets() int64 {
 		return x.FastpathPackets
 	}
 	return 0
+}
+
+func (x *Dataplane) GetIdsRules() map[string]int64 {
+	if x != nil {
+		return x.IdsRules
+	}
+	return nil
 }
 
 type Spool struct {
@@ -1603,7 +1611,7 @@ const file_ngfw_v1_system_proto_rawDesc = "" +
 	"\arule_id\x18\x01 \x01(\x03R\x06ruleId\x12\x12\n" +
 	"\x04hits\x18\x02 \x01(\x03R\x04hits\x12\x1b\n" +
 	"\thit_bytes\x18\x03 \x01(\x03R\bhitBytes\x12\x19\n" +
-	"\blast_hit\x18\x04 \x01(\x03R\alastHit\"\xf7\x02\n" +
+	"\blast_hit\x18\x04 \x01(\x03R\alastHit\"\xf3\x03\n" +
 	"\tDataplane\x12'\n" +
 	"\x0fpolicy_revision\x18\x01 \x01(\x03R\x0epolicyRevision\x12\x18\n" +
 	"\apackets\x18\x02 \x01(\x03R\apackets\x12\x14\n" +
@@ -1614,9 +1622,14 @@ const file_ngfw_v1_system_proto_rawDesc = "" +
 	"eventsLost\x12$\n" +
 	"\x05spool\x18\a \x01(\v2\x0e.ngfw.v1.SpoolR\x05spool\x12\x1a\n" +
 	"\bdegraded\x18\b \x03(\tR\bdegraded\x12)\n" +
-	"\x10fastpath_packets\x18\t \x01(\x03R\x0ffastpathPackets\x1a8\n" +
+	"\x10fastpath_packets\x18\t \x01(\x03R\x0ffastpathPackets\x12=\n" +
+	"\tids_rules\x18\n" +
+	" \x03(\v2 .ngfw.v1.Dataplane.IdsRulesEntryR\bidsRules\x1a8\n" +
 	"\n" +
 	"DropsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1a;\n" +
+	"\rIdsRulesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x99\x01\n" +
 	"\x05Spool\x12\x14\n" +
@@ -1654,7 +1667,7 @@ func file_ngfw_v1_system_proto_rawDescGZIP() []byte {
 	return file_ngfw_v1_system_proto_rawDescData
 }
 
-var file_ngfw_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_ngfw_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_ngfw_v1_system_proto_goTypes = []any{
 	(*SystemStatus)(nil),               // 0: ngfw.v1.SystemStatus
 	(*InterfaceStatus)(nil),            // 1: ngfw.v1.InterfaceStatus
@@ -1678,6 +1691,7 @@ var file_ngfw_v1_system_proto_goTypes = []any{
 	(*Metrics_Connections)(nil),        // 19: ngfw.v1.Metrics.Connections
 	(*Metrics_Dns)(nil),                // 20: ngfw.v1.Metrics.Dns
 	nil,                                // 21: ngfw.v1.Dataplane.DropsEntry
+	nil,                                // 22: ngfw.v1.Dataplane.IdsRulesEntry
 }
 var file_ngfw_v1_system_proto_depIdxs = []int32{
 	1,  // 0: ngfw.v1.SystemStatus.interfaces:type_name -> ngfw.v1.InterfaceStatus
@@ -1695,19 +1709,20 @@ var file_ngfw_v1_system_proto_depIdxs = []int32{
 	4,  // 12: ngfw.v1.Metrics.nat:type_name -> ngfw.v1.RuleCounter
 	21, // 13: ngfw.v1.Dataplane.drops:type_name -> ngfw.v1.Dataplane.DropsEntry
 	6,  // 14: ngfw.v1.Dataplane.spool:type_name -> ngfw.v1.Spool
-	1,  // 15: ngfw.v1.InterfacesResponse.interfaces:type_name -> ngfw.v1.InterfaceStatus
-	18, // 16: ngfw.v1.Metrics.InterfacesEntry.value:type_name -> ngfw.v1.Metrics.Rates
-	7,  // 17: ngfw.v1.SystemService.Status:input_type -> ngfw.v1.StatusRequest
-	8,  // 18: ngfw.v1.SystemService.Interfaces:input_type -> ngfw.v1.InterfacesRequest
-	10, // 19: ngfw.v1.SystemService.Hardware:input_type -> ngfw.v1.HardwareRequest
-	0,  // 20: ngfw.v1.SystemService.Status:output_type -> ngfw.v1.SystemStatus
-	9,  // 21: ngfw.v1.SystemService.Interfaces:output_type -> ngfw.v1.InterfacesResponse
-	2,  // 22: ngfw.v1.SystemService.Hardware:output_type -> ngfw.v1.Hardware
-	20, // [20:23] is the sub-list for method output_type
-	17, // [17:20] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	22, // 15: ngfw.v1.Dataplane.ids_rules:type_name -> ngfw.v1.Dataplane.IdsRulesEntry
+	1,  // 16: ngfw.v1.InterfacesResponse.interfaces:type_name -> ngfw.v1.InterfaceStatus
+	18, // 17: ngfw.v1.Metrics.InterfacesEntry.value:type_name -> ngfw.v1.Metrics.Rates
+	7,  // 18: ngfw.v1.SystemService.Status:input_type -> ngfw.v1.StatusRequest
+	8,  // 19: ngfw.v1.SystemService.Interfaces:input_type -> ngfw.v1.InterfacesRequest
+	10, // 20: ngfw.v1.SystemService.Hardware:input_type -> ngfw.v1.HardwareRequest
+	0,  // 21: ngfw.v1.SystemService.Status:output_type -> ngfw.v1.SystemStatus
+	9,  // 22: ngfw.v1.SystemService.Interfaces:output_type -> ngfw.v1.InterfacesResponse
+	2,  // 23: ngfw.v1.SystemService.Hardware:output_type -> ngfw.v1.Hardware
+	21, // [21:24] is the sub-list for method output_type
+	18, // [18:21] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_ngfw_v1_system_proto_init() }
@@ -1728,7 +1743,7 @@ func file_ngfw_v1_system_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ngfw_v1_system_proto_rawDesc), len(file_ngfw_v1_system_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
