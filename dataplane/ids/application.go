@@ -12,8 +12,6 @@ type application struct {
 	gaveUp  bool // the parser did, and its policy was not applied yet
 	closed  [2]bool
 	whole   [2]uint64 // transactions before these are complete
-	// rawStopped: rules on streams see nothing more (it is encrypted).
-	rawStopped bool
 }
 
 func (a *application) parser() app.Parser {
@@ -97,6 +95,14 @@ func (w *Worker) triggerComplete(f *Flow) {
 				f.TCP.Trigger(dir)
 			}
 		}
+	}
+}
+
+// gaveUp applies the policy for flows whose parser has just given up (app-layer.error-policy).
+func (w *Worker) gaveUp(f *Flow, v *Verdict) {
+	if f.app.gaveUp {
+		f.app.gaveUp = false
+		w.except(f, w.engine.cfg.Exceptions.AppError, "applayer error", v)
 	}
 }
 

@@ -30,19 +30,16 @@ type Flow struct {
 	Action FlowAction
 	Reason string // of Action
 
-	key      key
-	class    Class
-	state    flowState
-	seen     [2]bool
-	reverse  bool // client and server were exchanged after the first packet
-	broken   bool // a parser or detection panicked
-	dirty    [2]bool
-	events   [2]int
-	list     *lru
-	prev     *Flow
-	next     *Flow
-	hints    uint8
-	lastSeen [2]*packet.Packet
+	key     key
+	class   Class
+	state   flowState
+	seen    [2]bool
+	reverse bool // client and server were exchanged after the first packet
+	broken  bool // a parser or detection panicked
+	dirty   [2]bool
+	list    *lru
+	prev    *Flow
+	next    *Flow
 }
 
 // FlowAction is what was decided for a flow.

@@ -13,7 +13,6 @@ type table struct {
 	flows map[key]*Flow
 	lists [classes][flowStates]lru
 	next  uint64
-	seed  uint64
 }
 
 // lru is a list of flows, the one that was silent longest first.

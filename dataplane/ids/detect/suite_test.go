@@ -12,7 +12,10 @@ import (
 func suitePath(tb testing.TB, name string) string {
 	dir := os.Getenv("NGFW_IDS_SUITE")
 	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "..", "shared", "ids-suite")
+		dir = "../shared/ids-suite"
+	}
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join("../../..", dir) // from the repository's top
 	}
 	path := filepath.Join(dir, name)
 	if _, err := os.Stat(path); err != nil {

@@ -114,10 +114,10 @@ func (w *Writer) ofPacket(kind string, p *packet.Packet, f *ids.Flow, dir app.Di
 		VLAN: p.VLANs[:p.VLANCount], IPVersion: p.Version, PacketFrom: from(p),
 	}
 	if p.Version != 0 {
-		w.endpoints(&e, netip.AddrPortFrom(p.Src, p.SrcPort), netip.AddrPortFrom(p.Dst, p.DstPort), p.Protocol)
 		if p.Protocol == 1 || p.Protocol == 58 {
 			e.ICMPType, e.ICMPCode = &p.ICMP.Type, &p.ICMP.Code
 		}
+		w.endpoints(&e, netip.AddrPortFrom(p.Src, p.SrcPort), netip.AddrPortFrom(p.Dst, p.DstPort), p.Protocol)
 	}
 	if f != nil {
 		w.ofFlow(&e, f)
@@ -155,6 +155,9 @@ func (w *Writer) endpoints(e *event, src, dst netip.AddrPort, protocol uint8) {
 	case 6, 17, 132:
 		s, d := src.Port(), dst.Port()
 		e.SrcPort, e.DestPort = &s, &d
+	}
+	if e.ICMPType != nil {
+		src, dst = netip.AddrPortFrom(src.Addr(), uint16(*e.ICMPType)), netip.AddrPortFrom(dst.Addr(), uint16(*e.ICMPCode))
 	}
 	e.CommunityID = CommunityID(w.cfg.CommunitySeed, src, dst, protocol)
 }

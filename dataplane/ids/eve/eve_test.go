@@ -23,6 +23,8 @@ func TestCommunityID(t *testing.T) {
 	}{
 		{"128.232.110.120:34855", "66.35.250.204:80", 6, "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
 		{"66.35.250.204:80", "128.232.110.120:34855", 6, "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
+		{"192.168.0.89:8", "192.168.0.1:0", 1, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="},
+		{"192.168.0.1:0", "192.168.0.89:0", 1, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="},
 		{"192.168.1.52:54585", "8.8.8.8:53", 17, "1:d/FP5EW3wiY1vCndhwleRRKHowQ="},
 	} {
 		if got := CommunityID(0, netip.MustParseAddrPort(c.src), netip.MustParseAddrPort(c.dst), c.protocol); got != c.want {

@@ -11,13 +11,13 @@ import (
 // flowEvent is an event about a flow as such.
 func (w *Writer) flowEvent(kind string, f *ids.Flow) event {
 	e := event{Timestamp: stamp(f.Last), Interface: w.cfg.Interface, EventType: kind, VLAN: f.VLANs[:f.VLANCount]}
+	if f.Protocol == 1 || f.Protocol == 58 {
+		e.ICMPType, e.ICMPCode = &f.ICMPType, &f.ICMPCode
+	}
 	w.endpoints(&e, f.Client, f.Server, f.Protocol)
 	e.IPVersion = 6
 	if f.Client.Addr().Is4() {
 		e.IPVersion = 4
-	}
-	if f.Protocol == 1 || f.Protocol == 58 {
-		e.ICMPType, e.ICMPCode = &f.ICMPType, &f.ICMPCode
 	}
 	w.ofFlow(&e, f)
 	return e

@@ -88,7 +88,10 @@ func FuzzScan(f *testing.F) {
 func openPatterns(tb testing.TB, n int) []Pattern {
 	suite := os.Getenv("NGFW_IDS_SUITE")
 	if suite == "" {
-		suite = filepath.Join("..", "..", "..", "..", "shared", "ids-suite")
+		suite = "../shared/ids-suite"
+	}
+	if !filepath.IsAbs(suite) {
+		suite = filepath.Join("../../..", suite) // from the repository's top
 	}
 	text, err := os.ReadFile(filepath.Join(suite, "et-open.rules"))
 	if err != nil {

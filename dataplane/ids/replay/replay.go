@@ -46,7 +46,6 @@ type Replay struct {
 	Notes   []error
 	// Verdicts count what became of the packets.
 	Packets, Dropped uint64
-	bad              uint64
 	last             int64
 }
 

@@ -44,7 +44,6 @@ type Session struct {
 	reset     bool // a RST closed it
 	resetBy   app.Direction
 	fastOpen  bool
-	appOff    bool
 	// Seen is every flag seen, by direction, for the log.
 	Seen [2]uint8
 }

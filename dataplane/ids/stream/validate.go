@@ -57,10 +57,7 @@ func (c *step) inWindow() bool {
 			}
 		}
 		c.answer.InStream = true
-		if c.cfg.Inline {
-			return true
-		}
-		return false
+		return c.cfg.Inline
 	}
 	if n > 0 && beforeOrAt(end, mine.nextSeq) && before(t.Seq, mine.nextSeq) {
 		c.ev.Add(packet.StreamPktRetransmission)

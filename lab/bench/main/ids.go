@@ -91,6 +91,7 @@ func idsArea(ctx context.Context, _ options) ([]bench.Result, error) {
 		allocations = append(allocations, float64(m1.Mallocs-m0.Mallocs)/float64(len(x.Frames)))
 	}
 	held := heap() - before
+	runtime.KeepAlive(w)
 	runtime.KeepAlive(x)
 	runtime.KeepAlive(text)
 	runtime.KeepAlive(lines)
