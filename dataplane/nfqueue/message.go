@@ -11,7 +11,7 @@ const (
 	headerSize = 16 + 4 // nlmsghdr and nfgenmsg
 
 	subsystem    = 3 << 8 // NFNL_SUBSYS_QUEUE
-	typePacket   = subsystem | 0
+	typePacket   = subsystem
 	typeVerdict  = subsystem | 1
 	typeBatch    = subsystem | 3
 	typeError    = 2 // NLMSG_ERROR
