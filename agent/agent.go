@@ -67,7 +67,7 @@ type Agent struct {
 
 // New makes an agent that has touched nothing yet.
 func New(cfg Config, log *slog.Logger) *Agent {
-	return &Agent{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
+	return &Agent{cfg: cfg, log: log, registry: newRegistry()}
 }
 
 // Run is the daemon until ctx ends. Then packets go on as they are.

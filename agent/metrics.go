@@ -4,9 +4,17 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"ngfw.sh/dataplane/netfilter"
 )
+
+// newRegistry has what the process itself takes in it.
+func newRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
 
 // collector shows the packet programs' counters to Prometheus, read when asked.
 type collector struct{ *Agent }

@@ -67,7 +67,7 @@ func decodeAll[R any, E timed](s *stamp, events []E, now time.Time, keyOf func(*
 			d.rejected["past_retention"]++
 			continue
 		}
-		s.day = max(s.day, dayOf(k.time))
+		s.day, s.newest = max(s.day, dayOf(k.time)), max(s.newest, k.time)
 		d.rows = append(d.rows, r)
 	}
 	return d

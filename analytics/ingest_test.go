@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	dto "github.com/prometheus/client_model/go"
 
 	"ngfw.sh/internal/fault"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
@@ -156,6 +157,24 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+// TestIngestLag tells how old the newest row of an insert is; a router whose
+// clock is ahead is not early.
+func TestIngestLag(t *testing.T) {
+	clock := newTestClock()
+	now := time.Now().Truncate(time.Second)
+	clock.set(now)
+	db := openTest(t, func(_ *Config, d *Deps) { d.Now = clock.now })
+	store(t, db, org, batch("e", 1, flow(now.Add(-time.Hour)), flow(now.Add(-3*time.Second))))
+	store(t, db, org, batch("e", 2, flow(now.Add(time.Minute))))
+	var m dto.Metric
+	if err := db.metrics.lagSeconds.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	if h := m.GetHistogram(); h.GetSampleCount() != 2 || h.GetSampleSum() != 3 {
+		t.Errorf("%d inserts, %v s in all; want 2 and 3", h.GetSampleCount(), h.GetSampleSum())
+	}
+}
+
 func TestManyDevices(t *testing.T) {
 	db := openTest(t, nil)
 	now := time.Now()
@@ -177,6 +196,9 @@ func TestManyDevices(t *testing.T) {
 	}
 	if n := count(t, db.metrics.batches); n != devices*batches {
 		t.Errorf("%v batches, want %d", n, devices*batches)
+	}
+	if n := count(t, db.metrics.rows.WithLabelValues("flows")); n != devices*batches*2 {
+		t.Errorf("%v rows counted, want %d", n, devices*batches*2)
 	}
 }
 

@@ -16,6 +16,7 @@ type stamp struct {
 	number                 uint64
 	retention              uint16 // days
 	day                    int32  // of the newest row, in days since 1970: the partition
+	newest                 int64  // its time, µs since 1970
 }
 
 // originOf is stable for ever: ids that were given out contain it.

@@ -155,7 +155,10 @@ func (w *writer) insert(ctx context.Context, group []*waiting) error {
 		w.db.awaitEnd(ctx, id, err)
 		return err
 	}
-	w.db.metrics.inserted(len(batches), rows, time.Since(begun))
+	w.db.metrics.inserted(t, len(batches), rows, time.Since(begun))
+	for _, b := range group {
+		w.db.metrics.lagSeconds.Observe(max(0, w.db.now().Sub(time.UnixMicro(b.newest)).Seconds()))
+	}
 	return nil
 }
 

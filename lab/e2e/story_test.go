@@ -86,7 +86,7 @@ func TestStory(t *testing.T) {
 	if err := r.fetch(lab.LAN2, r.env["NGFW_LAB_HTTP"]); err != nil {
 		t.Fatal(err)
 	}
-	countedRows := metric(t, r.cloudMetrics(t), `ngfw_analytics_rows_total`)
+	countedRows := metric(t, r.cloudMetrics(t), `ngfw_analytics_rows_total{table="flows"}`)
 
 	block, answered := api.addRule(t, noWeb(lab.LAN2), "?before="+strconv.FormatInt(first.ID, 10))
 	r.enforced(t, "a rule before the first", answered, lab.LAN2, false)
@@ -193,7 +193,7 @@ func TestStory(t *testing.T) {
 			}
 			return nil
 		})
-		if now := metric(t, r.cloudMetrics(t), `ngfw_analytics_rows_total`); now <= countedRows {
+		if now := metric(t, r.cloudMetrics(t), `ngfw_analytics_rows_total{table="flows"}`); now <= countedRows {
 			t.Errorf("the cloud counts %v rows, before the rule %v", now, countedRows)
 		}
 	})
