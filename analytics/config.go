@@ -34,6 +34,7 @@ type Config struct {
 	Username  string   `yaml:"username"`
 	Password  Secret   `yaml:"password"`
 	TLS       bool     `yaml:"tls"`
+	Cluster   string   `yaml:"cluster"` // whose tables Schema has made; "": one server
 
 	QueryTimeout  time.Duration `yaml:"query_timeout"`
 	ExportTimeout time.Duration `yaml:"export_timeout"`
@@ -85,6 +86,9 @@ type Deps struct {
 func (c Config) validate() error {
 	switch c.Engine {
 	case Embedded:
+		if c.Cluster != "" {
+			return errors.New("analytics.cluster: is of engine server")
+		}
 	case Server:
 		if len(c.Addresses) == 0 {
 			return errors.New("analytics.addresses: a ClickHouse server must be named (host:port)")

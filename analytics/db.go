@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -69,6 +70,9 @@ func New(cfg Config, deps Deps) (*DB, error) {
 		options.Auth.Database = cfg.Database
 		if cfg.Protocol == "http" {
 			options.Protocol = clickhouse.HTTP
+		}
+		if cfg.Cluster != "" {
+			maps.Copy(options.Settings, clusterSettings)
 		}
 		if cfg.TLS {
 			options.TLS = &tls.Config{MinVersion: tls.VersionTLS12}

@@ -41,7 +41,7 @@ func (db *DB) load(ctx context.Context, id string, d *device) error {
 	// projections answer this from a handful of rows.
 	var each []string
 	for _, t := range tables {
-		each = append(each, "SELECT epoch, max(batch) FROM "+t.name+" WHERE device_id = {device:String} GROUP BY epoch")
+		each = append(each, "SELECT epoch, max(batch) FROM "+db.stored(t)+" WHERE device_id = {device:String} GROUP BY epoch")
 	}
 	rows, err := db.conn.Query(ctx, strings.Join(each, "\nUNION ALL "), named("device", id))
 	if err != nil {

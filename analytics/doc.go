@@ -23,7 +23,8 @@
 // A DB is safe for concurrent use. The batches of one device must be handed over
 // in their order, one after the other; devices are independent of each other.
 // With the embedded engine exactly one process may use a data directory; with a
-// server any number may.
+// server any number may. A server's schema is made by Run, a cluster's by its
+// owner with what Schema says (cluster.go); Run checks it.
 //
 // It does not check who may see a device: callers do, before they ask.
 package analytics

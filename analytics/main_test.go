@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -104,8 +105,10 @@ func openTestOver(t testing.TB, statements []string, change func(*Config, *Deps)
 	shared.Do(func() {
 		if shared.dir, shared.err = os.MkdirTemp("", "ngfw-analytics-"); shared.err == nil {
 			cfg := chdb.DefaultConfig()
-			cfg.DataDir = shared.dir
-			shared.engine, shared.err = chdb.Open(cfg)
+			cfg.DataDir, cfg.ConfigFile = filepath.Join(shared.dir, "data"), filepath.Join(shared.dir, "cluster.xml")
+			if shared.err = os.WriteFile(cfg.ConfigFile, []byte(clusterOfOne), 0o600); shared.err == nil {
+				shared.engine, shared.err = chdb.Open(cfg)
+			}
 		}
 	})
 	if shared.err != nil {
@@ -129,6 +132,12 @@ func openTestOver(t testing.TB, statements []string, change func(*Config, *Deps)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { admin.Exec(context.Background(), "DROP DATABASE "+cfg.Database) })
+	if clustered {
+		cfg.Cluster = testCluster
+		for _, sql := range Schema(cfg.Database, cfg.Cluster) {
+			statements = append(statements, onOneNode(sql))
+		}
+	}
 	if len(statements) > 0 {
 		inside, err := clickhouse.Open(&clickhouse.Options{
 			Protocol: clickhouse.HTTP, Addr: []string{"engine:80"}, Auth: clickhouse.Auth{Database: cfg.Database},
@@ -163,15 +172,18 @@ func engineFor() http.RoundTripper {
 // wire makes openTest take the engine for a server: the suite over HTTP.
 var wire bool
 
+// overTheWire are the tests of the suite that are the same for any engine.
+var overTheWire = map[string]func(*testing.T){
+	"every field": TestLogShowsEveryField, "pages": TestPagesAreStableUnderInserts, "total": TestTotal,
+	"retention": TestRetentionHidesRowsAtOnce, "top clients": TestTopClients, "rankings": TestRankings, "statistics": TestStats, "export": TestExport, "find": TestFind, "poisoned rows": TestPoisonedRowsAreSetAside,
+	"alerts": TestAlertShowsEveryField, "alert filters": TestAlertFilter, "alerts beside flows": TestAlertsAreStoredOnceBesideFlows,
+	"filters": TestFilterMeansTheSameInGoAndSQL, "many devices": TestManyDevices,
+}
+
 func TestOverTheWire(t *testing.T) {
 	wire = true
 	defer func() { wire = false }()
-	for name, test := range map[string]func(*testing.T){
-		"every field": TestLogShowsEveryField, "pages": TestPagesAreStableUnderInserts, "total": TestTotal,
-		"retention": TestRetentionHidesRowsAtOnce, "top clients": TestTopClients, "rankings": TestRankings, "statistics": TestStats, "export": TestExport, "find": TestFind, "poisoned rows": TestPoisonedRowsAreSetAside,
-		"alerts": TestAlertShowsEveryField, "alert filters": TestAlertFilter, "alerts beside flows": TestAlertsAreStoredOnceBesideFlows,
-		"filters": TestFilterMeansTheSameInGoAndSQL, "many devices": TestManyDevices,
-	} {
+	for name, test := range overTheWire {
 		t.Run(name, test)
 	}
 }

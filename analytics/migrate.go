@@ -127,16 +127,15 @@ func addRollups(ctx context.Context, db *DB) error {
 // migrate refuses a schema newer than this binary and takes the steps that are
 // needed.
 func (db *DB) migrate(ctx context.Context) error {
-	err := db.conn.Exec(ctx, "CREATE TABLE IF NOT EXISTS schema_version (version UInt32, at DateTime DEFAULT now()) ENGINE = MergeTree ORDER BY version")
-	if err != nil {
+	if err := db.checkForm(ctx); err != nil || db.cfg.Cluster != "" {
+		return err
+	}
+	if err := db.conn.Exec(ctx, versionTable("schema_version", "MergeTree")); err != nil {
 		return fmt.Errorf("make the table of schema versions: %w", err)
 	}
-	var have uint32
-	if err := db.conn.QueryRow(ctx, "SELECT max(version) FROM schema_version").Scan(&have); err != nil {
-		return fmt.Errorf("read the schema version: %w", err)
-	}
-	if have > schemaVersion {
-		return fmt.Errorf("the ClickHouse schema has version %d, this binary knows %d: start the newer ngfw-cloud again or restore a backup", have, schemaVersion)
+	have, err := db.version(ctx)
+	if err != nil {
+		return err
 	}
 	for _, s := range migrations {
 		needed, err := s.needed(ctx, db)
@@ -154,6 +153,22 @@ func (db *DB) migrate(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func versionTable(name, engine string) string {
+	return "CREATE TABLE IF NOT EXISTS " + name + " (version UInt32, at DateTime DEFAULT now()) ENGINE = " + engine + " ORDER BY version"
+}
+
+// version reads that of the schema, and refuses one newer than this binary.
+func (db *DB) version(ctx context.Context) (uint32, error) {
+	var have uint32
+	if err := db.conn.QueryRow(ctx, "SELECT max(version) FROM schema_version").Scan(&have); err != nil {
+		return 0, fmt.Errorf("read the schema version: %w", err)
+	}
+	if have > schemaVersion {
+		return 0, fmt.Errorf("the ClickHouse schema has version %d, this binary knows %d: start the newer ngfw-cloud again or restore a backup", have, schemaVersion)
+	}
+	return have, nil
 }
 
 func (db *DB) lacksTable(ctx context.Context, name string) (bool, error) {

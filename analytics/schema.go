@@ -141,13 +141,16 @@ var flows = table{
 }
 
 // create is the statement that makes the table.
-func (t table) create() string {
+func (t table) create() string { return t.createAs(t.name, "MergeTree") }
+
+// createAs makes it under another name, with an engine of the MergeTree family.
+func (t table) createAs(name, engine string) string {
 	var lines []string
 	for _, c := range t.columns {
 		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %s %s", c.name, c.kind, c.rest)))
 	}
 	lines = append(lines, t.indexes...)
-	return fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (\n%s\n)\nENGINE = MergeTree\n%s", t.name, strings.Join(lines, ",\n"), t.tail)
+	return fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (\n%s\n)\nENGINE = %s\n%s", name, strings.Join(lines, ",\n"), engine, t.tail)
 }
 
 // insert is the statement whose values the columns give.

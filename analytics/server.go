@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -36,7 +35,10 @@ func (db *DB) openServer(ctx context.Context) error {
 	if v.Version.Major < oldestServer {
 		return fmt.Errorf("the ClickHouse server at %v is %s: %d.1 or newer is needed", db.cfg.Addresses, v.Version, oldestServer)
 	}
-	if err := conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+"`"+strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(db.cfg.Database)+"`"); err != nil {
+	if db.cfg.Cluster != "" {
+		return nil // whoever makes the tables makes it, on all nodes
+	}
+	if err := conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+quoteName(db.cfg.Database)); err != nil {
 		return fmt.Errorf("make the database %s: %w", db.cfg.Database, err)
 	}
 	return nil
@@ -54,7 +56,7 @@ func (db *DB) awaitEnd(ctx context.Context, queryID string, err error) {
 	defer cancel()
 	for ctx.Err() == nil {
 		var n uint64
-		err := db.conn.QueryRow(ctx, "SELECT count() FROM system.processes WHERE query_id = {id:String}", named("id", queryID)).Scan(&n)
+		err := db.conn.QueryRow(ctx, "SELECT count() FROM "+db.everyReplica("system", "processes")+" WHERE initial_query_id = {id:String}", named("id", queryID)).Scan(&n)
 		if err == nil && n == 0 {
 			return
 		}

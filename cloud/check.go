@@ -132,6 +132,8 @@ func (c Config) checkAnalytics(add adder) {
 		add("analytics.addresses", "name at least one host:port of a ClickHouse server")
 	case a.Engine == "server" && a.Library != "":
 		add("analytics.library", "is of the embedded engine")
+	case a.Engine == "embedded" && a.Cluster != "":
+		add("analytics.cluster", "needs engine: server")
 	case a.Engine == "embedded" && len(a.Addresses) > 0:
 		add("analytics.addresses", "need engine: server")
 	}

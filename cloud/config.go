@@ -46,6 +46,7 @@ type Analytics struct {
 	Database  string   `yaml:"database"`
 	Username  string   `yaml:"username"`
 	Password  Secret   `yaml:"password"`
+	Cluster   string   `yaml:"cluster"` // whose tables `analytics schema` has made; empty: one server
 }
 
 // Limits bound what callers may take.

@@ -90,6 +90,7 @@ func TestConfigProblemsHaveLines(t *testing.T) {
 		{"names beside files", "tls: {cert: /nonexistent/c.pem, key: /nonexistent/k.pem, names: [a]}\n", []string{"1 tls.cert: ", "1 tls.names: "}},
 		{"log", "log:\n  level: loud\n  format: xml\n", []string{`2 log.level: must be debug or info or warn or error, not "loud"`, "3 log.format: "}},
 		{"analytics", "analytics:\n  engine: server\n", []string{"2 analytics.addresses: name at least one"}},
+		{"analytics cluster", "analytics:\n  engine: embedded\n  cluster: c\n", []string{"3 analytics.cluster: needs engine: server"}},
 		{"analytics kind", "analytics:\n  engine: mysql\n  addresses: [x]\n", []string{"2 analytics.engine: ", "3 analytics.addresses[0]: "}},
 		{"limits", "limits:\n  body_bytes: 0\n  concurrent_logins: -1\n", []string{"2 limits.body_bytes: must be at least 1", "3 limits.concurrent_logins: "}},
 		{"empty values", "data_dir: ''\nissuer: ''\nconnect_url: cloud.example.org\n", []string{"3 connect_url: ", "1 data_dir: ", "2 issuer: "}},

@@ -17,6 +17,10 @@ type Config struct {
 	Socket      string // where Serve listens; "" is engine.sock in DataDir
 	MaxMemory   int64  // bytes the engine may use; a query beyond it fails alone
 	Connections int    // statements at a time
+
+	// ConfigFile has settings of the engine that no statement can make (clusters,
+	// macros); "" is none. For tests: an engine's process is never given one.
+	ConfigFile string
 }
 
 // DefaultConfig is fit for a small machine; DataDir must be set.

@@ -58,6 +58,9 @@ func Open(cfg Config) (*Engine, error) {
 			"--log_queries=0",
 		},
 	}
+	if cfg.ConfigFile != "" {
+		e.args = append(e.args, "--config-file="+cfg.ConfigFile)
+	}
 	if e.killer, err = e.connect(); err != nil {
 		dir.close()
 		return nil, err

@@ -40,7 +40,7 @@ func newRoot() *cobra.Command {
 	f.StringVar(&o.config, "config", "", "configuration `file` (YAML)")
 	f.StringVar(&o.dataDir, "data-dir", "", "data `directory` (default "+cloud.DefaultConfig().DataDir+")")
 	f.StringVarP(&o.output, "output", "o", "text", "text or json")
-	root.AddCommand(newServe(o), newToken(o), newUser(o), newOrg(o), newDevice(o), newMigrate(o), newCheckConfig(o), newEngine(), newVersion(o))
+	root.AddCommand(newServe(o), newToken(o), newUser(o), newOrg(o), newDevice(o), newMigrate(o), newAnalytics(o), newCheckConfig(o), newEngine(), newVersion(o))
 	return root
 }
 
