@@ -39,6 +39,8 @@ func TestOnACluster(t *testing.T) {
 			t.Run(name, test)
 		}
 	}
+	t.Run("roll-ups are read", TestRollupsEqualRows)
+	t.Run("stored once", TestStoreIsExactlyOnce)
 }
 
 // TestSchemaParses gives every statement of both forms to the engine's parser,
