@@ -69,6 +69,15 @@ func (db *DB) local(t *table) string {
 	return t.name + localSuffix
 }
 
+// home is the database as system tables name it: the embedded engine's is not
+// the configured one, other nodes' current one is not ours.
+func (db *DB) home() string {
+	if db.cfg.Cluster == "" {
+		return "currentDatabase()"
+	}
+	return quoteText(db.cfg.Database)
+}
+
 // stored is the table as what is stored is read from it: on a cluster from every
 // replica, as one alone may not have heard yet of what the others have.
 func (db *DB) stored(t *table) string {

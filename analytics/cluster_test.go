@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // testCluster is one shard of one replica: the engine itself. It has no Keeper,
@@ -40,7 +41,29 @@ func TestOnACluster(t *testing.T) {
 		}
 	}
 	t.Run("roll-ups are read", TestRollupsEqualRows)
+	t.Run("size", TestStoredIsTold)
 	t.Run("stored once", TestStoreIsExactlyOnce)
+}
+
+// TestStoredIsTold scrapes what the database holds, also where the current
+// database is not the one that is configured, as in an engine's own process.
+func TestStoredIsTold(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	db := openTest(t, func(_ *Config, d *Deps) { d.Metrics = registry })
+	store(t, db, org, batch("e", 1, flow(db.now()), flow(db.now())))
+	if !clustered {
+		db.cfg.Database = "elsewhere"
+	}
+	all, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		if f.GetName() == "ngfw_analytics_stored_rows" && f.Metric[0].GetGauge().GetValue() == 2 {
+			return
+		}
+	}
+	t.Error("two rows are stored and not told")
 }
 
 // TestSchemaParses gives every statement of both forms to the engine's parser,

@@ -42,9 +42,9 @@ func (s *stored) Collect(out chan<- prometheus.Metric) {
 	defer cancel()
 	var rows, bytes, parts, merges uint64
 	err := s.db.conn.QueryRow(ctx, `SELECT sum(rows), sum(bytes_on_disk), count(),
-	(SELECT count() FROM `+s.db.everyShard("merges")+` WHERE database = {database:String} AND table = {table:String})
-FROM `+s.db.everyShard("parts")+` WHERE active AND database = {database:String} AND table = {table:String}`,
-		named("table", s.db.local(&flows)), named("database", s.db.cfg.Database)).Scan(&rows, &bytes, &parts, &merges)
+	(SELECT count() FROM `+s.db.everyShard("merges")+` WHERE database = `+s.db.home()+` AND table = {table:String})
+FROM `+s.db.everyShard("parts")+` WHERE active AND database = `+s.db.home()+` AND table = {table:String}`,
+		named("table", s.db.local(&flows))).Scan(&rows, &bytes, &parts, &merges)
 	if err != nil {
 		return
 	}
