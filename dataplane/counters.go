@@ -29,6 +29,9 @@ var dropNames = []string{
 	14: "drop_list", 15: "source_flood", 16: "syn_flood", 17: "threat",
 }
 
+// DropThreat is of packets of a flow that the matcher has cut off.
+const DropThreat DropReason = 17
+
 func (r DropReason) String() string {
 	if int(r) < len(dropNames) && dropNames[r] != "" {
 		return dropNames[r]

@@ -6,12 +6,16 @@ import (
 
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 
+	"ngfw.sh/dataplane"
 	"ngfw.sh/dataplane/flow"
 )
 
 // Fact is what somebody who looked into a flow's packets knows of it; "" is
 // nothing.
-type Fact struct{ App, Threat, Hostname string }
+type Fact struct {
+	App, Threat, Hostname string
+	Blocked               bool // the matcher has cut the flow off; stays
+}
 
 // Facts joins rows with what the matcher finds. The kernel names a flow by its
 // number, the matcher by addresses and ports as it sees them: sources before and
@@ -51,6 +55,7 @@ func (f *Facts) Learn(t flow.Tuple, fact Fact) {
 	if fact.Hostname != "" {
 		k.fact.Hostname = fact.Hostname
 	}
+	k.fact.Blocked = k.fact.Blocked || fact.Blocked
 	f.put(at, k)
 }
 
@@ -63,7 +68,8 @@ func (f *Facts) FlowID(t flow.Tuple) (id uint64, ok bool) {
 	return k.flowID, k.flowID != 0
 }
 
-// Fill writes what is known of a flow into its row, and remembers its number.
+// Fill writes what is known of a flow into its row, and remembers its number. A flow
+// that was cut off closes as dropped: the packet programs, which judged it, accepted.
 func (f *Facts) Fill(e flow.Event, row *ngfwv1.FlowEvent) {
 	seen := e.Tuple
 	if e.Translated != nil {
@@ -79,6 +85,10 @@ func (f *Facts) Fill(e flow.Event, row *ngfwv1.FlowEvent) {
 		f.put(at, k)
 	}
 	f.mu.Unlock()
+	if k.fact.Blocked && e.Kind == flow.Close {
+		row.Action, row.Reason = ngfwv1.Verdict_VERDICT_DROP, dataplane.DropThreat.String()
+		row.RuleId, row.RuleName = 0, ""
+	}
 	if k.fact.App != "" {
 		row.App = k.fact.App
 	}

@@ -20,7 +20,7 @@ func TestFactsMeetTheirRows(t *testing.T) {
 	fill := func(e flow.Event) Fact {
 		row := &ngfwv1.FlowEvent{Hostname: "from the lease"}
 		f.Fill(e, row)
-		return Fact{row.App, row.Threat, row.Hostname}
+		return Fact{App: row.App, Threat: row.Threat, Hostname: row.Hostname}
 	}
 	open := flow.Event{FlowID: 7, Kind: flow.Open, Tuple: there, Translated: &masqueraded}
 	if d := cmp.Diff(Fact{Hostname: "from the lease"}, fill(open)); d != "" {
@@ -34,7 +34,7 @@ func TestFactsMeetTheirRows(t *testing.T) {
 	f.Learn(back, Fact{App: "tls"})
 	f.Learn(there, Fact{Threat: "botnet", Hostname: "www.example.org"})
 	open.Kind = flow.Update
-	want := Fact{"tls", "botnet", "www.example.org"}
+	want := Fact{App: "tls", Threat: "botnet", Hostname: "www.example.org"}
 	if d := cmp.Diff(want, fill(open)); d != "" {
 		t.Error(d)
 	}
@@ -51,6 +51,17 @@ func TestFactsMeetTheirRows(t *testing.T) {
 	if got := fill(in); got.App != "http" {
 		t.Errorf("of a forwarded flow: %+v", got)
 	}
+	for kind, want := range map[flow.Kind]ngfwv1.Verdict{flow.Update: ngfwv1.Verdict_VERDICT_ACCEPT, flow.Close: ngfwv1.Verdict_VERDICT_DROP} {
+		g := NewFacts(100)
+		g.Learn(there, Fact{Threat: "botnet", Blocked: true})
+		g.Learn(there, Fact{App: "http"}) // what is learnt later leaves it cut off
+		row := &ngfwv1.FlowEvent{Action: ngfwv1.Verdict_VERDICT_ACCEPT, Reason: "rule", RuleId: 4}
+		g.Fill(flow.Event{FlowID: 10, Kind: kind, Tuple: back}, row)
+		if row.Action != want || (row.Reason == "threat") != (kind == flow.Close) || (row.RuleId == 0) != (kind == flow.Close) {
+			t.Errorf("of a flow that was cut off, kind %d: %v by %q, rule %d", kind, row.Action, row.Reason, row.RuleId)
+		}
+	}
+
 	refused := flow.Event{FlowID: 9, Kind: flow.Refused, Tuple: tuple("10.0.1.9:1", "203.0.113.7:1", 17)}
 	fill(refused)
 	if _, ok := f.FlowID(refused.Tuple); ok {

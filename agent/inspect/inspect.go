@@ -241,7 +241,7 @@ func (s *Section) Degraded() []string {
 	defer s.mu.Unlock()
 	var out []string
 	for name, why := range s.lacking {
-		out = append(out, fmt.Sprintf("rule set %s: %s", name, why))
+		out = append(out, fmt.Sprintf("ids, rule set %s: %s", name, why))
 	}
 	if s.running != nil {
 		out = append(out, s.running.failures()...)

@@ -23,6 +23,7 @@ const (
 	flushInterval = 100 * time.Millisecond
 	maxWaiting    = 4096 // alerts between two flushes; more are counted
 	preview       = 256  // bytes of a payload that an alert shows
+	patience      = 20   // flushes that an alert waits for its flow's number
 )
 
 // log is the matcher's log: alerts go to the cloud's batches, what is learnt of flows to
@@ -42,8 +43,9 @@ type log struct {
 
 // waiting is an alert between two flushes.
 type waiting struct {
-	event *ngfwv1.AlertEvent
-	flow  flow.Tuple // zero: of none
+	event   *ngfwv1.AlertEvent
+	flow    flow.Tuple // zero: of none
+	flushes int        // that it has waited for its flow's number
 }
 
 // telling is what an alert threshold counts by.
@@ -79,26 +81,31 @@ func (g *log) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			g.flush()
+			g.flush(patience)
 		}
 	}
 }
 
-func (g *log) flush() {
+// flush hands over what has its flow's number, or has none to wait for. The row that
+// gives the number comes by another way, often a moment after the alert.
+func (g *log) flush(patience int) {
 	g.mu.Lock()
-	all := g.waiting
-	g.waiting = nil
-	g.mu.Unlock()
-	if len(all) == 0 {
-		return
-	}
-	out := make([]*ngfwv1.AlertEvent, len(all))
-	for i, w := range all {
-		out[i] = w.event
-		// By now the log of flows has named it.
-		if id, ok := g.deps.Facts.FlowID(w.flow); ok {
-			w.event.FlowId = id
+	var out []*ngfwv1.AlertEvent
+	keep := g.waiting[:0]
+	for _, w := range g.waiting {
+		id, ok := g.deps.Facts.FlowID(w.flow)
+		if w.flushes++; !ok && w.flow != (flow.Tuple{}) && w.flushes <= patience {
+			keep = append(keep, w)
+			continue
 		}
+		w.event.FlowId = id
+		out = append(out, w.event)
+	}
+	clear(g.waiting[len(keep):])
+	g.waiting = keep
+	g.mu.Unlock()
+	if len(out) == 0 {
+		return
 	}
 	if err := g.deps.Alerts(out); err != nil {
 		g.metrics.lost.Add(float64(len(out)))
@@ -137,7 +144,7 @@ func (g *log) Alert(a *matcher.Alert) {
 		t = tupleOf(f)
 		fact := flowlog.Fact{Threat: r.Message}
 		if f.Detect.ProtocolKnown {
-			e.AppProto = f.Detect.Protocol.String()
+			e.AppProto = eve.AppName(f.Detect.Protocol)
 			fact.App = e.AppProto
 		}
 		g.deps.Facts.Learn(t, fact)
@@ -148,7 +155,7 @@ func (g *log) Alert(a *matcher.Alert) {
 		g.metrics.lost.Inc()
 		return
 	}
-	g.waiting = append(g.waiting, waiting{e, t})
+	g.waiting = append(g.waiting, waiting{event: e, flow: t})
 }
 
 // ends are the sender and the receiver of what was matched: a request may be looked at

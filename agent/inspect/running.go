@@ -142,7 +142,7 @@ func (r *running) end() {
 		w.Finish()
 		w.resets.close()
 	}
-	r.log.flush()
+	r.log.flush(0)
 }
 
 // prefixes reads the networks of a document, which are valid.

@@ -10,6 +10,7 @@ import (
 	"ngfw.sh/dataplane"
 	"ngfw.sh/dataplane/flow"
 	matcher "ngfw.sh/dataplane/ids"
+	"ngfw.sh/dataplane/ids/eve"
 	"ngfw.sh/dataplane/ids/packet"
 	"ngfw.sh/dataplane/nfqueue"
 )
@@ -56,7 +57,7 @@ func (w *worker) Rest() {}
 // that it needs us no more to the programs.
 func (w *worker) follow(f *matcher.Flow, leave matcher.Leave) {
 	if f.Detect.ProtocolKnown && w.told.once(f.ID, toldApp) {
-		w.deps.Facts.Learn(tupleOf(f), flowlog.Fact{App: f.Detect.Protocol.String()})
+		w.deps.Facts.Learn(tupleOf(f), flowlog.Fact{App: eve.AppName(f.Detect.Protocol)})
 	}
 	if leave == matcher.Stay || !w.told.once(f.ID, toldLeave) {
 		return
@@ -64,6 +65,7 @@ func (w *worker) follow(f *matcher.Flow, leave matcher.Leave) {
 	word := dataplane.Bypass
 	if leave == matcher.LeaveDrop {
 		word = dataplane.Block
+		w.deps.Facts.Learn(tupleOf(f), flowlog.Fact{Blocked: true})
 	}
 	if _, err := w.deps.Kernel.Tell(f.Client, f.Server, f.Protocol, word); err != nil {
 		w.deps.Log.Warn("a flow cannot leave the matcher", "err", err)

@@ -80,7 +80,7 @@ func (s *Store) Get(ctx context.Context, source ids.Source, fresh bool) (*Set, e
 	}
 	set, err := s.fetch(ctx, source, had, old)
 	if err != nil {
-		return old, fmt.Errorf("fetch the rule set %s: %w", source.Name, err)
+		return old, fmt.Errorf("cannot be fetched: %w", err)
 	}
 	return set, nil
 }
@@ -89,7 +89,7 @@ func (s *Store) Get(ctx context.Context, source ids.Source, fresh bool) (*Set, e
 func (s *Store) read(source ids.Source) (*Set, error) {
 	f, err := os.Open(source.File)
 	if err != nil {
-		return nil, fmt.Errorf("rule set %s: %w", source.Name, err)
+		return nil, err // names the file
 	}
 	defer f.Close()
 	data, err := whole(f, s.cfg.Bytes)
@@ -101,7 +101,7 @@ func (s *Store) read(source ids.Source) (*Set, error) {
 		set, err = unpack(source.Name, data, s.cfg.Bytes)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("rule set %s, file %s: %w", source.Name, source.File, err)
+		return nil, fmt.Errorf("file %s: %w", source.File, err)
 	}
 	return set, nil
 }

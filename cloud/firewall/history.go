@@ -82,6 +82,8 @@ func explainUnruled(p policy.Policy, e *ngfwv1.LogEntry) string {
 		return fmt.Sprintf("no rule matched; the policy of the zones from %s to %s: %s", e.ZoneFrom, e.ZoneTo, e.Action)
 	case reason == "default":
 		return fmt.Sprintf("no rule and no policy matched from %s to %s; what nothing allows is dropped", e.ZoneFrom, e.ZoneTo)
+	case reason == "threat":
+		return fmt.Sprintf("intrusion detection cut the flow off (%s), after the firewall had accepted it", e.GetThreat())
 	case strings.HasPrefix(reason, "system:"):
 		return fmt.Sprintf("the system rule %s, which comes before all others: %s", strings.TrimPrefix(reason, "system:"), e.Action)
 	default:

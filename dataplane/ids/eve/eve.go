@@ -166,20 +166,20 @@ func (w *Writer) ofFlow(e *event, f *ids.Flow) {
 	e.FlowID = flowID(f)
 	d := &f.Detect
 	if d.ProtocolKnown {
-		e.AppProto = appName(d.Protocol)
+		e.AppProto = AppName(d.Protocol)
 		if ts, tc := d.ProtocolOf[0], d.ProtocolOf[1]; ts != tc && ts != 0 && tc != 0 {
-			e.AppTS, e.AppTC = appName(ts), appName(tc)
+			e.AppTS, e.AppTC = AppName(ts), AppName(tc)
 		}
 	} else if d.Failed[0] || d.Failed[1] {
 		e.AppProto = "failed"
 	}
 	if d.Original != 0 {
-		e.AppOrig = appName(d.Original)
+		e.AppOrig = AppName(d.Original)
 	}
 }
 
-// appName is the name that the log has always had.
-func appName(p rule.Protocol) string {
+// AppName is the name that the log has always had.
+func AppName(p rule.Protocol) string {
 	if s := p.String(); s != "http1" {
 		return s
 	}
