@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -166,13 +167,16 @@ func orEmpty(v any) any {
 
 func ref(kind, name string) object { return object{"$ref": "#/components/" + kind + "/" + name} }
 
-// words splits a Go name: ListDevices is "List devices".
+// words splits a Go name: ListDevices is "List devices", ListIDSRules "List IDS rules".
 func words(name string) string {
 	var out strings.Builder
+	is := func(i int, what func(rune) bool) bool { return i < len(name) && what(rune(name[i])) }
 	for i, r := range name {
-		if i > 0 && r >= 'A' && r <= 'Z' {
+		if i > 0 && unicode.IsUpper(r) && (is(i-1, unicode.IsLower) || is(i+1, unicode.IsLower)) {
 			out.WriteByte(' ')
-			r += 'a' - 'A'
+			if is(i+1, unicode.IsLower) {
+				r = unicode.ToLower(r)
+			}
 		}
 		out.WriteRune(r)
 	}

@@ -47,7 +47,7 @@ func quote(s string) string { return strconv.Quote(shorten(s)) }
 
 // suggest finds the known name nearest to a misspelt one.
 func (d *decoder) suggest(m protoreflect.MessageDescriptor, name string, outermost bool) string {
-	best, least := "", len(name)/3+2
+	best, least := "", len(name)/3+1
 	for i := range m.Fields().Len() {
 		fd := m.Fields().Get(i)
 		if outermost && d.Hidden != nil && d.Hidden(fd) {
@@ -65,7 +65,7 @@ func (d *decoder) suggest(m protoreflect.MessageDescriptor, name string, outermo
 
 // Nearest finds the candidate nearest to name, "" if none is near.
 func Nearest(name string, candidates []string) string {
-	best, least := "", len(name)/3+2
+	best, least := "", len(name)/3+1
 	for _, c := range candidates {
 		if n := distance(name, c, least); n < least {
 			best, least = c, n

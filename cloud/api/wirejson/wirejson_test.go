@@ -71,6 +71,7 @@ func TestDecodeProblems(t *testing.T) {
 	}{
 		{in: `{"nme":"x"}`, into: rule, want: []fault.Field{{Path: "nme", Message: `unknown field "nme"; did you mean "name"?`}}},
 		{in: `{"zzzzzzzz":"x"}`, into: rule, want: []fault.Field{{Path: "zzzzzzzz", Message: `unknown field "zzzzzzzz"`}}},
+		{in: `{"foo":"x"}`, into: rule, want: []fault.Field{{Path: "foo", Message: `unknown field "foo"`}}},
 		{in: `{"Name":"x"}`, into: rule, want: []fault.Field{{Path: "Name", Message: `unknown field "Name"; did you mean "name"?`}}},
 		{in: `{"zoneFrom":"x"}`, into: rule, want: []fault.Field{{Path: "zoneFrom", Message: `unknown field "zoneFrom"; did you mean "zone_from"?`}}},
 		{in: `{"name":1}`, into: rule, want: []fault.Field{{Path: "name", Message: "must be a string, not a number"}}},
