@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -244,6 +245,11 @@ func (s *Section) Degraded() []string {
 		out = append(out, fmt.Sprintf("ids, rule set %s: %s", name, why))
 	}
 	if s.running != nil {
+		for _, name := range s.doc.Interfaces {
+			if _, err := net.InterfaceByName(name); err != nil {
+				out = append(out, fmt.Sprintf("ids, interface %s: nothing of it is inspected: %v", name, err))
+			}
+		}
 		out = append(out, s.running.failures()...)
 	}
 	return out
