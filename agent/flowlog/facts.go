@@ -68,8 +68,8 @@ func (f *Facts) FlowID(t flow.Tuple) (id uint64, ok bool) {
 	return k.flowID, k.flowID != 0
 }
 
-// Fill writes what is known of a flow into its row, and remembers its number. A flow
-// that was cut off closes as dropped: the packet programs, which judged it, accepted.
+// Fill writes what is known of a flow into its row, and remembers its number. Of a
+// flow that was cut off they say so from then on: the packet programs, which judged it, accepted.
 func (f *Facts) Fill(e flow.Event, row *ngfwv1.FlowEvent) {
 	seen := e.Tuple
 	if e.Translated != nil {
@@ -85,7 +85,7 @@ func (f *Facts) Fill(e flow.Event, row *ngfwv1.FlowEvent) {
 		f.put(at, k)
 	}
 	f.mu.Unlock()
-	if k.fact.Blocked && e.Kind == flow.Close {
+	if k.fact.Blocked && (e.Kind == flow.Update || e.Kind == flow.Close) {
 		row.Action, row.Reason = ngfwv1.Verdict_VERDICT_DROP, dataplane.DropThreat.String()
 		row.RuleId, row.RuleName = 0, ""
 	}

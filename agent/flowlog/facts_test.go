@@ -51,13 +51,13 @@ func TestFactsMeetTheirRows(t *testing.T) {
 	if got := fill(in); got.App != "http" {
 		t.Errorf("of a forwarded flow: %+v", got)
 	}
-	for kind, want := range map[flow.Kind]ngfwv1.Verdict{flow.Update: ngfwv1.Verdict_VERDICT_ACCEPT, flow.Close: ngfwv1.Verdict_VERDICT_DROP} {
+	for kind, want := range map[flow.Kind]ngfwv1.Verdict{flow.Open: ngfwv1.Verdict_VERDICT_ACCEPT, flow.Update: ngfwv1.Verdict_VERDICT_DROP, flow.Close: ngfwv1.Verdict_VERDICT_DROP} {
 		g := NewFacts(100)
 		g.Learn(there, Fact{Threat: "botnet", Blocked: true})
 		g.Learn(there, Fact{App: "http"}) // what is learnt later leaves it cut off
 		row := &ngfwv1.FlowEvent{Action: ngfwv1.Verdict_VERDICT_ACCEPT, Reason: "rule", RuleId: 4}
 		g.Fill(flow.Event{FlowID: 10, Kind: kind, Tuple: back}, row)
-		if row.Action != want || (row.Reason == "threat") != (kind == flow.Close) || (row.RuleId == 0) != (kind == flow.Close) {
+		if row.Action != want || (row.Reason == "threat") != (kind != flow.Open) || (row.RuleId == 0) != (kind != flow.Open) {
 			t.Errorf("of a flow that was cut off, kind %d: %v by %q, rule %d", kind, row.Action, row.Reason, row.RuleId)
 		}
 	}
