@@ -43,8 +43,12 @@ type Recorded struct {
 }
 
 // judged are the reasons of rows that a policy decided about. What was refused for
-// another reason (no state, malformed) is so under every policy.
-const judged = "(action = 'accept' OR reason IN ('rule', 'policy', 'default', 'no_zone') OR startsWith(reason, 'nat:'))"
+// another reason (no state, malformed) is so under every policy. What the matcher
+// has cut off had passed the policy.
+const (
+	judged  = "(action = 'accept' OR reason IN ('rule', 'policy', 'default', 'no_zone', 'threat') OR startsWith(reason, 'nat:'))"
+	refused = "action != 'accept' AND reason != 'threat'"
+)
 
 // recordedMemory is from where grouping goes to disk.
 const recordedMemory = 512 << 20
@@ -72,11 +76,11 @@ func (db *DB) Recorded(ctx context.Context, orgID string, q RecordedQuery, each 
 	// Few columns tell most flows apart; those with a dictionary are cheap to group by.
 	statement := fmt.Sprintf(`SELECT interface_in, interface_out, source_ip,
 		destination_ip, destination_port,
-		protocol, icmp_type, icmp_code, source_mac, action != 'accept' AS refused, %s AS minute,
+		protocol, icmp_type, icmp_code, source_mac, %s AS refused, %s AS minute,
 		max(app), max(hostname), sum(bytes_sent + bytes_received), sumIf(count, event IN ('open', 'refused')),
 		max(count), max(ts), argMax(origin, (ts, batch, row)), argMax(batch, (ts, batch, row)), argMax(row, (ts, batch, row)), count()
 		FROM flows WHERE %s
-		GROUP BY interface_in, interface_out, source_ip, destination_ip, destination_port, protocol, icmp_type, icmp_code, source_mac, refused, minute`, minute, w)
+		GROUP BY interface_in, interface_out, source_ip, destination_ip, destination_port, protocol, icmp_type, icmp_code, source_mac, refused, minute`, refused, minute, w)
 	rows, err := db.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
 		"max_bytes_before_external_group_by": recordedMemory,
 	})), statement, w.args()...)

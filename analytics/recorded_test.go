@@ -39,6 +39,9 @@ func TestRecorded(t *testing.T) {
 		flow(minute, six),
 		flow(minute, refused("rule", 1)),
 		flow(minute.Add(2*time.Second), refused("rule", 4)),
+		flow(minute.Add(3*time.Second), kind(ngfwv1.EventKind_EVENT_KIND_UPDATE, 1), func(e *ngfwv1.FlowEvent) {
+			e.Action, e.Reason, e.BytesSent, e.BytesReceived = ngfwv1.Verdict_VERDICT_DROP, "threat", 0, 0
+		}), // accepted by its policy, cut off by the matcher
 		// Refused for what no policy is about.
 		flow(minute, refused("no_state", 1)),
 		flow(minute, refused("malformed", 1)),
@@ -94,14 +97,14 @@ func TestRecorded(t *testing.T) {
 	equal := gocmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 	times := gocmp.Comparer(time.Time.Equal)
 	if d := gocmp.Diff([]Recorded{
-		thrown, with(base, 540, 2, 3, 1, minute.Add(time.Minute), tls), forwarded, overSix,
+		thrown, with(base, 540, 2, 4, 1, minute.Add(time.Minute), tls), forwarded, overSix,
 	}, ask(RecordedQuery{}), equal, times); d != "" {
 		t.Error(d)
 	}
 	now := func(r Recorded) Recorded { at(minute)(&r); return r }
 	if d := gocmp.Diff([]Recorded{
 		with(base, 180, 1, 1, 1, minute.Add(time.Minute), at(minute.Add(time.Minute))),
-		now(thrown), now(with(base, 360, 1, 2, 1, minute.Add(time.Second), tls)), now(forwarded), now(overSix),
+		now(thrown), now(with(base, 360, 1, 3, 1, minute.Add(3*time.Second), tls)), now(forwarded), now(overSix),
 	}, ask(RecordedQuery{Minutes: true}), equal, times); d != "" {
 		t.Error(d)
 	}
