@@ -36,7 +36,7 @@ func TestKilledAgent(t *testing.T) {
 	if err := r.agent.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	labtest.Eventually(t, 5*time.Second, func() error {
+	labtest.Eventually(t, 20*time.Second, func() error {
 		if _, err := r.ask(); err == nil {
 			return fmt.Errorf("it answers")
 		}
@@ -67,7 +67,7 @@ func TestChangedTable(t *testing.T) {
 		"a foreign rule": {"add", "rule", "inet", "ngfw", "input", "drop"},
 	} {
 		r.Exec(lab.RTR, append([]string{"nft"}, command...)...)
-		labtest.Eventually(t, 5*time.Second, func() error {
+		labtest.Eventually(t, 20*time.Second, func() error {
 			if got := strings.Count(rules(), "\n"); got != want {
 				return fmt.Errorf("%s: %d lines of table, want %d", name, got, want)
 			}
@@ -116,7 +116,7 @@ func TestMovingInterfaces(t *testing.T) {
 	if err := r.agent.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	labtest.Eventually(t, 5*time.Second, func() error {
+	labtest.Eventually(t, 20*time.Second, func() error {
 		if now := r.status().PolicyRevision; now == before {
 			return fmt.Errorf("revision %d", now)
 		}
@@ -132,7 +132,7 @@ func TestMovingInterfaces(t *testing.T) {
 	r.Exec(lab.RTR, "ip", "link", "set", "lan1", "down")
 	r.Exec(lab.RTR, "ip", "link", "set", "lan1", "name", "odd")
 	r.Exec(lab.RTR, "ip", "link", "set", "odd", "up")
-	labtest.Eventually(t, 5*time.Second, func() error {
+	labtest.Eventually(t, 20*time.Second, func() error {
 		for _, p := range r.status().Programs {
 			if p.Interface == "odd" {
 				return nil
