@@ -34,6 +34,9 @@ func (s *server) serve() error {
 				return err
 			}
 			s.judge()
+			if len(s.batch.out) >= maxSend {
+				return s.flush()
+			}
 		case typeError:
 			// A verdict on a packet that is gone: its interface was removed, or the queue was flushed.
 			s.stat.refused.Add(1)
@@ -57,8 +60,10 @@ func (s *server) serve() error {
 			s.stat.bursts.Add(1)
 		}
 		for i := range n {
-			if err := messages(in.message(i), each); err != nil {
+			if err := messages(in.message(i), each); errors.Is(err, errMessage) {
 				s.stat.broken.Add(1)
+			} else if err != nil {
+				return err
 			}
 		}
 		if err := s.flush(); err != nil {
