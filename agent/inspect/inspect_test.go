@@ -41,18 +41,18 @@ func (r *router) send(q netfilter.Queues) error {
 	return nil
 }
 
-// sets asks a function.
-type sets func(context.Context) error
+// asked asks a function.
+type asked func(context.Context) error
 
-func (s sets) Get(ctx context.Context, source ids.Source, _ bool) (*ruleset.Set, error) {
+func (s asked) Get(ctx context.Context, source ids.Source, _ bool) (*ruleset.Set, error) {
 	if err := s(ctx); err != nil {
 		return nil, err
 	}
 	return &ruleset.Set{Name: source.Name, Files: []rule.File{{Name: "a", Text: "alert tcp any any -> any any (msg:\"a\"; sid:1;)\n"}}}, nil
 }
-func (sets) Prune([]ids.Source) error { return nil }
+func (asked) Prune([]ids.Source) error { return nil }
 
-func section(t *testing.T, r *router, get sets) (*Section, *prometheus.Registry) {
+func opened(t *testing.T, r *router, get asked) (*Section, *prometheus.Registry) {
 	t.Helper()
 	cfg := DefaultConfig(t.TempDir())
 	cfg.Queues = 0 // the kernel has no part in this
@@ -76,7 +76,7 @@ const source = `"sources":[{"name":"a","url":"https://rules.example/a","enabled"
 // TestASlowServerHoldsNobodyUp: while a source drips, the router goes on reporting.
 func TestASlowServerHoldsNobodyUp(t *testing.T) {
 	asked := make(chan struct{})
-	s, registry := section(t, &router{}, func(ctx context.Context) error {
+	s, registry := opened(t, &router{}, func(ctx context.Context) error {
 		close(asked)
 		<-ctx.Done()
 		return ctx.Err()
@@ -112,7 +112,7 @@ func TestASlowServerHoldsNobodyUp(t *testing.T) {
 
 // TestPatienceIsOneForAll: many slow sources take no longer than one.
 func TestPatienceIsOneForAll(t *testing.T) {
-	s, _ := section(t, &router{}, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+	s, _ := opened(t, &router{}, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 	s.cfg.Patience = 20 * time.Millisecond
 	list := `{"name":"a0","url":"https://rules.example/a","enabled":true}`
 	for i := range 500 {
@@ -131,7 +131,7 @@ func TestPatienceIsOneForAll(t *testing.T) {
 // sent to it the former one goes on.
 func TestWhatCannotBeginLeavesWhatWas(t *testing.T) {
 	r := &router{}
-	s, _ := section(t, r, func(context.Context) error { return nil })
+	s, _ := opened(t, r, func(context.Context) error { return nil })
 	if _, err := s.Try(context.Background(), 1, []byte(`{"enabled":true,`+source+`}`)); err != nil {
 		t.Fatal(err)
 	}
