@@ -51,11 +51,13 @@ type Config struct {
 	StateDir string
 	First    uint16 // number of the first queue
 	Queues   int    // that run side by side
+	// Patience bounds the fetching of all sources at one change: others wait behind it.
+	Patience time.Duration
 }
 
 // DefaultConfig runs a queue on each processor, up to four.
 func DefaultConfig(stateDir string) Config {
-	return Config{StateDir: stateDir, First: 4100, Queues: min(runtime.NumCPU(), 4)}
+	return Config{StateDir: stateDir, First: 4100, Queues: min(runtime.NumCPU(), 4), Patience: 2 * time.Minute}
 }
 
 // Deps of the section.
@@ -77,7 +79,11 @@ type Section struct {
 	cfg  Config
 	deps Deps
 
-	mu      sync.Mutex
+	// change is held while a document is put into force, which may wait for servers. Who
+	// holds it alone writes what mu guards, and reads it without mu.
+	change sync.Mutex
+
+	mu      sync.Mutex // guards what follows; never held for long: reports and metrics read it
 	version int64
 	doc     ids.Document
 	loaded  Loaded
@@ -100,13 +106,14 @@ func (s *Section) Restore(ctx context.Context) error {
 	if err != nil || !ok {
 		return err
 	}
-	t, err := s.try(ctx, version, text, false)
+	// The router opens after this: a set without a copy is fetched later.
+	ctx, enough := context.WithTimeout(ctx, min(s.cfg.Patience, 5*time.Second))
+	defer enough()
+	_, err = s.try(ctx, version, text, false)
 	if err != nil {
 		// What another version of the agent accepted must not keep this one from running.
 		s.deps.Log.Error("the stored section ids is not in force: nothing is inspected", "version", version, "err", err)
-		return nil
 	}
-	_ = t
 	return nil
 }
 
@@ -121,21 +128,28 @@ func (s *Section) try(ctx context.Context, version int64, document []byte, fresh
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.change.Lock()
+	defer s.change.Unlock()
 	t := &Trial{section: s, version: version, document: document, before: s.version, doc: s.doc}
 	if err := s.force(ctx, doc, fresh); err != nil {
 		return nil, err
 	}
-	s.version, s.doc = version, doc
+	s.set(func() { s.version, s.doc = version, doc })
 	return t, nil
 }
 
-// force makes doc what happens. mu is held.
+// set changes what others read. change is held.
+func (s *Section) set(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+// force makes doc what happens. change is held.
 func (s *Section) force(ctx context.Context, doc ids.Document, fresh bool) error {
 	if !doc.Enabled {
 		err := s.stop()
-		s.loaded, s.lacking = Loaded{}, map[string]string{}
+		s.set(func() { s.loaded, s.lacking = Loaded{}, map[string]string{} })
 		return err
 	}
 	l, lacking, err := s.load(ctx, doc, fresh)
@@ -149,7 +163,7 @@ func (s *Section) force(ctx context.Context, doc ids.Document, fresh bool) error
 	} else {
 		s.running.use(doc, l)
 	}
-	s.loaded, s.lacking, s.fetched = *l, lacking, time.Now()
+	s.set(func() { s.loaded, s.lacking, s.fetched = *l, lacking, time.Now() })
 	for name, why := range lacking {
 		s.deps.Log.Warn("a rule set is not up to date", "source", name, "err", why)
 	}
@@ -157,31 +171,44 @@ func (s *Section) force(ctx context.Context, doc ids.Document, fresh bool) error
 	return nil
 }
 
-// start runs queues and sends packets there. mu is held.
+// start runs queues and sends packets there. Where that fails, what was inspected
+// before is inspected again. change is held.
 func (s *Section) start(doc ids.Document, l *Loaded) error {
+	was, before, set := s.running != nil, s.doc, s.loaded
 	if err := s.stop(); err != nil {
 		return err
 	}
+	err := s.begin(doc, l)
+	if err != nil && was {
+		if again := s.begin(before, &set); again != nil {
+			s.deps.Log.Error("nothing is inspected: what was before cannot be begun again", "err", again)
+		}
+	}
+	return err
+}
+
+// begin is start where nothing runs.
+func (s *Section) begin(doc ids.Document, l *Loaded) error {
 	r := newRunning(s.cfg, s.deps, s.metrics, doc, l)
 	if err := r.begin(); err != nil {
 		r.end()
 		return err
 	}
+	s.set(func() { s.running = r })
 	err := s.deps.Queue(netfilter.Queues{First: s.cfg.First, Count: uint16(s.cfg.Queues), Bypass: doc.FailOpen})
 	if err == nil {
 		err = s.deps.Kernel.Inspect(dataplane.Inspection{On: true, Interfaces: doc.Interfaces})
 	}
 	if err != nil {
-		s.running = r
 		return errors.Join(fault.New(fault.Unavailable, "packets cannot be sent to the matcher").Because(err), s.stop())
 	}
-	s.running = r
 	return nil
 }
 
-// stop lets packets pass the matcher by. mu is held.
+// stop lets packets pass the matcher by. change is held.
 func (s *Section) stop() error {
-	if s.running == nil {
+	r := s.running
+	if r == nil {
 		return nil
 	}
 	// First the mark, then the way, then who waits at its end: no packet is left there.
@@ -189,8 +216,8 @@ func (s *Section) stop() error {
 		s.deps.Kernel.Inspect(dataplane.Inspection{}),
 		s.deps.Queue(netfilter.Queues{}),
 	)
-	s.running.end()
-	s.running = nil
+	s.set(func() { s.running = nil })
+	r.end()
 	return err
 }
 
@@ -202,23 +229,36 @@ func (s *Section) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if s.running != nil {
-				s.running.end()
-				s.running = nil
+			s.change.Lock()
+			defer s.change.Unlock()
+			if r := s.running; r != nil {
+				s.set(func() { s.running = nil })
+				r.end()
 			}
 			return nil
 		case <-tick.C:
 		}
-		s.mu.Lock()
-		if s.running != nil && time.Since(s.fetched) >= time.Duration(s.doc.UpdateInterval)*time.Second {
-			if err := s.force(ctx, s.doc, true); err != nil {
-				s.deps.Log.Error("rule sets are not renewed; the ones before stay", "err", err)
-				s.fetched = time.Now()
-			}
-		}
-		s.mu.Unlock()
+		s.renew(ctx)
+	}
+}
+
+// retry is when a source that could not be had is asked again.
+const retry = 10 * time.Minute
+
+// renew fetches the sources again if it is time.
+func (s *Section) renew(ctx context.Context) {
+	s.change.Lock()
+	defer s.change.Unlock()
+	wait := time.Duration(s.doc.UpdateInterval) * time.Second
+	if len(s.lacking) > 0 {
+		wait = min(wait, retry)
+	}
+	if s.running == nil || time.Since(s.fetched) < wait {
+		return
+	}
+	if err := s.force(ctx, s.doc, true); err != nil {
+		s.deps.Log.Error("rule sets are not renewed; the ones before stay", "err", err)
+		s.set(func() { s.fetched = time.Now() })
 	}
 }
 
@@ -270,8 +310,8 @@ func (t *Trial) Keep() error {
 	if err := writeState(s.cfg.StateDir, t.version, t.document); err != nil {
 		s.deps.Log.Error("the section ids is in force but not stored", "version", t.version, "err", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.change.Lock()
+	defer s.change.Unlock()
 	if err := s.deps.Sets.Prune(s.doc.Sources); err != nil {
 		s.deps.Log.Warn("old copies of rule sets are left", "err", err)
 	}
@@ -281,14 +321,14 @@ func (t *Trial) Keep() error {
 // Undo goes back to what was before.
 func (t *Trial) Undo() error {
 	s := t.section
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.change.Lock()
+	defer s.change.Unlock()
 	if s.version != t.version {
 		return nil
 	}
 	if err := s.force(context.Background(), t.doc, false); err != nil {
 		return err
 	}
-	s.version, s.doc = t.before, t.doc
+	s.set(func() { s.version, s.doc = t.before, t.doc })
 	return nil
 }

@@ -33,11 +33,13 @@ func (s *Section) load(ctx context.Context, doc ids.Document, fresh bool) (l *Lo
 	lacking = map[string]string{}
 	l = &Loaded{Classes: maps.Clone(rule.DefaultClassification()), Categories: map[string]int64{}}
 	var files []rule.File
+	fetching, enough := context.WithTimeout(ctx, s.cfg.Patience)
+	defer enough()
 	for i, source := range doc.Sources {
 		if !source.Enabled {
 			continue
 		}
-		set, err := s.deps.Sets.Get(ctx, source, fresh)
+		set, err := s.deps.Sets.Get(fetching, source, fresh)
 		if err != nil {
 			lacking[source.Name] = err.Error()
 		}

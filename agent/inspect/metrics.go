@@ -40,11 +40,11 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) { ch <- m.rules; ch <- m.
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.section.mu.Lock()
-	defer m.section.mu.Unlock()
-	for id, n := range m.section.loaded.Categories {
+	categories, r := m.section.loaded.Categories, m.section.running
+	m.section.mu.Unlock()
+	for id, n := range categories {
 		ch <- prometheus.MustNewConstMetric(m.rules, prometheus.GaugeValue, float64(n), id)
 	}
-	r := m.section.running
 	if r == nil {
 		return
 	}

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
 
 	"ngfw.sh/config/ids"
 )
@@ -47,10 +48,10 @@ type Store struct {
 	client *http.Client
 }
 
-// New makes a store; client nil: the default one.
+// New makes a store; client nil: one that asks no address of this host alone.
 func New(cfg Config, client *http.Client) *Store {
 	if client == nil {
-		client = http.DefaultClient
+		client = outside()
 	}
 	return &Store{cfg: cfg, client: client}
 }
@@ -87,12 +88,20 @@ func (s *Store) Get(ctx context.Context, source ids.Source, fresh bool) (*Set, e
 
 // read takes a file of the operator's.
 func (s *Store) read(source ids.Source) (*Set, error) {
-	f, err := os.Open(source.File)
+	// A pipe would be waited for.
+	f, err := os.OpenFile(source.File, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err // names the file
 	}
 	defer f.Close()
-	data, err := whole(f, s.cfg.Bytes)
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("is not a regular file")
+	}
+	var data []byte
+	if err == nil {
+		data, err = whole(f, s.cfg.Bytes)
+	}
 	if err == nil {
 		err = verify(data, source.SHA256)
 	}

@@ -41,6 +41,7 @@ func unpack(name string, data []byte, limit int64) (*Set, error) {
 		return set, set.check()
 	}
 	archive := tar.NewReader(bytes.NewReader(data))
+	left := limit // of all files: one that is mostly holes is larger than its archive
 	for {
 		h, err := archive.Next()
 		if errors.Is(err, io.EOF) {
@@ -56,10 +57,11 @@ func unpack(name string, data []byte, limit int64) (*Set, error) {
 		if base != "classification.config" && base != "reference.config" && !strings.HasSuffix(base, ".rules") {
 			continue
 		}
-		text, err := whole(archive, limit)
+		text, err := whole(archive, left)
 		if err != nil {
-			return nil, fmt.Errorf("read %s of the archive: %w", h.Name, err)
+			return nil, fmt.Errorf("read %.255q of the archive: %w", h.Name, err)
 		}
+		left -= int64(len(text))
 		switch f := (rule.File{Name: name + "/" + base, Text: string(text)}); base {
 		case "classification.config":
 			set.Classification = f

@@ -2,6 +2,7 @@ package domaintest
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -211,6 +212,30 @@ func TestIDSSuppressions(t *testing.T) {
 		t.Errorf("%v, %v", list, err)
 	}
 	if _, err := p.ids.DeleteIDSSuppression(as("a"), &ngfwv1.DeleteIDSSuppressionRequest{DeviceId: device, Id: 1}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAnIDSSectionIsBounded: what a router could not receive is not stored.
+func TestAnIDSSectionIsBounded(t *testing.T) {
+	p := newInspecting(t)
+	device := p.register(t, "a", "edge").Id
+	networks := make([]string, 900)
+	for i := range networks {
+		networks[i] = "10.0.0.0/8"
+	}
+	config := &ngfwv1.IDSConfig{Variables: map[string]string{}}
+	long := "[" + strings.Repeat("8080,", 2000) + "80]"
+	for i := range 500 {
+		config.Variables[fmt.Sprintf("V%d_PORTS", i)] = long
+	}
+	_, err := p.ids.UpdateIDSConfig(as("a"), &ngfwv1.UpdateIDSConfigRequest{DeviceId: device, Config: config})
+	if f := faultOf(t, err); f.Code != fault.PayloadTooLarge {
+		t.Errorf("%v", err)
+	}
+	config.Variables = map[string]string{"V_PORTS": long}
+	config.HomeNetworks = networks
+	if _, err := p.ids.UpdateIDSConfig(as("a"), &ngfwv1.UpdateIDSConfigRequest{DeviceId: device, Config: config}); err != nil {
 		t.Error(err)
 	}
 }

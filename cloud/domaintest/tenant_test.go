@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"ngfw.sh/cloud/alert"
 	"ngfw.sh/internal/fault"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
@@ -16,7 +17,7 @@ import (
 // a user of another organisation, for a device that does not exist, and with
 // nobody asking.
 func TestTenantIsolation(t *testing.T) {
-	p, _ := newProcess(t)
+	p := newInspecting(t)
 	device := p.register(t, "a", "edge")
 	p.register(t, "b", "other")
 	kept := p.addRule(t, device.Id, rule("keep", "LAN", "WAN", "drop"))
@@ -31,6 +32,10 @@ func TestTenantIsolation(t *testing.T) {
 		impl any
 	}{
 		{ngfwv1.FirewallService_ServiceDesc, p.firewall},
+		{ngfwv1.NATService_ServiceDesc, p.firewall.NAT()},
+		{ngfwv1.IDSService_ServiceDesc, p.ids},
+		// It has no history: who gets that far panics.
+		{ngfwv1.AlertService_ServiceDesc, alert.New(alert.Deps{Devices: p.fleet, RetentionDays: func(string) int { return 1 }})},
 		{ngfwv1.SystemService_ServiceDesc, p.system},
 		{ngfwv1.FleetService_ServiceDesc, p.fleet},
 	}
@@ -61,7 +66,7 @@ func TestTenantIsolation(t *testing.T) {
 			}
 		}
 	}
-	if called < 15 {
+	if called < 40 {
 		t.Errorf("only %d operations name a device: the walk does not see them", called)
 	}
 
@@ -106,6 +111,14 @@ func fill(m protoreflect.Message, device string, rule int64) (named bool) {
 		in.Policy = diffOfNothing()
 	case *ngfwv1.SimulateRequest:
 		in.Packet = &ngfwv1.Packet{In: proto.String("eth0"), Out: proto.String("self"), Src: "192.0.2.1", Dst: "192.0.2.2", Protocol: "tcp"}
+	case *ngfwv1.CreateNATRuleRequest:
+		in.Rule = &ngfwv1.NATRule{Name: "x"}
+	case *ngfwv1.UpdateIDSConfigRequest:
+		in.Config = &ngfwv1.IDSConfig{Enabled: true}
+	case *ngfwv1.CreateIDSRuleRequest:
+		in.Rule = &ngfwv1.IDSRule{Rule: pingRule}
+	case *ngfwv1.CreateIDSSuppressionRequest:
+		in.Suppression = &ngfwv1.IDSSuppression{Sid: 1}
 	case *ngfwv1.UpdateDeviceRequest:
 		in.Device = &ngfwv1.Device{Name: "taken over"}
 	}

@@ -64,6 +64,10 @@ func (s *Section[D]) Change(ctx context.Context, deviceID string, edit func(*Dra
 	return version, storeFault(err)
 }
 
+// maxDocument bounds a section as JSON. A router refuses longer messages by breaking the
+// connection off, and would be without one from then on; several sections may come in one.
+const maxDocument = 4 << 20
+
 func (s *Section[D]) change(ctx context.Context, caller identity.Caller, deviceID string, edit func(*Draft[D]) error) (int64, error) {
 	outcome := func(o string) { s.svc.metrics.writes.WithLabelValues(s.desc.Name, o).Inc() }
 
@@ -81,6 +85,10 @@ func (s *Section[D]) change(ctx context.Context, caller identity.Caller, deviceI
 	if err != nil {
 		outcome("failed")
 		return 0, fmt.Errorf("encode section %s: %w", s.desc.Name, err)
+	}
+	if len(b) > maxDocument && len(b) > len(sec.Document) {
+		outcome("refused")
+		return 0, fault.New(fault.PayloadTooLarge, "the section %s would be larger than %d MiB, which is more than a router takes", s.desc.Name, maxDocument>>20)
 	}
 	if bytes.Equal(b, sec.Document) {
 		outcome("unchanged")

@@ -40,6 +40,9 @@ const (
 	maxData = 0xffff
 	// space is what a message takes at most: its attributes are small.
 	space = maxData + 1024
+	// maxSend is when a batch is sent before its burst ends: what does not fit into the socket's
+	// buffer, 208 KiB by default, is refused whole (EMSGSIZE), and replaced packets are large.
+	maxSend = 64 << 10
 )
 
 var errMessage = errors.New("a message of the queue is broken")

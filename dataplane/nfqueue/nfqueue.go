@@ -25,6 +25,7 @@ import (
 	"strconv"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	queue "github.com/florianl/go-nfqueue/v2"
 	"github.com/mdlayher/netlink"
@@ -133,6 +134,10 @@ func (q *Queue) Run(ctx context.Context, handler Handler) error {
 	}
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
+	// The library looks at its context before it reads and then ends without a word: it gets one
+	// that outlasts the serving, and its reading is ended by the deadline below.
+	reading, release := context.WithCancel(context.WithoutCancel(ctx))
+	defer release()
 	ended := make(chan error, 1)
 	end := func(err error) int {
 		select {
@@ -159,7 +164,7 @@ func (q *Queue) Run(ctx context.Context, handler Handler) error {
 		}
 		return end(err)
 	}
-	if err := nf.RegisterWithErrorFunc(serving, first, failed); err != nil {
+	if err := nf.RegisterWithErrorFunc(reading, first, failed); err != nil {
 		return fmt.Errorf("bind queue %d: %w", q.cfg.Number, err)
 	}
 	q.bound.Store(true)
@@ -168,7 +173,10 @@ func (q *Queue) Run(ctx context.Context, handler Handler) error {
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
-		// The library's deadline wakes whoever reads.
+		// The deadline wakes whoever reads.
+		if err := nf.Con.SetReadDeadline(time.Unix(1, 0)); err != nil {
+			return fmt.Errorf("end queue %d: %w", q.cfg.Number, err)
+		}
 		err = <-ended
 	}
 	if err != nil && ctx.Err() == nil {

@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	queue "github.com/florianl/go-nfqueue/v2"
 	"golang.org/x/sys/unix"
 )
+
+// maxHold is how long a verdict waits for those of its burst.
+const maxHold = 2 * time.Millisecond
 
 // server is a queue that is bound.
 type server struct {
@@ -21,6 +25,8 @@ type server struct {
 	packet Packet
 	batch  batch
 	told   bool // of a panic
+
+	flushed time.Time // or when the burst began
 }
 
 // serve reads bursts until the context ends.
@@ -34,6 +40,10 @@ func (s *server) serve() error {
 				return err
 			}
 			s.judge()
+			// Neither does one that is slow to judge hold up those before it.
+			if len(s.batch.out) >= maxSend || time.Since(s.flushed) > maxHold {
+				return s.flush()
+			}
 		case typeError:
 			// A verdict on a packet that is gone: its interface was removed, or the queue was flushed.
 			s.stat.refused.Add(1)
@@ -55,10 +65,13 @@ func (s *server) serve() error {
 		}
 		if n > 0 {
 			s.stat.bursts.Add(1)
+			s.flushed = time.Now()
 		}
 		for i := range n {
-			if err := messages(in.message(i), each); err != nil {
+			if err := messages(in.message(i), each); errors.Is(err, errMessage) {
 				s.stat.broken.Add(1)
+			} else if err != nil {
+				return err
 			}
 		}
 		if err := s.flush(); err != nil {
@@ -145,6 +158,7 @@ func (s *server) ask(p *Packet) (v Verdict) {
 
 // flush answers the kernel.
 func (s *server) flush() error {
+	s.flushed = time.Now()
 	out, messages := s.batch.take()
 	if messages == 0 {
 		return nil

@@ -205,7 +205,13 @@ func (w *Worker) pcre(p *program, i, prev int, b *buffer) outcome {
 	subject := b.data[begin:]
 	w.matcher.NoLimits = s.noLimits
 	for from := 0; ; {
+		if w.work < 0 {
+			w.state.Counters.Limited.Add(1)
+			w.budget = 0 // nor will what is further on have its turn
+			return failed
+		}
 		found := w.matcher.Match(s.regex, subject, from)
+		w.work -= w.matcher.Steps()
 		if s.negated {
 			if found || w.matcher.Limited() {
 				return failed

@@ -14,6 +14,7 @@ type memory struct {
 	captured []capture
 	limits   []flowLimit
 
+	heavy         uint8   // how often its expressions took all that they may, lately
 	addressesDone [2]bool // rules about addresses alone were evaluated
 	protocolDone  [2]bool // and those about the detected protocol
 	passed        bool    // a pass rule was about the flow

@@ -44,6 +44,7 @@ type Worker struct {
 	matcher *regex.Matcher
 	vars    [64]uint64
 	budget  int
+	work    int // steps that expressions may yet take in this Inspect
 	// furthest is how far into the buffer the last match looked, last where it ended.
 	furthest int
 	decoded  []byte
@@ -85,7 +86,7 @@ type cached struct {
 func (s *Set) NewWorker(state *State) *Worker {
 	return &Worker{
 		set: s, state: state, sets: state.attach(s.data), matcher: regex.NewMatcher(s.cfg.Regex),
-		seen: make([]uint32, len(s.rules)), cache: make([]cached, 2*len(s.slots)),
+		seen: make([]uint32, len(s.rules)), cache: make([]cached, 2*len(s.slots)), work: workFixed,
 	}
 }
 
@@ -107,10 +108,11 @@ func (w *Worker) Inspect(in *Input, to []Match) []Match {
 		return to
 	}
 	w.arena = w.arena[:0]
+	p := in.Packet
+	w.work = allowance(w.flow, len(p.Payload)+len(in.Stream))
 	if w.flow != nil {
 		w.flow.adopt(w.set)
 	}
-	p := in.Packet
 	w.src, w.dst, w.sport, w.dport = p.Src, p.Dst, p.SrcPort, p.DstPort
 	if w.flow == nil || !w.flow.addressesDone[w.dir] && !p.Made {
 		w.evaluate(w.set.addresses)
@@ -132,6 +134,7 @@ func (w *Worker) Inspect(in *Input, to []Match) []Match {
 			w.evaluateFrames(in.Frames)
 		}
 	}
+	w.weigh()
 	to = w.finish(to)
 	for i := range w.tagging {
 		t := &w.tagging[i]

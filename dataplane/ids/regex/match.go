@@ -30,6 +30,7 @@ type Matcher struct {
 	subject   []byte
 	from      int
 	steps     int
+	allowed   int // steps, at the search's beginning
 	tries     int
 	depth     int
 	groups    int
@@ -59,6 +60,9 @@ func NewMatcher(limits Limits) *Matcher { return &Matcher{limits: limits} }
 // Limited says whether the last match ended at a limit.
 func (m *Matcher) Limited() bool { return m.limited }
 
+// Steps is what the last match took of them.
+func (m *Matcher) Steps() int { return m.allowed - m.steps }
+
 // Group is what a group of the last match captured: from and to, -1 if nothing. 0 is the
 // whole.
 func (m *Matcher) Group(n int) (from, to int) {
@@ -71,7 +75,7 @@ func (m *Matcher) Group(n int) (from, to int) {
 // Match searches the subject from a place on. What is before it can be looked at, but
 // is not part of a match.
 func (m *Matcher) Match(re *Regex, subject []byte, from int) bool {
-	m.limited = false
+	m.limited, m.steps, m.allowed = false, 0, 0
 	if from < 0 || from > len(subject) || len(subject) >= 1<<31-1 {
 		return false
 	}
@@ -103,6 +107,7 @@ func (m *Matcher) search(re *Regex, subject []byte, from, start int) bool {
 		m.registers[i] = -1
 	}
 	m.steps = stepsFixed + stepsPerByte*(len(subject)-start)
+	m.allowed = m.steps
 	switch re.anchor {
 	case atStart:
 		return start == 0 && m.try(re, 0)
