@@ -15,6 +15,7 @@ import (
 // protocol is known it keeps what it was given; a parser then gets all of it.
 type Session struct {
 	limits Limits
+	choice *Choice
 	over   Transport
 	ports  [2]uint16 // of the client, of the server
 
@@ -40,6 +41,8 @@ type Flow struct {
 	Over                   Transport
 	ClientPort, ServerPort uint16
 	Limits                 Limits
+	// Choice is which protocols are looked for; nil: all.
+	Choice *Choice
 	// Expected is what another flow has announced of this one (TakeExpected), or nil.
 	Expected *Expectation
 	// Client is the client's address, which FTP commands are compared with.
@@ -81,9 +84,9 @@ func (s *Session) TakeExpected() (all []Expectation) {
 
 // Open begins a session.
 func Open(f Flow) *Session {
-	s := &Session{limits: f.Limits.Filled(), over: f.Over, ports: [2]uint16{f.ClientPort, f.ServerPort}}
+	s := &Session{limits: f.Limits.Filled(), choice: f.Choice, over: f.Over, ports: [2]uint16{f.ClientPort, f.ServerPort}}
 	s.client = f.Client
-	if e := f.Expected; e != nil {
+	if e := f.Expected; e != nil && s.choice.parsed(e.Protocol, s.over) {
 		s.found = [2]rule.Protocol{e.Protocol, e.Protocol}
 		s.parser = ftp.NewData(s.limits, e.what)
 	}
@@ -179,10 +182,10 @@ func (s *Session) hold(dir Direction, data []byte) {
 
 // look tries to find the protocol.
 func (s *Session) look(dir Direction, final bool) {
-	p, failed := Detect(s.over, dir, s.ports[0], s.ports[1], s.held[dir], final)
+	p, failed := Detect(s.choice, s.over, dir, s.ports[0], s.ports[1], s.held[dir], final)
 	if p == 0 && failed && s.found[dir.Other()] == 0 && s.first == 1+int8(dir) && s.over == OverTCP {
 		// A server's first words from the client's side: the flow was joined midway.
-		if r, _ := Detect(s.over, dir.Other(), s.ports[1], s.ports[0], s.held[dir], final); r == protoHTTP1 || r == protoTLS || r == protoSMB {
+		if r, _ := Detect(s.choice, s.over, dir.Other(), s.ports[1], s.ports[0], s.held[dir], final); r == protoHTTP1 || r == protoTLS || r == protoSMB {
 			s.turn(dir)
 			s.look(dir.Other(), final)
 			return
@@ -248,7 +251,9 @@ func (s *Session) turn(dir Direction) {
 
 // start makes the parser and gives it what was held.
 func (s *Session) start(p rule.Protocol) {
-	s.parser = New(p, s.over, s.limits)
+	if s.choice.parsed(p, s.over) {
+		s.parser = New(p, s.over, s.limits)
+	}
 	if f, ok := s.parser.(*ftp.Parser); ok {
 		f.SetPeer(s.client)
 	}

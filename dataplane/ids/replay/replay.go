@@ -66,7 +66,7 @@ func New(cfg Config, out io.Writer) (*Replay, error) {
 	d.Variables = s.Variables
 	d.Event = packet.EventByName
 	d.Open = cfg.Open
-	d.ActionOrder = s.ActionOrder
+	d.Protocols = s.Engine.Protocols
 	d.NoPrefilter = cfg.NoPrefilter
 	d.ActionOrder = s.ActionOrder
 	if s.AlertMax > 0 {

@@ -32,14 +32,8 @@ type Settings struct {
 	Checksums string
 	// DatasetMemory bounds a dataset that says nothing, in bytes; 0: default.
 	DatasetMemory uint64
-	// Disabled are the names of protocols that are switched off.
-	Disabled map[string]bool
-	// Ports are where protocols are looked for beside their own, by name.
-	Ports map[string][]uint16
 	// NoJA4 says that fingerprints of the kind JA4 are switched off: rules that require them are not met.
 	NoJA4 bool
-	// Values are limits of protocols by their key below app-layer.protocols.
-	Values map[string]uint64
 	// Ignored are the keys without meaning here, in the order of the text.
 	Ignored []string
 
@@ -55,7 +49,6 @@ func Default() *Settings {
 	s := &Settings{
 		Engine: ids.DefaultConfig(), Variables: rule.DefaultVariables(), Checksums: "auto",
 		ActionOrder: []rule.Action{rule.ActionPass, rule.ActionDrop, rule.ActionReject, rule.ActionAlert},
-		Disabled:    map[string]bool{}, Ports: map[string][]uint16{}, Values: map[string]uint64{},
 	}
 	s.exception.master = "auto"
 	return s
@@ -123,6 +116,8 @@ func (s *Settings) apply(e entry) (done bool, err error) {
 		return s.appLayer(rest, e)
 	case "detect":
 		return s.detect(rest, e)
+	case "outputs":
+		return s.output(rest, e)
 	}
 	return s.single(e)
 }
