@@ -110,3 +110,29 @@ func TestStreamMemory(t *testing.T) {
 		}
 	}
 }
+
+// panics is a log that breaks on the first transaction.
+type panics struct{ told }
+
+func (*panics) Transaction(*ids.Flow, app.Transaction) { panic("on purpose") }
+
+// The packet that a panic comes of is held back like those that follow, where the policy
+// drops the flow.
+func TestPanicDrops(t *testing.T) {
+	for _, policy := range []ids.Policy{ids.DropFlow, ids.PassFlow} {
+		cfg := inline()
+		cfg.Exceptions.AppError = policy
+		w := ids.New(cfg, ids.Deps{Log: &panics{}}).Worker()
+		w.Decoder().Verify(false)
+		for _, f := range page(t, getEvil, ok).Frames {
+			before := w.Counters.Panics
+			v := w.Packet(packet.LinkRaw, f.Data, len(f.Data), f.At)
+			if w.Counters.Panics > before && v.Drop != (policy == ids.DropFlow) {
+				t.Errorf("%v: %+v", policy, v)
+			}
+		}
+		if w.Counters.Panics != 1 {
+			t.Errorf("%v: %d panics", policy, w.Counters.Panics)
+		}
+	}
+}

@@ -155,6 +155,9 @@ func (w *Worker) packet(p *packet.Packet) (v Verdict) {
 	default:
 		w.inspect(p, f, dir, &v, detect.Input{})
 	}
+	if f.broken && f.Action == FlowDropped && w.engine.cfg.Inline {
+		v.drop(f.Reason) // the packet itself that a panic came of
+	}
 	w.leave(f, &v)
 	w.logDrop(p, f, dir, &v)
 	return v
