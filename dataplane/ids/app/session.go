@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"net/netip"
 
 	"ngfw.sh/dataplane/ids/app/ftp"
@@ -169,14 +170,28 @@ func (s *Session) Feed(dir Direction, data []byte) {
 		s.hold(dir, data)
 		return
 	}
-	s.hold(dir, data)
+	if len(s.held[dir]) > 0 {
+		s.hold(dir, data)
+		s.look(dir, s.over == OverUDP)
+		return
+	}
+	// The first bytes tell most protocols: they are looked at where they are, and
+	// copied only if they have to wait.
+	first := data[:min(len(data), maxHeld):min(len(data), maxHeld)]
+	s.held[dir] = first
 	s.look(dir, s.over == OverUDP)
+	for d, b := range s.held {
+		if len(b) > 0 && &b[0] == &first[0] {
+			s.held[d] = bytes.Clone(b)
+		}
+	}
 }
 
+// maxHeld bounds what is kept of a direction while its protocol is not known.
+const maxHeld = 64 << 10
+
 func (s *Session) hold(dir Direction, data []byte) {
-	if len(s.held[dir])+len(data) > 64<<10 {
-		data = data[:max(0, 64<<10-len(s.held[dir]))]
-	}
+	data = data[:min(len(data), maxHeld-len(s.held[dir]))]
 	s.held[dir] = append(s.held[dir], data...)
 }
 

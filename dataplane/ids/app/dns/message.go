@@ -3,12 +3,19 @@ package dns
 import (
 	"encoding/binary"
 	"errors"
+
+	"ngfw.sh/dataplane/ids/app/tx"
 )
 
-var errShort = errors.New("message is cut short")
+var (
+	errShort = errors.New("message is cut short")
+	errNone  = errors.New("no message")
+)
 
 // message is a DNS message (RFC 1035 section 4).
 type message struct {
+	texts     tx.Store
+	room      [2]record // for the usual ones
 	id        uint16
 	flags     uint16
 	questions []record
@@ -62,6 +69,13 @@ func (r *reader) u32() (uint32, error) {
 
 // name reads a name with its compression at at; next is what follows it there.
 func (r *reader) name(at int) (text []byte, next int, err error) {
+	var room [256]byte
+	text, next, err = r.expand(room[:0], at)
+	return r.m.texts.Keep(text), next, err
+}
+
+// expand appends the labels of a name.
+func (r *reader) expand(text []byte, at int) (_ []byte, next int, err error) {
 	next = -1
 	for jumps := 0; ; {
 		if at >= len(r.b) {
@@ -190,11 +204,12 @@ const (
 )
 
 // parse reads a message as far as it goes; what was read before an error is kept.
-func parse(b []byte, odd func(string)) (*message, error) {
+func (m *message) parse(b []byte, odd func(string)) error {
 	if len(b) < 12 {
-		return nil, errShort
+		return errNone
 	}
-	m := &message{id: binary.BigEndian.Uint16(b), flags: binary.BigEndian.Uint16(b[2:])}
+	m.id, m.flags = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+	m.questions, m.answers = m.room[:0:1], m.room[1:1:2]
 	r := &reader{b: b, at: 12, m: m, odd: odd}
 	var counts [4]int
 	for i := range counts {
@@ -203,7 +218,7 @@ func parse(b []byte, odd func(string)) (*message, error) {
 	for range min(counts[0], maxRecords) {
 		q, err := r.question()
 		if err != nil {
-			return m, err
+			return err
 		}
 		m.questions = append(m.questions, q)
 	}
@@ -211,10 +226,10 @@ func parse(b []byte, odd func(string)) (*message, error) {
 		for range min(counts[i+1], maxRecords) {
 			q, err := r.record()
 			if err != nil {
-				return m, err
+				return err
 			}
 			*section = append(*section, q)
 		}
 	}
-	return m, nil
+	return nil
 }
