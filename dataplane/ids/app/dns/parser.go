@@ -87,7 +87,7 @@ func read(dir tx.Direction, b []byte, sided bool) *Transaction {
 	t := &Transaction{dir: dir}
 	// The transaction outlives the bytes: record data are parts of the copy.
 	m := &t.message
-	err := m.parse(m.texts.Keep(b), t.Event)
+	err := t.parse(m.texts.Keep(b))
 	if errors.Is(err, errNone) {
 		return nil
 	}
