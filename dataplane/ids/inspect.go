@@ -122,6 +122,7 @@ func (w *Worker) logTransaction(f *Flow, t app.Transaction) {
 		return
 	}
 	log.Transaction(f, t)
+	w.appAnomalies(f, t, t.Events())
 	for _, d := range [...]app.Direction{app.ToServer, app.ToClient} {
 		for _, file := range t.Files(d) {
 			log.File(f, t, d, file)

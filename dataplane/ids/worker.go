@@ -123,6 +123,7 @@ func (w *Worker) packet(p *packet.Packet) (v Verdict) {
 	}
 	f, dir, full := w.flowOf(p)
 	v.Flow = f
+	defer w.anomalies(p, f)
 	if full && w.exceptPacket(w.engine.cfg.Exceptions.FlowMemory, "flow memcap", &v) {
 		w.logDrop(p, nil, dir, &v)
 		return v

@@ -161,8 +161,16 @@ func (s *Settings) transactions(name string, e entry) error {
 }
 
 // output takes what outputs ask of the matcher: sums of files, whether a rule wants them
-// or not.
+// or not, and kinds of anomalies.
 func (s *Settings) output(rest string, e entry) (bool, error) {
+	if _, kind, ok := strings.Cut(rest, ".anomaly.types."); ok {
+		if kind != "decode" && kind != "stream" && kind != "applayer" {
+			return false, nil
+		}
+		on, err := e.bool()
+		s.Anomalies[kind] = on
+		return true, err
+	}
 	if !strings.Contains(rest, ".force-hash.") {
 		return false, nil
 	}

@@ -34,6 +34,8 @@ type Settings struct {
 	DatasetMemory uint64
 	// NoJA4 says that fingerprints of the kind JA4 are switched off: rules that require them are not met.
 	NoJA4 bool
+	// Anomalies are the kinds that are logged or not, where that is said.
+	Anomalies map[string]bool
 	// Ignored are the keys without meaning here, in the order of the text.
 	Ignored []string
 
@@ -47,7 +49,7 @@ type exceptions struct{ master, midstream, appError, streamMemory, flowMemory, f
 // Default is a stock suricata.yaml.
 func Default() *Settings {
 	s := &Settings{
-		Engine: ids.DefaultConfig(), Variables: rule.DefaultVariables(), Checksums: "auto",
+		Engine: ids.DefaultConfig(), Variables: rule.DefaultVariables(), Checksums: "auto", Anomalies: map[string]bool{},
 		ActionOrder: []rule.Action{rule.ActionPass, rule.ActionDrop, rule.ActionReject, rule.ActionAlert},
 	}
 	s.exception.master = "auto"

@@ -98,6 +98,7 @@ func TestProtocols(t *testing.T) {
     http2: {max-streams: 9, max-table-size: 4096}
 outputs:
   - file-store: {force-hash: [md5]}
+  - eve-log: {types: [{anomaly: {types: {decode: yes, applayer: no}}}]}
 `), []string{"app-layer.protocols.tls.ja4-fingerprints=no", "detect.guess-applayer-tx=yes"}, false)
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +127,9 @@ outputs:
 	}
 	if !s.NoJA4 || !s.Engine.GuessTransactions {
 		t.Errorf("%+v", s)
+	}
+	if d := cmp.Diff(map[string]bool{"decode": true, "applayer": false}, s.Anomalies); d != "" {
+		t.Error(d)
 	}
 	if d := cmp.Diff([]string{"app-layer.protocols.msn.enabled"}, s.Ignored); d != "" {
 		t.Error(d)
