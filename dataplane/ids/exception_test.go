@@ -136,3 +136,50 @@ func TestPanicDrops(t *testing.T) {
 		}
 	}
 }
+
+// A fragment that costs another its place is treated as the policy says.
+func TestFragmentMemory(t *testing.T) {
+	fragment := []byte{0x45, 0, 0, 28, 0, 1, 0x20, 0, 64, 17, 0, 0, 192, 0, 2, 1, 198, 51, 100, 2, 0x10, 0, 0x10, 1, 0, 40, 0, 0}
+	for policy, dropped := range map[ids.Policy]bool{ids.Ignore: false, ids.DropPacket: true, ids.PassPacket: false} {
+		cfg := inline()
+		cfg.Defrag.Trackers, cfg.Exceptions.Fragments = 0, policy
+		w := ids.New(cfg, ids.Deps{}).Worker()
+		w.Decoder().Verify(false)
+		if v := w.Packet(packet.LinkRaw, fragment, len(fragment), 1e18); v.Drop != dropped || w.Fragments().Evicted != 1 {
+			t.Errorf("%v: %+v %+v", policy, v, w.Fragments())
+		}
+	}
+}
+
+// What the only open transaction is an alert of a packet may be told with, if that is wanted.
+func TestGuessTransaction(t *testing.T) {
+	for _, guess := range []bool{false, true} {
+		cfg := ids.DefaultConfig()
+		cfg.GuessTransactions = guess
+		told := 0
+		e, _ := engine(t, cfg, `alert tcp any any -> any any (flow:established,to_client; content:"hello"; sid:2;)`)
+		set := e.Set()
+		e = ids.New(cfg, ids.Deps{Log: alerts(func(a *ids.Alert) {
+			if told++; (a.Transaction != nil) != guess {
+				t.Errorf("guess %v: %v", guess, a.Transaction)
+			}
+		})})
+		e.Use(set)
+		w := e.Worker()
+		run(w, page(t, getEvil, ok).Frames)
+		w.Finish()
+		if told != 1 {
+			t.Errorf("%d alerts", told)
+		}
+	}
+}
+
+// alerts is a log of alerts alone.
+type alerts func(*ids.Alert)
+
+func (f alerts) Alert(a *ids.Alert)                                      { f(a) }
+func (alerts) Drop(*ids.Drop)                                            {}
+func (alerts) Transaction(*ids.Flow, app.Transaction)                    {}
+func (alerts) File(*ids.Flow, app.Transaction, app.Direction, *app.File) {}
+func (alerts) Flow(*ids.Flow, string)                                    {}
+func (alerts) Anomaly(*ids.Anomaly)                                      {}
