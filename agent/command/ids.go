@@ -21,7 +21,7 @@ func idsCommand(env Env) *cobra.Command {
 			return usagef("a command is missing")
 		},
 	}
-	cmd.AddCommand(idsCheckCommand(env), idsReplayCommand(env))
+	cmd.AddCommand(idsCheckCommand(env), idsReplayCommand(env), idsProfileCommand(env))
 	return cmd
 }
 

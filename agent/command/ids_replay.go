@@ -2,6 +2,7 @@ package command
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +20,7 @@ import (
 
 type replayFlags struct {
 	rules                    *[]string
-	capture, out, config     *string
+	capture, config          *string
 	inline, unchecked, joins *bool
 	set                      *[]string
 }
@@ -33,37 +34,16 @@ func idsReplayCommand(env Env) *cobra.Command {
 			"here, in the file or in --set, are listed once on stderr and ignored. Rules that are refused are listed there, too.",
 		Args: usageArgs(cobra.NoArgs),
 	}
-	flags := cmd.Flags()
-	f := replayFlags{
-		rules:     flags.StringArray("rules", nil, "a `file` of rules; may be given several times"),
-		capture:   flags.String("pcap", "", "the capture `file`"),
-		out:       flags.String("eve", "-", "where events go: a `file`, or - for stdout"),
-		inline:    flags.Bool("ips", false, "as if packets waited for the verdict: rules drop and reject"),
-		unchecked: flags.Bool("ignore-checksums", false, "take packets whatever their checksums are"),
-		joins:     flags.Bool("midstream", false, "follow connections whose handshake is not in the capture"),
-		config:    flags.String("config", "", "a suricata.yaml `file`"),
-		set:       flags.StringArray("set", nil, "a `key=value` of suricata.yaml; may be given several times"),
-	}
+	f := newReplayFlags(cmd)
+	path := cmd.Flags().String("eve", "-", "where events go: a `file`, or - for stdout")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
-		if len(*f.rules) == 0 || *f.capture == "" {
-			return usagef("--rules and --pcap are needed")
-		}
 		cfg, err := f.load(env.Stderr)
 		if err != nil {
 			return err
 		}
-		in, err := os.Open(*f.capture)
-		if err != nil {
-			return err
-		}
-		defer in.Close()
-		capture, err := replay.OpenCapture(in)
-		if err != nil {
-			return fmt.Errorf("%s: %w", *f.capture, err)
-		}
 		out := env.Stdout
-		if *f.out != "-" {
-			file, err2 := os.Create(*f.out)
+		if *path != "-" {
+			file, err2 := os.Create(*path)
 			if err2 != nil {
 				return err2
 			}
@@ -71,23 +51,54 @@ func idsReplayCommand(env Env) *cobra.Command {
 			out = file
 		}
 		buffered := bufio.NewWriterSize(out, 1<<16)
-		r, err := replay.New(cfg, buffered)
-		if err != nil {
-			return err
-		}
-		tellRefused(env.Stderr, r)
-		err = r.Run(cmd.Context(), capture)
-		for _, note := range r.Notes {
-			fmt.Fprintln(env.Stderr, note)
-		}
+		_, err = f.run(cmd.Context(), cfg, env.Stderr, buffered)
 		return errors.Join(err, buffered.Flush())
 	}
 	return cmd
 }
 
+func newReplayFlags(cmd *cobra.Command) *replayFlags {
+	flags := cmd.Flags()
+	return &replayFlags{
+		rules:     flags.StringArray("rules", nil, "a `file` of rules; may be given several times"),
+		capture:   flags.String("pcap", "", "the capture `file`"),
+		inline:    flags.Bool("ips", false, "as if packets waited for the verdict: rules drop and reject"),
+		unchecked: flags.Bool("ignore-checksums", false, "take packets whatever their checksums are"),
+		joins:     flags.Bool("midstream", false, "follow connections whose handshake is not in the capture"),
+		config:    flags.String("config", "", "a suricata.yaml `file`"),
+		set:       flags.StringArray("set", nil, "a `key=value` of suricata.yaml; may be given several times"),
+	}
+}
+
+// run leads the capture through the matcher; events go to out.
+func (f *replayFlags) run(ctx context.Context, cfg replay.Config, notes, out io.Writer) (*replay.Replay, error) {
+	in, err := os.Open(*f.capture)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	capture, err := replay.OpenCapture(in)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", *f.capture, err)
+	}
+	r, err := replay.New(cfg, out)
+	if err != nil {
+		return nil, err
+	}
+	tellRefused(notes, r)
+	err = r.Run(ctx, capture)
+	for _, note := range r.Notes {
+		fmt.Fprintln(notes, note)
+	}
+	return r, err
+}
+
 // load reads what the flags name.
 func (f *replayFlags) load(notes io.Writer) (replay.Config, error) {
 	cfg := replay.Config{IgnoreChecksums: *f.unchecked, Log: eve.DefaultConfig()}
+	if len(*f.rules) == 0 || *f.capture == "" {
+		return cfg, usagef("--rules and --pcap are needed")
+	}
 	for _, path := range *f.rules {
 		text, err := os.ReadFile(path)
 		if err != nil {

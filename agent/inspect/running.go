@@ -33,16 +33,8 @@ type running struct {
 
 func newRunning(cfg Config, deps Deps, m *metrics, doc ids.Document, l *Loaded) *running {
 	r := &running{cfg: cfg, deps: deps, doc: doc, failed: map[int]string{}}
-	engine := matcher.DefaultConfig()
-	engine.Inline = doc.Mode == ids.Prevent
-	engine.Stream.Inline = engine.Inline
-	// The kernel has looked at checksums, or not finished them yet.
-	engine.Packet.Checksums = false
-	// Flows are met in the middle: after a restart, or when inspection begins.
-	engine.Stream.Midstream = true
-	engine.EncryptionBypass, engine.StreamBypass = true, true
 	r.log = newLog(deps, m, doc, l)
-	r.engine = matcher.New(engine, matcher.Deps{Log: r.log, Panicked: func(what string) {
+	r.engine = matcher.New(engineConfig(doc), matcher.Deps{Log: r.log, Panicked: func(what string) {
 		deps.Log.Error("a panic has cost a flow its inspection", "what", what)
 		m.panics.Inc()
 	}})

@@ -38,7 +38,7 @@ func (w *Worker) open(f *Flow) {
 	limits.HashFiles = limits.HashFiles || w.set != nil && w.set.HashFiles()
 	limits.Frames = limits.Frames || w.set != nil && w.set.WantsFrames()
 	f.app.session = app.Open(app.Flow{
-		Over: over, ClientPort: f.Client.Port(), ServerPort: f.Server.Port(), Limits: limits,
+		Over: over, ClientPort: f.Client.Port(), ServerPort: f.Server.Port(), Limits: limits, Choice: &w.engine.cfg.Protocols,
 		Expected: w.takeExpected(f), Client: f.Client.Addr(),
 	})
 }

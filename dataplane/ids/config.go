@@ -16,8 +16,10 @@ type Config struct {
 	Defrag defrag.Config
 	Stream stream.Config
 	Limits app.Limits
-	Flows  FlowConfig
-	State  detect.StateConfig
+	// Protocols are those that are looked for and parsed.
+	Protocols app.Choice
+	Flows     FlowConfig
+	State     detect.StateConfig
 	// DropInvalid drops, inline, what does not fit its connection.
 	DropInvalid bool
 	// Exceptions say what happens to traffic that cannot be inspected.

@@ -41,6 +41,9 @@ func (w *Worker) end(f *Flow, reason string) {
 	}
 	w.flows.remove(f)
 	if log := w.engine.deps.Log; log != nil {
+		if f.app.session != nil {
+			w.appAnomalies(f, nil, f.app.session.Events())
+		}
 		log.Flow(f, reason)
 	}
 }

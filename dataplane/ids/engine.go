@@ -6,6 +6,7 @@ import (
 	"ngfw.sh/dataplane/ids/app"
 	"ngfw.sh/dataplane/ids/detect"
 	"ngfw.sh/dataplane/ids/packet"
+	"ngfw.sh/dataplane/ids/rule"
 )
 
 // Log is told what happened. Its methods are called by workers, each from its own
@@ -44,11 +45,12 @@ type Drop struct {
 
 // Anomaly is an event that no rule asks for.
 type Anomaly struct {
-	Packet   *packet.Packet
-	Flow     *Flow
-	Kind     string // decode, stream, applayer
-	Event    string
-	Protocol string
+	Packet      *packet.Packet // nil of kind applayer
+	Flow        *Flow          // nil where the packet is of none
+	Kind        string         // decode, stream, applayer
+	Event       string
+	Protocol    rule.Protocol   // 0: not known
+	Transaction app.Transaction // nil where the event is of none
 }
 
 // Deps are what an Engine uses.

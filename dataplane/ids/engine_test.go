@@ -18,6 +18,7 @@ type told struct {
 	drops  []string
 	flows  []string
 	txs    int
+	odd    []string
 }
 
 func (l *told) Alert(a *ids.Alert)                                        { l.alerts = append(l.alerts, a.Match.Rule.SID) }
@@ -25,7 +26,7 @@ func (l *told) Drop(d *ids.Drop)                                          { l.dr
 func (l *told) Transaction(*ids.Flow, app.Transaction)                    { l.txs++ }
 func (l *told) File(*ids.Flow, app.Transaction, app.Direction, *app.File) {}
 func (l *told) Flow(f *ids.Flow, reason string)                           { l.flows = append(l.flows, reason) }
-func (l *told) Anomaly(*ids.Anomaly)                                      {}
+func (l *told) Anomaly(a *ids.Anomaly)                                    { l.odd = append(l.odd, a.Kind+" "+a.Event) }
 
 func engine(t testing.TB, cfg ids.Config, rules string) (*ids.Engine, *told) {
 	t.Helper()

@@ -57,5 +57,6 @@ func (w *Worker) takeExpected(f *Flow) *app.Expectation {
 	if e.until < w.now {
 		return nil
 	}
-	return &e.what
+	what := e.what // what is returned is on the heap: let it be this alone
+	return &what
 }

@@ -78,10 +78,22 @@ func (w *Worker) apply(p *packet.Packet, f *Flow, dir app.Direction, v *Verdict,
 				f.Alerted = true
 			}
 			if w.engine.deps.Log != nil {
-				w.engine.deps.Log.Alert(&Alert{Packet: p, Flow: f, Direction: dir, Match: m, Blocked: v.Drop && m.Action.Blocks(), Stream: onStream(m, stream), Transaction: m.Transaction})
+				w.engine.deps.Log.Alert(&Alert{Packet: p, Flow: f, Direction: dir, Match: m, Blocked: v.Drop && m.Action.Blocks(), Stream: onStream(m, stream), Transaction: w.transactionOf(m, f)})
 			}
 		}
 	}
+}
+
+// transactionOf is the one that was matched on, or, if guessing is wanted, the only one that
+// is open (detect.guess-applayer-tx), or nil.
+func (w *Worker) transactionOf(m *detect.Match, f *Flow) app.Transaction {
+	if m.Transaction != nil || f == nil || !w.engine.cfg.GuessTransactions {
+		return m.Transaction
+	}
+	if open := f.app.transactions(); len(open) == 1 {
+		return open[0]
+	}
+	return nil
 }
 
 func onStream(m *detect.Match, stream []byte) []byte {
@@ -110,6 +122,7 @@ func (w *Worker) logTransaction(f *Flow, t app.Transaction) {
 		return
 	}
 	log.Transaction(f, t)
+	w.appAnomalies(f, t, t.Events())
 	for _, d := range [...]app.Direction{app.ToServer, app.ToClient} {
 		for _, file := range t.Files(d) {
 			log.File(f, t, d, file)

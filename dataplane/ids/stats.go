@@ -12,6 +12,6 @@ func (w *Worker) Stats() map[string]uint64 {
 		"tcp.overlap": s.Overlaps, "tcp.overlap_diff_data": s.DifferentData, "tcp.reassembly_gap": s.Gaps, "tcp.gap_bytes": s.GapBytes,
 		"tcp.reassembly_memuse": uint64(w.budget.Bytes), "tcp.segment_refused": s.MemoryRefused, "tcp.invalid_checksum": w.Counters.BadChecksums,
 		"tcp.out_of_window": s.OutOfWindow, "tcp.retransmissions": s.Retransmitted, "tcp.invalid": s.Invalid,
-		"exceptions.panics": w.Counters.Panics,
+		"exceptions.panics": w.Counters.Panics, "flow.memcap": w.Counters.Refused, "tcp.segment_memcap_drop": s.MemoryFull,
 	}
 }

@@ -18,7 +18,7 @@ func (w *Worker) tcp(p *packet.Packet, f *Flow, dir app.Direction, v *Verdict) {
 	if f.TCP == nil {
 		f.TCP = stream.NewSession(&w.engine.cfg.Stream, &w.budget)
 	}
-	was := f.TCP.State()
+	was, full := f.TCP.State(), w.budget.Counters.MemoryFull
 	a := f.TCP.Packet(p, dir, p.Src, p.Dst, &w.events)
 	if a.Swap {
 		w.swap(f)
@@ -45,6 +45,9 @@ func (w *Worker) tcp(p *packet.Packet, f *Flow, dir app.Direction, v *Verdict) {
 		v.Changed = true
 	}
 	w.states(f, was)
+	if w.budget.Counters.MemoryFull != full {
+		w.except(f, w.engine.cfg.Exceptions.StreamMemory, "stream memcap", v)
+	}
 	if f.Action == FlowPassed || f.Action == FlowBypassed {
 		f.TCP.Release()
 		return

@@ -50,6 +50,7 @@ type Worker struct {
 type Counters struct {
 	Packets, Bytes, Invalid, Flows, Alerts, Dropped, Rejected uint64
 	Panics, Evicted, BadChecksums                             uint64
+	Refused                                                   uint64 // packets that found no room for their flow
 }
 
 // Worker makes a worker.
@@ -75,8 +76,12 @@ func (w *Worker) Packet(link packet.Link, frame []byte, length int, time int64) 
 	w.expire()
 	w.Counters.Packets++
 	w.Counters.Bytes += uint64(len(frame))
+	evicted := w.defrag.Counters.Evicted
 	packets := w.decoder.Decode(link, frame, length, time)
 	var v Verdict
+	if w.defrag.Counters.Evicted != evicted {
+		w.exceptPacket(w.engine.cfg.Exceptions.Fragments, "defrag memcap", &v)
+	}
 	for _, p := range packets {
 		x := w.packet(p)
 		// A frame passes only if all that it carries may.
@@ -116,8 +121,13 @@ func (w *Worker) packet(p *packet.Packet) (v Verdict) {
 	if p.Invalid {
 		w.Counters.Invalid++
 	}
-	f, dir := w.flowOf(p)
+	f, dir, full := w.flowOf(p)
 	v.Flow = f
+	defer w.anomalies(p, f)
+	if full && w.exceptPacket(w.engine.cfg.Exceptions.FlowMemory, "flow memcap", &v) {
+		w.logDrop(p, nil, dir, &v)
+		return v
+	}
 	if f != nil {
 		f.Detect.Packets[dir]++
 		f.Detect.Bytes[dir] += uint64(p.Length)
@@ -145,6 +155,9 @@ func (w *Worker) packet(p *packet.Packet) (v Verdict) {
 		w.udp(p, f, dir, &v)
 	default:
 		w.inspect(p, f, dir, &v, detect.Input{})
+	}
+	if f.broken && f.Action == FlowDropped && w.engine.cfg.Inline {
+		v.drop(f.Reason) // the packet itself that a panic came of
 	}
 	w.leave(f, &v)
 	w.logDrop(p, f, dir, &v)
@@ -206,19 +219,39 @@ func (w *Worker) except(f *Flow, policy Policy, reason string, v *Verdict) {
 	}
 }
 
-// flowOf finds or makes a packet's flow. Fragments and what is not decoded have none.
-func (w *Worker) flowOf(p *packet.Packet) (*Flow, app.Direction) {
+// exceptPacket applies a policy to a packet that has no flow to apply it to: what is
+// about flows is about the packet then. Done says that it needs no inspection.
+func (w *Worker) exceptPacket(policy Policy, reason string, v *Verdict) (done bool) {
+	switch policy {
+	case DropFlow, DropPacket, Reject:
+		if !w.engine.cfg.Inline {
+			return false
+		}
+		v.drop(reason)
+		if policy == Reject {
+			v.Reject = rule.ActionReject
+		}
+		return true
+	case PassFlow, PassPacket, Bypass:
+		return true
+	}
+	return false
+}
+
+// flowOf finds or makes a packet's flow. Fragments and what is not decoded have none, nor has
+// what would begin a flow while the table is full of established ones.
+func (w *Worker) flowOf(p *packet.Packet) (_ *Flow, _ app.Direction, full bool) {
 	if p.Invalid || p.Version == 0 || p.Fragment {
-		return nil, 0
+		return nil, 0, false
 	}
 	switch p.Protocol {
 	case protoTCP, protoUDP, protoSCTP, protoICMP, protoICMPv6:
 		if p.Transport == nil {
-			return nil, 0
+			return nil, 0, false
 		}
 	case protoESP:
 	default:
-		return nil, 0 // of what has no ports or kinds of messages each packet stands alone, such as GRE
+		return nil, 0, false // of what has no ports or kinds of messages each packet stands alone, such as GRE
 	}
 	k, _ := keyOf(p, w.engine.cfg.VLANTracking)
 	if e, ok := w.quoted(p, k); ok {
@@ -231,8 +264,13 @@ func (w *Worker) flowOf(p *packet.Packet) (*Flow, app.Direction) {
 	}
 	if f == nil {
 		if len(w.flows.flows) >= w.engine.cfg.Flows.Max {
+			old := w.flows.oldest()
+			if old.state == flowEstablished && w.engine.cfg.Exceptions.FlowMemory != Ignore {
+				w.Counters.Refused++
+				return nil, 0, true
+			}
 			w.Counters.Evicted++
-			w.end(w.flows.oldest(), "forced")
+			w.end(old, "forced")
 		}
 		f = w.flows.create(k, p)
 		w.Counters.Flows++
@@ -251,7 +289,7 @@ func (w *Worker) flowOf(p *packet.Packet) (*Flow, app.Direction) {
 		f.Detect.Established = true
 	}
 	w.flows.touch(f, p.Time)
-	return f, dir
+	return f, dir, false
 }
 
 // reused says whether a SYN begins another connection between the same ports.

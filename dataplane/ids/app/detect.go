@@ -1,10 +1,6 @@
 package app
 
-import (
-	"slices"
-
-	"ngfw.sh/dataplane/ids/rule"
-)
+import "ngfw.sh/dataplane/ids/rule"
 
 // Transport is what a flow's application is spoken over.
 type Transport = rule.Transport
@@ -44,7 +40,8 @@ var likeDNS = map[uint16]bool{137: true, 138: true, 5355: true}
 // Detect finds the protocol by what a direction has sent so far. It is found, or has
 // failed, or neither: then the caller tries again with more bytes. Of
 // UDP, soFar is the datagram and final is true. ServerPort and ClientPort are hints.
-func Detect(over Transport, dir Direction, clientPort, serverPort uint16, soFar []byte, final bool) (found rule.Protocol, failed bool) {
+// What the choice (nil: everything) does not want is not found.
+func Detect(choice *Choice, over Transport, dir Direction, clientPort, serverPort uint16, soFar []byte, final bool) (found rule.Protocol, failed bool) {
 	if len(soFar) == 0 {
 		return 0, final
 	}
@@ -54,10 +51,10 @@ func Detect(over Transport, dir Direction, clientPort, serverPort uint16, soFar 
 		if p.over&over == 0 || p.test[dir] == nil {
 			continue
 		}
-		if p.ports != nil && !slices.Contains(p.ports, serverPort) && !slices.Contains(p.ports, clientPort) {
+		if !choice.wanted(p.protocol, over) || p.ports != nil && !at(choice.ports(p.protocol, over, p.ports), clientPort, serverPort) {
 			continue
 		}
-		if p.protocol == protoDNS && over == OverUDP && serverPort != 53 && clientPort != 53 &&
+		if p.protocol == protoDNS && over == OverUDP && !at(choice.ports(protoDNS, over, homeOfDNS), clientPort, serverPort) &&
 			(likeDNS[serverPort] || likeDNS[clientPort] || !wholeDNS(soFar)) {
 			continue
 		}

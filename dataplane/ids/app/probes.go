@@ -15,6 +15,7 @@ var (
 	protoFTPData   = tx.Proto("ftp-data")
 	protoSMB       = tx.Proto("smb")
 	protoDNS       = tx.Proto("dns")
+	protoDoH2      = tx.Proto("doh2")
 	protoWebSocket = tx.Proto("websocket")
 )
 

@@ -183,10 +183,10 @@ func FuzzDetect(f *testing.F) {
 		if client {
 			dir = ToServer
 		}
-		if found, failed := Detect(OverTCP, dir, 40000, port, b, len(b) >= maxProbed); found == 0 && !failed && len(b) >= maxProbed {
+		if found, failed := Detect(nil, OverTCP, dir, 40000, port, b, len(b) >= maxProbed); found == 0 && !failed && len(b) >= maxProbed {
 			t.Fatal("no answer")
 		}
-		Detect(OverUDP, dir, port, 40000, b, true)
+		Detect(nil, OverUDP, dir, port, 40000, b, true)
 	})
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"net/netip"
 
 	"ngfw.sh/dataplane/ids/app/ftp"
@@ -15,6 +16,7 @@ import (
 // protocol is known it keeps what it was given; a parser then gets all of it.
 type Session struct {
 	limits Limits
+	choice *Choice
 	over   Transport
 	ports  [2]uint16 // of the client, of the server
 
@@ -40,6 +42,8 @@ type Flow struct {
 	Over                   Transport
 	ClientPort, ServerPort uint16
 	Limits                 Limits
+	// Choice is which protocols are looked for; nil: all.
+	Choice *Choice
 	// Expected is what another flow has announced of this one (TakeExpected), or nil.
 	Expected *Expectation
 	// Client is the client's address, which FTP commands are compared with.
@@ -81,9 +85,9 @@ func (s *Session) TakeExpected() (all []Expectation) {
 
 // Open begins a session.
 func Open(f Flow) *Session {
-	s := &Session{limits: f.Limits.Filled(), over: f.Over, ports: [2]uint16{f.ClientPort, f.ServerPort}}
+	s := &Session{limits: f.Limits.Filled(), choice: f.Choice, over: f.Over, ports: [2]uint16{f.ClientPort, f.ServerPort}}
 	s.client = f.Client
-	if e := f.Expected; e != nil {
+	if e := f.Expected; e != nil && s.choice.parsed(e.Protocol, s.over) {
 		s.found = [2]rule.Protocol{e.Protocol, e.Protocol}
 		s.parser = ftp.NewData(s.limits, e.what)
 	}
@@ -166,23 +170,37 @@ func (s *Session) Feed(dir Direction, data []byte) {
 		s.hold(dir, data)
 		return
 	}
-	s.hold(dir, data)
+	if len(s.held[dir]) > 0 {
+		s.hold(dir, data)
+		s.look(dir, s.over == OverUDP)
+		return
+	}
+	// The first bytes tell most protocols: they are looked at where they are, and
+	// copied only if they have to wait.
+	first := data[:min(len(data), maxHeld):min(len(data), maxHeld)]
+	s.held[dir] = first
 	s.look(dir, s.over == OverUDP)
+	for d, b := range s.held {
+		if len(b) > 0 && &b[0] == &first[0] {
+			s.held[d] = bytes.Clone(b)
+		}
+	}
 }
 
+// maxHeld bounds what is kept of a direction while its protocol is not known.
+const maxHeld = 64 << 10
+
 func (s *Session) hold(dir Direction, data []byte) {
-	if len(s.held[dir])+len(data) > 64<<10 {
-		data = data[:max(0, 64<<10-len(s.held[dir]))]
-	}
+	data = data[:min(len(data), maxHeld-len(s.held[dir]))]
 	s.held[dir] = append(s.held[dir], data...)
 }
 
 // look tries to find the protocol.
 func (s *Session) look(dir Direction, final bool) {
-	p, failed := Detect(s.over, dir, s.ports[0], s.ports[1], s.held[dir], final)
+	p, failed := Detect(s.choice, s.over, dir, s.ports[0], s.ports[1], s.held[dir], final)
 	if p == 0 && failed && s.found[dir.Other()] == 0 && s.first == 1+int8(dir) && s.over == OverTCP {
 		// A server's first words from the client's side: the flow was joined midway.
-		if r, _ := Detect(s.over, dir.Other(), s.ports[1], s.ports[0], s.held[dir], final); r == protoHTTP1 || r == protoTLS || r == protoSMB {
+		if r, _ := Detect(s.choice, s.over, dir.Other(), s.ports[1], s.ports[0], s.held[dir], final); r == protoHTTP1 || r == protoTLS || r == protoSMB {
 			s.turn(dir)
 			s.look(dir.Other(), final)
 			return
@@ -248,7 +266,9 @@ func (s *Session) turn(dir Direction) {
 
 // start makes the parser and gives it what was held.
 func (s *Session) start(p rule.Protocol) {
-	s.parser = New(p, s.over, s.limits)
+	if s.choice.parsed(p, s.over) {
+		s.parser = New(p, s.over, s.limits)
+	}
 	if f, ok := s.parser.(*ftp.Parser); ok {
 		f.SetPeer(s.client)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"ngfw.sh/dataplane/ids/app"
 	"ngfw.sh/dataplane/ids/packet"
 	"ngfw.sh/dataplane/ids/regex"
 	"ngfw.sh/dataplane/ids/rule"
@@ -20,6 +21,8 @@ type Config struct {
 	// Event finds an event by its layer (decode, stream or engine) and name. Rules
 	// with others are refused; nil: all are.
 	Event func(layer, name string) (packet.Event, bool)
+	// Protocols are those that are looked for; rules about others are refused.
+	Protocols app.Choice
 	// Open reads a file that a rule names: lists of digests, datasets. nil: there are none.
 	Open func(r *rule.Rule, name string) ([]byte, error)
 	// ActionOrder is the order in which rules are evaluated, by action (manual,

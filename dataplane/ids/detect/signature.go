@@ -271,6 +271,9 @@ func (s *signature) aboutPackets() bool {
 // compileRule makes a signature of a rule.
 func (c *compiler) compileRule(r *rule.Rule) (*signature, error) {
 	s := &signature{rule: r, tell: r.Alerts()}
+	if c.cfg.Protocols.None(r.Apps) {
+		return nil, fmt.Errorf("protocol %v is switched off", r.Apps)
+	}
 	if err := c.header(s); err != nil {
 		return nil, err
 	}

@@ -22,6 +22,8 @@ import (
 type Config struct {
 	// Kinds are the event types; nil: all.
 	Kinds map[string]bool
+	// Anomalies are the kinds of them: decode, stream, applayer.
+	Anomalies map[string]bool
 	// PayloadLimit is how many bytes of a payload are shown.
 	PayloadLimit int
 	// Packet shows alerts with the whole packet.
@@ -40,9 +42,10 @@ type Config struct {
 	References        map[string]string
 }
 
-// DefaultConfig writes everything but rules' text.
+// DefaultConfig writes everything but rules' text and, like a stock suricata.yaml, anomalies
+// below the application.
 func DefaultConfig() Config {
-	return Config{PayloadLimit: 4096, Packet: true, Payload: true, Classes: rule.DefaultClassification()}
+	return Config{Anomalies: map[string]bool{"applayer": true}, PayloadLimit: 4096, Packet: true, Payload: true, Classes: rule.DefaultClassification()}
 }
 
 // Writer writes events.

@@ -137,11 +137,23 @@ type anomalyEvent struct {
 
 // Anomaly implements ids.Log.
 func (w *Writer) Anomaly(a *ids.Anomaly) {
-	if !w.wants("anomaly") {
+	if !w.wants("anomaly") || !w.cfg.Anomalies[a.Kind] {
 		return
 	}
-	e := &anomalyEvent{event: w.ofPacket("anomaly", a.Packet, a.Flow, 0)}
-	e.Anomaly.Protocol, e.Anomaly.Type, e.Anomaly.Event = a.Protocol, a.Kind, a.Event
+	e := &anomalyEvent{}
+	if a.Packet != nil {
+		e.event = w.ofPacket("anomaly", a.Packet, a.Flow, 0)
+	} else {
+		e.event = w.flowEvent("anomaly", a.Flow)
+	}
+	if a.Transaction != nil {
+		id := a.Transaction.ID()
+		e.TxID = &id
+	}
+	e.Anomaly.Type, e.Anomaly.Event = a.Kind, a.Event
+	if a.Protocol != 0 {
+		e.Anomaly.Protocol = AppName(a.Protocol)
+	}
 	w.write(e)
 }
 

@@ -30,7 +30,9 @@ type Config struct {
 	Open func(r *rule.Rule, name string) ([]byte, error)
 	// NoPrefilter evaluates every rule: the slow reference.
 	NoPrefilter bool
-	Log         eve.Config
+	// Profile counts what each rule costs: see Replay.Profile.
+	Profile bool
+	Log     eve.Config
 }
 
 // Replay is ready to take a capture.
@@ -66,8 +68,8 @@ func New(cfg Config, out io.Writer) (*Replay, error) {
 	d.Variables = s.Variables
 	d.Event = packet.EventByName
 	d.Open = cfg.Open
-	d.ActionOrder = s.ActionOrder
-	d.NoPrefilter = cfg.NoPrefilter
+	d.Protocols = s.Engine.Protocols
+	d.NoPrefilter, d.Profile = cfg.NoPrefilter, cfg.Profile
 	d.ActionOrder = s.ActionOrder
 	if s.AlertMax > 0 {
 		d.AlertMax = s.AlertMax
@@ -113,6 +115,9 @@ func New(cfg Config, out io.Writer) (*Replay, error) {
 		engine.Packet.Checksums = false
 	}
 	log.Inline = engine.Inline
+	log.Anomalies = map[string]bool{}
+	maps.Copy(log.Anomalies, cfg.Log.Anomalies)
+	maps.Copy(log.Anomalies, s.Anomalies)
 	r.log = eve.New(log, out)
 	r.engine = ids.New(engine, ids.Deps{Log: r.log, Panicked: func(what string) {
 		r.Notes = append(r.Notes, fmt.Errorf("frame %d: caught: %s", r.Packets, what))
@@ -121,6 +126,9 @@ func New(cfg Config, out io.Writer) (*Replay, error) {
 	r.worker = r.engine.Worker()
 	return r, nil
 }
+
+// Profile lists what the rules have cost, if Config.Profile asked for it.
+func (r *Replay) Profile() []detect.RuleProfile { return r.engine.Set().Profile() }
 
 // Run takes a capture to its end.
 func (r *Replay) Run(ctx context.Context, capture *Capture) error {

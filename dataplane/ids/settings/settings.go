@@ -32,14 +32,10 @@ type Settings struct {
 	Checksums string
 	// DatasetMemory bounds a dataset that says nothing, in bytes; 0: default.
 	DatasetMemory uint64
-	// Disabled are the names of protocols that are switched off.
-	Disabled map[string]bool
-	// Ports are where protocols are looked for beside their own, by name.
-	Ports map[string][]uint16
 	// NoJA4 says that fingerprints of the kind JA4 are switched off: rules that require them are not met.
 	NoJA4 bool
-	// Values are limits of protocols by their key below app-layer.protocols.
-	Values map[string]uint64
+	// Anomalies are the kinds that are logged or not, where that is said.
+	Anomalies map[string]bool
 	// Ignored are the keys without meaning here, in the order of the text.
 	Ignored []string
 
@@ -53,9 +49,8 @@ type exceptions struct{ master, midstream, appError, streamMemory, flowMemory, f
 // Default is a stock suricata.yaml.
 func Default() *Settings {
 	s := &Settings{
-		Engine: ids.DefaultConfig(), Variables: rule.DefaultVariables(), Checksums: "auto",
+		Engine: ids.DefaultConfig(), Variables: rule.DefaultVariables(), Checksums: "auto", Anomalies: map[string]bool{},
 		ActionOrder: []rule.Action{rule.ActionPass, rule.ActionDrop, rule.ActionReject, rule.ActionAlert},
-		Disabled:    map[string]bool{}, Ports: map[string][]uint16{}, Values: map[string]uint64{},
 	}
 	s.exception.master = "auto"
 	return s
@@ -123,6 +118,8 @@ func (s *Settings) apply(e entry) (done bool, err error) {
 		return s.appLayer(rest, e)
 	case "detect":
 		return s.detect(rest, e)
+	case "outputs":
+		return s.output(rest, e)
 	}
 	return s.single(e)
 }

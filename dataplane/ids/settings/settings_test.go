@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ngfw.sh/dataplane/ids"
+	"ngfw.sh/dataplane/ids/app"
 	"ngfw.sh/dataplane/ids/rule"
 	"ngfw.sh/dataplane/ids/stream"
 )
@@ -82,6 +83,56 @@ func TestWrong(t *testing.T) {
 	}
 	if _, err := Load([]byte("a: [b"), nil, false); err == nil {
 		t.Error("broken YAML is taken")
+	}
+}
+
+func TestProtocols(t *testing.T) {
+	s, err := Load([]byte(`app-layer:
+  protocols:
+    http: {enabled: no, libhtp: {default-config: {max-tx: 7, meta-field-limit: 100}}}
+    dns: {udp: {enabled: no, detection-ports: {dp: 53, sp: [5300]}}, tcp: {enabled: yes}}
+    imap: {enabled: detection-only}
+    sip: {detection-ports: {dp: "5060, 5061"}}
+    msn: {enabled: yes}
+    mqtt: {max-msg-length: 60}
+    http2: {max-streams: 9, max-table-size: 4096}
+outputs:
+  - file-store: {force-hash: [md5]}
+  - eve-log: {types: [{anomaly: {types: {decode: yes, applayer: no}}}]}
+`), []string{"app-layer.protocols.tls.ja4-fingerprints=no", "detect.guess-applayer-tx=yes"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := func(name string) rule.Protocol {
+		p, ok := rule.ParseProtocol(name)
+		if !ok {
+			t.Fatal(name)
+		}
+		return p
+	}
+	want := app.Choice{
+		Off:      map[rule.Protocol]app.Transport{p("http1"): app.OverTCP | app.OverUDP, p("dns"): app.OverUDP},
+		Unparsed: map[rule.Protocol]app.Transport{p("imap"): app.OverTCP | app.OverUDP},
+		Ports: map[app.Home][]uint16{
+			{Protocol: p("dns"), Over: app.OverUDP}: {53, 5300},
+			{Protocol: p("sip"), Over: app.OverUDP}: {5060, 5061}, {Protocol: p("sip"), Over: app.OverTCP}: {5060, 5061},
+		},
+	}
+	if d := cmp.Diff(want, s.Engine.Protocols); d != "" {
+		t.Error(d)
+	}
+	l := s.Engine.Limits
+	if d := cmp.Diff(map[string]int{"http1": 7, "http2": 9}, l.TransactionsOf); d != "" || l.HeaderBytes != 100 || l.MQTTMessage != 60 || l.HTTP2Table != 4096 || !l.HashFiles {
+		t.Errorf("%s %+v", d, l)
+	}
+	if !s.NoJA4 || !s.Engine.GuessTransactions {
+		t.Errorf("%+v", s)
+	}
+	if d := cmp.Diff(map[string]bool{"decode": true, "applayer": false}, s.Anomalies); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"app-layer.protocols.msn.enabled"}, s.Ignored); d != "" {
+		t.Error(d)
 	}
 }
 

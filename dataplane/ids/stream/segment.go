@@ -94,6 +94,7 @@ func (c *step) put(from int64, data []byte) {
 		if end > h.edge+farthest {
 			c.ev.Add(packet.StreamReassemblyInsertLimit)
 		} else {
+			c.budget.Counters.MemoryFull++
 			c.ev.Add(packet.StreamReassemblyInsertMemcap)
 		}
 		return

@@ -79,6 +79,7 @@ type Counters struct {
 	Segments, Overlaps, DifferentData   uint64
 	Gaps, GapBytes                      uint64
 	MemoryRefused, InvalidChecksum      uint64
+	MemoryFull                          uint64 // of MemoryRefused, for want of memory
 	OutOfWindow, Retransmitted, Invalid uint64
 }
 

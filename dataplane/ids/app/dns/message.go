@@ -3,12 +3,19 @@ package dns
 import (
 	"encoding/binary"
 	"errors"
+
+	"ngfw.sh/dataplane/ids/app/tx"
 )
 
-var errShort = errors.New("message is cut short")
+var (
+	errShort = errors.New("message is cut short")
+	errNone  = errors.New("no message")
+)
 
 // message is a DNS message (RFC 1035 section 4).
 type message struct {
+	texts     tx.Store
+	room      [2]record // for the usual ones
 	id        uint16
 	flags     uint16
 	questions []record
@@ -37,9 +44,7 @@ const (
 type reader struct {
 	b  []byte
 	at int
-	m  *message
-	// odd collects events.
-	odd func(string)
+	t  *Transaction
 }
 
 func (r *reader) u16() (uint16, error) {
@@ -61,7 +66,14 @@ func (r *reader) u32() (uint32, error) {
 }
 
 // name reads a name with its compression at at; next is what follows it there.
-func (r *reader) name(at int) (text []byte, next int, err error) {
+func (r *reader) name(at int) (_ []byte, next int, err error) {
+	var room [256]byte
+	text, next, err := r.expand(room[:0], at)
+	return r.t.texts.Keep(text), next, err
+}
+
+// expand appends the labels of a name.
+func (r *reader) expand(text []byte, at int) (_ []byte, next int, err error) {
 	next = -1
 	for jumps := 0; ; {
 		if at >= len(r.b) {
@@ -83,7 +95,7 @@ func (r *reader) name(at int) (text []byte, next int, err error) {
 			}
 			at = n&0x3f<<8 | int(r.b[at+1])
 			if jumps++; jumps > 255 {
-				r.odd("infinite_loop")
+				r.t.Event("infinite_loop")
 				return text, next, nil
 			}
 		case n > 63:
@@ -96,7 +108,7 @@ func (r *reader) name(at int) (text []byte, next int, err error) {
 				text = append(text, '.')
 			}
 			if len(text)+n > maxName {
-				r.odd("name_too_long")
+				r.t.Event("name_too_long")
 				text = append(text, r.b[at+1:at+1+max(0, maxName-len(text))]...)
 				if next < 0 {
 					next = skipName(r.b, at)
@@ -190,12 +202,14 @@ const (
 )
 
 // parse reads a message as far as it goes; what was read before an error is kept.
-func parse(b []byte, odd func(string)) (*message, error) {
+func (t *Transaction) parse(b []byte) error {
+	m := &t.message
 	if len(b) < 12 {
-		return nil, errShort
+		return errNone
 	}
-	m := &message{id: binary.BigEndian.Uint16(b), flags: binary.BigEndian.Uint16(b[2:])}
-	r := &reader{b: b, at: 12, m: m, odd: odd}
+	m.id, m.flags = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+	m.questions, m.answers = m.room[:0:1], m.room[1:1:2]
+	r := &reader{b: b, at: 12, t: t}
 	var counts [4]int
 	for i := range counts {
 		counts[i] = int(binary.BigEndian.Uint16(b[4+2*i:]))
@@ -203,7 +217,7 @@ func parse(b []byte, odd func(string)) (*message, error) {
 	for range min(counts[0], maxRecords) {
 		q, err := r.question()
 		if err != nil {
-			return m, err
+			return err
 		}
 		m.questions = append(m.questions, q)
 	}
@@ -211,10 +225,10 @@ func parse(b []byte, odd func(string)) (*message, error) {
 		for range min(counts[i+1], maxRecords) {
 			q, err := r.record()
 			if err != nil {
-				return m, err
+				return err
 			}
 			*section = append(*section, q)
 		}
 	}
-	return m, nil
+	return nil
 }

@@ -5,6 +5,7 @@ package dns
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"ngfw.sh/dataplane/ids/app/tx"
 	"ngfw.sh/dataplane/ids/rule"
@@ -84,8 +85,10 @@ func (p *Parser) message(dir tx.Direction, b []byte) {
 // read makes a message's transaction, nil if it is none.
 func read(dir tx.Direction, b []byte, sided bool) *Transaction {
 	t := &Transaction{dir: dir}
-	m, err := parse(append([]byte(nil), b...), t.Event)
-	if m == nil {
+	// The transaction outlives the bytes: record data are parts of the copy.
+	m := &t.message
+	err := t.parse(m.texts.Keep(b))
+	if errors.Is(err, errNone) {
 		return nil
 	}
 	response := m.flags&0x8000 != 0
@@ -104,7 +107,6 @@ func read(dir tx.Direction, b []byte, sided bool) *Transaction {
 	if opcode := m.flags >> 11 & 15; opcode >= 7 {
 		t.Event("invalid_opcode")
 	}
-	t.message = m
 	t.Ended = [2]bool{true, true}
 	return t
 }

@@ -11,7 +11,7 @@ import (
 // Transaction is a message.
 type Transaction struct {
 	tx.Common
-	*message
+	message
 	dir tx.Direction
 }
 

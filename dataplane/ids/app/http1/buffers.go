@@ -1,9 +1,9 @@
 package http1
 
 import (
-	"bytes"
 	"maps"
 	"slices"
+	"strings"
 
 	"ngfw.sh/dataplane/ids/app/tx"
 	"ngfw.sh/dataplane/ids/rule"
@@ -145,8 +145,12 @@ func (t *Transaction) Buffers(kind *rule.BufferKind, dir tx.Direction, to []tx.B
 			}
 		}
 		return to
-	case "http.header", "http.header_names", "http.start":
-		return add(m.build(kind.Name, dir))
+	case "http.header":
+		return add(m.build(allHeaders, dir))
+	case "http.header_names":
+		return add(m.build(headerNames, dir))
+	case "http.start":
+		return add(m.build(wholeStart, dir))
 	}
 	if name, ok := single[kind.Name]; ok {
 		if f := m.find([]byte(name)); f != nil {
@@ -156,42 +160,51 @@ func (t *Transaction) Buffers(kind *rule.BufferKind, dir tx.Direction, to []tx.B
 	return to
 }
 
-func (f *field) text() []byte {
-	return append(append(append(make([]byte, 0, len(f.name)+len(f.value)+2), f.name...), ": "...), f.value...)
+// append puts the field as a line without its end.
+func (f *field) append(b []byte) []byte {
+	return append(append(append(b, f.name...), ": "...), f.value...)
 }
 
-// build makes a buffer that is put together of headers, once.
-func (m *message) build(kind string, dir tx.Direction) []byte {
-	if b, ok := m.built[kind]; ok {
-		return b
+func (f *field) text() []byte { return f.append(make([]byte, 0, len(f.name)+len(f.value)+2)) }
+
+// The buffers that are put together of headers.
+const (
+	allHeaders = iota
+	headerNames
+	wholeStart
+	assembled
+)
+
+// build makes such a buffer, once.
+func (m *message) build(kind int, dir tx.Direction) []byte {
+	if m.built[kind] != nil || len(m.fields) == 0 && kind != wholeStart {
+		return m.built[kind]
 	}
-	var b []byte
+	size := len(m.line) + 6
+	for i := range m.fields {
+		size += len(m.fields[i].name) + len(m.fields[i].value) + 4
+	}
+	b := make([]byte, 0, size)
 	switch kind {
-	case "http.header":
+	case allHeaders:
+		cookie := [...]string{"cookie", "set-cookie"}[dir]
 		for i := range m.fields {
-			f := &m.fields[i]
-			if dir == tx.ToServer && bytes.EqualFold(f.name, []byte("cookie")) || dir == tx.ToClient && bytes.EqualFold(f.name, []byte("set-cookie")) {
-				continue
+			if f := &m.fields[i]; len(f.name) != len(cookie) || !strings.EqualFold(string(f.name), cookie) {
+				b = append(f.append(b), "\r\n"...)
 			}
-			b = append(append(b, f.text()...), "\r\n"...)
 		}
-	case "http.header_names":
-		if len(m.fields) > 0 {
-			b = append(b, "\r\n"...)
-			for i := range m.fields {
-				b = append(append(b, m.fields[i].name...), "\r\n"...)
-			}
-			b = append(b, "\r\n"...)
-		}
-	case "http.start":
-		b = append(append(b, m.line...), "\r\n"...)
+	case headerNames:
+		b = append(b, "\r\n"...)
 		for i := range m.fields {
-			b = append(append(b, m.fields[i].text()...), "\r\n"...)
+			b = append(append(b, m.fields[i].name...), "\r\n"...)
 		}
 		b = append(b, "\r\n"...)
-	}
-	if m.built == nil {
-		m.built = map[string][]byte{}
+	case wholeStart:
+		b = append(append(b, m.line...), "\r\n"...)
+		for i := range m.fields {
+			b = append(m.fields[i].append(b), "\r\n"...)
+		}
+		b = append(b, "\r\n"...)
 	}
 	m.built[kind] = b
 	return b

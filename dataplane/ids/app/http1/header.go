@@ -71,6 +71,9 @@ func (p *Parser) headerLine(dir tx.Direction, b []byte) (int, bool) {
 		}
 	}
 	if s.state == headers && len(m.raw) < 1<<17 {
+		if m.raw == nil {
+			m.raw = make([]byte, 0, max(usualRaw, n))
+		}
 		m.raw = append(m.raw, b[:n]...)
 	}
 	s.afterLF = b[n-1] == '\n' && (n < 2 || b[n-2] != '\r')
@@ -127,14 +130,14 @@ func (p *Parser) flushField(dir tx.Direction) {
 	f := field{}
 	if colon < 0 {
 		t.Event([]string{"request_field_missing_colon", "response_field_missing_colon"}[dir])
-		f.value = bytes.Clone(trimLWS(line))
+		f.value = m.texts.Keep(trimLWS(line))
 	} else {
 		name := line[:colon]
 		trimmed := bytes.TrimRight(name, " \t\x0b\x0c\r")
 		if len(trimmed) == 0 || len(trimmed) < len(name) || !allTokens(trimmed) {
 			t.Event([]string{"request_header_invalid", "response_header_invalid"}[dir])
 		}
-		f.name, f.value = bytes.ReplaceAll(bytes.TrimLeft(trimmed, " \t"), []byte{0}, nil), bytes.Clone(trimLWS(line[colon+1:]))
+		f.name, f.value = m.texts.Keep(withoutZeros(bytes.TrimLeft(trimmed, " \t"))), m.texts.Keep(trimLWS(line[colon+1:]))
 	}
 	if old := m.find(f.name); old != nil && len(f.name) > 0 {
 		if old.repeated++; old.repeated == maxRepeated {
@@ -148,7 +151,23 @@ func (p *Parser) flushField(dir tx.Direction) {
 		}
 		return
 	}
+	if m.fields == nil {
+		m.fields = make([]field, 0, usualFields)
+	}
 	m.fields = append(m.fields, f)
+}
+
+// What headers need as a rule.
+const (
+	usualFields = 12
+	usualRaw    = 768
+)
+
+func withoutZeros(b []byte) []byte {
+	if bytes.IndexByte(b, 0) < 0 {
+		return b
+	}
+	return bytes.ReplaceAll(b, []byte{0}, nil)
 }
 
 func allTokens(b []byte) bool {

@@ -60,7 +60,7 @@ func (p *Parser) statusLine(b []byte) (int, bool) {
 	t := p.current(tx.ToClient)
 	p.answered(t)
 	m := &t.response
-	m.line = append(m.line[:0:0], line...)
+	m.line = m.texts.Keep(line)
 	m.status = 0
 	t.parseStatusLine()
 	m.lineDone = true

@@ -47,7 +47,8 @@ type message struct {
 	file        *tx.File
 	doubtful    bool // the length is not to be trusted: more may follow
 	cut         bool // something of the body is missing
-	built       map[string][]byte
+	built       [assembled][]byte
+	texts       tx.Store
 }
 
 // Request is what was asked, for the protocol that takes over.

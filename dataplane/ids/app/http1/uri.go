@@ -8,7 +8,7 @@ import (
 // %u once, backslashes and runs of slashes to one slash, dot segments away; the
 // query is decoded, the fragment left out (manual, section "HTTP Keywords").
 func (t *Transaction) setURI(p *Parser, raw []byte) {
-	t.rawURI = bytes.Clone(raw)
+	t.rawURI = t.request.texts.Keep(raw)
 	if string(t.method) == "CONNECT" {
 		t.uri = t.rawURI
 		if len(raw) > 0 && raw[0] == '/' {
@@ -50,7 +50,7 @@ func (t *Transaction) setURI(p *Parser, raw []byte) {
 	if i := bytes.IndexByte(path, '?'); i >= 0 {
 		path, query, hasQuery = path[:i], path[i+1:], true
 	}
-	t.path = decode(bytes.Clone(path), true)
+	t.path = decode(t.request.texts.Keep(path), true)
 	if p.limits.DoubleDecodePath {
 		if again := decode(bytes.Clone(t.path), true); !bytes.Equal(again, t.path) {
 			t.Event("double_encoded_uri")
@@ -58,7 +58,7 @@ func (t *Transaction) setURI(p *Parser, raw []byte) {
 		}
 	}
 	t.path = withoutDots(t.path)
-	t.uri = append([]byte(nil), t.path...)
+	t.uri = t.request.texts.Keep(t.path)
 	if hasQuery {
 		q := decode(bytes.Clone(query), false)
 		if p.limits.DoubleDecodeQuery {

@@ -82,7 +82,7 @@ func New(limits tx.Limits) *Parser {
 			}
 		})
 		s.decoder.SetMaxStringLength(32 << 10)
-		s.decoder.SetAllowedMaxDynamicTableSize(1 << 16)
+		s.decoder.SetAllowedMaxDynamicTableSize(p.limits.HTTP2Table)
 	}
 	return p
 }

@@ -29,7 +29,6 @@ const (
 	disconnect  = 14
 	auth        = 15
 
-	maxMessage = 1 << 20 // Suricata's max-msg-length
 	maxPayload = 100 << 10
 	beginning  = 128 // bytes that are read of a message that is too large
 )
@@ -88,7 +87,7 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 			}
 			break
 		}
-		if size > maxMessage {
+		if uint64(size) > p.Limits.MQTTMessage {
 			if len(b) < head+beginning {
 				break
 			}

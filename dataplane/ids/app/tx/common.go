@@ -81,12 +81,18 @@ type List[T numbered] struct {
 	all  []T
 	some []Transaction
 	next uint64
+	// Room for the first ones: most flows have few at a time. A List is not to be copied.
+	first     [2]T
+	firstSome [2]Transaction
 }
 
 // Add gives a transaction its number and keeps it.
 func (l *List[T]) Add(t T) T {
 	t.setID(l.next)
 	l.next++
+	if l.all == nil {
+		l.all, l.some = l.first[:0], l.firstSome[:0]
+	}
 	l.all, l.some = append(l.all, t), append(l.some, t)
 	return t
 }

@@ -113,6 +113,8 @@ type Limits struct {
 	FileStore                 uint64 // bytes of a file to keep while it is open; 128 KiB
 	Frames                    bool   // keep frames for rules that ask for them
 	DNP3Objects, DNP3Points   int    // of a message; 2048 and 16384
+	MQTTMessage               uint64 // of one message; 1 MiB
+	HTTP2Table                uint32 // bytes of the table that headers are packed by; 64 KiB
 	// TransactionsOf are other bounds of protocols by name ("ftp"), where they are configured.
 	TransactionsOf map[string]int
 	// DoubleDecodePath and DoubleDecodeQuery decode percent signs twice.
@@ -141,6 +143,10 @@ func (l Limits) Filled() Limits {
 	set(&l.DecompressLayers, 2)
 	set(&l.DNP3Objects, 2048)
 	set(&l.DNP3Points, 16384)
+	set64(&l.MQTTMessage, 1<<20)
+	if l.HTTP2Table == 0 {
+		l.HTTP2Table = 1 << 16
+	}
 	return l
 }
 
