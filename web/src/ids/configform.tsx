@@ -77,7 +77,7 @@ export function ConfigForm({ config, device }: { config: IDSConfig; device: stri
           <Segmented label="Mode" value={d.mode as "detect" | "prevent"} onChange={(mode) => change({ mode })} options={[{ value: "detect", text: "Detect" }, { value: "prevent", text: "Prevent" }]} />
           <p class="field-hint">{d.mode === "prevent" ? "Traffic is dropped where the rule says drop, or its category prevents." : "Everything passes; what is found is told."}</p>
         </div>
-        <Check label="Fail open" hint="packets pass uninspected while the matcher is away or behind; off: they wait or are lost" checked={d.fail_open} onChange={(fail_open) => change({ fail_open })} />
+        <Check label="Fail open" hint="packets pass uninspected while the matcher is away or behind; off: they are lost" checked={d.fail_open} onChange={(fail_open) => change({ fail_open })} />
       </section>
       <section class="card stack" aria-label="Networks">
         {list("Home networks", "home_networks", "One on each line, ! in front leaves out; empty: the private ranges")}
