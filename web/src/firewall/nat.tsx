@@ -38,7 +38,7 @@ export function Nat() {
     setQuery({ edit: "new" })
   }
   return (
-    <View title="NAT" wide curl={request} about="The first translation that matches holds. Masquerading of a whole zone is set with the zone."
+    <View title="NAT" wide curl={request} about="The first that matches holds. Masquerading is set with the zone."
       actions={
         rules.data && (
           <>

@@ -69,7 +69,7 @@ export function ConfigForm({ config, device }: { config: IDSConfig; device: stri
   )
   return (
     <form class="form settings" onSubmit={submit} noValidate>
-      <Rest errors={errors} known={["mode", "home_networks", "sources", ...more]} />
+      <Rest errors={errors} known={["home_networks", "sources", ...more]} />
       <section class="card stack" aria-label="Inspection">
         <Check label="Inspect traffic" hint="what crosses the router goes past the matcher" checked={d.enabled} onChange={(enabled) => change({ enabled })} />
         <div class="field">
