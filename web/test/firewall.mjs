@@ -69,7 +69,7 @@ export async function run(page) {
     await page.waitForURL(/\/live\?rule_id=\d+/)
     await page.getByText("Live", { exact: true }).last().waitFor()
     const row = page.locator(".live-row", { hasText: "no web for lan2" }).first()
-    await until("a blocked row", async () => (await fetches("lan2"), row.isVisible()))
+    await until("a blocked row", async () => (await blocked("lan2"), row.isVisible()))
     await row.click()
     await dialog(page).getByText("Made by").waitFor()
     const why = await page.locator(".why-text").textContent()

@@ -18,7 +18,7 @@ export function Categories() {
   const { device, devices } = useFleet()
   const id = device?.id ?? ""
   const request = { path: "/api/ids/categories", device: id }
-  const categories = useResource<IDSCategory[]>(id ? request : null, 3000)
+  const categories = useResource<IDSCategory[]>(id ? request : null, 2000)
   const config = useResource<IDSConfig>(id ? { path: "/api/ids/config", device: id } : null)
   const save = useSave(id)
   const [asked, ask] = useState<Record<string, Mode>>({}) // while it is being stored
