@@ -16,7 +16,8 @@ export async function run(page) {
     await page.getByLabel("Inspect traffic").check()
     await page.getByLabel("Home networks").fill("10.0.0.0/8\nhome")
     await page.getByRole("button", { name: "Add a source" }).click()
-    await page.getByLabel("Name", { exact: true }).fill("lab")
+    await page.getByLabel("Name", { exact: true }).and(page.locator(":focus")).waitFor()
+    await page.keyboard.type("lab")
     await page.getByLabel("Kind").selectOption("file")
     await page.getByLabel("Path on the router").fill("lab.rules")
     await page.keyboard.press("Enter")
@@ -29,6 +30,8 @@ export async function run(page) {
     await page.keyboard.press("Enter")
     await enforced(page)
     check((await page.locator(".field-error").count()) === 0, "errors are still shown")
+    await page.getByRole("button", { name: "Discard" }).click()
+    check((await page.getByLabel("Path on the router").inputValue()) === process.env.NGFW_LAB_RULES, "what was stored is discarded")
   })
 
   await step("categories: what is loaded, and what each does, by arrow keys", page, async () => {

@@ -44,7 +44,8 @@ function read(d: Draft): { body?: object; errors: Errors } {
 
 const more = ["interfaces", "external_networks", "excluded_networks", "variables", "update_interval", "alert_threshold"]
 
-export function ConfigForm({ config, device }: { config: IDSConfig; device: string }) {
+// config is what was stored last: discarding leads back to it.
+export function ConfigForm({ config, device, onSaved }: { config: IDSConfig; device: string; onSaved: () => void }) {
   const [d, set] = useState(() => draft(config))
   const [errors, setErrors] = useState<Errors>({})
   const [open, setOpen] = useState(false)
@@ -60,7 +61,7 @@ export function ConfigForm({ config, device }: { config: IDSConfig; device: stri
     setErrors({})
     const r = read(d)
     if (!r.body) return wrong(r.errors)
-    void save.send({ method: "PUT", path: "/api/ids/config", body: r.body }, (e) => wrong(errorsOf(e)))
+    void save.send({ method: "PUT", path: "/api/ids/config", body: r.body }, (e) => wrong(errorsOf(e))).then((stored) => stored && onSaved())
   }
   const list = (label: string, name: "home_networks" | "external_networks" | "excluded_networks" | "variables", hint: string) => (
     <Field label={label} name={name} errors={errors} hint={hint}>

@@ -15,7 +15,7 @@ export function Configuration() {
     <View title="Inspection" curl={request} about="What a router looks into, by which rules, and what becomes of what it finds.">
       {devices.data && !device ? <NoRouter /> : (
         <Shown of={config} what="intrusion detection" lines={8}>
-          {(c) => <ConfigForm key={id} config={c} device={id} />}
+          {(c) => <ConfigForm key={id} config={c} device={id} onSaved={config.reload} />}
         </Shown>
       )}
     </View>

@@ -1,3 +1,4 @@
+import { useRef } from "preact/hooks"
 import type { IDSSource } from "../api/schema"
 import { Button, IconButton } from "../ui/button"
 import { Check, SelectField, TextField, type Errors } from "../ui/field"
@@ -12,11 +13,16 @@ interface Props {
 // router.
 export function Sources({ list, errors, onChange }: Props) {
   const change = (i: number, c: Partial<IDSSource>) => onChange(list.map((s, n) => (n === i ? { ...s, ...c } : s)))
+  const box = useRef<HTMLElement>(null)
+  const add = () => {
+    onChange([...list, { name: "", url: "" }])
+    requestAnimationFrame(() => box.current?.querySelector<HTMLElement>("fieldset:last-of-type input")?.focus())
+  }
   return (
-    <section class="card stack" aria-label="Sources of rules">
+    <section ref={box} class="card stack" aria-label="Sources of rules">
       <header class="card-head">
         <h2>Sources of rules</h2>
-        <Button icon="plus" onClick={() => onChange([...list, { name: "", url: "" }])}>
+        <Button icon="plus" onClick={add}>
           Add a source
         </Button>
       </header>
@@ -31,7 +37,7 @@ export function Sources({ list, errors, onChange }: Props) {
           <fieldset key={i} class="source">
             <legend>{s.name || `Source ${i + 1}`}</legend>
             <div class="source-fields">
-              <TextField label="Name" name={at + "name"} value={s.name} onInput={(name) => change(i, { name })} errors={own} autofocus={!s.name} />
+              <TextField label="Name" name={at + "name"} value={s.name} onInput={(name) => change(i, { name })} errors={own} />
               <SelectField label="Kind" name={at + "kind"} value={kind} options={[["url", "URL"], ["file", "file"]]}
                 onChange={(k) => change(i, k === "file" ? { file: s.url ?? "", url: undefined } : { url: s.file ?? "", file: undefined })} />
               <TextField label={kind === "url" ? "Address" : "Path on the router"} name={at + kind} mono value={(kind === "url" ? s.url : s.file) ?? ""} onInput={(v) => change(i, { [kind]: v })} errors={own} />
