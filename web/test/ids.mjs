@@ -34,24 +34,12 @@ export async function run(page) {
     check((await page.getByLabel("Path on the router").inputValue()) === process.env.NGFW_LAB_RULES, "what was stored is discarded")
   })
 
-  await step("categories: what is loaded, and what each does, by arrow keys", page, async () => {
-    await page.getByRole("link", { name: "Categories" }).click()
-    const row = page.getByRole("row", { name: /^Malware/ })
-    await until("the rule of the file is counted", async () => (await row.locator(".num").textContent()) === "1")
-    await row.getByRole("radio", { name: "Detect" }).focus()
-    await page.keyboard.press("ArrowRight")
-    await page.getByText("nothing is dropped, whatever a category says").waitFor()
-    await enforced(page)
-    await look(page, "categories")
-    await row.getByText("Detect").click()
-    await page.getByText("nothing is dropped, whatever a category says").waitFor({ state: "detached" })
-  })
-
   await step("alerts: a real one comes, with its payload, and is suppressed from there", page, async () => {
     await page.getByRole("link", { name: "Alerts" }).click()
     await page.getByText("No alerts").waitFor()
-    await fetches("lan1", "/evil?x=1")
-    await page.getByRole("button", { name: /^\d+ new$/ }).click()
+    const fresh = page.getByRole("button", { name: /^\d+ new$/ })
+    await until("an alert", async () => (await fetches("lan1", "/evil?x=1"), fresh.isVisible()))
+    await fresh.click()
     await page.getByRole("button", { name: "high", exact: true }).click()
     await page.waitForURL(/severity=high/)
     await page.getByRole("button", { name: /LAB evil page: details$/ }).first().focus()
@@ -110,6 +98,19 @@ export async function run(page) {
     await look(page, "own-rules")
     await page.getByRole("button", { name: "Delete LAB secret" }).click()
     await page.getByText("No rules of your own").waitFor()
+  })
+
+  await step("categories: what is loaded, and what each does, by arrow keys", page, async () => {
+    await page.getByRole("link", { name: "Categories" }).click()
+    const row = page.getByRole("row", { name: /^Malware/ })
+    await until("the rule of the file is counted", async () => (await row.locator(".num").textContent()) === "1")
+    await row.getByRole("radio", { name: "Detect" }).focus()
+    await page.keyboard.press("ArrowRight")
+    await page.getByText("nothing is dropped, whatever a category says").waitFor()
+    await enforced(page)
+    await look(page, "categories")
+    await row.getByText("Detect").click()
+    await page.getByText("nothing is dropped, whatever a category says").waitFor({ state: "detached" })
   })
 
   await step("inspection: off again, and what was stored is shown", page, async () => {
