@@ -17,7 +17,6 @@ export function OwnRuleForm({ device, save, onClose, onDone }: { device: string;
   const [category, setCategory] = useState("")
   const [enabled, setEnabled] = useState(true)
   const [errors, setErrors] = useState<Errors>({})
-  const [failed, setFailed] = useState<ApiError>()
   const area = useRef<HTMLTextAreaElement>(null)
   const categories = useResource<IDSCategory[]>({ path: "/api/ids/categories", device })
   const wrong = errors.rule ? place(rule, errors.rule) : undefined
@@ -25,7 +24,6 @@ export function OwnRuleForm({ device, save, onClose, onDone }: { device: string;
   const submit = async (e: Event) => {
     e.preventDefault()
     setErrors({})
-    setFailed(undefined)
     // The places that the parser names are of the text without its margins.
     const text = rule.trim()
     setRule(text)
@@ -39,7 +37,7 @@ export function OwnRuleForm({ device, save, onClose, onDone }: { device: string;
         area.current?.setSelectionRange(at.offset, Math.min(at.offset + at.length, text.length))
       })
     }
-    if (await save.send({ method: "POST", path: "/api/ids/rules", body: { name: name.trim() || undefined, rule: text, category: category || undefined, enabled } }, (e) => (e.fields.length ? refused(e) : setFailed(e)))) onDone()
+    if (await save.send({ method: "POST", path: "/api/ids/rules", body: { name: name.trim() || undefined, rule: text, category: category || undefined, enabled } }, refused)) onDone()
   }
   return (
     <Dialog title="New rule of your own" size="large" onClose={onClose}
@@ -52,7 +50,7 @@ export function OwnRuleForm({ device, save, onClose, onDone }: { device: string;
         </>
       }>
       <form id="own-rule-form" class="form" onSubmit={(e) => void submit(e)} noValidate>
-        {failed && <Failure error={failed} />}
+        {save.error && <Failure error={save.error} />}
         <Rest errors={errors} known={["name", "rule", "category"]} />
         <Field label="Rule" name="rule" errors={errors} hint="One rule, in Suricata's language; a line that ends in \ goes on">
           {(a) => <textarea {...a} ref={area} class="mono" rows={7} autofocus placeholder={example} value={rule} spellcheck={false} onInput={(e) => setRule(e.currentTarget.value)} />}

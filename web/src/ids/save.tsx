@@ -12,6 +12,7 @@ export interface Save {
   // refused, everything else into note.
   send: (r: Request, refused?: (e: ApiError) => void) => Promise<boolean>
   busy: boolean
+  error?: ApiError // for the dialog that asked; the note is behind it
   note: ComponentChildren
 }
 
@@ -41,6 +42,7 @@ export function useSave(device: string): Save {
   return {
     send,
     busy,
+    error,
     note: (
       <>
         {error && <Failure error={error} />}

@@ -3,6 +3,7 @@ import type { IDSSuppressionWrite } from "../api/schema"
 import { Button } from "../ui/button"
 import { Dialog } from "../ui/dialog"
 import { errorsOf, Rest, SelectField, TextField, type Errors } from "../ui/field"
+import { Failure } from "../ui/state"
 import { toWrong, type Save } from "./save"
 
 export const tracks: Record<string, string> = { "": "all of them", by_src: "those from", by_dst: "those to", by_either: "those from or to" }
@@ -36,6 +37,7 @@ export function SuppressionForm({ save, start, signature, onClose, onDone }: Pro
         </>
       }>
       <form id="suppression-form" class="form" onSubmit={(e) => void submit(e)} noValidate>
+        {save.error && <Failure error={save.error} />}
         <Rest errors={errors} known={["sid", "track", "ip", "reason"]} />
         <TextField label="Signature (sid)" name="sid" mono value={s.sid} onInput={(sid) => set({ ...s, sid })} errors={errors} autofocus={!start.sid} hint={signature} />
         <div class="pair">
