@@ -29,6 +29,11 @@ func TestDashboard(t *testing.T) {
 	if shots == "" {
 		shots = filepath.Join(root, ".run", "screenshots")
 	}
+	rules := filepath.Join(t.TempDir(), "lab.rules")
+	evil := `alert http any any -> any any (msg:"LAB evil page"; flow:established,to_server; http.uri; content:"/evil"; classtype:trojan-activity; sid:1000001; rev:1;)`
+	if err := os.WriteFile(rules, []byte(evil+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), browserLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", "test/main.mjs")
@@ -36,7 +41,7 @@ func TestDashboard(t *testing.T) {
 	cmd.Env = append(os.Environ(),
 		"NGFW_URL="+r.env["NGFW_URL"], "NGFW_BOOTSTRAP="+filepath.Join(r.dir, "cloud", "bootstrap.json"), "NGFW_SCREENSHOTS="+shots,
 		"NGFW_LAB="+filepath.Join(r.bin, "ngfw-lab"), "NGFW_LAB_NAME="+r.name, "NGFW_LAB_HTTP="+r.env["NGFW_LAB_HTTP"],
-		"NGFW_LAB_LAN2_IP="+r.env["NGFW_LAB_LAN2_IP"], owner+"="+r.name)
+		"NGFW_LAB_LAN1_IP="+r.env["NGFW_LAB_LAN1_IP"], "NGFW_LAB_LAN2_IP="+r.env["NGFW_LAB_LAN2_IP"], "NGFW_LAB_RULES="+rules, owner+"="+r.name)
 	// The browser's processes are its children: all end together.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

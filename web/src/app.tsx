@@ -11,6 +11,10 @@ import { Rules } from "./firewall/rules"
 import { Simulate } from "./firewall/simulate"
 import { Zones } from "./firewall/zones"
 import { Alerts } from "./ids/alerts"
+import { Categories } from "./ids/categories"
+import { Configuration } from "./ids/configuration"
+import { OwnRules } from "./ids/ownrules"
+import { Suppressions } from "./ids/suppressions"
 import { Login } from "./login"
 import { go, usePlace } from "./router"
 import { resume, useStanding } from "./session"
@@ -33,6 +37,10 @@ const pages: Record<string, FunctionComponent> = {
   "/firewall/nat": Nat,
   "/firewall/simulate": Simulate,
   "/ids": Alerts,
+  "/ids/config": Configuration,
+  "/ids/categories": Categories,
+  "/ids/rules": OwnRules,
+  "/ids/suppressions": Suppressions,
   "/devices": Devices,
 }
 

@@ -22,7 +22,16 @@ const sections: [string, [string, string, IconName][]][] = [
       ["/firewall/simulate", "Simulate", "simulate"],
     ],
   ],
-  ["Threats", [["/ids", "Alerts", "alert"]]],
+  [
+    "Threats",
+    [
+      ["/ids", "Alerts", "alert"],
+      ["/ids/config", "Inspection", "inspect"],
+      ["/ids/categories", "Categories", "categories"],
+      ["/ids/rules", "Own rules", "edit"],
+      ["/ids/suppressions", "Suppressions", "mute"],
+    ],
+  ],
   ["Fleet", [["/devices", "Routers", "device"]]],
 ]
 
@@ -79,7 +88,7 @@ export function Shell({ path, children }: { path: string; children: ComponentChi
               <label>
                 <span class="hidden">Router</span>
                 <select value={filter} onChange={(e) => setQuery({ device: e.currentTarget.value })}>
-                  <option value="">{path.startsWith("/firewall") ? `${devices.data[0]?.name} (first)` : "All routers"}</option>
+                  <option value="">{/^\/(firewall|ids)\//.test(path) ? `${devices.data[0]?.name} (first)` : "All routers"}</option>
                   {devices.data.map((d) => (
                     <option key={d.id} value={d.id}>
                       {d.name}

@@ -1,6 +1,7 @@
 // The dashboard in a real browser, against the lab's real traffic.
 import { end, open } from "./browser.mjs"
 import * as firewall from "./firewall.mjs"
+import * as ids from "./ids.mjs"
 import * as session from "./session.mjs"
 import * as traffic from "./traffic.mjs"
 
@@ -9,6 +10,7 @@ try {
   await session.login(page)
   await traffic.run(page, context)
   await firewall.run(page)
+  await ids.run(page)
   await firewall.devices(page)
   await session.end(page)
 } finally {

@@ -4,10 +4,14 @@ import type { DeviceStatus } from "../api/schema"
 import { Dot } from "../ui/badge"
 import { Stale } from "../ui/state"
 
+// A router that is there has a change within a moment: what takes longer is asked
+// about less often.
+const pace = (since: number) => (Date.now() - since < 3000 ? 150 : 1000)
+
 // Converging follows a change to the router: stored, sent, enforced or refused.
 export function Converging({ device, name, version, since }: { device: string; name: string; version: number; since: number }) {
   const done = useRef(0)
-  const status = useResource<DeviceStatus>({ path: `/api/fleet/devices/${device}/status` }, done.current ? 0 : 700)
+  const status = useResource<DeviceStatus>({ path: `/api/fleet/devices/${device}/status` }, done.current ? 0 : pace(since))
   const s = status.data
   const c = s?.config
   const applied = Boolean(c && c.applied >= version && c.state === "synced")

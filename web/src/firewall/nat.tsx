@@ -1,13 +1,14 @@
 import { useState } from "preact/hooks"
 import { useResource } from "../api/resource"
 import { useFleet } from "../fleet"
-import { bytes, count } from "../format"
 import { setQuery, usePlace } from "../router"
-import { Button, IconButton } from "../ui/button"
+import { Button } from "../ui/button"
 import { Empty, Shown } from "../ui/state"
 import { View } from "../ui/view"
 import { natPlans, type NatRule } from "./natplan"
 import { NatForm } from "./natform"
+import { NatTable } from "./nattable"
+import { DraftBar, useDraft } from "./order"
 import { NoRouter } from "./rules"
 import { usePush } from "./usepush"
 
@@ -18,7 +19,9 @@ export function Nat() {
   const request = { path: "/api/nat/rules", device: id }
   const rules = useResource<NatRule[]>(id ? request : null, 5000)
   const [kind, setKind] = useState<"dnat" | "other">("dnat")
+  const draft = useDraft(rules.data)
   const push = usePush(id, () => {
+    draft.set(undefined)
     setQuery({ edit: null }, true)
     rules.reload()
   })
@@ -35,7 +38,7 @@ export function Nat() {
     setQuery({ edit: "new" })
   }
   return (
-    <View title="NAT" wide curl={request} about="Translation of addresses. Masquerading of a whole zone is set with the zone."
+    <View title="NAT" wide curl={request} about="The first that matches holds. Masquerading is set with the zone."
       actions={
         rules.data && (
           <>
@@ -55,53 +58,11 @@ export function Nat() {
               <p class="muted">A port forward lets the outside reach a machine inside.</p>
             </Empty>
           ) : (
-            <div class="scroll card flush" tabIndex={0} role="region" aria-label="Translations">
-              <table class="rules">
-                <thead>
-                  <tr>
-                    <th scope="col">On</th>
-                    <th scope="col">Name</th>
-                    <th scope="col">Type</th>
-                    <th scope="col">Matches</th>
-                    <th scope="col">Becomes</th>
-                    <th scope="col" class="num">
-                      Packets
-                    </th>
-                    <th scope="col">
-                      <span class="hidden">Change</span>
-                    </th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {list.map((r) => (
-                    <tr key={r.id} class={r.enabled === false ? "off" : ""}>
-                      <td>
-                        <button type="button" role="switch" class="switch" aria-checked={r.enabled !== false} aria-label={`${r.name} is ${r.enabled === false ? "off" : "on"}`} onClick={() => void push.begin(natPlans.update(r, { ...r, enabled: r.enabled === false }))} />
-                      </td>
-                      <td>
-                        {r.name} <small class="muted">#{r.id}</small>
-                      </td>
-                      <td>{r.nat_type}</td>
-                      <td>
-                        {r.protocol} <span class="mono">{[r.source && r.source !== "any" ? `from ${r.source}` : "", r.destination && r.destination !== "any" ? `to ${r.destination}` : "", r.destination_port ? `port ${r.destination_port}` : ""].filter(Boolean).join(" ")}</span>
-                        {r.interface && <small class="under">{r.interface}</small>}
-                      </td>
-                      <td class="mono">
-                        {r.translate_to}
-                        {r.translate_port ? ` port ${r.translate_port}` : ""}
-                      </td>
-                      <td class="num">
-                        <span title={bytes(r.bytes ?? 0)}>{count(r.packets ?? 0)}</span>
-                      </td>
-                      <td class="row-actions">
-                        <IconButton icon="edit" label={`Edit ${r.name}`} onClick={() => setQuery({ edit: String(r.id) })} />
-                        <IconButton icon="trash" label={`Delete ${r.name}`} onClick={() => void push.begin(natPlans.remove(r))} />
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <>
+              <DraftBar draft={draft} push={push} plan={(order) => natPlans.reorder(list, order)} />
+              <NatTable list={draft.shown} drafted={Boolean(draft.order)} onOrder={draft.set} onEdit={(r) => setQuery({ edit: String(r.id) })}
+                onToggle={(r) => void push.begin(natPlans.update(r, { ...r, enabled: r.enabled === false }))} onDelete={(r) => void push.begin(natPlans.remove(r, list))} />
+            </>
           )
         }
       </Shown>

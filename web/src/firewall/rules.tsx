@@ -1,4 +1,3 @@
-import { useEffect, useMemo, useState } from "preact/hooks"
 import { useResource } from "../api/resource"
 import type { Finding, FirewallRule, Zone } from "../api/schema"
 import { useFleet } from "../fleet"
@@ -6,6 +5,7 @@ import { go, setQuery, usePlace, withQuery } from "../router"
 import { Button } from "../ui/button"
 import { Empty, Failure, Shown } from "../ui/state"
 import { View } from "../ui/view"
+import { DraftBar, useDraft } from "./order"
 import { plans } from "./ruleplan"
 import { RuleForm } from "./ruleform"
 import { RuleTable } from "./ruletable"
@@ -19,20 +19,13 @@ export function Rules() {
   const rules = useResource<FirewallRule[]>(id ? request : null, 3000)
   const zones = useResource<Zone[]>(id ? { path: "/api/firewall/zones", device: id } : null)
   const check = useResource<Finding[]>(id ? { method: "POST", path: "/api/firewall/check", device: id, body: {} } : null)
-  const [order, setOrder] = useState<number[]>() // as it is being drafted
+  const draft = useDraft(rules.data)
   const push = usePush(id, () => {
-    setOrder(undefined)
+    draft.set(undefined)
     setQuery({ edit: null, source: null, destination: null, zone_from: null, zone_to: null, protocol: null, port: null, action: null }, true)
     rules.reload()
     check.reload()
   })
-
-  const ids = rules.data?.map((r) => r.id).join()
-  useEffect(() => setOrder(undefined), [ids])
-  const shown = useMemo(() => {
-    if (!rules.data || !order) return rules.data ?? []
-    return order.map((n) => rules.data!.find((r) => r.id === n)!).filter(Boolean)
-  }, [rules.data, order])
 
   if (devices.data && !device)
     return (
@@ -52,23 +45,15 @@ export function Rules() {
       {check.error && !check.data && <Failure error={check.error} retry={check.reload} what="check of the rules" />}
       <Shown of={rules} what="rules">
         {() =>
-          shown.length === 0 ? (
+          draft.shown.length === 0 ? (
             <Empty title="No rules">
               <p class="muted">The zones' policies decide everything. A rule makes an exception: for an address, a port, a time.</p>
               <a href={withQuery("/firewall/policies", query, { edit: null })}>See the policies</a>
             </Empty>
           ) : (
             <>
-              {order && (
-                <div class="draft-bar" role="status">
-                  <span>The order is changed here, not on the router.</span>
-                  <Button onClick={() => setOrder(undefined)}>Discard</Button>
-                  <Button kind="primary" busy={push.busy} onClick={() => void push.begin(plans.reorder(rules.data!, order))}>
-                    Review the new order
-                  </Button>
-                </div>
-              )}
-              <RuleTable rules={shown} findings={check.data ?? []} drafted={Boolean(order)} onOrder={setOrder}
+              <DraftBar draft={draft} push={push} plan={(order) => plans.reorder(rules.data!, order)} />
+              <RuleTable rules={draft.shown} findings={check.data ?? []} drafted={Boolean(draft.order)} onOrder={draft.set}
                 onEdit={(r) => setQuery({ edit: String(r.id) })}
                 onToggle={(r) => void push.begin(plans.update(r, { ...r, enabled: r.enabled === false }))}
                 onDelete={(r) => void push.begin(plans.remove(r, rules.data!))} />

@@ -1,10 +1,9 @@
-import { useRef, useState } from "preact/hooks"
 import type { Finding, FirewallRule } from "../api/schema"
 import { ago, bytes, count } from "../format"
 import { Action } from "../ui/badge"
 import { IconButton } from "../ui/button"
-import { Icon } from "../ui/icon"
 import { findingText } from "./finding"
+import { useMoves } from "./order"
 
 interface Props {
   rules: FirewallRule[]
@@ -17,32 +16,11 @@ interface Props {
 }
 
 export function RuleTable({ rules, findings, drafted, onOrder, onEdit, onToggle, onDelete }: Props) {
-  const [dragged, setDragged] = useState<number>()
-  const [told, tell] = useState("")
-  const body = useRef<HTMLTableSectionElement>(null)
-
-  const move = (id: number, to: number) => {
-    const ids = rules.map((r) => r.id)
-    const from = ids.indexOf(id)
-    if (from < 0 || to < 0 || to >= ids.length || from === to) return
-    ids.splice(to, 0, ids.splice(from, 1)[0])
-    onOrder(ids)
-  }
-  const byKey = (e: KeyboardEvent, r: FirewallRule, i: number) => {
-    const to = { ArrowUp: i - 1, ArrowDown: i + 1, Home: 0, End: rules.length - 1 }[e.key]
-    if (to === undefined) return
-    e.preventDefault()
-    if (to < 0 || to >= rules.length) return
-    move(r.id, to)
-    tell(`${r.name} is now at place ${to + 1} of ${rules.length}`)
-    requestAnimationFrame(() => body.current?.querySelector<HTMLElement>(`[data-grip="${r.id}"]`)?.focus())
-  }
+  const moves = useMoves(rules, onOrder)
 
   return (
     <div class="scroll card flush" tabIndex={0} role="region" aria-label="Rules in their order">
-      <p class="hidden" aria-live="assertive">
-        {told}
-      </p>
+      {moves.told}
       <table class={drafted ? "rules drafted" : "rules"}>
         <thead>
           <tr>
@@ -62,26 +40,11 @@ export function RuleTable({ rules, findings, drafted, onOrder, onEdit, onToggle,
             </th>
           </tr>
         </thead>
-        <tbody ref={body}>
+        <tbody ref={moves.body}>
           {rules.map((r, i) => (
-            <tr key={r.id} class={`${r.enabled === false ? "off" : ""} ${dragged === r.id ? "dragged" : ""}`}
-              onDragOver={(e) => {
-                if (dragged === undefined) return
-                e.preventDefault()
-                if (dragged !== r.id) move(dragged, i)
-              }}
-              onDrop={(e) => e.preventDefault()}>
+            <tr key={r.id} {...moves.row(r, i)} class={`${r.enabled === false ? "off" : ""} ${moves.row(r, i).class}`}>
               <td class="place">
-                <button type="button" class="grip" data-grip={r.id} draggable aria-label={`Move ${r.name}: place ${i + 1} of ${rules.length}, arrow keys move it`}
-                  title="Drag, or use the arrow keys" onKeyDown={(e) => byKey(e, r, i)}
-                  onDragStart={(e) => {
-                    setDragged(r.id)
-                    e.dataTransfer?.setData("text/plain", r.name)
-                    if (e.dataTransfer) e.dataTransfer.effectAllowed = "move"
-                  }}
-                  onDragEnd={() => setDragged(undefined)}>
-                  <Icon name="grip" size={16} />
-                </button>
+                {moves.grip(r, i)}
                 {i + 1}
               </td>
               <td>

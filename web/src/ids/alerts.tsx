@@ -11,6 +11,7 @@ import { Icon } from "../ui/icon"
 import { Empty, Shown } from "../ui/state"
 import { View } from "../ui/view"
 import { AlertDetail } from "./detail"
+import { SuppressAlert } from "./suppress"
 import { Summary } from "./summary"
 
 const severities = ["critical", "high", "medium", "low"]
@@ -111,6 +112,7 @@ export function Alerts() {
         }
       </Shown>
       {open && <AlertDetail alert={open} onClose={() => setQuery({ alert: null })} />}
+      {open && query.get("suppress") && <SuppressAlert key={query.get("suppress")} alert={open} by={query.get("suppress")!} onClose={() => setQuery({ suppress: null })} />}
     </View>
   )
 }

@@ -1,8 +1,8 @@
 import type { IdsAlert } from "../api/schema"
 import { dateTime, zoneName } from "../format"
-import { withQuery } from "../router"
 import { endpoint } from "../traffic/entry"
-import { LinkButton } from "../ui/button"
+import { setQuery, withQuery } from "../router"
+import { Button, LinkButton } from "../ui/button"
 import { Dialog } from "../ui/dialog"
 import { Facts } from "../ui/facts"
 import { severityTone } from "./alerts"
@@ -35,6 +35,17 @@ export function AlertDetail({ alert: a, onClose }: { alert: IdsAlert; onClose: (
           <pre class="payload" tabIndex={0} role="region" aria-label="Beginning of the payload, in hexadecimal and as text">{dump(a.payload_preview)}</pre>
         </section>
       )}
+      <section>
+        <h3>Not worth telling?</h3>
+        <p class="actions">
+          <Button icon="mute" onClick={() => setQuery({ suppress: "signature" })}>
+            Suppress the signature
+          </Button>
+          <Button icon="mute" onClick={() => setQuery({ suppress: "source" })}>
+            Suppress it from {a.source_ip}
+          </Button>
+        </p>
+      </section>
       <p class="actions">
         <LinkButton href={withQuery("/log", new URLSearchParams(), { q: a.source_ip, from: String(Math.floor(a.timestamp) - 300), to: String(Math.ceil(a.timestamp) + 300) })} icon="log">
           Its address in the log, 5 min around

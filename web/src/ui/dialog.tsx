@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact"
 import { useEffect, useId, useRef } from "preact/hooks"
 import { IconButton } from "./button"
+import { rise, Spoken } from "./toast"
 
 interface Props {
   title: string
@@ -20,6 +21,7 @@ export function Dialog({ title, onClose, size = "normal", footer, children }: Pr
     if (!d) return
     const before = document.activeElement as HTMLElement | null
     d.showModal()
+    rise()
     ;(d.querySelector("[autofocus]") as HTMLElement | null)?.focus()
     return () => {
       d.close()
@@ -40,6 +42,7 @@ export function Dialog({ title, onClose, size = "normal", footer, children }: Pr
         </header>
         <div class="dialog-body">{children}</div>
         {footer && <footer>{footer}</footer>}
+        <Spoken />
       </div>
     </dialog>
   )

@@ -1,9 +1,19 @@
-import { useEffect, useState } from "preact/hooks"
+import { useEffect, useRef, useState } from "preact/hooks"
 
-let show: (text: string) => void = () => {}
+let text = ""
+let timer: ReturnType<typeof setTimeout>
+const listeners = new Set<() => void>()
 
-export function say(text: string) {
-  show(text)
+function put(t: string) {
+  text = t
+  for (const l of listeners) l()
+}
+
+export function say(t: string) {
+  put(t)
+  rise()
+  clearTimeout(timer)
+  timer = setTimeout(() => put(""), 4500)
 }
 
 export async function copy(text: string, done: string) {
@@ -16,21 +26,49 @@ export async function copy(text: string, done: string) {
   }
 }
 
-// Toasts is the one place that short messages appear, and are read out, in.
-export function Toasts() {
-  const [text, set] = useState("")
+function useText(): string {
+  const [t, set] = useState(text)
   useEffect(() => {
-    let timer: ReturnType<typeof setTimeout>
-    show = (t) => {
-      set(t)
-      clearTimeout(timer)
-      timer = setTimeout(() => set(""), 4500)
-    }
-    return () => clearTimeout(timer)
+    const changed = () => set(text)
+    listeners.add(changed)
+    changed()
+    return () => void listeners.delete(changed)
+  }, [])
+  return t
+}
+
+let place: HTMLElement | null = null
+
+// rise lifts the messages above the dialogs: of what is in the browser's top
+// layer, what came last is in front.
+export function rise() {
+  if (!place?.isConnected) return
+  if (place.matches(":popover-open")) place.hidePopover()
+  place.showPopover()
+}
+
+// Toasts is the one place that short messages appear in.
+export function Toasts() {
+  const t = useText()
+  const box = useRef<HTMLDivElement>(null)
+  useEffect(() => {
+    place = box.current
+    rise()
+    return () => void (place = null)
   }, [])
   return (
-    <div class={text ? "toast shown" : "toast"} role="status" aria-live="polite">
-      {text}
+    <div ref={box} popover="manual" class={t ? "toast shown" : "toast"} role="status" aria-live="polite">
+      {t}
     </div>
+  )
+}
+
+// Spoken reads them out in a dialog, as all that is outside an open one is inert.
+export function Spoken() {
+  const t = useText()
+  return (
+    <p class="hidden" role="status" aria-live="polite">
+      {t}
+    </p>
   )
 }
