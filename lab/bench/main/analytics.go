@@ -63,6 +63,13 @@ func analyticsArea(ctx context.Context, opts options) ([]bench.Result, error) {
 		stats.figure("statistics, 24 h by 5 minutes, p95").AtLeast(60),
 	)
 
+	say("trying a rule on all of it")
+	tried, err := c.backtest(ctx, until)
+	if err != nil {
+		return results, err
+	}
+	results = append(results, tried)
+
 	say("reading live")
 	live, err := c.live(ctx)
 	if err != nil {
