@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -19,6 +20,46 @@ type RecordedQuery struct {
 	// Minutes tells flows of different minutes apart.
 	Minutes       bool
 	RetentionDays int // as in LogQuery
+	// Areas: only flows of these, and those without their interfaces; nil: all.
+	Areas []Area
+}
+
+// Area is flows of some interfaces, addresses and a service.
+type Area struct {
+	In, Out                           []string
+	SourceFirst, SourceLast           netip.Addr // invalid: any
+	DestinationFirst, DestinationLast netip.Addr
+	Protocol                          int // -1: any
+	PortLo, PortHi                    uint16
+}
+
+// areas adds "is in one of the areas, or lacks an interface".
+func (w *where) areas(list []Area) {
+	alternatives := []string{"interface_in = ''", "interface_out = ''"}
+	for _, a := range list {
+		if len(a.In) == 0 || len(a.Out) == 0 {
+			continue
+		}
+		terms := []string{
+			"interface_in IN " + w.bind("Array(String)", a.In), "interface_out IN " + w.bind("Array(String)", a.Out),
+		}
+		for _, side := range []struct {
+			column      string
+			first, last netip.Addr
+		}{{"source_ip", a.SourceFirst, a.SourceLast}, {"destination_ip", a.DestinationFirst, a.DestinationLast}} {
+			if side.first.IsValid() {
+				terms = append(terms, side.column+" >= "+w.bindAddress(side.first), side.column+" <= "+w.bindAddress(side.last))
+			}
+		}
+		if a.Protocol >= 0 {
+			terms = append(terms, "protocol = "+w.bind("UInt8", a.Protocol))
+		}
+		if a.PortLo > 0 || a.PortHi < 65535 {
+			terms = append(terms, "destination_port BETWEEN "+w.bind("UInt16", a.PortLo)+" AND "+w.bind("UInt16", a.PortHi))
+		}
+		alternatives = append(alternatives, "("+strings.Join(terms, " AND ")+")")
+	}
+	w.andAny(alternatives)
 }
 
 // Recorded is flows that were alike in all that a policy asks of the first packet
@@ -69,6 +110,9 @@ func (db *DB) Recorded(ctx context.Context, orgID string, q RecordedQuery, each 
 	w.and("ts < " + w.bindTime(q.To.UnixMicro()))
 	w.and("day >= " + w.bind("Date", q.From.UTC().Format(time.DateOnly)))
 	w.and(judged)
+	if q.Areas != nil {
+		w.areas(q.Areas)
+	}
 	minute := "toDateTime(0, 'UTC')"
 	if q.Minutes {
 		minute = "toStartOfMinute(ts)"

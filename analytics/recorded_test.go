@@ -109,6 +109,33 @@ func TestRecorded(t *testing.T) {
 		t.Error(d)
 	}
 
+	within := func(change func(*Area)) []Recorded {
+		a := Area{In: []string{"lan0"}, Out: []string{"wan0"}, Protocol: -1, PortHi: 65535}
+		change(&a)
+		return ask(RecordedQuery{Areas: []Area{a}})
+	}
+	whole := with(base, 540, 2, 4, 1, minute.Add(time.Minute), tls)
+	for name, tt := range map[string]struct {
+		change func(*Area)
+		want   []Recorded
+	}{
+		"by interfaces": {func(*Area) {}, []Recorded{thrown, whole, overSix}},
+		"by source": {func(a *Area) {
+			a.SourceFirst, a.SourceLast = netip.MustParseAddr("192.168.1.0"), netip.MustParseAddr("192.168.1.255")
+		}, []Recorded{thrown, whole}},
+		"by destination": {func(a *Area) {
+			a.DestinationFirst, a.DestinationLast = netip.MustParseAddr("2001:db8:1::"), netip.MustParseAddr("2001:db8:1::ff")
+		}, []Recorded{overSix}},
+		"by service":      {func(a *Area) { a.Protocol, a.PortLo, a.PortHi = 6, 400, 443 }, []Recorded{thrown, whole, overSix}},
+		"another service": {func(a *Area) { a.Protocol, a.PortLo, a.PortHi = 6, 444, 65535 }, nil},
+		"another one":     {func(a *Area) { a.Protocol = 17 }, nil},
+		"no interface":    {func(a *Area) { a.In = nil }, nil},
+	} {
+		if d := gocmp.Diff(tt.want, within(tt.change), equal, times); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+
 	enough := errors.New("enough")
 	err := db.Recorded(t.Context(), org.OrgID, RecordedQuery{DeviceID: "dev-1", From: minute.Add(-time.Hour), To: minute.Add(time.Hour), RetentionDays: 7},
 		func(Recorded) error { return enough })

@@ -31,6 +31,7 @@ func (r *recorded) Recorded(ctx context.Context, q firewall.RecordedQuery, each 
 	}
 	return db.Recorded(ctx, c.OrgID, analytics.RecordedQuery{
 		DeviceID: q.DeviceID, From: q.From, To: q.To, Minutes: q.Minutes, RetentionDays: r.plans.DaysOf(c.Plan),
+		Areas: areasOf(q.Areas),
 	}, func(row analytics.Recorded) error { return each(recordOf(row), row.Rows) })
 }
 
@@ -50,6 +51,21 @@ func recordOf(r analytics.Recorded) backtest.Record {
 	}
 	if mac, err := policy.ParseMAC(r.MAC); err == nil {
 		out.Packet.SrcMAC = mac
+	}
+	return out
+}
+
+func areasOf(list []backtest.Area) []analytics.Area {
+	if list == nil {
+		return nil
+	}
+	out := make([]analytics.Area, len(list))
+	for i, a := range list {
+		out[i] = analytics.Area{
+			In: a.In, Out: a.Out, SourceFirst: a.Source.First, SourceLast: a.Source.Last,
+			DestinationFirst: a.Destination.First, DestinationLast: a.Destination.Last,
+			Protocol: a.Protocol, PortLo: a.PortLo, PortHi: a.PortHi,
+		}
 	}
 	return out
 }

@@ -25,6 +25,8 @@ type RecordedQuery struct {
 	DeviceID string
 	From, To time.Time
 	Minutes  bool // records are of one minute each
+	// Areas: only what is in one of these is asked for, and what lacks an interface; nil: all.
+	Areas []backtest.Area
 }
 
 // Operations run what outlasts a request, in the name of its caller.
@@ -56,9 +58,13 @@ func (s *Service) Backtest(ctx context.Context, req *ngfwv1.BacktestRequest) (*n
 	if err != nil {
 		return nil, err
 	}
+	within, bounded := test.Areas()
+	if !bounded {
+		within = nil
+	}
 	return s.deps.Operations.Start(ctx, "backtest", func(ctx context.Context, _ func(float64)) (proto.Message, error) {
 		var rows uint64
-		err := s.deps.Traffic.Recorded(ctx, RecordedQuery{id, from, to, test.Scheduled()}, func(r backtest.Record, n uint64) error {
+		err := s.deps.Traffic.Recorded(ctx, RecordedQuery{id, from, to, test.Scheduled(), within}, func(r backtest.Record, n uint64) error {
 			rows += n
 			test.Add(r)
 			return nil

@@ -54,6 +54,9 @@ type Test struct {
 	macs          []policy.MAC // that either policy names
 	scheduled     bool
 
+	areas   []Area
+	bounded bool // nothing changes outside of areas
+
 	classes  [classes]class
 	Judged   uint64 // records
 	Repeated uint64 // records without all destinations
@@ -81,6 +84,7 @@ func New(cfg Config, before, after policy.Policy, env policy.Env) (*Test, error)
 		}
 		side.to.image = image
 	}
+	t.areas, t.bounded = areas(before, after, env)
 	return t, nil
 }
 

@@ -3,6 +3,7 @@ package backtest_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -138,8 +139,17 @@ func TestAgreesWithReference(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			areas, bounded := test.Areas()
+			outside := bounded && packet.In != "" && packet.Out != "" &&
+				!slices.ContainsFunc(areas, func(a backtest.Area) bool { return a.Holds(packet) })
 			test.Add(backtest.Record{Packet: packet, Connections: 1})
 			got := test.Result()
+			if outside {
+				seen["outside"]++
+				if n := got.Blocked.Connections + got.Allowed.Connections + got.Uncertain.Connections; n > 0 {
+					t.Fatalf("%+v is outside of all areas %+v, and changes: %+v", packet, areas, got)
+				}
+			}
 			was, err := policy.Evaluate(before, env, packet)
 			if err != nil {
 				t.Fatal(err)
@@ -175,7 +185,7 @@ func TestAgreesWithReference(t *testing.T) {
 			}
 		}
 	})
-	for _, kind := range []string{"blocked", "allowed", "same"} {
+	for _, kind := range []string{"blocked", "allowed", "same", "outside"} {
 		if !t.Failed() && seen[kind] == 0 {
 			t.Errorf("no packet was %s: %v", kind, seen)
 		}

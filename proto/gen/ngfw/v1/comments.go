@@ -62,7 +62,7 @@ var Comments = map[string]string{
 	"ngfw.v1.BacktestResult.allowed":         "the other way round",
 	"ngfw.v1.BacktestResult.blocked":         "passes under the stored policy and not after the change",
 	"ngfw.v1.BacktestResult.judged":          "distinct kinds of flows",
-	"ngfw.v1.BacktestResult.rows":            "of the log that were read",
+	"ngfw.v1.BacktestResult.rows":            "of the log that were read: those that the change can concern",
 	"ngfw.v1.BacktestResult.uncertain":       "the record cannot tell; reason says why",
 	"ngfw.v1.BacktestTotal.unlisted":         "kinds of flows that no entry counts: the list is full",
 	"ngfw.v1.BatchAck":                       "BatchAck: every batch of the epoch up to and including number is durable.",

@@ -2409,7 +2409,7 @@ type BacktestResult struct {
 	Totals        *BacktestTotals        `protobuf:"bytes,4,opt,name=totals,proto3" json:"totals,omitempty"`
 	From          int64                  `protobuf:"varint,5,opt,name=from,proto3" json:"from,omitempty"`
 	To            int64                  `protobuf:"varint,6,opt,name=to,proto3" json:"to,omitempty"`
-	Rows          int64                  `protobuf:"varint,7,opt,name=rows,proto3" json:"rows,omitempty"`     // of the log that were read
+	Rows          int64                  `protobuf:"varint,7,opt,name=rows,proto3" json:"rows,omitempty"`     // of the log that were read: those that the change can concern
 	Judged        int64                  `protobuf:"varint,8,opt,name=judged,proto3" json:"judged,omitempty"` // distinct kinds of flows
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
