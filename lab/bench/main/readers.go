@@ -107,7 +107,7 @@ type reader struct {
 }
 
 func (r *reader) open(ctx context.Context, c *cloud) (err error) {
-	r.conn, _, err = websocket.Dial(ctx, "ws"+strings.TrimPrefix(c.url, "http")+"/api/traffic/logs/stream?limit=1"+r.filter,
+	r.conn, _, err = websocket.Dial(ctx, "ws"+strings.TrimPrefix(c.url, "http")+"/api/traffic/logs/stream?"+strings.TrimPrefix(r.filter, "&"),
 		&websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + c.token}}})
 	if err == nil {
 		r.conn.SetReadLimit(1 << 20)
