@@ -50,17 +50,17 @@ func (h handler) apply(ctx context.Context, name string, version int64, whole []
 		return err
 	}
 	var all trials
-	settled := false // nothing of it can cut the router off from what it could reach before
+	onTrial := false // there is something to go back to
 	for _, section := range sections {
 		doc, ok := parts[section]
 		if !ok {
 			continue
 		}
-		t, unsettled, err := h.try(ctx, section, version, doc)
+		t, again, err := h.try(ctx, section, version, doc)
 		if t != nil {
 			all = append(all, t)
 		}
-		settled = settled || unsettled
+		onTrial = onTrial || again
 		if err != nil && t == nil {
 			return errors.Join(inSection(section, len(parts) > 1, err), all.Undo())
 		}
@@ -71,7 +71,7 @@ func (h handler) apply(ctx context.Context, name string, version int64, whole []
 	if len(all) == 0 {
 		return nil
 	}
-	if !settled {
+	if !onTrial {
 		return all.Keep()
 	}
 	return h.confirm.Settle(ctx, name, version, whole, all)

@@ -76,6 +76,7 @@ type live struct {
 
 	mu       sync.Mutex
 	progress float64
+	told     bool // the work says how far it is
 }
 
 // New makes the service; its operations begin when it runs.

@@ -58,5 +58,5 @@ func (s *Service) progress(o store.Operation) (float64, bool) {
 	}
 	now.mu.Lock()
 	defer now.mu.Unlock()
-	return now.progress, true
+	return now.progress, now.told
 }

@@ -71,7 +71,7 @@ func (o *live) do(ctx context.Context) (result proto.Message, err error) {
 	return o.work(ctx, func(done float64) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		o.progress = min(max(done, 0), 1)
+		o.progress, o.told = min(max(done, 0), 1), true
 	})
 }
 
