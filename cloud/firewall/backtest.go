@@ -62,21 +62,49 @@ func (s *Service) Backtest(ctx context.Context, req *ngfwv1.BacktestRequest) (*n
 	if !bounded {
 		within = nil
 	}
-	return s.deps.Operations.Start(ctx, "backtest", func(ctx context.Context, _ func(float64)) (proto.Message, error) {
+	return s.deps.Operations.Start(ctx, "backtest", func(ctx context.Context, progress func(float64)) (proto.Message, error) {
 		var rows uint64
-		err := s.deps.Traffic.Recorded(ctx, RecordedQuery{id, from, to, test.Scheduled(), within}, func(r backtest.Record, n uint64) error {
-			rows += n
-			test.Add(r)
-			return nil
-		})
-		if err != nil {
-			return nil, err
+		parts := parts(from, to)
+		for i, p := range parts {
+			err := s.deps.Traffic.Recorded(ctx, RecordedQuery{id, p.from, p.to, test.Scheduled(), within}, func(r backtest.Record, n uint64) error {
+				rows += n
+				test.Add(r)
+				return nil
+			})
+			if err != nil {
+				return nil, err
+			}
+			progress(float64(i+1) / float64(len(parts)))
 		}
 		out := backtestResult(test.Result())
 		out.From, out.To = from.Unix(), to.Unix()
 		out.Rows, out.Judged = int64(rows), int64(test.Judged)
 		return out, nil
 	})
+}
+
+// part is a piece of the time that is tried.
+type part struct{ from, to time.Time }
+
+const (
+	leastPart = 5 * time.Minute
+	mostParts = 24
+)
+
+// parts cuts the time into pieces that are read one after the other, the latest
+// first: what is read at once stays small, and how far it is can be told.
+func parts(from, to time.Time) []part {
+	n := min(max(to.Sub(from)/leastPart, 1), mostParts)
+	out := make([]part, 0, n)
+	for end := to; len(out) < cap(out); {
+		begin := to.Add(-to.Sub(from) / n * time.Duration(len(out)+1))
+		if len(out) == cap(out)-1 {
+			begin = from
+		}
+		out = append(out, part{begin, end})
+		end = begin
+	}
+	return out
 }
 
 func backtestSpan(req *ngfwv1.BacktestRequest, now time.Time) (from, to time.Time, err error) {
