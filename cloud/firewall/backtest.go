@@ -88,7 +88,7 @@ type part struct{ from, to time.Time }
 
 const (
 	leastPart = 5 * time.Minute
-	mostParts = 24
+	mostParts = 12
 )
 
 // parts cuts the time into pieces that are read one after the other, the latest
