@@ -137,6 +137,7 @@ func (c Config) checkAnalytics(add adder) {
 	case a.Engine == "embedded" && len(a.Addresses) > 0:
 		add("analytics.addresses", "need engine: server")
 	}
+	oneOf(add, "analytics.protocol", a.Protocol, "native", "http")
 	for i, addr := range a.Addresses {
 		if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || port == "" {
 			add(fmt.Sprintf("analytics.addresses[%d]", i), "must be like clickhouse:9000, not %q", addr)

@@ -43,6 +43,8 @@ type Analytics struct {
 	Engine    string   `yaml:"engine"`    // embedded, server
 	Library   string   `yaml:"library"`   // of the embedded engine; empty: NGFW_CHDB_LIB, then the cache
 	Addresses []string `yaml:"addresses"` // host:port of ClickHouse servers
+	Protocol  string   `yaml:"protocol"`  // of servers: native, http
+	TLS       bool     `yaml:"tls"`       // to servers
 	Database  string   `yaml:"database"`
 	Username  string   `yaml:"username"`
 	Password  Secret   `yaml:"password"`
@@ -68,7 +70,7 @@ func DefaultConfig() Config {
 		DataDir:    "/var/lib/ngfw-cloud",
 		Issuer:     "urn:ngfw:cloud",
 		Log:        Log{Level: "info", Format: "text"},
-		Analytics:  Analytics{Engine: "embedded", Database: "ngfw", Username: "default"},
+		Analytics:  Analytics{Engine: "embedded", Protocol: "native", Database: "ngfw", Username: "default"},
 		Limits: Limits{Requests: 120, LogRequests: 60, Logins: 10, Streams: 5, BodyBytes: 1 << 20,
 			ConcurrentLogins: 1, TokensPerUser: 100},
 	}
