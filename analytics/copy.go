@@ -54,7 +54,7 @@ func (db *DB) CopyFrom(ctx context.Context, source *DB, progress func(done, tota
 		if err := db.copyPart(ctx, source, p); ctx.Err() != nil {
 			return copied, fmt.Errorf("ended before all was copied: begin it again to go on: %w", ctx.Err())
 		} else if err != nil {
-			return copied, fmt.Errorf("copy %s of %s: %s", p.table.name, p.day.Format(time.DateOnly), brief(err))
+			return copied, fmt.Errorf("copy %s of %s: %w", p.table.name, p.day.Format(time.DateOnly), brief(err))
 		}
 		copied += p.rows
 		left -= p.rows
