@@ -218,16 +218,12 @@ untranslated:
 	return 1;
 }
 
-SEC("tc")
-int ngfw_ingress(struct __sk_buff *skb)
+static __always_inline int judge_arrival(struct __sk_buff *skb)
 {
 	struct work *w = element(&works, WORK_INGRESS);
 	struct flow *f;
 	int image, result;
 
-	result = shortcut(skb);
-	if (result != TC_NEXT)
-		return result;
 	if (!w)
 		return TC_DROP;
 	image = arrive(skb, w);
@@ -281,6 +277,17 @@ int ngfw_ingress(struct __sk_buff *skb)
 	if (w->zone && !direct(skb, w))
 		return drop(w, REASON_NO_IMAGE);
 	return begin(skb, w);
+}
+
+SEC("tc")
+int ngfw_ingress(struct __sk_buff *skb)
+{
+	int result = shortcut(skb);
+
+	if (result != TC_NEXT)
+		return result;
+	result = judge_arrival(skb);
+	return result == TC_NEXT ? qos_divert(skb, result) : result;
 }
 
 /*

@@ -224,7 +224,8 @@ func (d *Dataplane) attachedBefore(index int, hook string) bool {
 // loopback and those whose frames another one carries up (bridge and bond ports).
 func eligible(l netlink.Link, all []netlink.Link) bool {
 	a := l.Attrs()
-	if a.EncapType == "loopback" {
+	// What comes out of an ifb comes from the interface that it was sent through by.
+	if a.EncapType == "loopback" || l.Type() == "ifb" {
 		return false
 	}
 	if a.MasterIndex == 0 {

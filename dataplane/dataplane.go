@@ -74,6 +74,7 @@ type Dataplane struct {
 	}
 	sim     *Simulator
 	collect *ebpf.Program // of the fast path's counts; nil: there is no fast path
+	shape   shaping
 
 	mu       sync.Mutex           // guards what follows, and writers of the image slots
 	image    *policy.Image        // active; nil until Apply, also after a take-over
@@ -142,9 +143,13 @@ func (d *Dataplane) load() error {
 		"fast_ways": d.tc.FastWays, "fast_stats": d.tc.FastStats,
 		"lists": d.tc.Lists, "list_drops": d.tc.ListDrops, "list_names": d.tc.ListNames, "earlies": d.tc.Earlies,
 		"guard_states": d.tc.GuardStates, "tuples": d.tc.Tuples,
+		"qos_state": d.tc.QosState, "qos_tables": d.tc.QosTables, "qos_devices": d.tc.QosDevices, "qos_links": d.tc.QosLinks, "qos_apps": d.tc.QosApps,
 	}
 	if err := loadOver(bpfobj.LoadXdp, &d.xdp, shared); err != nil {
 		return loadError("xdp", err)
+	}
+	if err := loadOver(bpfobj.LoadQos, &d.shape, shared); err != nil {
+		return loadError("qos", err)
 	}
 	d.sim, err = newSimulator(shared)
 	if err != nil {
@@ -290,7 +295,7 @@ func (d *Dataplane) FlowMaps() flow.Maps {
 
 // Close lets go of everything and changes nothing: what is pinned goes on.
 func (d *Dataplane) Close() error {
-	errs := []error{d.tc.Close()}
+	errs := []error{d.tc.Close(), d.shape.close()}
 	if d.xdp.Program != nil {
 		errs = append(errs, d.xdp.Program.Close())
 	}

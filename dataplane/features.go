@@ -81,7 +81,7 @@ func loadable() error {
 	for _, object := range []struct {
 		name string
 		load func() (*ebpf.CollectionSpec, error)
-	}{{"tc", bpfobj.LoadTc}, {"xdp", bpfobj.LoadXdp}, {"simulate", bpfobj.LoadSimulate}} {
+	}{{"tc", bpfobj.LoadTc}, {"xdp", bpfobj.LoadXdp}, {"simulate", bpfobj.LoadSimulate}, {"qos", bpfobj.LoadQos}} {
 		spec, err := object.load()
 		if err != nil {
 			return fmt.Errorf("read the %s program: %w", object.name, err)
