@@ -28,11 +28,13 @@ import (
 	"ngfw.sh/agent/inspect"
 	"ngfw.sh/agent/link"
 	"ngfw.sh/agent/settings"
+	"ngfw.sh/agent/shape"
 	"ngfw.sh/agent/spool"
 	"ngfw.sh/agent/telemetry"
 	"ngfw.sh/dataplane"
 	"ngfw.sh/dataplane/flow"
 	"ngfw.sh/dataplane/netfilter"
+	"ngfw.sh/dataplane/qos"
 )
 
 // Config of a run.
@@ -60,6 +62,7 @@ type Agent struct {
 	link      *link.Client // nil: no cloud configured
 	confirm   *confirm.Confirmer
 	inspect   *inspect.Section
+	shape     *shape.Section
 	events    *os.File // the matcher's, if it is wanted
 	mode      *mode
 	registry  *prometheus.Registry
@@ -140,6 +143,7 @@ func (a *Agent) open() error {
 	if err := a.openInspection(); err != nil {
 		return err
 	}
+	a.openShaping()
 	fc := flow.DefaultConfig()
 	fc.UpdateInterval = s.Flow.UpdateInterval
 	a.flows = flow.New(fc, flow.Deps{Log: a.log, Sink: a.record, Settle: a.spool.Flush}, a.dataplane.FlowMaps())
@@ -153,7 +157,7 @@ func (a *Agent) open() error {
 	tc.Version = a.cfg.Version
 	a.telemetry = telemetry.New(tc, telemetry.Deps{
 		Network: a.netlink, Conntrack: a.netlink, Registerer: a.registry, Logger: a.log,
-		WANInterfaces: a.firewall.WAN, Dataplane: a.dataplaneReport, Rules: a.ruleReport, NAT: a.natReport,
+		WANInterfaces: a.firewall.WAN, Dataplane: a.dataplaneReport, Rules: a.ruleReport, NAT: a.natReport, QoS: a.shape.Report,
 	})
 	a.registry.MustRegister(&collector{a})
 	return a.openLink()
@@ -205,10 +209,16 @@ func (a *Agent) close() {
 // the agent touches no packet.
 func (a *Agent) enforce(ctx context.Context) error {
 	if a.cfg.PolicyFile != "" {
-		return a.enforceFile(ctx)
+		if err := a.enforceFile(ctx); err != nil {
+			return err
+		}
+		return a.shape.Restore()
 	}
 	have, err := a.firewall.Restore()
 	if err != nil {
+		return err
+	}
+	if err := a.shape.Restore(); err != nil {
 		return err
 	}
 	if err := a.inspect.Restore(ctx); err != nil {
@@ -276,6 +286,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	g.Go(func() error { return a.telemetry.Run(ctx) })
 	g.Go(func() error { return a.prune(ctx) })
 	g.Go(func() error { return a.inspect.Run(ctx) })
+	g.Go(func() error { return a.shape.Run(ctx) })
 	g.Go(func() error { return a.guard(ctx) })
 	g.Go(func() error { return a.firewall.FollowCountries(ctx) })
 	g.Go(func() error { return watchAddresses(ctx, a.log, a.firewall.Readdress) })
@@ -334,6 +345,9 @@ func Remove(s settings.Settings) error {
 		return err
 	}
 	defer held.Close()
+	if err := qos.Remove(); err != nil {
+		return err
+	}
 	// The backstop last: until then what lost its programs is closed.
 	if err := dataplane.Remove(s.BPFDir); err != nil {
 		return err

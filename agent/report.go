@@ -65,7 +65,7 @@ func (a *Agent) counted(sign int64) []*ngfwv1.RuleCounter {
 func (a *Agent) dataplaneReport() *ngfwv1.Dataplane {
 	r := &ngfwv1.Dataplane{
 		PolicyRevision: a.firewall.Version(), Flows: int64(a.flows.Flows()),
-		Drops: map[string]int64{}, Degraded: slices.Concat(a.dataplane.Degraded(), a.firewall.Degraded(), a.feed.Degraded(), a.inspect.Degraded()),
+		Drops: map[string]int64{}, Degraded: slices.Concat(a.dataplane.Degraded(), a.firewall.Degraded(), a.feed.Degraded(), a.inspect.Degraded(), a.shape.Degraded()),
 		IdsRules: a.inspect.Rules(),
 	}
 	stats, err := a.dataplane.Stats()
@@ -106,6 +106,7 @@ func (a *Agent) status() control.Status {
 		})
 	}
 	s.DropLists = a.dropLists()
+	s.QoS = a.queues()
 	s.Link = control.Link{State: "off", Server: a.cfg.Settings.Server}
 	switch {
 	case a.cfg.PolicyFile != "":

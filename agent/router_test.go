@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ngfw.sh/agent/command"
+	"ngfw.sh/agent/control"
 	"ngfw.sh/lab/labtest"
 )
 
@@ -170,7 +171,8 @@ type status struct {
 		Interface, Zone string
 		FastPath        string `json:"fast_path"`
 	} `json:"programs"`
-	Degraded []string `json:"degraded"`
+	Degraded []string        `json:"degraded"`
+	QoS      []control.Queue `json:"qos"`
 }
 
 func (r *router) status() (status, error) {
