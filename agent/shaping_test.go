@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -49,12 +50,12 @@ type shapedStream struct {
 
 // Rates are measured over span, once the first burst has passed.
 const (
-	settling = 700 * time.Millisecond
-	span     = 1000 * time.Millisecond
+	settling = 500 * time.Millisecond
+	span     = 800 * time.Millisecond
 )
 
 // measure runs streams side by side and answers what arrives of each, in Mbit/s of
-// frames.
+// full frames.
 func (r *router) measure(streams ...shapedStream) []float64 {
 	r.t.Helper()
 	got := make([]float64, len(streams))
@@ -79,20 +80,36 @@ func (r *router) measure(streams ...shapedStream) []float64 {
 		all.Go(func() {
 			defer receiver.Close()
 			<-start
-			read := func(for_ time.Duration) (n int64, took time.Duration) {
+			read := func(while time.Duration) time.Duration {
 				began := time.Now()
-				receiver.SetReadDeadline(began.Add(for_))
-				n, _ = io.Copy(io.Discard, receiver)
-				return n, time.Since(began)
+				receiver.SetReadDeadline(began.Add(while))
+				io.Copy(io.Discard, receiver)
+				return time.Since(began)
 			}
 			read(settling)
-			n, took := read(span)
-			got[i] = float64(n) * 8 / took.Seconds() / 1e6 * 1514 / 1448 // of a full frame, 1448 are data
+			before := r.segments(receiver)
+			took := read(span)
+			got[i] = float64(r.segments(receiver)-before) * 1514 * 8 / took.Seconds() / 1e6
 		})
 	}
 	close(start)
 	all.Wait()
 	return got
+}
+
+// segments are those with data that have arrived, in whichever order: what is read
+// comes in bursts, as lost ones come again.
+func (r *router) segments(c net.Conn) uint32 {
+	var info *unix.TCPInfo
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err == nil {
+		err = errors.Join(err, raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) }))
+	}
+	if err != nil {
+		r.t.Error(err)
+		return 0
+	}
+	return info.Data_segs_in
 }
 
 // connect answers both ends: the host's and inet's.
