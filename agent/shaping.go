@@ -12,7 +12,7 @@ import (
 // openShaping makes the section qos, which shapes nothing yet.
 func (a *Agent) openShaping() {
 	a.shape = shape.New(shape.DefaultConfig(a.cfg.Settings.StateDir), shape.Deps{
-		Log: a.log, Kernel: qos.New(qos.Deps{Log: a.log, Programs: a.dataplane}), Ports: a.shapedPorts, Registerer: a.registry,
+		Log: a.log, Kernel: qos.New(qos.Deps{Log: a.log, Programs: a.dataplane}), Ports: a.shapedPorts, Tell: a.dataplane.TellApp, Registerer: a.registry,
 	})
 }
 

@@ -68,9 +68,11 @@ type Deps struct {
 	// Queue has marked packets go to queues.
 	Queue func(netfilter.Queues) error
 	// Facts take what is learnt of flows, Alerts what is found.
-	Facts      *flowlog.Facts
-	Alerts     func([]*ngfwv1.AlertEvent) error
-	Events     io.Writer // takes EVE; nil: nowhere
+	Facts  *flowlog.Facts
+	Alerts func([]*ngfwv1.AlertEvent) error
+	Events io.Writer // takes EVE; nil: nowhere
+	// Found is told what application a flow is, once; nil: nobody is.
+	Found      func(client, server netip.AddrPort, protocol uint8, app string)
 	Registerer prometheus.Registerer
 }
 

@@ -57,7 +57,11 @@ func (w *worker) Rest() {}
 // that it needs us no more to the programs.
 func (w *worker) follow(f *matcher.Flow, leave matcher.Leave) {
 	if f.Detect.ProtocolKnown && w.told.once(f.ID, toldApp) {
-		w.deps.Facts.Learn(tupleOf(f), flowlog.Fact{App: eve.AppName(f.Detect.Protocol)})
+		app := eve.AppName(f.Detect.Protocol)
+		w.deps.Facts.Learn(tupleOf(f), flowlog.Fact{App: app})
+		if w.deps.Found != nil {
+			w.deps.Found(f.Client, f.Server, f.Protocol, app)
+		}
 	}
 	if leave == matcher.Stay || !w.told.once(f.ID, toldLeave) {
 		return

@@ -35,7 +35,9 @@ func convert(d config.Document) (qos.Config, error) {
 		for _, name := range class.Applications {
 			known, _ := config.ApplicationPorts(name)
 			ports = append(ports, known...)
-			k.Apps = append(k.Apps, AppNumber(name))
+			for _, as := range config.FoundAs(name) {
+				k.Apps = append(k.Apps, AppNumber(as))
+			}
 		}
 		for _, p := range ports {
 			r, err := p.Range()
@@ -67,12 +69,19 @@ func bits(mbps *float64) uint64 {
 	return uint64(math.Round(*mbps * 1e6))
 }
 
-// AppNumber is what the packet programs call an application; 0: no class may name it.
-func AppNumber(name string) uint8 {
-	if name == "http1" {
-		name = "http"
+// found are the matcher's names of all applications; their places are their numbers.
+var found = func() (names []string) {
+	for _, name := range config.Applications() {
+		names = append(names, config.FoundAs(name)...)
 	}
-	i, ok := slices.BinarySearch(config.Applications(), name)
+	slices.Sort(names)
+	return slices.Compact(names)
+}()
+
+// AppNumber is what the packet programs call an application that the matcher has
+// found; 0: no class may name it.
+func AppNumber(name string) uint8 {
+	i, ok := slices.BinarySearch(found, name)
 	if !ok {
 		return 0
 	}

@@ -14,7 +14,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,9 +50,12 @@ func DefaultConfig(stateDir string) Config {
 
 // Deps of the section.
 type Deps struct {
-	Log        *slog.Logger
-	Kernel     Kernel
-	Ports      func() qos.Ports // as the policy's zones have them
+	Log    *slog.Logger
+	Kernel Kernel
+	Ports  func() qos.Ports // as the policy's zones have them
+	// Tell says to the packet programs what a flow is, by AppNumber; false: they do not
+	// know the flow.
+	Tell       func(client, server netip.AddrPort, protocol, app uint8) (bool, error)
 	Registerer prometheus.Registerer
 }
 
@@ -61,6 +67,8 @@ type Section struct {
 	mu      sync.Mutex // guards what follows; held while a document is put into force
 	version int64
 	doc     config.Document
+
+	apps atomic.Bool // some class in force names an application
 }
 
 // New makes a section that has touched nothing yet.
@@ -102,8 +110,26 @@ func (s *Section) Try(version int64, document []byte) (*Trial, error) {
 	if err := s.force(doc); err != nil {
 		return nil, err
 	}
-	s.version, s.doc = version, doc
+	s.set(version, doc)
 	return t, nil
+}
+
+// set notes what is in force. mu is held.
+func (s *Section) set(version int64, doc config.Document) {
+	s.version, s.doc = version, doc
+	s.apps.Store(doc.Enabled && slices.ContainsFunc(doc.Classes, func(c config.Class) bool { return len(c.Applications) > 0 }))
+}
+
+// Found takes what the matcher has found a flow to be: from its next packet on it is of
+// the first class that names this application, if no earlier one matches.
+func (s *Section) Found(client, server netip.AddrPort, protocol uint8, app string) {
+	number := AppNumber(app)
+	if number == 0 || s.deps.Tell == nil || !s.apps.Load() {
+		return
+	}
+	if _, err := s.deps.Tell(client, server, protocol, number); err != nil {
+		s.deps.Log.Warn("a flow keeps the class of its port", "app", app, "err", err)
+	}
 }
 
 // force makes doc what happens. mu is held.
@@ -206,6 +232,6 @@ func (t *Trial) Undo() error {
 	if err := s.force(t.doc); err != nil {
 		return err
 	}
-	s.version, s.doc = t.before, t.doc
+	s.set(t.before, t.doc)
 	return nil
 }

@@ -23,6 +23,7 @@ var applications = map[string][]Port{
 	"ike":         {"udp/500", "udp/4500"},
 	"imap":        {"tcp/143", "tcp/993"},
 	"ipp":         {"tcp/631"},
+	"irc":         {"tcp/6660-6669", "tcp/6697"},
 	"krb5":        {"88"},
 	"ldap":        {"389", "tcp/636"},
 	"minecraft":   {"25565", "udp/19132-19133"},
@@ -68,4 +69,23 @@ func Applications() []string { return slices.Sorted(maps.Keys(applications)) }
 func ApplicationPorts(name string) ([]Port, bool) {
 	ports, ok := applications[name]
 	return ports, ok
+}
+
+// found has what the matcher calls an application that goes by another name here, or
+// by several.
+var found = map[string][]string{
+	"bittorrent": {"bittorrent-dht"},
+	"dns":        {"dns", "mdns", "doh2"},
+	"ftp":        {"ftp", "ftp-data"},
+	"http":       {"http", "http2"},
+	"https":      {"tls", "quic"},
+	"xmpp":       {"jabber"},
+}
+
+// FoundAs are the matcher's names of an application.
+func FoundAs(name string) []string {
+	if names, ok := found[name]; ok {
+		return names
+	}
+	return []string{name}
 }
