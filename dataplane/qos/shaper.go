@@ -131,6 +131,13 @@ func (s *Shaper) apply(c Config, ports Ports) error {
 	if err != nil {
 		return errors.Join(err, undo())
 	}
+	for _, st := range f.stages {
+		if st.mirror {
+			if err := st.divert(); err != nil {
+				f.lacking = append(f.lacking, "qos: download is not shaped: "+err.Error())
+			}
+		}
+	}
 	was := s.force
 	s.force, s.failed = f, ""
 	if next != slot && slot >= 0 {
@@ -297,12 +304,11 @@ func plan(c Config, ports Ports) (stages []stage, links map[string]Link, lacking
 		}
 		stages = append(stages, stage{port: name, device: name, upload: true, filter: FilterLink, tree: linkTree(c, c.Upload)})
 		links[name] = Link{Uplink: true}
-		if l.Attrs().EncapType != "ether" {
-			lacking = append(lacking, fmt.Sprintf("qos:%s: its frames have no Ethernet header, download is not shaped", name))
-			continue
+		mirror := l.Attrs().EncapType != "ether"
+		if !mirror {
+			links[name] = Link{Uplink: true, Divert: 1}
 		}
-		links[name] = Link{Uplink: true, Divert: 1}
-		stages = append(stages, stage{port: name, device: ifbOf(l.Attrs().Index), ifb: true, filter: FilterLink, tree: linkTree(c, c.Download)})
+		stages = append(stages, stage{port: name, device: ifbOf(l.Attrs().Index), ifb: true, mirror: mirror, filter: FilterLink, tree: linkTree(c, c.Download)})
 	}
 	if len(links) == 0 {
 		lacking = append(lacking, "qos: no interface of zone WAN is there, nothing is shaped")
@@ -352,11 +358,19 @@ func sweep(stages []stage) error {
 	if err != nil {
 		return fmt.Errorf("list interfaces: %w", err)
 	}
-	wanted := map[string]bool{}
+	wanted, mirrored := map[string]bool{}, map[string]bool{}
 	for _, st := range stages {
 		wanted[st.device] = true
+		if st.mirror {
+			mirrored[st.port] = true
+		}
 	}
 	var errs []error
+	for _, l := range links { // before their ifbs go
+		if l.Attrs().EncapType != "ether" && !mirrored[l.Attrs().Name] {
+			errs = append(errs, undivert(l))
+		}
+	}
 	for _, l := range links {
 		name := l.Attrs().Name
 		switch {
