@@ -9,6 +9,7 @@
 #define NGFW_LEARN_H
 
 #include "fast.h"
+#include "../abi/qos.h"
 
 /* Packets before a flow is worth an entry: most exchanges end sooner. */
 #define FAST_AFTER 8
@@ -27,6 +28,7 @@ struct Qdisc_ops {
 
 struct Qdisc {
 	const struct Qdisc_ops *ops;
+	__u32 handle;
 } __kernel_type;
 
 struct net_device {
@@ -361,7 +363,8 @@ static __always_inline __u32 mtu_of(struct __sk_buff *skb)
 	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 |   \
 	 (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
 
-/* XDP sends past the queueing discipline: only the kernel's defaults allow it. */
+/* XDP sends past the queueing discipline: only the kernel's defaults allow it, and
+ * ours, as what it shapes does not come here. */
 static __always_inline int unshaped(struct __sk_buff *skb)
 {
 	struct sk_buff___way *k = bpf_cast_to_kern_ctx(skb);
@@ -369,7 +372,7 @@ static __always_inline int unshaped(struct __sk_buff *skb)
 	const struct Qdisc_ops *ops;
 	__u64 id;
 
-	if (!q)
+	if (!q || q->handle == QOS_MAJOR << 16)
 		return 1;
 	ops = q->ops;
 	if (!ops)
