@@ -301,3 +301,50 @@ func TestShapingStays(t *testing.T) {
 		t.Errorf("QoS is off, and left:\n%s", got)
 	}
 }
+
+// TestShapingByTheLink: the section comes from the cloud, whole or not at all, and is
+// taken back if the cloud is not heard after it.
+func TestShapingByTheLink(t *testing.T) {
+	r := newRouter(t)
+	r.rules()
+	c := newCloud(r)
+	c.start(r)
+	if got := c.push(r, 1, r.read(r.policy)); got != "1 applied" {
+		t.Fatal(got)
+	}
+	if got := c.pushSection(r, "qos", 1, shapes); got != "1 applied" {
+		t.Fatal(got)
+	}
+	if n := len(r.mustStatus().QoS); n < 6 || r.metric("ngfw_qos_enabled") != 1 {
+		t.Errorf("%d queues, enabled %v", n, r.metric("ngfw_qos_enabled"))
+	}
+	before := r.disciplines()
+	if got := c.pushSection(r, "qos", 2, `{"enabled":true,"upload_mbps":20,"download_mbps":20,"classes":[{"id":1,"name":"a","guaranteed_mbps":30}]}`); !strings.Contains(got, "2 failed") || !strings.Contains(got, "guarantees") {
+		t.Error(got)
+	}
+	r.Exec("rtr", "tc", "qdisc", "replace", "dev", "iot1", "root", "handle", "7:", "tbf", "rate", "1gbit", "burst", "100k", "limit", "1m")
+	if got := c.pushSection(r, "qos", 3, strings.Replace(shapes, `"download_mbps":24`, `"download_mbps":30`, 1)); !strings.Contains(got, "somebody else") {
+		t.Error(got)
+	}
+	r.Exec("rtr", "tc", "qdisc", "del", "dev", "iot1", "root")
+	r.eventually(func() error { // the tree of iot1 comes back by itself
+		if got := r.disciplines(); strings.Count(got, "6e67:") != strings.Count(before, "6e67:") {
+			return fmt.Errorf("%s", got)
+		}
+		return nil
+	})
+	c.mute.Store(true)
+	if got := c.pushSection(r, "qos", 4, `{"enabled":false}`); !strings.Contains(got, "taken back") {
+		t.Error(got)
+	}
+	if got := r.disciplines(); strings.Count(got, "6e67:") != strings.Count(before, "6e67:") {
+		t.Errorf("taken back:\n%s\nbefore:\n%s", got, before)
+	}
+	c.mute.Store(false)
+	if got := c.pushSection(r, "qos", 5, `{"enabled":false}`); got != "5 applied" {
+		t.Error(got)
+	}
+	if got := r.leftovers(); got != "" || r.metric("ngfw_qos_enabled") != 0 {
+		t.Error(got)
+	}
+}

@@ -31,6 +31,7 @@ import (
 // Kernel is what shapes. Package dataplane/qos has one.
 type Kernel interface {
 	Apply(qos.Config, qos.Ports) error
+	Resume(qos.Config, qos.Ports) error
 	Follow(qos.Ports) error
 	Off() error
 	Degraded() []string
@@ -90,7 +91,7 @@ func (s *Section) Restore() error {
 	if !ok {
 		return s.deps.Kernel.Off()
 	}
-	if _, err := s.Try(version, text); err != nil {
+	if _, err := s.try(version, text, s.deps.Kernel.Resume); err != nil {
 		// What another version of the agent accepted must not keep this one from running.
 		s.deps.Log.Error("the stored section qos is not in force", "version", version, "err", err)
 	}
@@ -100,6 +101,10 @@ func (s *Section) Restore() error {
 // Try puts a document into force. On an error everything is as it was; a fault names
 // the field.
 func (s *Section) Try(version int64, document []byte) (*Trial, error) {
+	return s.try(version, document, s.deps.Kernel.Apply)
+}
+
+func (s *Section) try(version int64, document []byte, apply func(qos.Config, qos.Ports) error) (*Trial, error) {
 	doc, err := config.Decode(document)
 	if err != nil {
 		return nil, err
@@ -107,7 +112,7 @@ func (s *Section) Try(version int64, document []byte) (*Trial, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := &Trial{section: s, version: version, document: document, before: s.version, doc: s.doc}
-	if err := s.force(doc); err != nil {
+	if err := s.force(doc, apply); err != nil {
 		return nil, err
 	}
 	s.set(version, doc)
@@ -133,7 +138,7 @@ func (s *Section) Found(client, server netip.AddrPort, protocol uint8, app strin
 }
 
 // force makes doc what happens. mu is held.
-func (s *Section) force(doc config.Document) error {
+func (s *Section) force(doc config.Document, apply func(qos.Config, qos.Ports) error) error {
 	if !doc.Enabled {
 		if err := s.deps.Kernel.Off(); err != nil {
 			return fault.New(fault.Unavailable, "the queues cannot be taken away: %v", err).Because(err)
@@ -144,7 +149,7 @@ func (s *Section) force(doc config.Document) error {
 	if err != nil {
 		return err
 	}
-	if err := s.deps.Kernel.Apply(c, s.deps.Ports()); err != nil {
+	if err := apply(c, s.deps.Ports()); err != nil {
 		return fault.New(fault.Unavailable, "traffic cannot be shaped: %v", err).Because(err)
 	}
 	s.deps.Log.Info("traffic is shaped", "upload_mbps", doc.UploadMbps, "download_mbps", doc.DownloadMbps,
@@ -229,7 +234,7 @@ func (t *Trial) Undo() error {
 	if s.version != t.version {
 		return nil
 	}
-	if err := s.force(t.doc); err != nil {
+	if err := s.force(t.doc, s.deps.Kernel.Resume); err != nil {
 		return err
 	}
 	s.set(t.before, t.doc)

@@ -30,10 +30,11 @@ func (k *kernel) Apply(c qos.Config, p qos.Ports) error {
 	k.said, k.cfg = append(k.said, "apply"), c
 	return nil
 }
-func (k *kernel) Follow(qos.Ports) error               { k.said = append(k.said, "follow"); return k.fail }
-func (k *kernel) Off() error                           { k.said = append(k.said, "off"); k.cfg = qos.Config{}; return nil }
-func (k *kernel) Degraded() []string                   { return nil }
-func (k *kernel) Statistics() ([]qos.Statistic, error) { return k.stats, nil }
+func (k *kernel) Resume(c qos.Config, p qos.Ports) error { return k.Apply(c, p) }
+func (k *kernel) Follow(qos.Ports) error                 { k.said = append(k.said, "follow"); return k.fail }
+func (k *kernel) Off() error                             { k.said = append(k.said, "off"); k.cfg = qos.Config{}; return nil }
+func (k *kernel) Degraded() []string                     { return nil }
+func (k *kernel) Statistics() ([]qos.Statistic, error)   { return k.stats, nil }
 
 func newSection(t *testing.T, k *kernel, dir string) *Section {
 	return New(DefaultConfig(dir), Deps{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Kernel: k, Ports: func() qos.Ports { return qos.Ports{} }})

@@ -64,13 +64,19 @@ func New(deps Deps) *Shaper {
 
 // Apply shapes as c says; what stands so already is left as it is. On an error what was
 // in force is so still.
-func (s *Shaper) Apply(c Config, ports Ports) error {
+func (s *Shaper) Apply(c Config, ports Ports) error { return s.begin(c, ports, false) }
+
+// Resume is Apply of what was in force before this process: an interface that
+// cannot be shaped any more is left out and named, as Follow does.
+func (s *Shaper) Resume(c Config, ports Ports) error { return s.begin(c, ports, true) }
+
+func (s *Shaper) begin(c Config, ports Ports, lenient bool) error {
 	if len(c.Classes) > MaxClasses || len(c.Devices) > maxDevices {
 		return fmt.Errorf("%d classes and %d limited devices: at most %d and %d can be told apart", len(c.Classes), len(c.Devices), MaxClasses, maxDevices)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.apply(c, ports)
+	return s.apply(c, ports, lenient)
 }
 
 // Follow has the same configuration meet the interfaces as they are now: some may
@@ -81,7 +87,7 @@ func (s *Shaper) Follow(ports Ports) error {
 	if s.force == nil {
 		return nil
 	}
-	err := s.apply(s.force.cfg, ports)
+	err := s.apply(s.force.cfg, ports, true)
 	s.failed = ""
 	if err != nil {
 		s.failed = err.Error()
@@ -89,8 +95,8 @@ func (s *Shaper) Follow(ports Ports) error {
 	return err
 }
 
-// apply is both. mu is held.
-func (s *Shaper) apply(c Config, ports Ports) error {
+// apply is all of them. mu is held.
+func (s *Shaper) apply(c Config, ports Ports, lenient bool) error {
 	f := &force{cfg: c, have: c.Queue, filters: map[int]bool{}}
 	same := true // as far as this process knows
 	if was := s.force; was != nil {
@@ -104,6 +110,9 @@ func (s *Shaper) apply(c Config, ports Ports) error {
 	var err error
 	if f.stages, links, f.lacking, err = plan(c, ports); err != nil {
 		return err
+	}
+	if lenient {
+		f.yield()
 	}
 	slot, err := s.deps.Programs.QoS()
 	if err != nil {
@@ -188,6 +197,22 @@ func (f *force) missing(slot int) (todo []stage, same bool, err error) {
 		}
 	}
 	return todo, true, nil
+}
+
+// yield leaves out what has the queueing discipline of somebody else.
+func (f *force) yield() {
+	f.stages = slices.DeleteFunc(f.stages, func(st stage) bool {
+		l, err := netlink.LinkByName(st.device)
+		if err != nil {
+			return false
+		}
+		var other *foreign
+		if _, err := root(l); errors.As(err, &other) {
+			f.lacking = append(f.lacking, fmt.Sprintf("qos: %s is not shaped: %v", st.direction(), err))
+			return true
+		}
+		return false
+	})
 }
 
 // raise builds the trees that do not stand yet. undo takes away what was made.

@@ -202,6 +202,12 @@ wan htb 6e67:`, down)
 	if got := strings.Replace(kernel(t), "lan2 htb 7:\n", "", 1); got != want {
 		t.Error(cmp.Diff(want, got))
 	}
+	lenient := New(Deps{Log: slog.New(slog.DiscardHandler), Programs: p})
+	must(lenient.Resume(withDevice(), ports))
+	if got := lenient.Degraded(); len(got) != 1 || !strings.Contains(got[0], "download is not shaped: lan2") || !strings.Contains(kernel(t), "lan class 1.1") {
+		t.Errorf("%v\n%s", got, kernel(t))
+	}
+	must(lenient.Resume(simple, ports))
 	must(netlink.QdiscDel(netlink.NewHtb(netlink.QdiscAttrs{LinkIndex: index(t, "lan2"), Handle: 7 << 16, Parent: netlink.HANDLE_ROOT})))
 	if diff := cmp.Diff(want, kernel(t)); diff != "" {
 		t.Error(diff)
