@@ -212,7 +212,7 @@ var Comments = map[string]string{
 	"ngfw.v1.PolicyChange.op":                "create, update, delete, reorder",
 	"ngfw.v1.PolicyChange.resource":          "rule, policy, zone, group, nat",
 	"ngfw.v1.PreviousTraffic":                "PreviousTraffic is a row's own figures in the span before.",
-	"ngfw.v1.QosCounter":                     "Dataplane is what the packet programs count. QosCounter is what has passed a class's queue. A class's numbers are the sum over interfaces and directions; they count since the router shapes, and begin anew when its agent is restarted after a change of the section, or with a boot.",
+	"ngfw.v1.QosCounter":                     "Dataplane is what the packet programs count. QosCounter is what has passed a class's queue. A class's numbers are the sum over interfaces and directions; they count since the router shapes; an agent that is started anew counts from the last change of the section on.",
 	"ngfw.v1.QosCounter.backlog":             "bytes that wait now",
 	"ngfw.v1.QosCounter.class_id":            "0: what no class matches",
 	"ngfw.v1.QosCounter.direction":           "upload, download",

@@ -545,8 +545,8 @@ func (x *RuleCounter) GetLastHit() int64 {
 
 // Dataplane is what the packet programs count.
 // QosCounter is what has passed a class's queue. A class's numbers are the sum over
-// interfaces and directions; they count since the router shapes, and begin anew
-// when its agent is restarted after a change of the section, or with a boot.
+// interfaces and directions; they count since the router shapes; an agent that is
+// started anew counts from the last change of the section on.
 type QosCounter struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ClassId       int64                  `protobuf:"varint,1,opt,name=class_id,json=classId,proto3" json:"class_id,omitempty"` // 0: what no class matches
