@@ -3,6 +3,7 @@ package analytics
 import (
 	"context"
 
+	"ngfw.sh/internal/optional"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -59,6 +60,6 @@ func (db *DB) Logs(ctx context.Context, orgID string, q LogQuery) (*ngfwv1.LogsR
 	if err != nil {
 		return nil, err
 	}
-	res.Total, res.TotalExact, res.NextCursor = got.total, got.exact, got.next
+	res.Total, res.TotalExact, res.NextCursor = got.total, got.exact, optional.Of(got.next)
 	return res, nil
 }

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"ngfw.sh/internal/fault"
+	"ngfw.sh/internal/optional"
 	"ngfw.sh/policy"
 	"ngfw.sh/policy/backtest"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
@@ -151,10 +152,10 @@ func backtestClass(c backtest.Class) ([]*ngfwv1.BacktestEntry, *ngfwv1.BacktestT
 	out := make([]*ngfwv1.BacktestEntry, len(c.Entries))
 	for i, e := range c.Entries {
 		m := &ngfwv1.BacktestEntry{
-			Client: e.Client.String(), Destination: e.Destination.String(), Hostname: known(e.Hostname),
-			Protocol: policy.ProtocolName(e.Protocol), Port: uint32(e.Port), App: known(e.App), Action: string(e.Action),
+			Client: e.Client.String(), Destination: e.Destination.String(), Hostname: optional.Of(e.Hostname),
+			Protocol: policy.ProtocolName(e.Protocol), Port: uint32(e.Port), App: optional.Of(e.App), Action: string(e.Action),
 			DecidedBy: e.Decider.Reason(), Bytes: int64(e.Bytes), Connections: int64(e.Connections),
-			LastSeen: float64(e.LastSeen.UnixMicro()) / 1e6, Examples: e.Examples, Reason: known(e.Reason),
+			LastSeen: float64(e.LastSeen.UnixMicro()) / 1e6, Examples: e.Examples, Reason: optional.Of(e.Reason),
 		}
 		if e.Decider.Kind() == policy.DeciderRule {
 			id := int64(e.Decider.ID())
@@ -163,11 +164,4 @@ func backtestClass(c backtest.Class) ([]*ngfwv1.BacktestEntry, *ngfwv1.BacktestT
 		out[i] = m
 	}
 	return out, &ngfwv1.BacktestTotal{Bytes: int64(c.Bytes), Connections: int64(c.Connections), Unlisted: int64(c.Unlisted)}
-}
-
-func known(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }

@@ -8,6 +8,7 @@ import (
 
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/config/ids"
+	"ngfw.sh/internal/optional"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -68,6 +69,6 @@ func (s *Service) DeleteIDSSuppression(ctx context.Context, req *ngfwv1.DeleteID
 
 func showSuppression(x ids.Suppression) *ngfwv1.IDSSuppression {
 	return &ngfwv1.IDSSuppression{
-		Id: x.ID, Gid: &x.GID, Sid: x.SID, Track: known(x.Track), Ip: known(x.IP), Reason: known(x.Reason), CreatedAt: x.CreatedAt,
+		Id: x.ID, Gid: &x.GID, Sid: x.SID, Track: optional.Of(x.Track), Ip: optional.Of(x.IP), Reason: optional.Of(x.Reason), CreatedAt: x.CreatedAt,
 	}
 }

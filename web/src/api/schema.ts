@@ -59,7 +59,8 @@ export interface AlertStatsSource {
 
 export interface AlertsResponse {
   alerts: IdsAlert[]
-  next_cursor: string
+  /** absent: this is the last page */
+  next_cursor?: string
   total: number
   /** false: there are more than total */
   total_exact?: boolean
@@ -600,7 +601,8 @@ export interface LogoutRequest {
 
 export interface LogsResponse {
   logs: LogEntry[]
-  next_cursor: string
+  /** absent: this is the last page */
+  next_cursor?: string
   total: number
   /** false: there are more than total */
   total_exact?: boolean

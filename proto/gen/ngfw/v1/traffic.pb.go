@@ -570,7 +570,7 @@ type LogsResponse struct {
 	Total         int64                  `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
 	TotalExact    *bool                  `protobuf:"varint,2,opt,name=total_exact,json=totalExact,proto3,oneof" json:"total_exact,omitempty"` // false: there are more than total
 	Logs          []*LogEntry            `protobuf:"bytes,3,rep,name=logs,proto3" json:"logs,omitempty"`
-	NextCursor    string                 `protobuf:"bytes,4,opt,name=next_cursor,json=nextCursor,proto3" json:"next_cursor,omitempty"`
+	NextCursor    *string                `protobuf:"bytes,4,opt,name=next_cursor,json=nextCursor,proto3,oneof" json:"next_cursor,omitempty"` // absent: this is the last page
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -627,8 +627,8 @@ func (x *LogsResponse) GetLogs() []*LogEntry {
 }
 
 func (x *LogsResponse) GetNextCursor() string {
-	if x != nil {
-		return x.NextCursor
+	if x != nil && x.NextCursor != nil {
+		return *x.NextCursor
 	}
 	return ""
 }
@@ -2943,15 +2943,16 @@ const file_ngfw_v1_traffic_proto_rawDesc = "" +
 	"\x06cursor\x18\x11 \x01(\tR\x06cursor\x12\x14\n" +
 	"\x05count\x18\x12 \x01(\tR\x05countB\b\n" +
 	"\x06_limitB\t\n" +
-	"\a_offset\"\xa2\x01\n" +
+	"\a_offset\"\xb7\x01\n" +
 	"\fLogsResponse\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\x03R\x05total\x12$\n" +
 	"\vtotal_exact\x18\x02 \x01(\bH\x00R\n" +
 	"totalExact\x88\x01\x01\x12%\n" +
-	"\x04logs\x18\x03 \x03(\v2\x11.ngfw.v1.LogEntryR\x04logs\x12\x1f\n" +
-	"\vnext_cursor\x18\x04 \x01(\tR\n" +
-	"nextCursorB\x0e\n" +
-	"\f_total_exact\"\x83\x03\n" +
+	"\x04logs\x18\x03 \x03(\v2\x11.ngfw.v1.LogEntryR\x04logs\x12$\n" +
+	"\vnext_cursor\x18\x04 \x01(\tH\x01R\n" +
+	"nextCursor\x88\x01\x01B\x0e\n" +
+	"\f_total_exactB\x0e\n" +
+	"\f_next_cursor\"\x83\x03\n" +
 	"\n" +
 	"TopRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x19\n" +
