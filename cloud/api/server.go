@@ -114,7 +114,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		return nil, err
 	}
 	s.front = &front{
-		cfg: cfg, table: table, gateway: g, pages: pages, log: deps.Logger, metrics: m, now: deps.Now,
+		cfg: cfg, auth: deps.Authenticator, table: table, gateway: g, pages: pages, log: deps.Logger, metrics: m, now: deps.Now,
 		dashboard: deps.Dashboard,
 		bridge:    &bridge{cfg: cfg, tickets: tickets.store, conn: s.conn, log: deps.Logger, metrics: m, closing: s.closing},
 	}

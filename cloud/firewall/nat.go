@@ -17,7 +17,7 @@ const kindNAT = "nat"
 
 func natMembers(s *resource.Section[policy.Policy]) resource.Members[policy.Policy, policy.NATRule] {
 	return resource.Members[policy.Policy, policy.NATRule]{
-		Section: s, Kind: kindNAT, Field: "nat",
+		Section: s, Kind: kindNAT, Noun: "NAT rule", Field: "nat",
 		List:  func(p *policy.Policy) *[]policy.NATRule { return &p.NAT },
 		ID:    func(n *policy.NATRule) *int64 { return &n.ID },
 		Label: func(n policy.NATRule) string { return n.Name },

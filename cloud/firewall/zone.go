@@ -67,6 +67,9 @@ func taken(path, format string, args ...any) error {
 }
 
 func unusedZone(p *policy.Policy, z policy.Zone) error {
+	if z.Name == policy.ZoneSelf {
+		return fault.New(fault.Conflict, "zone SELF is the router itself and is not removed: rules and policies to SELF say who may reach it")
+	}
 	if isFactoryZone(z.Name) {
 		return fault.New(fault.Conflict, "zone %s is one of every router's and is not removed: take its interfaces out instead", z.Name)
 	}

@@ -61,7 +61,7 @@ func (m Members[D, T]) Creation(add *T, before int64) *Edit[D] {
 		if before != 0 {
 			i, err := m.find(*list, before)
 			if err != nil {
-				return fault.Invalid("before", "there is no %s %d to stand before", m.Kind, before)
+				return fault.Invalid("before", "there is no %s %d to stand before", m.noun(), before)
 			}
 			at = i
 		}
@@ -141,20 +141,20 @@ func (m Members[D, T]) Ordering(field string, ids []int64, ordered *[]T) *Edit[D
 			path := fmt.Sprintf("%s[%d]", field, i)
 			switch {
 			case !ok && slices.Contains(ids[:i], id):
-				return fault.Invalid(path, "%s %d is named twice", m.Kind, id)
+				return fault.Invalid(path, "%s %d is named twice", m.noun(), id)
 			case !ok:
-				return fault.Invalid(path, "there is no %s %d", m.Kind, id)
+				return fault.Invalid(path, "there is no %s %d", m.noun(), id)
 			}
 			delete(left, id)
 			*ordered = append(*ordered, t)
 		}
 		for _, id := range before {
 			if _, ok := left[id]; ok {
-				return fault.Invalid(field, "%s %d is missing: the order must name every %s exactly once", m.Kind, id, m.Kind)
+				return fault.Invalid(field, "%s %d is missing: the order must name every %s exactly once", m.noun(), id, m.noun())
 			}
 		}
 		*list = *ordered
-		d.Note("reorder", m.Kind, "", m.Field+" reordered", before, ids)
+		d.Note("reorder", m.Kind, "", m.noun()+"s reordered", before, ids)
 		return nil
 	}}
 }
