@@ -10,10 +10,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ngfw.sh/cloud/account"
+	"ngfw.sh/cloud/api"
 	"ngfw.sh/cloud/firewall"
 	"ngfw.sh/cloud/fleet"
 	"ngfw.sh/cloud/ids"
 	"ngfw.sh/cloud/operation"
+	"ngfw.sh/cloud/qos"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/cloud/seal"
 	"ngfw.sh/cloud/store"
@@ -30,6 +32,7 @@ type Core struct {
 	Fleet    *fleet.Service
 	Firewall *firewall.Service
 	IDS      *ids.Service
+	QoS      *qos.Service
 	System   *system.Service
 	// Operations run once the server runs them.
 	Operations *operation.Service
@@ -76,8 +79,17 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, registry prometheus
 		Traffic: c.traffic, Operations: c.Operations,
 	})
 	c.IDS = ids.New(ids.DefaultConfig(), ids.Deps{Configuration: configuration, Devices: c.Fleet, Loaded: c.Reports})
+	c.QoS = qos.New(qos.Deps{Configuration: configuration, Devices: c.Fleet, Counters: c.Reports})
 	c.System = system.New(c.Reports, c.Fleet)
 	return c, nil
+}
+
+// services are those that need no record of traffic.
+func (c *Core) services() []api.Service {
+	return []api.Service{
+		api.Account(c.Account), api.Fleet(c.Fleet), api.Firewall(c.Firewall), api.NAT(c.Firewall.NAT()), api.System(c.System),
+		api.IDS(c.IDS), api.QoS(c.QoS), api.Operations(c.Operations),
+	}
 }
 
 // Installed says whether the data directory holds a database.

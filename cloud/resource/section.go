@@ -24,6 +24,10 @@ type Description[D any] struct {
 	// itself.
 	Render func(doc D, version int64) (any, error)
 
+	// Asked: a router gets the section only once somebody has written it. Routers
+	// that are older than the section refuse a configuration that holds it.
+	Asked bool
+
 	// TimeZone puts the router's time zone into the document. Nil: the document
 	// does not hold it.
 	TimeZone func(doc *D, name string)
@@ -46,6 +50,8 @@ func Register[D any](s *Service, d Description[D]) *Section[D] {
 }
 
 func (s *Section[D]) name() string { return s.desc.Name }
+
+func (s *Section[D]) asked() bool { return s.desc.Asked }
 
 func (s *Section[D]) factory() (store.FactorySection, error) {
 	doc, used := s.desc.Factory()

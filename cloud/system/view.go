@@ -131,6 +131,13 @@ func (r *Reports) LoadedRules(ctx context.Context, deviceID string) (out map[str
 	return out, err
 }
 
+// QoSCounters are what has passed the router's queues as it last reported it.
+func (r *Reports) QoSCounters(ctx context.Context, deviceID string) (out []*ngfwv1.QosCounter, err error) {
+	// The messages are never changed, so they need no copy.
+	err = r.with(ctx, deviceID, func(d *report) { out = d.last.GetQos() })
+	return out, err
+}
+
 // OwnAddresses are the router's addresses as it last reported them: of each
 // interface one of IPv4 and one of IPv6. None are known of a router that never
 // reported.

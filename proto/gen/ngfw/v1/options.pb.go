@@ -90,6 +90,7 @@ const (
 	Feature_FEATURE_TRAFFIC_STREAM Feature = 1
 	Feature_FEATURE_FLEET          Feature = 2
 	Feature_FEATURE_IDS            Feature = 3
+	Feature_FEATURE_QOS            Feature = 4
 )
 
 // Enum value maps for Feature.
@@ -99,12 +100,14 @@ var (
 		1: "FEATURE_TRAFFIC_STREAM",
 		2: "FEATURE_FLEET",
 		3: "FEATURE_IDS",
+		4: "FEATURE_QOS",
 	}
 	Feature_value = map[string]int32{
 		"FEATURE_UNSPECIFIED":    0,
 		"FEATURE_TRAFFIC_STREAM": 1,
 		"FEATURE_FLEET":          2,
 		"FEATURE_IDS":            3,
+		"FEATURE_QOS":            4,
 	}
 )
 
@@ -299,12 +302,13 @@ const file_ngfw_v1_options_proto_rawDesc = "" +
 	"\x11PERMISSION_PUBLIC\x10\x01\x12\x13\n" +
 	"\x0fPERMISSION_READ\x10\x02\x12\x14\n" +
 	"\x10PERMISSION_WRITE\x10\x03\x12\x14\n" +
-	"\x10PERMISSION_ADMIN\x10\x04*b\n" +
+	"\x10PERMISSION_ADMIN\x10\x04*s\n" +
 	"\aFeature\x12\x17\n" +
 	"\x13FEATURE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16FEATURE_TRAFFIC_STREAM\x10\x01\x12\x11\n" +
 	"\rFEATURE_FLEET\x10\x02\x12\x0f\n" +
-	"\vFEATURE_IDS\x10\x03:R\n" +
+	"\vFEATURE_IDS\x10\x03\x12\x0f\n" +
+	"\vFEATURE_QOS\x10\x04:R\n" +
 	"\toperation\x12\x1e.google.protobuf.MethodOptions\x18ц\x03 \x01(\v2\x12.ngfw.v1.OperationR\toperation:G\n" +
 	"\x0fnull_when_unset\x12\x1d.google.protobuf.FieldOptions\x18҆\x03 \x01(\bR\rnullWhenUnset:<\n" +
 	"\tread_only\x12\x1d.google.protobuf.FieldOptions\x18ӆ\x03 \x01(\bR\breadOnlyB\"Z ngfw.sh/proto/gen/ngfw/v1;ngfwv1b\x06proto3"
