@@ -15,6 +15,7 @@ import (
 	"ngfw.sh/cloud/api/operation"
 	"ngfw.sh/cloud/api/quota"
 	"ngfw.sh/cloud/api/replay"
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/identity"
 	"ngfw.sh/internal/fault"
 )
@@ -80,6 +81,9 @@ func (c *chain) admit(ctx context.Context, call *call) (_ context.Context, relea
 	if f := call.refusal(); f != nil {
 		release()
 		return nil, nil, f
+	}
+	if call.IfMatch != "" && call.op.IfMatch {
+		ctx = etag.With(ctx, call.IfMatch)
 	}
 	if !call.public() {
 		ctx = withToken(identity.With(ctx, call.caller), bearer(call.Authorization))

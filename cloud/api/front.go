@@ -121,13 +121,14 @@ func (f *front) operate(w *seen, r *http.Request, b *operation.Binding, path map
 		Address:       f.address(r),
 		Agent:         r.UserAgent(),
 		Idempotency:   r.Header.Get("Idempotency-Key"),
+		IfMatch:       strings.Join(r.Header.Values("If-Match"), ","),
 		Socket:        w.id + newID(),
 	}}
 	ex.origins, ex.secure, ex.cookieLifetime = f.cfg.Origins, f.isSecure(r), f.cfg.CookieLifetime
 	if problem != nil {
 		ex.refuse(problem)
-	} else if header := unsupported(r); header != "" {
-		ex.refuse(badParameter(header, "%s is not supported yet: leave it out", header))
+	} else if header := unsupported(r, b); header != "" {
+		ex.refuse(badParameter(header, "%s is not supported here: leave it out", header))
 	}
 	if b.Stream {
 		w.stream = true
@@ -152,12 +153,12 @@ func (f *front) operate(w *seen, r *http.Request, b *operation.Binding, path map
 
 // unsupported names a precondition that would be ignored: a client that sends
 // one relies on it.
-func unsupported(r *http.Request) string {
+func unsupported(r *http.Request, b *operation.Binding) string {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return ""
 	}
-	for _, name := range []string{"If-Match", "If-Unmodified-Since"} {
-		if r.Header.Get(name) != "" {
+	for _, name := range []string{"If-Match", "If-None-Match", "If-Unmodified-Since"} {
+		if r.Header.Get(name) != "" && (name != "If-Match" || !b.IfMatch) {
 			return name
 		}
 	}

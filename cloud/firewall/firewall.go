@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/identity"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/internal/fault"
@@ -96,4 +97,10 @@ const VersionHeader = "x-config-version"
 func tellVersion(ctx context.Context, version int64) {
 	// Outside of a gRPC call there is nobody to tell.
 	_ = grpc.SetHeader(ctx, metadata.Pairs(VersionHeader, strconv.FormatInt(version, 10)))
+}
+
+// tellWritten tells the version that holds a write, and the state that it made.
+func tellWritten(ctx context.Context, version int64, resource any) {
+	tellVersion(ctx, version)
+	etag.Tell(ctx, resource)
 }

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/internal/fault"
 	"ngfw.sh/policy"
@@ -103,6 +104,7 @@ func (s *Service) ListZones(ctx context.Context, req *ngfwv1.ListZonesRequest) (
 	if err != nil {
 		return nil, err
 	}
+	etag.Tell(ctx, p.Zones)
 	out := &ngfwv1.ListZonesResponse{}
 	for _, z := range p.Zones {
 		m := &ngfwv1.Zone{}
@@ -179,7 +181,7 @@ func answerZone(ctx context.Context, z policy.Zone, version int64, err error) (*
 	if err != nil {
 		return nil, err
 	}
-	tellVersion(ctx, version)
+	tellWritten(ctx, version, z)
 	m := &ngfwv1.Zone{}
 	return m, resource.ToMessage(z, m)
 }

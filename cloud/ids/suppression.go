@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/config/ids"
 	"ngfw.sh/internal/optional"
@@ -27,6 +28,7 @@ func (s *Service) ListIDSSuppressions(ctx context.Context, req *ngfwv1.ListIDSSu
 	if err != nil {
 		return nil, err
 	}
+	etag.Tell(ctx, d.Suppressions)
 	out := &ngfwv1.ListIDSSuppressionsResponse{}
 	for _, x := range d.Suppressions {
 		out.Suppressions = append(out.Suppressions, showSuppression(x))
@@ -49,7 +51,7 @@ func (s *Service) CreateIDSSuppression(ctx context.Context, req *ngfwv1.CreateID
 	if err != nil {
 		return nil, err
 	}
-	tellVersion(ctx, version)
+	tellWritten(ctx, version, add)
 	return showSuppression(add), nil
 }
 

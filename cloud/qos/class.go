@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/config/qos"
 	"ngfw.sh/internal/fault"
@@ -26,6 +27,7 @@ func (s *Service) ListQoSClasses(ctx context.Context, req *ngfwv1.ListQoSClasses
 	if err != nil {
 		return nil, err
 	}
+	etag.Tell(ctx, d.Classes)
 	list, err := s.show(ctx, id, d.Classes)
 	return &ngfwv1.ListQoSClassesResponse{Classes: list}, err
 }
@@ -92,7 +94,7 @@ func (s *Service) answer(ctx context.Context, deviceID string, class qos.Class, 
 	if err != nil {
 		return nil, err
 	}
-	tellVersion(ctx, version)
+	tellWritten(ctx, version, class)
 	list, err := s.show(ctx, deviceID, []qos.Class{class})
 	if err != nil {
 		return nil, err

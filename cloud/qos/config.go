@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/config/qos"
 	"ngfw.sh/internal/fault"
@@ -16,7 +17,12 @@ func (s *Service) ReadQoSConfig(ctx context.Context, req *ngfwv1.QoSConfigReques
 	if err != nil {
 		return nil, err
 	}
-	return showConfig(d)
+	out, err := showConfig(d)
+	if err != nil {
+		return nil, err
+	}
+	etag.Tell(ctx, out)
+	return out, nil
 }
 
 // UpdateQoSConfig replaces that. Classes and device limits have operations of their
@@ -32,6 +38,7 @@ func (s *Service) UpdateQoSConfig(ctx context.Context, req *ngfwv1.UpdateQoSConf
 		if err != nil {
 			return err
 		}
+		d.Current(before)
 		if err := readConfig(req.GetConfig(), &d.Doc); err != nil {
 			return err
 		}
@@ -47,7 +54,7 @@ func (s *Service) UpdateQoSConfig(ctx context.Context, req *ngfwv1.UpdateQoSConf
 	if err != nil {
 		return nil, err
 	}
-	tellVersion(ctx, version)
+	tellWritten(ctx, version, now)
 	return now, nil
 }
 

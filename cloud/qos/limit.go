@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/config/qos"
 	"ngfw.sh/internal/fault"
@@ -22,6 +23,7 @@ func (s *Service) ListQoSDeviceLimits(ctx context.Context, req *ngfwv1.ListQoSDe
 	if err != nil {
 		return nil, err
 	}
+	etag.Tell(ctx, d.DeviceLimits)
 	out := &ngfwv1.ListQoSDeviceLimitsResponse{}
 	for _, l := range d.DeviceLimits {
 		out.Limits = append(out.Limits, showLimit(l))
@@ -41,7 +43,9 @@ func (s *Service) SetQoSDeviceLimit(ctx context.Context, req *ngfwv1.SetQoSDevic
 	}
 	version, err := s.section.Perform(ctx, id, resource.NewEdit("", func(d *resource.Draft[qos.Document]) error {
 		list := &d.Doc.DeviceLimits
+		d.Current(*list)
 		if i := limitOf(*list, want.MAC); i >= 0 {
+			d.Current((*list)[i])
 			d.Note("update", kindLimit, want.MAC, "limit of "+want.MAC+" changed", (*list)[i], want)
 			(*list)[i] = want
 			return nil
@@ -53,7 +57,7 @@ func (s *Service) SetQoSDeviceLimit(ctx context.Context, req *ngfwv1.SetQoSDevic
 	if err != nil {
 		return nil, err
 	}
-	tellVersion(ctx, version)
+	tellWritten(ctx, version, want)
 	return showLimit(want), nil
 }
 
@@ -73,6 +77,7 @@ func (s *Service) DeleteQoSDeviceLimit(ctx context.Context, req *ngfwv1.DeleteQo
 		if i < 0 {
 			return fault.New(fault.NotFound, "%s has no limit", mac)
 		}
+		d.Current((*list)[i], *list)
 		d.Note("delete", kindLimit, mac, "limit of "+mac+" removed", (*list)[i], nil)
 		*list = slices.Delete(*list, i, i+1)
 		return nil

@@ -57,6 +57,7 @@ func (m Members[D, T]) Creation(add *T, before int64) *Edit[D] {
 	e := &Edit[D]{}
 	e.apply = func(d *Draft[D]) error {
 		list := m.List(&d.Doc)
+		d.Current(*list)
 		at := len(*list)
 		if before != 0 {
 			i, err := m.find(*list, before)
@@ -91,6 +92,7 @@ func (m Members[D, T]) Replacement(id int64, with *T) *Edit[D] {
 		}
 		e.part = m.path(i)
 		old := (*list)[i]
+		d.Current(old, *list)
 		*m.ID(with) = id
 		if m.GuardUpdate != nil {
 			if err := m.GuardUpdate(&d.Doc, old, with); err != nil {
@@ -113,6 +115,7 @@ func (m Members[D, T]) Removal(id int64) *Edit[D] {
 			return err
 		}
 		old := (*list)[i]
+		d.Current(old, *list)
 		if m.GuardDelete != nil {
 			if err := m.GuardDelete(&d.Doc, old); err != nil {
 				return err
@@ -129,6 +132,7 @@ func (m Members[D, T]) Removal(id int64) *Edit[D] {
 func (m Members[D, T]) Ordering(field string, ids []int64, ordered *[]T) *Edit[D] {
 	return &Edit[D]{apply: func(d *Draft[D]) error {
 		list := m.List(&d.Doc)
+		d.Current(*list)
 		before := make([]int64, len(*list))
 		left := make(map[int64]T, len(*list))
 		for i, t := range *list {

@@ -196,6 +196,7 @@ var Comments = map[string]string{
 	"ngfw.v1.Operation.device":               "The operation works on one router: X-Device-ID, ?device_id=, or the only one.",
 	"ngfw.v1.Operation.download":             "The REST form is a file, sent as it is made: the RPC streams FileChunk.",
 	"ngfw.v1.Operation.http_status":          "HTTP status of success where it is not 200 (201 for a create, 204, 202).",
+	"ngfw.v1.Operation.if_match":             "A write that may be meant for one state of its resource: If-Match counts.",
 	"ngfw.v1.Operation.session":              "A browser's refresh token may come and go in a cookie instead of the body.",
 	"ngfw.v1.Operation.stream":               "The REST form is a live stream (WebSocket or SSE), not a gateway call.",
 	"ngfw.v1.OperationService.ReadOperation": "Kept for a day after it has finished.",

@@ -151,7 +151,9 @@ type Operation struct {
 	// The REST form is a file, sent as it is made: the RPC streams FileChunk.
 	Download bool `protobuf:"varint,6,opt,name=download,proto3" json:"download,omitempty"`
 	// A browser's refresh token may come and go in a cookie instead of the body.
-	Session       bool `protobuf:"varint,7,opt,name=session,proto3" json:"session,omitempty"`
+	Session bool `protobuf:"varint,7,opt,name=session,proto3" json:"session,omitempty"`
+	// A write that may be meant for one state of its resource: If-Match counts.
+	IfMatch       bool `protobuf:"varint,8,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -235,6 +237,13 @@ func (x *Operation) GetSession() bool {
 	return false
 }
 
+func (x *Operation) GetIfMatch() bool {
+	if x != nil {
+		return x.IfMatch
+	}
+	return false
+}
+
 var file_ngfw_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -284,7 +293,7 @@ var File_ngfw_v1_options_proto protoreflect.FileDescriptor
 
 const file_ngfw_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x15ngfw/v1/options.proto\x12\angfw.v1\x1a google/protobuf/descriptor.proto\"\xf3\x01\n" +
+	"\x15ngfw/v1/options.proto\x12\angfw.v1\x1a google/protobuf/descriptor.proto\"\x8e\x02\n" +
 	"\tOperation\x123\n" +
 	"\n" +
 	"permission\x18\x01 \x01(\x0e2\x13.ngfw.v1.PermissionR\n" +
@@ -295,7 +304,8 @@ const file_ngfw_v1_options_proto_rawDesc = "" +
 	"\x06device\x18\x04 \x01(\bR\x06device\x12\x16\n" +
 	"\x06stream\x18\x05 \x01(\bR\x06stream\x12\x1a\n" +
 	"\bdownload\x18\x06 \x01(\bR\bdownload\x12\x18\n" +
-	"\asession\x18\a \x01(\bR\asession*\x80\x01\n" +
+	"\asession\x18\a \x01(\bR\asession\x12\x19\n" +
+	"\bif_match\x18\b \x01(\bR\aifMatch*\x80\x01\n" +
 	"\n" +
 	"Permission\x12\x1a\n" +
 	"\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x15\n" +
