@@ -90,7 +90,7 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 			api.Traffic(traffic.New(plans, traffic.Deps{Log: record{flows}, Devices: core.Fleet, Policies: core.Firewall})),
 			api.Alert(alert.New(alert.Deps{History: alerts{flows}, Devices: core.Fleet, RetentionDays: plans.DaysOf})),
 		),
-		Link: api.Link(link), Authenticator: core.Account, Devices: core.Fleet,
+		Link: api.Link(link), Authenticator: core.Account, Devices: core.Fleet, Requests: core.requests,
 		Health:     func(ctx context.Context) map[string]error { return map[string]error{"analytics": flows.Health(ctx)} },
 		Public:     map[string]http.Handler{"/.well-known/jwks.json": jwks(core.Account)},
 		Dashboard:  pages,

@@ -37,8 +37,9 @@ type Core struct {
 	// Operations run once the server runs them.
 	Operations *operation.Service
 
-	links   *links
-	traffic *recorded
+	requests requests
+	links    *links
+	traffic  *recorded
 }
 
 // Open opens the data directory's database, migrating it if need be, and makes
@@ -56,7 +57,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, registry prometheus
 		db.Close()
 		return nil, err
 	}
-	c := &Core{Store: db, links: &links{}, traffic: &recorded{plans: traffic.DefaultConfig()}}
+	c := &Core{Store: db, requests: requests{db, key}, links: &links{}, traffic: &recorded{plans: traffic.DefaultConfig()}}
 
 	accounts := account.DefaultConfig()
 	accounts.Issuer = cfg.Issuer

@@ -52,7 +52,7 @@ func (r *rest) begin() {
 	a.Limits.Other, a.Limits.Auth, a.Limits.Logs = 1e6, 1e6, 1e6
 	registry := prometheus.NewRegistry()
 	server, err := api.New(a, api.Deps{
-		Services: core.services(), Authenticator: core.Account, Devices: core.Fleet,
+		Services: core.services(), Authenticator: core.Account, Devices: core.Fleet, Requests: core.requests,
 		Logger: quiet, Registerer: registry, Gatherer: registry,
 	})
 	if err != nil {

@@ -32,6 +32,7 @@ type chain struct {
 	windows  *quota.Windows
 	slots    *quota.Slots
 	answers  *replay.Store[reply]
+	requests Requests
 	log      *slog.Logger
 	metrics  *metrics
 	now      func() time.Time

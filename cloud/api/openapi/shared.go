@@ -17,8 +17,7 @@ func sharedParameters() object {
 		"IfMatch": object{"name": "If-Match", "in": "header", "schema": text,
 			"description": "ETags of the resource, or of the list that it is a member of: if it is in another state by now, 412 and nothing changes."},
 		"IdempotencyKey": object{"name": "Idempotency-Key", "in": "header", "schema": object{"type": "string", "maxLength": 255},
-			"description": "Repeated within 24 hours with the same body the first answer comes again; with another body 409. " +
-				"Kept in memory: a restart of the service forgets it."},
+			"description": "Repeated within 24 hours with the same body the first answer comes again; with another body 409."},
 	}
 }
 
