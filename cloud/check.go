@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,7 +15,7 @@ import (
 )
 
 // Check says what is wrong with the values, all of it at once; file, which may
-// be nil, tells the lines. It reads the certificate files and nothing else.
+// be nil, tells the lines. It reads the certificate files, looks for that of countries, and does nothing else.
 func (c Config) Check(file *File) error {
 	var found Problems
 	add := func(key, format string, args ...any) {
@@ -24,6 +25,11 @@ func (c Config) Check(file *File) error {
 	c.checkTLS(add)
 	c.checkWeb(add)
 	c.checkAnalytics(add)
+	if c.GeoIP != "" {
+		if _, err := os.Stat(c.GeoIP); err != nil {
+			add("geoip", "%v", err)
+		}
+	}
 	if c.DataDir == "" {
 		add("data_dir", "name a directory")
 	}

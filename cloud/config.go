@@ -19,6 +19,7 @@ type Config struct {
 	TrustedProxies []string  `yaml:"trusted_proxies"` // prefixes whose X-Forwarded-For is believed
 	Log            Log       `yaml:"log"`
 	MetricsToken   Secret    `yaml:"metrics_token"` // bearer token of /metrics; empty: open
+	GeoIP          string    `yaml:"geoip"`         // database of countries (MMDB) for analyses of rules with geo:; empty: those are refused
 	Analytics      Analytics `yaml:"analytics"`
 	Limits         Limits    `yaml:"limits"`
 }

@@ -51,7 +51,7 @@ func (s *Service) Backtest(ctx context.Context, req *ngfwv1.BacktestRequest) (*n
 	if err != nil {
 		return nil, err
 	}
-	env, err := s.environment(ctx, id)
+	env, err := s.environment(ctx, id, stored, other)
 	if err != nil {
 		return nil, err
 	}

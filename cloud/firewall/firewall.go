@@ -49,6 +49,8 @@ type Deps struct {
 	Routers       Routers
 	Traffic       Traffic
 	Operations    Operations
+	// Countries opens a database of countries, for analyses; nil: there is none.
+	Countries func() (policy.Countries, error)
 }
 
 // Service is the API's FirewallService.

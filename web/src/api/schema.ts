@@ -104,7 +104,11 @@ export interface BacktestRequest {
   to?: number | null
 }
 
-export type CheckRequest = Record<string, unknown>
+export interface CheckRequest {
+  change?: PolicyChangeWrite | null
+  /** Instead of the stored policy a whole one, or a change of the stored one: at most one of both. */
+  policy?: Record<string, unknown> | null
+}
 
 export interface CreateTokenRequest {
   name?: string
