@@ -77,7 +77,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, registry prometheus
 	c.Operations = operation.New(operation.DefaultConfig(), operation.Deps{Store: db, Logger: log.With("part", "operation")})
 	c.Firewall = firewall.New(firewall.Deps{
 		Configuration: configuration, Devices: c.Fleet, Counters: c.Reports, Addresses: c.Reports, Routers: c.links,
-		Traffic: c.traffic, Operations: c.Operations, Countries: newCountries(cfg.GeoIP),
+		Traffic: c.traffic, Operations: c.Operations, Abilities: c.Reports, Countries: newCountries(cfg.GeoIP),
 	})
 	c.IDS = ids.New(ids.DefaultConfig(), ids.Deps{Configuration: configuration, Devices: c.Fleet, Loaded: c.Reports})
 	c.QoS = qos.New(qos.Deps{Configuration: configuration, Devices: c.Fleet, Counters: c.Reports})

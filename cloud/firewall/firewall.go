@@ -49,6 +49,7 @@ type Deps struct {
 	Routers       Routers
 	Traffic       Traffic
 	Operations    Operations
+	Abilities     Abilities
 	// Countries opens a database of countries, for analyses; nil: there is none.
 	Countries func() (policy.Countries, error)
 }
@@ -68,6 +69,10 @@ type Service struct {
 
 // New makes the service and registers its section.
 func New(deps Deps) *Service {
+	description := description
+	description.Guard = func(ctx context.Context, deviceID string, before, after policy.Policy) error {
+		return enforceable(ctx, deps.Abilities, deviceID, before, after)
+	}
 	section := resource.Register(deps.Configuration, description)
 	return &Service{
 		deps: deps, section: section, rules: ruleMembers(section), zones: zoneMembers(section), groups: groupMembers(section), nat: natMembers(section),

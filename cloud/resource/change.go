@@ -116,7 +116,7 @@ func (s *Section[D]) change(ctx context.Context, caller identity.Caller, deviceI
 		outcome("failed")
 		return 0, fmt.Errorf("section %s: a change without a note", s.desc.Name)
 	}
-	err = s.desc.Check(d.Doc)
+	err = s.judge(ctx, deviceID, sec, d.Doc)
 	if err == nil {
 		err = etag.Check(ctx, d.current...) // after what would be wrong anyway (RFC 9110 section 13.2.2)
 	}

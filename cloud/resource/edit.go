@@ -40,7 +40,7 @@ func (s *Section[D]) Preview(ctx context.Context, deviceID string, e *Edit[D]) (
 	}
 	d := &Draft[D]{Doc: doc, counter: s.counter, ids: ids}
 	if err = e.apply(d); err == nil {
-		err = s.desc.Check(d.Doc)
+		err = s.judge(ctx, deviceID, sec, d.Doc)
 	}
 	return before, d.Doc, Relative(err, e.part)
 }

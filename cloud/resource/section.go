@@ -20,6 +20,10 @@ type Description[D any] struct {
 	// never kept. Field paths are the document's.
 	Check func(D) error
 
+	// Guard judges what a write would change for a router, beside Check: before is the
+	// newest document. Nil: nothing.
+	Guard func(ctx context.Context, deviceID string, before, after D) error
+
 	// Render makes what the router reads out of the document. Nil: the document
 	// itself.
 	Render func(doc D, version int64) (any, error)
@@ -66,6 +70,18 @@ func (s *Section[D]) factory() (store.FactorySection, error) {
 // counter names a kind's id counter, and the kind in the audit log: sections
 // may have kinds of the same name.
 func (s *Section[D]) counter(kind string) string { return s.desc.Name + "." + kind }
+
+// judge is Check and Guard of a draft.
+func (s *Section[D]) judge(ctx context.Context, deviceID string, sec store.Section, after D) error {
+	if err := s.desc.Check(after); err != nil || s.desc.Guard == nil {
+		return err
+	}
+	before, err := s.decode(deviceID, sec)
+	if err != nil {
+		return err
+	}
+	return s.desc.Guard(ctx, deviceID, before, after)
+}
 
 func (s *Section[D]) timeZone(name string) func([]byte) ([]byte, error) {
 	if s.desc.TimeZone == nil {

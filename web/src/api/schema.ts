@@ -153,7 +153,7 @@ export interface DeviceStatusConfigError {
 export interface DeviceStatusConfigState {
   applied: number
   error?: DeviceStatusConfigError
-  /** synced, pending, failed */
+  /** synced, pending, failed; degraded: applied, and not wholly in force */
   state: string
   wanted: number
 }

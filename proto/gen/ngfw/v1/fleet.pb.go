@@ -678,7 +678,7 @@ type DeviceStatus_ConfigState struct {
 	state         protoimpl.MessageState    `protogen:"open.v1"`
 	Wanted        int64                     `protobuf:"varint,1,opt,name=wanted,proto3" json:"wanted,omitempty"`
 	Applied       int64                     `protobuf:"varint,2,opt,name=applied,proto3" json:"applied,omitempty"`
-	State         string                    `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // synced, pending, failed
+	State         string                    `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // synced, pending, failed; degraded: applied, and not wholly in force
 	Error         *DeviceStatus_ConfigError `protobuf:"bytes,4,opt,name=error,proto3,oneof" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
