@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -35,6 +36,7 @@ import (
 	"ngfw.sh/dataplane/flow"
 	"ngfw.sh/dataplane/netfilter"
 	"ngfw.sh/dataplane/qos"
+	"ngfw.sh/internal/geoip"
 )
 
 // Config of a run.
@@ -56,6 +58,7 @@ type Agent struct {
 	feed      *feed.Feed
 	spool     *spool.Spool
 	facts     *flowlog.Facts // what the matcher knows of flows
+	places    *geoip.File[geoip.Database]
 	flows     *flow.Reader
 	telemetry *telemetry.Collector
 	netlink   *telemetry.Netlink
@@ -140,6 +143,10 @@ func (a *Agent) open() error {
 		return err
 	}
 	a.facts = flowlog.NewFacts(factsKept)
+	a.places = geoip.NewFile(s.GeoIP, geoip.Open)
+	if a.places.Get(); a.places.Err() != nil {
+		a.log.Warn("rows of the traffic log name no country", "err", a.places.Err())
+	}
 	if err := a.openInspection(); err != nil {
 		return err
 	}
@@ -263,6 +270,13 @@ func (a *Agent) record(events []flow.Event) error {
 type names struct{ *Agent }
 
 func (n names) PortName(index uint32) string { return n.dataplane.PortName(index) }
+
+func (n names) Country(addr netip.Addr) string {
+	if db := n.places.Get(); db != nil {
+		return db.Country(addr)
+	}
+	return ""
+}
 
 // reconcile tells the flow reader what the spool remembers to have told.
 func (a *Agent) reconcile() error {

@@ -25,9 +25,12 @@ func (c Config) Check(file *File) error {
 	c.checkTLS(add)
 	c.checkWeb(add)
 	c.checkAnalytics(add)
-	if c.GeoIP != "" {
-		if _, err := os.Stat(c.GeoIP); err != nil {
-			add("geoip", "%v", err)
+	for _, file := range []struct{ key, path string }{{"geoip", c.GeoIP}, {"geoip_asn", c.GeoIPASN}, {"mac_vendors", c.MACVendors}} {
+		if file.path == "" {
+			continue
+		}
+		if _, err := os.Stat(file.path); err != nil {
+			add(file.key, "%v", err)
 		}
 	}
 	if c.DataDir == "" {

@@ -67,7 +67,9 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 		return err
 	}
 
-	flows, err := analytics.New(cfg.analytics(), analytics.Deps{Log: deps.Log.With("part", "analytics"), Metrics: deps.Registry})
+	flows, err := analytics.New(cfg.analytics(), analytics.Deps{
+		Log: deps.Log.With("part", "analytics"), Metrics: deps.Registry, Places: newPlaces(cfg, deps.Log),
+	})
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,9 @@ type Config struct {
 	TrustedProxies []string  `yaml:"trusted_proxies"` // prefixes whose X-Forwarded-For is believed
 	Log            Log       `yaml:"log"`
 	MetricsToken   Secret    `yaml:"metrics_token"` // bearer token of /metrics; empty: open
-	GeoIP          string    `yaml:"geoip"`         // database of countries (MMDB) for analyses of rules with geo:; empty: those are refused
+	GeoIP          string    `yaml:"geoip"`         // database of countries (MMDB): for rows whose router named none, and analyses of rules with geo:; empty: those are refused
+	GeoIPASN       string    `yaml:"geoip_asn"`     // database of autonomous systems (MMDB)
+	MACVendors     string    `yaml:"mac_vendors"`   // the IEEE's registry of MAC addresses: its oui.csv, or a directory of such files
 	Analytics      Analytics `yaml:"analytics"`
 	Limits         Limits    `yaml:"limits"`
 }

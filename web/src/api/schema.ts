@@ -540,6 +540,9 @@ export interface LogEntry {
   /** accept, drop, reject */
   action: string
   app?: string
+  as_name?: string
+  /** autonomous system of the outer address, as the cloud's database has it now */
+  asn?: number
   bytes: number
   bytes_received: number
   bytes_sent: number
@@ -572,6 +575,8 @@ export interface LogEntry {
   source_ip: string
   source_mac?: string
   source_port: number
+  /** of source_mac */
+  source_vendor?: string
   threat?: string
   /** Unix seconds with fraction */
   timestamp: number
