@@ -42,7 +42,7 @@ func away(ctx context.Context, opts options) ([]bench.Result, error) {
 	if err := s.cable("up"); err != nil {
 		return nil, err
 	}
-	opened := "/api/traffic/logs?limit=1&count=exact&event=open&src=" + lab.IP4(lab.LAN1).String() + "&dst=" + lab.IP4(lab.INET).String() + "&from=" + url.QueryEscape(fmt.Sprint(begun.Unix()))
+	opened := "/api/traffic/logs?limit=1&count=exact&event=open&proto=udp&port=20000-39999&src=" + lab.IP4(lab.LAN1).String() + "&dst=" + lab.IP4(lab.INET).String() + "&from=" + url.QueryEscape(fmt.Sprint(begun.Unix()))
 	there := 0
 	for deadline := back.Add(5 * time.Minute); there < sent; {
 		var page struct{ Total int }
