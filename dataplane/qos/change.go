@@ -22,7 +22,7 @@ func (s *Shaper) apply(c Config, ports Ports, lenient bool) error {
 	}
 	var links map[string]Link
 	var err error
-	if f.stages, links, f.lacking, err = plan(c, ports); err != nil {
+	if f.stages, links, f.lacking, err = plan(c, ports, s.mirror); err != nil {
 		return err
 	}
 	if lenient {
@@ -55,10 +55,8 @@ func (s *Shaper) apply(c Config, ports Ports, lenient bool) error {
 		return errors.Join(err, undo())
 	}
 	for _, st := range f.stages {
-		if st.mirror {
-			if err := st.divert(); err != nil {
-				f.lacking = append(f.lacking, "qos: download is not shaped: "+err.Error())
-			}
+		if err := st.divert(); err != nil {
+			f.lacking = append(f.lacking, fmt.Sprintf("qos: %s is not shaped: %v", st.direction(), err))
 		}
 	}
 	was := s.force

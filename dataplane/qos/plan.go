@@ -7,7 +7,7 @@ import (
 )
 
 // plan is what is to be on which device; Divert of a link is 1 where it has an ifb.
-func plan(c Config, ports Ports) (stages []stage, links map[string]Link, lacking []string, err error) {
+func plan(c Config, ports Ports, mirror bool) (stages []stage, links map[string]Link, lacking []string, err error) {
 	links = map[string]Link{}
 	for _, name := range ports.Uplinks {
 		l, err := netlink.LinkByName(name)
@@ -16,33 +16,37 @@ func plan(c Config, ports Ports) (stages []stage, links map[string]Link, lacking
 		}
 		stages = append(stages, stage{port: name, device: name, upload: true, filter: FilterLink, tree: linkTree(c, c.Upload)})
 		links[name] = Link{Uplink: true}
-		mirror := l.Attrs().EncapType != "ether"
-		if !mirror {
+		down := stage{port: name, device: ifbOf(l.Attrs().Index), ifb: true, filter: FilterLink, tree: linkTree(c, c.Download)}
+		if mirror || l.Attrs().EncapType != "ether" {
+			down.mirror = []string{name}
+		} else {
 			links[name] = Link{Uplink: true, Divert: 1}
 		}
-		stages = append(stages, stage{port: name, device: ifbOf(l.Attrs().Index), ifb: true, mirror: mirror, filter: FilterLink, tree: linkTree(c, c.Download)})
+		stages = append(stages, down)
 	}
 	if len(links) == 0 {
 		lacking = append(lacking, "qos: no interface of zone WAN is there, nothing is shaped")
 		return stages, links, lacking, nil
 	}
 	up, down := c.limits(true), c.limits(false)
-	inside := false
+	inside := stage{device: ifbInside, ifb: true, upload: true, filter: FilterUpload, tree: deviceTree(c, true)}
 	for _, name := range ports.Inside {
 		l, err := netlink.LinkByName(name)
 		if err != nil || l.Attrs().EncapType != "ether" || slices.Contains(ports.Uplinks, name) {
 			continue
 		}
-		if up {
-			inside = true
+		switch {
+		case up && mirror:
+			inside.mirror = append(inside.mirror, name)
+		case up:
 			links[name] = Link{Divert: 1}
 		}
 		if down {
 			stages = append(stages, stage{port: name, device: name, filter: FilterDownload, tree: deviceTree(c, false)})
 		}
 	}
-	if inside {
-		stages = append(stages, stage{device: ifbInside, ifb: true, upload: true, filter: FilterUpload, tree: deviceTree(c, true)})
+	if up {
+		stages = append(stages, inside)
 	}
 	return stages, links, lacking, nil
 }

@@ -37,6 +37,8 @@ type Deps struct {
 type Shaper struct {
 	deps Deps
 
+	mirror bool // programs cannot send anything through an ifb here
+
 	mu      sync.Mutex // guards what follows and all changes of the kernel's state
 	force   *force     // nil: nothing is shaped
 	failed  string     // why the interfaces as they are now are not shaped as wanted
@@ -55,7 +57,7 @@ type force struct {
 
 // New makes a shaper that has touched nothing yet.
 func New(deps Deps) *Shaper {
-	return &Shaper{deps: deps, earlier: map[Counter]Statistic{}}
+	return &Shaper{deps: deps, mirror: !redirects(), earlier: map[Counter]Statistic{}}
 }
 
 // Apply shapes as c says; what stands so already is left as it is. On an error what was

@@ -22,7 +22,7 @@ type stage struct {
 	port   string // the interface that it is for; "" for the ifb of all devices
 	device string // that has the tree
 	ifb    bool
-	mirror bool // mirred sends the port's arrivals there, as no program can
+	mirror []string // interfaces whose arrivals mirred sends there, as no program can
 	upload bool
 	filter Filter
 	tree   []node

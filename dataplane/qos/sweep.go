@@ -20,23 +20,26 @@ func sweep(stages []stage) error {
 	wanted, mirrored := map[string]bool{}, map[string]bool{}
 	for _, st := range stages {
 		wanted[st.device] = true
-		if st.mirror {
-			mirrored[st.port] = true
+		for _, name := range st.mirror {
+			mirrored[name] = true
 		}
 	}
 	queues, err := netlink.QdiscList(nil)
 	if err != nil {
 		return fmt.Errorf("list queueing disciplines: %w", err)
 	}
-	shaped := map[int]bool{}
+	shaped, filtered := map[int]bool{}, map[int]bool{}
 	for _, q := range queues {
+		if q.Type() == "clsact" {
+			filtered[q.Attrs().LinkIndex] = true
+		}
 		if a := q.Attrs(); a.Parent == netlink.HANDLE_ROOT && a.Handle == major<<16 {
 			shaped[a.LinkIndex] = true
 		}
 	}
 	var errs []error
 	for _, l := range links { // before their ifbs go
-		if l.Attrs().EncapType != "ether" && !mirrored[l.Attrs().Name] {
+		if filtered[l.Attrs().Index] && !mirrored[l.Attrs().Name] {
 			errs = append(errs, undivert(l))
 		}
 	}
