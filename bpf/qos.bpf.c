@@ -24,14 +24,14 @@ int ngfw_qos_link(struct __sk_buff *skb)
 	return QOS_CLASSID(slot, class);
 }
 
-/* The device stage, where devices send. */
+/* The device stage, where devices send: only what goes to an uplink. */
 SEC("tc")
 int ngfw_qos_upload(struct __sk_buff *skb)
 {
 	struct qos_device *d;
 	__u32 slot = 0;
 
-	if (!qos_now(&slot))
+	if (!(skb->mark & MARK_CLASS_MASK) || !qos_now(&slot))
 		return 0;
 	d = qos_device_at(skb, ETH_ALEN, slot);
 	return d && d->upload ? QOS_CLASSID(slot, d->number) : 0;

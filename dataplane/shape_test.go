@@ -195,6 +195,7 @@ func testFilters(t *testing.T, k *kernel) {
 		equal(t, "without a class", k.htb(qos.FilterLink, up, markJudged), class(2))
 		equal(t, "not IP", k.htb(qos.FilterLink, arp, 0), uint32(0))
 		equal(t, "upload", k.htb(qos.FilterUpload, up, 1<<16), class(2))
+		equal(t, "upload to inside", k.htb(qos.FilterUpload, up, markJudged), uint32(0))
 		equal(t, "upload of a device without", k.htb(qos.FilterUpload, from(slices.Clone(up), tv), 1<<16), uint32(0))
 		equal(t, "download", k.htb(qos.FilterDownload, down, 1<<16), class(1))
 		equal(t, "download from inside", k.htb(qos.FilterDownload, down, 0), uint32(0))

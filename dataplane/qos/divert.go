@@ -9,7 +9,22 @@ import (
 )
 
 // An uplink without Ethernet headers (PPP, tunnels) cannot be redirected by a packet
-// program, which insists on such a header (__bpf_redirect_common); mirred does without.
+// program, which insists on such a header (__bpf_redirect_common). And before Linux 6.3
+// an ifb drops what a program redirects ("bpf: Set skb redirect and from_ingress info
+// in __bpf_tx_skb"). There mirred does it, with all that arrives.
+
+// redirects says whether the kernel's ifb takes what a program redirects.
+func redirects() bool {
+	var u unix.Utsname
+	var major, minor int
+	if err := unix.Uname(&u); err != nil {
+		return false
+	}
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor); err != nil {
+		return false
+	}
+	return major > 6 || major == 6 && minor >= 3
+}
 
 // divertPriority marks our filter.
 const divertPriority = major
@@ -56,16 +71,24 @@ func divert(l netlink.Link, ifb int) error {
 	return nil
 }
 
+// divert has mirred send what arrives at the stage's interfaces to its ifb.
 func (s stage) divert() error {
-	l, err := netlink.LinkByName(s.port)
-	if err != nil {
-		return fmt.Errorf("find %s: %w", s.port, err)
+	if len(s.mirror) == 0 {
+		return nil
 	}
 	ifb, err := netlink.LinkByName(s.device)
 	if err != nil {
 		return fmt.Errorf("find %s: %w", s.device, err)
 	}
-	return divert(l, ifb.Attrs().Index)
+	var errs []error
+	for _, name := range s.mirror {
+		l, err := netlink.LinkByName(name)
+		if err == nil {
+			err = divert(l, ifb.Attrs().Index)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 func ours(l netlink.Link) netlink.FilterAttrs {

@@ -17,7 +17,6 @@
 package qos
 
 import (
-	"cmp"
 	"slices"
 )
 
@@ -113,6 +112,6 @@ func (c Config) devices() []Device {
 
 func (c Config) limits(upload bool) bool {
 	return slices.ContainsFunc(c.Devices, func(d Device) bool {
-		return cmp.Or(upload && d.Upload > 0, !upload && d.Download > 0)
+		return upload && d.Upload > 0 || !upload && d.Download > 0
 	})
 }

@@ -4,19 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/google/go-cmp/cmp"
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -302,78 +298,6 @@ func TestQueues(t *testing.T) {
 		}
 		if err := s.Off(); err != nil {
 			t.Fatal(err)
-		}
-	}
-}
-
-// TestTunnel: an uplink without Ethernet headers is shaped too: what arrives there
-// comes by the ifb, and is received.
-func TestTunnel(t *testing.T) {
-	p := inNamespace(t)
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = "ppp"
-	tun := &netlink.Tuntap{LinkAttrs: attrs, Mode: netlink.TUNTAP_MODE_TUN, Queues: 1, Flags: netlink.TUNTAP_NO_PI}
-	if err := netlink.LinkAdd(tun); err != nil {
-		t.Skipf("SKIPPED: no tun devices here: %v", err)
-	}
-	defer tun.Fds[0].Close()
-	l, err := netlink.LinkByName("ppp")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr, err := netlink.ParseAddr("192.0.2.1/24")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(netlink.AddrAdd(l, addr), netlink.LinkSetUp(l)); err != nil {
-		t.Fatal(err)
-	}
-	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: addr.IP})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
-	receive := func() {
-		t.Helper()
-		ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolUDP, SrcIP: net.IP{192, 0, 2, 9}, DstIP: addr.IP}
-		udp := &layers.UDP{SrcPort: 9, DstPort: layers.UDPPort(socket.LocalAddr().(*net.UDPAddr).Port)}
-		udp.SetNetworkLayerForChecksum(ip)
-		b := gopacket.NewSerializeBuffer()
-		if err := gopacket.SerializeLayers(b, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, ip, udp, gopacket.Payload("hello")); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := tun.Fds[0].Write(b.Bytes()); err != nil {
-			t.Fatal(err)
-		}
-		socket.SetReadDeadline(time.Now().Add(10 * time.Second))
-		if n, err := socket.Read(make([]byte, 100)); err != nil || n != 5 {
-			t.Fatal(n, err)
-		}
-	}
-	receive()
-	s := New(Deps{Log: slog.New(slog.DiscardHandler), Programs: p})
-	ports := Ports{Uplinks: []string{"ppp"}}
-	for range 2 { // the second time all stands
-		if err := s.Apply(simple, ports); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := s.Degraded(); len(got) > 0 {
-		t.Fatal(got)
-	}
-	receive()
-	ifb, err := netlink.LinkByName(ifbOf(l.Attrs().Index))
-	if err != nil || ifb.Attrs().Statistics.TxPackets != 1 {
-		t.Errorf("by the ifb: %+v, %v", ifb.Attrs().Statistics, err)
-	}
-	if err := s.Off(); err != nil {
-		t.Fatal(err)
-	}
-	receive()
-	queues, err := netlink.QdiscList(l)
-	for _, q := range queues {
-		if err != nil || q.Type() == "clsact" || q.Type() == "htb" {
-			t.Errorf("left: %v, %v", q, err)
 		}
 	}
 }
