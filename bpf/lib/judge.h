@@ -469,6 +469,7 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 {
 	struct flow *f;
 
+	w = of_map(w);
 	if (!w)
 		return TC_DROP;
 	f = &w->flow;
@@ -535,6 +536,7 @@ SUBPROGRAM int begin(struct __sk_buff *skb, struct work *w)
 {
 	struct flow *f;
 
+	w = of_map(w);
 	if (!w)
 		return TC_DROP;
 	if (w->packet.tuple.proto == IPPROTO_TCP && !(w->packet.flags & PKT_SYN))
