@@ -99,6 +99,7 @@ type Section struct {
 func New(cfg Config, deps Deps) *Section {
 	s := &Section{cfg: cfg, deps: deps, doc: ids.Default(), lacking: map[string]string{}}
 	s.metrics = newMetrics(deps.Registerer, s)
+	newTotals(deps.Registerer, s)
 	return s
 }
 
@@ -241,6 +242,7 @@ func (s *Section) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		s.renew(ctx)
+		s.remember()
 	}
 }
 

@@ -5,7 +5,7 @@ func (w *Worker) Stats() map[string]uint64 {
 	s, d := w.budget.Counters, w.defrag.Counters
 	return map[string]uint64{
 		"decoder.pkts": w.Counters.Packets, "decoder.bytes": w.Counters.Bytes, "decoder.invalid": w.Counters.Invalid,
-		"flow.total": w.Counters.Flows, "flow.active": uint64(len(w.flows.flows)), "flow.get_used": w.Counters.Evicted,
+		"flow.total": w.Counters.Flows, "flow.elephant": w.Counters.Elephants, "flow.active": uint64(len(w.flows.flows)), "flow.get_used": w.Counters.Evicted,
 		"detect.alert": w.Counters.Alerts, "ips.blocked": w.Counters.Dropped, "ips.rejected": w.Counters.Rejected,
 		"defrag.fragments": d.Fragments, "defrag.reassembled": d.Reassembled, "defrag.timeouts": d.TimedOut, "defrag.evicted": d.Evicted,
 		"tcp.sessions": s.Sessions, "tcp.midstream_pickups": s.Midstream, "tcp.rst": s.Resets, "tcp.segments": s.Segments,

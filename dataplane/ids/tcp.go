@@ -147,6 +147,8 @@ func (w *Worker) swap(f *Flow) {
 	d := &f.Detect
 	d.Packets[0], d.Packets[1] = d.Packets[1], d.Packets[0]
 	d.Bytes[0], d.Bytes[1] = d.Bytes[1], d.Bytes[0]
+	d.Elephant[0], d.Elephant[1] = d.Elephant[1], d.Elephant[0]
+	f.rates[0], f.rates[1] = f.rates[1], f.rates[0]
 	if f.TCP != nil && f.TCP.State() >= stream.Established {
 		f.TCP.Swap()
 	}

@@ -49,7 +49,7 @@ type Worker struct {
 // Counters count what a worker did.
 type Counters struct {
 	Packets, Bytes, Invalid, Flows, Alerts, Dropped, Rejected uint64
-	Panics, Evicted, BadChecksums                             uint64
+	Panics, Evicted, BadChecksums, Elephants                  uint64
 	Refused                                                   uint64 // packets that found no room for their flow
 }
 
@@ -92,6 +92,7 @@ func (w *Worker) Packet(link packet.Link, frame []byte, length int, time int64) 
 			v.Reject = x.Reject
 		}
 		v.Changed = v.Changed || x.Changed
+		v.Mark, v.MarkMask = v.Mark&^x.MarkMask|x.Mark, v.MarkMask|x.MarkMask
 		if p.Outer == nil && !p.Reassembled || v.Flow == nil {
 			v.Flow = x.Flow
 			v.Leave = x.Leave
@@ -99,7 +100,6 @@ func (w *Worker) Packet(link packet.Link, frame []byte, length int, time int64) 
 	}
 	if v.Drop {
 		w.Counters.Dropped++
-		w.engine.deps.Metrics.dropped.Inc()
 	}
 	return v
 }
@@ -131,6 +131,7 @@ func (w *Worker) packet(p *packet.Packet) (v Verdict) {
 	if f != nil {
 		f.Detect.Packets[dir]++
 		f.Detect.Bytes[dir] += uint64(p.Length)
+		w.weigh(f, dir, p.Length)
 	}
 	if p.Invalid || f == nil {
 		w.inspect(p, f, dir, &v, detect.Input{})
@@ -177,7 +178,6 @@ func (w *Worker) guard(f *Flow, do func()) {
 
 func (w *Worker) panicked(f *Flow, what any) {
 	w.Counters.Panics++
-	w.engine.deps.Metrics.panics.Inc()
 	if w.engine.deps.Panicked != nil {
 		w.engine.deps.Panicked(fmt.Sprintf("%v\n%s", what, debug.Stack()))
 	}

@@ -14,11 +14,12 @@ type memory struct {
 	captured []capture
 	limits   []flowLimit
 
-	heavy         uint8   // how often its expressions took all that they may, lately
-	addressesDone [2]bool // rules about addresses alone were evaluated
-	protocolDone  [2]bool // and those about the detected protocol
-	passed        bool    // a pass rule was about the flow
-	dropped       bool    // or a drop rule; nothing more of it is inspected, inline or not
+	tag           tagValue // of the session
+	heavy         uint8    // how often its expressions took all that they may, lately
+	addressesDone [2]bool  // rules about addresses alone were evaluated
+	protocolDone  [2]bool  // and those about the detected protocol
+	passed        bool     // a pass rule was about the flow
+	dropped       bool     // or a drop rule; nothing more of it is inspected, inline or not
 
 	set          *Set // whose rules are meant by what follows
 	inStream     [2]inStream
@@ -231,6 +232,7 @@ type txState struct {
 	filter  [4]uint64
 	sides   [2]sideState
 	told    []uint64 // rules that have matched, by gid and sid, and direction
+	context []txContext
 	done    bool
 }
 
@@ -260,7 +262,7 @@ type pending struct {
 func (t *txState) reset(id uint64) {
 	t.id, t.done = id, false
 	t.pending, t.known, t.told = t.pending[:0], t.known[:0], t.told[:0]
-	t.filter = [4]uint64{}
+	t.filter, t.context = [4]uint64{}, nil
 	for i := range t.sides {
 		s := &t.sides[i]
 		*s = sideState{growing: s.growing[:0]}

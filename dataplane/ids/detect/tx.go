@@ -120,10 +120,14 @@ func (w *Worker) pendingRules(st *txState, tx app.Transaction) {
 		w.orient(p.dir)
 		for {
 			var a answer
+			w.enrichments = st.contextOf(&p)
 			if w.set.profile != nil {
 				w.profiled(p.rule, func() bool { a = w.tryTx(s, &p, tx); return a == yes })
 			} else {
 				a = w.tryTx(s, &p, tx)
+			}
+			if len(w.enrichments) > 0 {
+				st.keepContext(&p, w.enrichments)
 			}
 			if a == yes {
 				w.tellTx(st, s, &p, tx)
