@@ -37,7 +37,7 @@ func (w *Worker) open(f *Flow) {
 	limits := w.engine.cfg.Limits
 	limits.HashFiles = limits.HashFiles || w.set != nil && w.set.HashFiles()
 	limits.Frames = limits.Frames || w.set != nil && w.set.WantsFrames()
-	f.app.session = app.Open(app.Flow{
+	f.app.session = w.apps.Open(app.Flow{
 		Over: over, ClientPort: f.Client.Port(), ServerPort: f.Server.Port(), Limits: limits, Choice: &w.engine.cfg.Protocols,
 		Expected: w.takeExpected(f), Client: f.Client.Addr(),
 	})

@@ -46,6 +46,27 @@ func (w *Worker) end(f *Flow, reason string) {
 		}
 		log.Flow(f, reason)
 	}
+	w.forget(f)
+}
+
+// forget gives back what a flow was kept in, for others to use. What has panicked is left alone:
+// nobody knows what state it is in.
+func (w *Worker) forget(f *Flow) {
+	if f.broken {
+		return
+	}
+	if w.detect != nil {
+		w.detect.Forget(&f.Detect)
+	}
+	if f.TCP != nil {
+		f.TCP.Forget()
+		f.TCP = nil
+	}
+	if f.app.session != nil {
+		w.apps.Put(f.app.session)
+		f.app.session = nil
+	}
+	w.flows.forget(f)
 }
 
 // last inspects what is left of a direction.

@@ -42,6 +42,7 @@ type Worker struct {
 	pseudo   [2]packet.Packet
 	headers  [2][60]byte
 	expected map[announced]expectation
+	apps     app.Pool
 	// Counters count what the worker did.
 	Counters Counters
 }
@@ -72,6 +73,7 @@ func (w *Worker) Fragments() defrag.Counters { return w.defrag.Counters }
 // Packet takes a frame, of a length on the wire, seen at a time in nanoseconds since 1970.
 func (w *Worker) Packet(link packet.Link, frame []byte, length int, time int64) Verdict {
 	w.use()
+	w.flows.settle()
 	w.now = max(w.now, time)
 	w.expire()
 	w.Counters.Packets++

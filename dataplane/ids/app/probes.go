@@ -137,7 +137,7 @@ func probeHTTP2Server(b []byte) answer {
 		}
 		return maybe
 	}
-	size := be32(append([]byte{0}, b[:3]...))
+	size := int(b[0])<<16 | be16(b[1:])
 	if b[3] == 4 && b[4]&^1 == 0 && size%6 == 0 && size < 1<<14 && be32(b[5:])&0x7fffffff == 0 {
 		return yes
 	}

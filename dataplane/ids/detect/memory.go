@@ -49,6 +49,34 @@ func (m *memory) adopt(s *Set) {
 	}
 }
 
+// Renew makes f a new flow that uses what another was remembered in.
+func (f *Flow) Renew() {
+	m := &f.memory
+	keep := memory{bits: m.bits[:0], ints: m.ints[:0], captured: m.captured[:0], limits: m.limits[:0], streamHad: m.streamHad[:0], transactions: m.transactions[:0]}
+	for i := range m.inStream {
+		keep.inStream[i].rules = m.inStream[i].rules[:0]
+	}
+	*f = Flow{memory: keep}
+}
+
+// Forget gives back what is remembered of the transactions of a flow that has ended.
+func (w *Worker) Forget(f *Flow) {
+	w.free = append(w.free, f.transactions...)
+	clear(f.transactions)
+	f.transactions = f.transactions[:0]
+	w.trim()
+}
+
+// trim bounds what is kept for the next transactions.
+func (w *Worker) trim() {
+	if len(w.free) > spareTransactions {
+		clear(w.free[spareTransactions:])
+		w.free = w.free[:spareTransactions]
+	}
+}
+
+const spareTransactions = 1024
+
 // inStream are rules whose fast pattern is in what is kept of a stream.
 type inStream struct {
 	end   uint64 // where the last search ended

@@ -100,10 +100,7 @@ func (w *Worker) endTx(st *txState) {
 		copy(f.transactions, f.transactions[1:])
 		f.transactions = f.transactions[:len(f.transactions)-1]
 	}
-	if len(w.free) > 1024 {
-		clear(w.free[1024:])
-		w.free = w.free[:1024]
-	}
+	w.trim()
 }
 
 // pendingRules evaluates what may match by now, in the order of the rules.

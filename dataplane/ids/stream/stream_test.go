@@ -238,7 +238,7 @@ func TestReassembly(t *testing.T) {
 func TestOverlapModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policy := Policy(rapid.IntRange(0, int(Last)).Draw(t, "policy"))
-		h := &Half{started: true}
+		h := &Half{started: true, rooms: &rooms{}}
 		type segment struct {
 			from int
 			data []byte

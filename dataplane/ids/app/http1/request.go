@@ -44,7 +44,7 @@ func (p *Parser) requestLine(b []byte) (int, bool) {
 	}
 	t := p.current(tx.ToServer)
 	m := &t.request
-	m.line = append([]byte(nil), line...)
+	m.line = m.texts.Keep(line)
 	t.parseRequestLine(p)
 	m.lineDone = true
 	if m.short {
