@@ -99,11 +99,15 @@ func (w *Worker) triggerComplete(f *Flow) {
 }
 
 // gaveUp applies the policy for flows whose parser has just given up (app-layer.error-policy).
-func (w *Worker) gaveUp(f *Flow, v *Verdict) {
-	if f.app.gaveUp {
-		f.app.gaveUp = false
-		w.except(f, w.engine.cfg.Exceptions.AppError, "applayer error", v)
+// Done says that the packet needs no inspection by it.
+func (w *Worker) gaveUp(f *Flow, v *Verdict) (done bool) {
+	if !f.app.gaveUp {
+		return false
 	}
+	f.app.gaveUp = false
+	policy := w.engine.cfg.Exceptions.AppError
+	w.except(f, policy, "applayer error", v)
+	return policy == DropPacket && w.engine.cfg.Inline || policy == PassPacket
 }
 
 // closeApp says that a direction sends no more.

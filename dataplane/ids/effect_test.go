@@ -27,7 +27,7 @@ func TestTagged(t *testing.T) {
 		c.Say(1, []byte("one"))
 		c.Say(0, []byte("two"))
 		c.End()
-		e, log := engine(t, inlineConfig(), `alert tcp any any -> any 9000 (content:"mark this"; dsize:9; `+x.tag+` sid:1;)`)
+		e, log := engine(t, inline(), `alert tcp any any -> any 9000 (content:"mark this"; dsize:9; `+x.tag+` sid:1;)`)
 		w := e.Worker()
 		if run(w, gen.Frames); !cmp.Equal(x.want, log.tagged) {
 			t.Errorf("%s tells packets %v, want %v", x.tag, log.tagged, x.want)
@@ -41,7 +41,7 @@ func TestMark(t *testing.T) {
 	c := x.Connect(9000)
 	c.Say(0, []byte("mark this"))
 	c.Say(0, []byte("and no more"))
-	e, _ := engine(t, inlineConfig(), `alert tcp any any -> any 9000 (content:"mark this"; nfq_set_mark:0x12/0x3f; sid:1;)`)
+	e, _ := engine(t, inline(), `alert tcp any any -> any 9000 (content:"mark this"; nfq_set_mark:0x12/0x3f; sid:1;)`)
 	w := e.Worker()
 	w.Decoder().Verify(false)
 	var marked []uint64
@@ -91,10 +91,4 @@ alert tcp any any -> any any (flow.elephant:either; threshold:type limit,track b
 			t.Errorf("%s: %d elephants are counted", x.name, w.Stats()["flow.elephant"])
 		}
 	}
-}
-
-func inlineConfig() ids.Config {
-	cfg := ids.DefaultConfig()
-	cfg.Inline, cfg.Stream.Inline = true, true
-	return cfg
 }

@@ -59,6 +59,7 @@ type side struct {
 	afterLF bool
 	lfcr    bool
 	closed  bool
+	torn    bool // bytes of the message are missing: it is no frame
 	chunks  int
 }
 
@@ -131,10 +132,11 @@ func (p *Parser) run(dir tx.Direction, b []byte) []byte {
 			if t == nil {
 				t = p.sides[dir].tx
 			}
-			if t != nil {
+			if t != nil && !p.sides[dir].torn {
 				p.Grow(dir, []string{"request", "response"}[dir], b[:n])
 			}
 			if p.sides[dir].tx == nil {
+				p.sides[dir].torn = false
 				p.Finish(dir)
 			}
 		}
@@ -324,9 +326,20 @@ func (p *Parser) Gap(dir tx.Direction, n int) {
 	case untilEnd:
 		s.tx.gap(dir)
 		return
+	case startLine, headers:
+		if n <= maxLost && s.pending.Len() > 0 {
+			// The line goes on without them, as where they were never sent. A frame is what was
+			// sent, in one piece: this is none.
+			s.torn = true
+			p.Discard(dir)
+			return
+		}
 	}
 	p.kill(dir)
 }
+
+// maxLost is how many bytes a line may lack: what urgent data that is dropped leaves out.
+const maxLost = 16
 
 // Close says that no more comes of a direction.
 func (p *Parser) Close(dir tx.Direction) {
