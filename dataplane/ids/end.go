@@ -9,6 +9,7 @@ import (
 // end ends a flow: what was not inspected is now, with packets of our own
 // making, one in each direction.
 func (w *Worker) end(f *Flow, reason string) {
+	w.ending = f
 	if f.TCP != nil && !f.broken && f.Action == Inspect {
 		w.guard(f, func() {
 			for _, dir := range [...]app.Direction{app.ToServer, app.ToClient} {
@@ -47,6 +48,7 @@ func (w *Worker) end(f *Flow, reason string) {
 		log.Flow(f, reason)
 	}
 	w.forget(f)
+	w.ending = nil
 }
 
 // forget gives back what a flow was kept in, for others to use. What has panicked is left alone:

@@ -43,6 +43,8 @@ type Worker struct {
 	headers  [2][60]byte
 	expected map[announced]expectation
 	apps     app.Pool
+	// flow is the packet's, ending one that is being ended: who is to blame for a panic.
+	flow, ending *Flow
 	// Counters count what the worker did.
 	Counters Counters
 }
@@ -71,7 +73,13 @@ func (w *Worker) Stream() stream.Counters { return w.budget.Counters }
 func (w *Worker) Fragments() defrag.Counters { return w.defrag.Counters }
 
 // Packet takes a frame, of a length on the wire, seen at a time in nanoseconds since 1970.
-func (w *Worker) Packet(link packet.Link, frame []byte, length int, time int64) Verdict {
+func (w *Worker) Packet(link packet.Link, frame []byte, length int, time int64) (v Verdict) {
+	w.flow, w.ending = nil, nil
+	defer func() {
+		if r := recover(); r != nil {
+			w.caught(r, &v)
+		}
+	}()
 	w.use()
 	w.flows.settle()
 	w.now = max(w.now, time)
@@ -80,7 +88,6 @@ func (w *Worker) Packet(link packet.Link, frame []byte, length int, time int64) 
 	w.Counters.Bytes += uint64(len(frame))
 	evicted := w.defrag.Counters.Evicted
 	packets := w.decoder.Decode(link, frame, length, time)
-	var v Verdict
 	if w.defrag.Counters.Evicted != evicted {
 		w.exceptPacket(w.engine.cfg.Exceptions.Fragments, "defrag memcap", &v)
 	}
@@ -124,7 +131,7 @@ func (w *Worker) packet(p *packet.Packet) (v Verdict) {
 		w.Counters.Invalid++
 	}
 	f, dir, full := w.flowOf(p)
-	v.Flow = f
+	v.Flow, w.flow = f, f
 	defer w.anomalies(p, f)
 	if full && w.exceptPacket(w.engine.cfg.Exceptions.FlowMemory, "flow memcap", &v) {
 		w.logDrop(p, nil, dir, &v)
@@ -176,6 +183,26 @@ func (w *Worker) guard(f *Flow, do func()) {
 		}
 	}()
 	do()
+}
+
+// caught is a panic outside of what is guarded: the packet is treated as one whose inspection
+// has failed, and so is its flow. A flow that was ending is over.
+func (w *Worker) caught(what any, v *Verdict) {
+	f := w.flow
+	if w.ending != nil {
+		w.ending.broken = true
+		w.flows.remove(w.ending)
+		f = nil // the packet itself has not had its turn
+	}
+	w.panicked(f, what)
+	if f != nil {
+		if v.Flow = f; f.Action == FlowDropped {
+			v.drop(f.Reason)
+		}
+		w.leave(f, v)
+		return
+	}
+	w.exceptPacket(w.engine.cfg.Exceptions.AppError, "app-layer error", v)
 }
 
 func (w *Worker) panicked(f *Flow, what any) {
