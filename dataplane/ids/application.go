@@ -81,7 +81,9 @@ func (w *Worker) follow(f *Flow) {
 			f.TCP.Trigger(app.ToServer)
 			f.TCP.Trigger(app.ToClient)
 		}
-		f.app.gaveUp = f.app.done == app.GaveUp && s.Parser() != nil
+		if f.app.gaveUp = f.app.done == app.GaveUp && s.Parser() != nil; f.app.gaveUp {
+			w.Counters.GaveUp++
+		}
 	}
 }
 

@@ -54,6 +54,7 @@ type Counters struct {
 	Packets, Bytes, Invalid, Flows, Alerts, Dropped, Rejected uint64
 	Panics, Evicted, BadChecksums, Elephants                  uint64
 	Refused                                                   uint64 // packets that found no room for their flow
+	GaveUp                                                    uint64 // parsers, at what is broken or beyond their limits
 }
 
 // Worker makes a worker.

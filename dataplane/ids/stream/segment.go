@@ -118,6 +118,7 @@ func (c *step) put(from int64, data []byte) {
 		c.answer.InStream = !c.cfg.Inline || h.edge > edge || overlap
 		c.answer.Changed = c.answer.Changed || changed
 	case refused:
+		c.budget.Counters.MemoryRefused++
 		c.ev.Add(packet.StreamReassemblyInsertLimit)
 	}
 	c.account()

@@ -229,10 +229,13 @@ func (p *Parser) current(dir tx.Direction) *Transaction {
 	return s.tx
 }
 
+// open begins a transaction. Where there are too many the connection is given up: what is
+// returned is none of its own, for the caller to see that it is dead.
 func (p *Parser) open() *Transaction {
 	if len(p.list.All()) >= p.limits.Transactions {
 		p.kill(tx.ToServer)
 		p.kill(tx.ToClient)
+		return &Transaction{p: p}
 	}
 	if n := len(p.spare); n > 0 {
 		t := p.spare[n-1]
