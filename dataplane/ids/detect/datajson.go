@@ -47,7 +47,7 @@ func (d *definition) loadJSON(name, text string, o rule.SetOptions) error {
 	}
 	for _, x := range objects {
 		member, ok := inside(x, o.ValueKey).(string)
-		if !ok {
+		if !ok || member == "" {
 			continue // an object without the value adds nothing
 		}
 		key := member
