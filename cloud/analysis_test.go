@@ -103,18 +103,20 @@ func TestCountriesInAnalyses(t *testing.T) {
 	if len(changes) != 0 { // the first rule takes all of it
 		t.Errorf("%v", changes)
 	}
-	// Another file is noticed.
-	if err := os.Rename(atlas(t, map[string]string{"203.0.113.0/25": "DE", "192.0.2.0/24": "DE"}), r.cfg.GeoIP); err != nil {
-		t.Fatal(err)
-	}
+	// Another file, which a running service notices within half a minute.
+	r.stop()
+	r.cfg.GeoIP = atlas(t, map[string]string{"203.0.113.0/25": "DE", "192.0.2.0/24": "DE"})
+	r.begin()
 	r.call("POST", "/api/firewall/diff", strings.Replace(ofGermany, `"action":"drop"`, `"action":"reject"`, 1), &changes)
 	if len(changes) != 1 || changes[0].Box.Destination != "192.0.2.0/24" {
 		t.Errorf("%v", changes)
 	}
 	r.call("POST", "/api/firewall/backtest", ofGermany, nil)
+	r.stop()
 	if err := os.WriteFile(r.cfg.GeoIP, []byte("none"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	r.begin()
 	r.refused(http.StatusServiceUnavailable, "UNAVAILABLE", "", "POST", "/api/firewall/check", ofGermany)
 }
 

@@ -68,7 +68,7 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 	}
 
 	flows, err := analytics.New(cfg.analytics(), analytics.Deps{
-		Log: deps.Log.With("part", "analytics"), Metrics: deps.Registry, Places: newPlaces(cfg, deps.Log),
+		Log: deps.Log.With("part", "analytics"), Metrics: deps.Registry, Places: newPlaces(cfg, core.countries, deps.Log),
 	})
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 	"ngfw.sh/cloud/store"
 	"ngfw.sh/cloud/system"
 	"ngfw.sh/cloud/traffic"
+	"ngfw.sh/internal/geoip"
 )
 
 // Core is the store and the domain services over it: what the server serves
@@ -38,8 +39,10 @@ type Core struct {
 	Operations *operation.Service
 
 	requests requests
-	links    *links
-	traffic  *recorded
+	// countries is the database of them, if one is configured.
+	countries *geoip.File[geoip.Database]
+	links     *links
+	traffic   *recorded
 }
 
 // Open opens the data directory's database, migrating it if need be, and makes
@@ -57,7 +60,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, registry prometheus
 		db.Close()
 		return nil, err
 	}
-	c := &Core{Store: db, requests: requests{db, key}, links: &links{}, traffic: &recorded{plans: traffic.DefaultConfig()}}
+	c := &Core{Store: db, requests: requests{db, key}, countries: geoip.NewFile(cfg.GeoIP, geoip.Open), links: &links{}, traffic: &recorded{plans: traffic.DefaultConfig()}}
 
 	accounts := account.DefaultConfig()
 	accounts.Issuer = cfg.Issuer
@@ -77,7 +80,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, registry prometheus
 	c.Operations = operation.New(operation.DefaultConfig(), operation.Deps{Store: db, Logger: log.With("part", "operation")})
 	c.Firewall = firewall.New(firewall.Deps{
 		Configuration: configuration, Devices: c.Fleet, Counters: c.Reports, Addresses: c.Reports, Routers: c.links,
-		Traffic: c.traffic, Operations: c.Operations, Abilities: c.Reports, Countries: newCountries(cfg.GeoIP),
+		Traffic: c.traffic, Operations: c.Operations, Abilities: c.Reports, Countries: analysedBy(cfg, c.countries),
 	})
 	c.IDS = ids.New(ids.DefaultConfig(), ids.Deps{Configuration: configuration, Devices: c.Fleet, Loaded: c.Reports})
 	c.QoS = qos.New(qos.Deps{Configuration: configuration, Devices: c.Fleet, Counters: c.Reports})

@@ -19,12 +19,12 @@ type places struct {
 }
 
 // newPlaces are nil where no file is configured.
-func newPlaces(cfg Config, log *slog.Logger) analytics.Places {
+func newPlaces(cfg Config, countries *geoip.File[geoip.Database], log *slog.Logger) analytics.Places {
 	if cfg.GeoIP == "" && cfg.GeoIPASN == "" && cfg.MACVendors == "" {
 		return nil
 	}
 	p := &places{
-		geoip.NewFile(cfg.GeoIP, geoip.Open), geoip.NewFile(cfg.GeoIPASN, geoip.OpenNetworks), geoip.NewFile(cfg.MACVendors, macvendor.Open),
+		countries, geoip.NewFile(cfg.GeoIPASN, geoip.OpenNetworks), geoip.NewFile(cfg.MACVendors, macvendor.Open),
 	}
 	p.countries.Get()
 	p.networks.Get()

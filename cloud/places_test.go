@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"ngfw.sh/internal/geoip"
 )
 
 func TestPlaces(t *testing.T) {
-	if newPlaces(Config{}, slog.Default()) != nil {
+	if newPlaces(Config{}, nil, slog.Default()) != nil {
 		t.Error("places of no file")
 	}
 	dir := t.TempDir()
@@ -19,9 +21,10 @@ func TestPlaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said strings.Builder
+	countries := atlas(t, map[string]string{"203.0.113.0/24": "NL"})
 	p := newPlaces(Config{
-		GeoIP: atlas(t, map[string]string{"203.0.113.0/24": "NL"}), GeoIPASN: filepath.Join(dir, "none.mmdb"), MACVendors: vendors,
-	}, slog.New(slog.NewTextHandler(&said, nil)))
+		GeoIP: countries, GeoIPASN: filepath.Join(dir, "none.mmdb"), MACVendors: vendors,
+	}, geoip.NewFile(countries, geoip.Open), slog.New(slog.NewTextHandler(&said, nil)))
 	a := netip.MustParseAddr("203.0.113.7")
 	number, _ := p.AS(a)
 	if p.Country(a) != "NL" || p.Vendor("00:1b:63:00:00:01") != "Cards" || p.Vendor("none") != "" || number != 0 {

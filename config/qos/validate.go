@@ -116,7 +116,7 @@ func (d Document) checkClasses(found *findings) {
 		}
 		sum += *c.GuaranteedMbps
 		if link, direction := d.slower(); link > 0 && sum > link*(1+1e-9) {
-			found.add(at+".guaranteed_mbps", "the guarantees up to here are %v Mbit/s, the link has %v of %s", sum, link, direction)
+			found.add(at+".guaranteed_mbps", "the guarantees up to here are %s Mbit/s, the link has %s of %s", figure(sum), figure(link), direction)
 		}
 	}
 }
