@@ -138,9 +138,17 @@ func index(t *testing.T, name string) int {
 	return l.Attrs().Index
 }
 
+// redirecting is a shaper whose programs can send arrivals through an ifb, whatever
+// this kernel does with them then.
+func redirecting(p *programs) *Shaper {
+	s := New(Deps{Log: slog.New(slog.DiscardHandler), Programs: p})
+	s.mirror = false
+	return s
+}
+
 func TestApply(t *testing.T) {
 	p := inNamespace(t)
-	s := New(Deps{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Programs: p})
+	s := redirecting(p)
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -171,7 +179,7 @@ wan htb 6e67:`, down)
 
 	// The same again is nothing, also for another process.
 	must(s.Apply(simple, ports))
-	again := New(Deps{Log: slog.New(slog.DiscardHandler), Programs: p})
+	again := redirecting(p)
 	must(again.Apply(simple, ports))
 	if diff := cmp.Diff(want, kernel(t)); diff != "" || p.slot != 0 {
 		t.Error(p.slot, diff)
@@ -198,7 +206,7 @@ wan htb 6e67:`, down)
 	if got := strings.Replace(kernel(t), "lan2 htb 7:\n", "", 1); got != want {
 		t.Error(cmp.Diff(want, got))
 	}
-	lenient := New(Deps{Log: slog.New(slog.DiscardHandler), Programs: p})
+	lenient := redirecting(p)
 	must(lenient.Resume(withDevice(), ports))
 	if got := lenient.Degraded(); len(got) != 1 || !strings.Contains(got[0], "download is not shaped: lan2") || !strings.Contains(kernel(t), "lan class 1.1") {
 		t.Errorf("%v\n%s", got, kernel(t))
@@ -283,7 +291,9 @@ func TestQueues(t *testing.T) {
 		}
 		kinds := map[string]int{}
 		for _, have := range queues {
-			kinds[have.Type()]++
+			if have.Type() != "clsact" { // before Linux 6.3, for mirred
+				kinds[have.Type()]++
+			}
 		}
 		lacking := strings.Join(s.Degraded(), "\n")
 		if lacking == "" {
