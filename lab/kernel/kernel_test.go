@@ -1,0 +1,135 @@
+package kernel_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ngfw.sh/lab/kernel"
+)
+
+// TestKernels runs tests of other packages in other kernels: a few in one with
+// every run of this test, all those of long with NGFW_KERNELS (make test-kernels),
+// which names the series.
+func TestKernels(t *testing.T) {
+	if err := kernel.Emulator(); err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	series, plan, limit := []string{shortSeries}, short, 5*time.Minute
+	if asked := os.Getenv("NGFW_KERNELS"); asked != "" {
+		series, plan, limit = strings.Fields(asked), long, time.Hour
+	}
+	var bundle kernel.Bundle
+	for _, s := range series {
+		t.Run(s, func(t *testing.T) {
+			release, err := kernel.Cached(s)
+			if errors.Is(err, kernel.ErrAbsent) {
+				t.Skipf("SKIPPED: %v", err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bundle.Init == "" {
+				bundle = build(t, plan)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			began := time.Now()
+			progress := func(line string) {
+				if testing.Verbose() && strings.HasPrefix(line, "--- ") {
+					t.Logf("%s %5.0f s %s", s, time.Since(began).Seconds(), line)
+				}
+			}
+			results, err := kernel.Run(ctx, kernel.DefaultConfig(), release, bundle, progress)
+			for _, r := range results {
+				t.Run(r.Step, func(t *testing.T) { report(t, r) })
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			if len(results) != len(plan) {
+				t.Errorf("%d of %d packages were tested", len(results), len(plan))
+			}
+			t.Logf("Linux %s: %d packages in %v", release.Name, len(results), time.Since(began).Round(time.Second))
+		})
+	}
+}
+
+// report hands on what a package's tests said.
+func report(t *testing.T, r kernel.Result) {
+	count := map[string]int{}
+	for _, v := range r.Verdicts() {
+		count[v.Word]++
+		switch v.Word {
+		case "FAIL":
+			t.Errorf("%s", v.Output)
+		case "SKIP":
+			t.Logf("%s", v.Output)
+		}
+	}
+	t.Logf("%d passed, %d skipped, %d failed in %v", count["PASS"], count["SKIP"], count["FAIL"], r.Took.Round(time.Second))
+	if count["PASS"] == 0 && count["FAIL"] == 0 {
+		t.Errorf("no test was run:\n%s", r.Output)
+	}
+	if r.Status != 0 && !t.Failed() {
+		t.Errorf("status %d:\n%s", r.Status, r.Output[max(0, len(r.Output)-16<<10):])
+	}
+	if dir := os.Getenv("NGFW_KERNEL_OUTPUT"); dir != "" {
+		name := strings.ReplaceAll(t.Name(), "/", "_") + ".txt"
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(r.Output), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// build compiles what the plan needs.
+func build(t *testing.T, plan []suite) kernel.Bundle {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	run := func(args ...string) {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "go", args...)
+		cmd.Dir = root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	b := kernel.Bundle{
+		Init: filepath.Join(dir, "init"), Programs: map[string]string{}, Trees: map[string]string{},
+		Commands: commands, Files: files,
+	}
+	run("build", "-buildvcs=false", "-ldflags=-s -w", "-o", b.Init, "./lab/kernel/guest")
+	for _, s := range plan {
+		binary := strings.ReplaceAll(s.in, "/", "-") + ".test"
+		path := filepath.Join(dir, binary)
+		run("test", "-c", "-ldflags=-s -w", "-o", path, "./"+s.in)
+		b.Programs["/test/"+binary] = path
+		at := filepath.Join("/src", s.in)
+		if data := filepath.Join(root, s.in, "testdata"); exists(data) {
+			b.Trees[filepath.Join(at, "testdata")] = data
+		}
+		args := []string{"-test.v", "-test.count=1", "-test.timeout=30m"}
+		if s.run != "" {
+			args = append(args, "-test.run="+s.run)
+		}
+		if s.skip != "" {
+			args = append(args, "-test.skip="+s.skip)
+		}
+		b.Plan = append(b.Plan, kernel.Step{Name: s.in, Path: "/test/" + binary, Dir: at, Args: args})
+	}
+	return b
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
