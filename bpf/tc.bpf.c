@@ -299,7 +299,7 @@ static __always_inline int learn(struct __sk_buff *skb, struct work *w, int pars
 	struct flow *f;
 	__u32 dir = 0;
 
-	if (!ct_of_packet(skb, &w->orig, &w->reply)) {
+	if (!ct_of_packet(skb, w)) {
 		/* Nobody tracks it, so nobody has translated it. */
 		if (parsed != PARSE_OK)
 			return 1;
@@ -388,8 +388,8 @@ int ngfw_egress(struct __sk_buff *skb)
 		if ((skb->mark & MARK_ZONE_MASK) != mark_zone(w->zone)) {
 			/* Conntrack has taken the flow for one of this zone, translated as
 			 * is usual here: back on its way it would leave like that. */
-			if (take(skb, w) == PARSE_OK && ct_of_packet(skb, &w->orig, &w->reply))
-				ct_end(skb, &w->orig);
+			if (take(skb, w) == PARSE_OK)
+				ct_end_of_packet(skb, w);
 			return drop(w, REASON_EGRESS_ZONE);
 		}
 		if (skb->mark & MARK_LEARN && !learn(skb, w, take(skb, w)))

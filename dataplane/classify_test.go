@@ -1,9 +1,11 @@
 package dataplane
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -93,6 +95,10 @@ func TestVerifierEffort(t *testing.T) {
 		}
 		c, err := ebpf.NewCollection(spec)
 		if err != nil {
+			var refusal *ebpf.VerifierError
+			if errors.As(err, &refusal) {
+				t.Logf("the verifier said at last:\n%s", strings.Join(refusal.Log[max(0, len(refusal.Log)-80):], "\n"))
+			}
 			t.Fatalf("%s: %v", name, err)
 		}
 		for program, p := range c.Programs {

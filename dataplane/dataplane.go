@@ -42,6 +42,7 @@ const (
 type Config struct {
 	Pins     string // directory on a bpffs, made if absent
 	XDP      XDPMode
+	TC       TCMode   // "" is TCAuto
 	FastPath FastPath // "" is FastOff
 	Clock    Clock    // "" is ClockKernel
 	MaxFlows uint32   // entries of the flow table, each about 900 bytes at once and 100 more while it runs
@@ -54,7 +55,7 @@ const DefaultMaxFlows = 131072
 
 // DefaultConfig is for a router of its own.
 func DefaultConfig() Config {
-	return Config{Pins: "/sys/fs/bpf/ngfw", XDP: XDPAuto, FastPath: FastAuto, MaxFlows: DefaultMaxFlows}
+	return Config{Pins: "/sys/fs/bpf/ngfw", XDP: XDPAuto, TC: TCAuto, FastPath: FastAuto, MaxFlows: DefaultMaxFlows}
 }
 
 // Deps of a data plane.
@@ -73,6 +74,7 @@ type Dataplane struct {
 		Program *ebpf.Program `ebpf:"ngfw_xdp"`
 	}
 	sim     *Simulator
+	tcMode  TCMode        // TCX or TCClsact
 	collect *ebpf.Program // of the fast path's counts; nil: there is no fast path
 	shape   shaping
 
@@ -103,7 +105,7 @@ func Open(cfg Config, deps Deps) (*Dataplane, error) {
 	if err := d.pins.prepare(); err != nil {
 		return nil, err
 	}
-	if err := d.load(); err != nil {
+	if err := errors.Join(d.chooseTC(), d.load()); err != nil {
 		d.Close()
 		return nil, err
 	}
@@ -208,7 +210,7 @@ func loadError(name string, err error) error {
 		if n := len(verifier.Log); n > 0 {
 			last = verifier.Log[n-1]
 		}
-		return fmt.Errorf("the kernel refused the %s program: %w (%s): Linux 6.6 or newer with BTF and CONFIG_NF_CONNTRACK is needed; run ngfw-agent doctor", name, verifier.Cause, last)
+		return fmt.Errorf("the kernel refused the %s program: %w (%s): Linux 6.1 or newer with BTF and CONFIG_NF_CONNTRACK is needed; run ngfw-agent doctor", name, verifier.Cause, last)
 	}
 	if errors.Is(err, ebpf.ErrMapIncompatible) {
 		return fmt.Errorf("the pinned maps do not fit this version: %w: remove the pin directory, running flows are then taken over from conntrack", err)

@@ -477,6 +477,7 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 {
 	struct flow *f;
 
+	w = of_map(w);
 	if (!w)
 		return TC_DROP;
 	f = &w->flow;
@@ -543,6 +544,7 @@ SUBPROGRAM int begin(struct __sk_buff *skb, struct work *w)
 {
 	struct flow *f;
 
+	w = of_map(w);
 	if (!w)
 		return TC_DROP;
 	if (w->packet.tuple.proto == IPPROTO_TCP && !(w->packet.flags & PKT_SYN))

@@ -11,7 +11,7 @@ type suite struct {
 const shortSeries = "6.12"
 
 var short = []suite{
-	{in: "dataplane", run: "^(TestFeaturesAreThere|TestVerifierEffort|TestFirstPackets|TestTakeOver)$"},
+	{in: "dataplane", run: "^(TestVerifierEffort|TestFirstPackets)$"},
 }
 
 var long = []suite{
