@@ -120,7 +120,7 @@ func (a *Agent) open() error {
 	s := a.cfg.Settings
 	var err error
 	a.dataplane, err = dataplane.Open(dataplane.Config{
-		Pins: s.BPFDir, XDP: dataplane.XDPMode(s.XDP), FastPath: dataplane.FastPath(s.FastPath), MaxFlows: uint32(s.Flow.MaxFlows),
+		Pins: s.BPFDir, XDP: dataplane.XDPMode(s.XDP), TC: dataplane.TCMode(s.TC), FastPath: dataplane.FastPath(s.FastPath), MaxFlows: uint32(s.Flow.MaxFlows),
 		Clock: dataplane.Clock(s.Clock),
 	}, dataplane.Deps{Log: a.log})
 	if err != nil {

@@ -126,7 +126,7 @@ func (a *Agent) status() control.Status {
 	legend := a.firewall.Legend(s.PolicyRevision)
 	for _, p := range a.dataplane.Ports() {
 		s.Programs = append(s.Programs, control.Program{
-			Interface: p.Name, Zone: legend.Zone(p.Zone), XDP: string(p.XDP), TC: "tcx", FastPath: p.Fast,
+			Interface: p.Name, Zone: legend.Zone(p.Zone), XDP: string(p.XDP), TC: string(p.TC), FastPath: p.Fast,
 		})
 	}
 	s.DropLists = a.dropLists()

@@ -38,7 +38,10 @@ func clsactAttach(index int, hook, name string, program *ebpf.Program) error {
 	err := netlink.QdiscAdd(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
 		LinkIndex: index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
 	}})
-	if err != nil && !errors.Is(err, unix.EEXIST) {
+	if errors.Is(err, unix.EEXIST) {
+		err = clsactThere(index)
+	}
+	if err != nil {
 		return fmt.Errorf("make the clsact qdisc: %w", err)
 	}
 	err = netlink.FilterReplace(&netlink.BpfFilter{
@@ -48,7 +51,22 @@ func clsactAttach(index int, hook, name string, program *ebpf.Program) error {
 		Fd: program.FD(), Name: name, DirectAction: true,
 	})
 	if err != nil {
-		return fmt.Errorf("set the clsact filter (an ingress qdisc, which has no egress, keeps clsact from its place): %w", err)
+		return fmt.Errorf("set the clsact filter: %w", err)
+	}
+	return nil
+}
+
+// clsactThere refuses an ingress qdisc in clsact's place: it has no egress, and
+// takes what is meant for there for its own.
+func clsactThere(index int) error {
+	qdiscs, err := netlink.QdiscList(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: index}})
+	if err != nil {
+		return err
+	}
+	for _, q := range qdiscs {
+		if q.Attrs().Parent == netlink.HANDLE_INGRESS && q.Type() != "clsact" {
+			return fmt.Errorf("the interface has the qdisc %q in its place: remove it (tc qdisc del dev DEVICE ingress)", q.Type())
+		}
 	}
 	return nil
 }
@@ -97,22 +115,15 @@ func absent(err error) bool {
 	return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL)
 }
 
-// releasePin gives up a hook: the pin and what it holds. A filter of another
-// program than the pinned one is another owner's.
+// releasePin gives up a hook: the pin and what it holds. A filter is taken off
+// whichever program it has: a process that was killed between its two steps has
+// left another one than is pinned.
 func releasePin(pin string) error {
 	number, hook, _ := strings.Cut(filepath.Base(pin), "-")
 	index, err := strconv.Atoi(number)
-	if program, loadErr := ebpf.LoadPinnedProgram(pin, nil); err == nil && loadErr == nil {
-		pinned, err := programID(program)
-		program.Close()
-		if err != nil {
+	if err == nil && pinnedAs(pin) == TCClsact {
+		if err := clsactDetach(index, hook); err != nil {
 			return err
-		}
-		// An interface that is gone lists nothing.
-		if id, err := clsactProgram(index, hook); err == nil && id == pinned {
-			if err := clsactDetach(index, hook); err != nil {
-				return err
-			}
 		}
 	}
 	if err := os.Remove(pin); err != nil && !errors.Is(err, os.ErrNotExist) {
