@@ -169,6 +169,7 @@ type status struct {
 	} `json:"counters"`
 	Programs []struct {
 		Interface, Zone string
+		TC              string
 		FastPath        string `json:"fast_path"`
 	} `json:"programs"`
 	Degraded []string        `json:"degraded"`

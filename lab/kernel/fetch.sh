@@ -40,8 +40,8 @@ echo "kernel $series: fetching $package" >&2
 download() { (cd "$tmp" && apt-get -q -o Acquire::Retries=3 -o APT::Sandbox::User=root download "$package" >&2); }
 # The lists may be older than the archive.
 download || { apt-get -q update >&2 && package=$(newest) && download; } || fail "cannot download $package: is the package mirror reachable?"
-dpkg-deb -x "$tmp"/*.deb "$tmp/root"
-[ -d "$tmp/root/lib/modules" ] || mv "$tmp/root/usr/lib" "$tmp/root/lib"
-rm -rf "$tmp"/*.deb "$tmp/root/usr" "$tmp"/root/boot/System.map-*
+dpkg-deb -x "$tmp"/*.deb "$tmp/unpacked"
+[ -d "$tmp/unpacked/lib/modules" ] || mv "$tmp/unpacked/usr/lib" "$tmp/unpacked/lib"
+rm -rf "$tmp"/*.deb "$tmp/unpacked/usr" "$tmp"/unpacked/boot/System.map-*
 # Another run may have been faster.
-mv -T "$tmp/root" "$dir/$series" 2>/dev/null || [ -e "$dir/$series" ] || fail "cannot write $dir/$series"
+mv -T "$tmp/unpacked" "$dir/$series" 2>/dev/null || [ -e "$dir/$series" ] || fail "cannot write $dir/$series"

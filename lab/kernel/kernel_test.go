@@ -6,16 +6,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	// So that a change there is not answered from go test's cache.
+	_ "ngfw.sh/dataplane"
 	"ngfw.sh/lab/kernel"
 )
 
 // TestKernels runs tests of other packages in other kernels: a few in one with
 // every run of this test, all those of long with NGFW_KERNELS (make test-kernels),
-// which names the series. NGFW_KERNELS_PLAN=short has a few in those.
+// which names the series; with NGFW_KERNELS_UPDATE the verifier's counts alone
+// are taken, for the golden file. NGFW_KERNELS_PLAN=short has a few in those, another
+// value the packages of long that it names.
 func TestKernels(t *testing.T) {
 	if err := kernel.Emulator(); err != nil {
 		t.Skipf("SKIPPED: %v", err)
@@ -23,11 +28,20 @@ func TestKernels(t *testing.T) {
 	series, plan, limit := []string{shortSeries}, short, 5*time.Minute
 	if asked := os.Getenv("NGFW_KERNELS"); asked != "" {
 		series, plan, limit = strings.Fields(asked), long, time.Hour
-		if os.Getenv("NGFW_KERNELS_PLAN") == "short" {
+		switch of := strings.Fields(os.Getenv("NGFW_KERNELS_PLAN")); {
+		case len(of) == 1 && of[0] == "short":
 			plan = short
+		case len(of) > 0:
+			plan = slices.DeleteFunc(slices.Clone(long), func(s suite) bool { return !slices.Contains(of, s.in) })
 		}
 	}
+	update := os.Getenv("NGFW_KERNELS_UPDATE") != ""
+	if update {
+		plan = effort
+		updateHere(t)
+	}
 	var bundle kernel.Bundle
+	dir := t.TempDir()
 	for _, s := range series {
 		t.Run(s, func(t *testing.T) {
 			release, err := kernel.Cached(s)
@@ -38,7 +52,7 @@ func TestKernels(t *testing.T) {
 				t.Fatal(err)
 			}
 			if bundle.Init == "" {
-				bundle = build(t, plan)
+				bundle = build(t, dir, plan)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
@@ -50,13 +64,17 @@ func TestKernels(t *testing.T) {
 			}
 			results, err := kernel.Run(ctx, kernel.DefaultConfig(), release, bundle, progress)
 			for _, r := range results {
+				if update {
+					updateEffort(t, r.Output)
+					continue
+				}
 				t.Run(r.Step, func(t *testing.T) { report(t, r) })
 			}
 			if err != nil {
 				t.Error(err)
 			}
-			if len(results) != len(plan) {
-				t.Errorf("%d of %d packages were tested", len(results), len(plan))
+			if len(results) != len(bundle.Plan) {
+				t.Errorf("%d of %d packages were tested", len(results), len(bundle.Plan))
 			}
 			t.Logf("Linux %s: %d packages in %v", release.Name, len(results), time.Since(began).Round(time.Second))
 		})
@@ -90,14 +108,13 @@ func report(t *testing.T, r kernel.Result) {
 	}
 }
 
-// build compiles what the plan needs.
-func build(t *testing.T, plan []suite) kernel.Bundle {
+// build compiles what the plan needs into dir.
+func build(t *testing.T, dir string, plan []suite) kernel.Bundle {
 	t.Helper()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
 	run := func(args ...string) {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), "go", args...)
@@ -112,6 +129,9 @@ func build(t *testing.T, plan []suite) kernel.Bundle {
 	}
 	run("build", "-buildvcs=false", "-ldflags=-s -w", "-o", b.Init, "./lab/kernel/guest")
 	for _, s := range plan {
+		if !exists(filepath.Join(root, s.in)) {
+			continue
+		}
 		binary := strings.ReplaceAll(s.in, "/", "-") + ".test"
 		path := filepath.Join(dir, binary)
 		run("test", "-c", "-ldflags=-s -w", "-o", path, "./"+s.in)
@@ -127,7 +147,9 @@ func build(t *testing.T, plan []suite) kernel.Bundle {
 		if s.skip != "" {
 			args = append(args, "-test.skip="+s.skip)
 		}
-		b.Plan = append(b.Plan, kernel.Step{Name: s.in, Path: "/test/" + binary, Dir: at, Args: args})
+		b.Plan = append(b.Plan, kernel.Step{
+			Name: s.in, Path: "/test/" + binary, Dir: at, Args: args, Env: []string{"NGFW_PATIENCE=10"},
+		})
 	}
 	return b
 }

@@ -118,7 +118,7 @@ func read(r io.Reader, progress func(string)) (results []Result, done bool, err 
 				break
 			}
 			results[last].Status, results[last].Took = status, time.Duration(took)*time.Millisecond
-		case last >= 0:
+		case last >= 0 && line != "":
 			results[last].Output += text + "\n"
 			if progress != nil {
 				progress(text)

@@ -19,18 +19,22 @@ var verdictLine = regexp.MustCompile(`^--- (PASS|FAIL|SKIP): (\S+) \(`)
 func (r Result) Verdicts() []Verdict {
 	var all []Verdict
 	var said strings.Builder
+	ended := false // the line before was of a verdict
 	for line := range strings.Lines(r.Output) {
 		switch m := verdictLine.FindStringSubmatch(line); {
 		case m != nil:
 			said.WriteString(line)
 			all = append(all, Verdict{Test: m[2], Word: m[1], Output: said.String()})
 			said.Reset()
+			ended = true
 		case strings.HasPrefix(line, "=== RUN") && !strings.Contains(line, "/"):
 			said.Reset()
-		case len(all) > 0 && said.Len() == 0 && strings.HasPrefix(line, "    "):
+			ended = false
+		case ended && strings.HasPrefix(line, "    "):
 			all[len(all)-1].Output += line
 		default:
 			said.WriteString(line)
+			ended = false
 		}
 	}
 	return all
