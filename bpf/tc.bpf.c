@@ -299,7 +299,7 @@ static __always_inline int learn(struct __sk_buff *skb, struct work *w, int pars
 	struct flow *f;
 	__u32 dir = 0;
 
-	if (!ct_of_packet(skb, w)) {
+	if (!ct_origin(skb, w)) {
 		/* Nobody tracks it, so nobody has translated it. */
 		if (parsed != PARSE_OK)
 			return 1;

@@ -206,15 +206,21 @@ static __always_inline void ct_end(struct __sk_buff *skb, const struct tuple *t)
 }
 
 /* How the flow that a packet at egress belongs to began, and how its answers arrive. */
-SUBPROGRAM int ct_of_packet(struct __sk_buff *skb, struct work *w)
+static __always_inline int ct_of_packet(struct __sk_buff *skb, struct tuple *orig, struct tuple *reply)
 {
 	struct nf_conn *ct = ct_raw(skb);
 
-	if (!ct || !w)
+	if (!ct)
 		return 0;
-	from_kernel(&w->orig, &ct->tuplehash[0].tuple);
-	from_kernel(&w->reply, &ct->tuplehash[1].tuple);
+	from_kernel(orig, &ct->tuplehash[0].tuple);
+	from_kernel(reply, &ct->tuplehash[1].tuple);
 	return 1;
+}
+
+/* The same into w. Of its own: egress has no stack to spare. */
+SUBPROGRAM int ct_origin(struct __sk_buff *skb, struct work *w)
+{
+	return w ? ct_of_packet(skb, &w->orig, &w->reply) : 0;
 }
 
 /* Ends conntrack's entry of the packet's flow, translated or not. */
@@ -222,7 +228,7 @@ SUBPROGRAM int ct_end_of_packet(struct __sk_buff *skb, struct work *w)
 {
 	if (!w)
 		return 0;
-	if (ct_of_packet(skb, w))
+	if (ct_origin(skb, w))
 		ct_end(skb, &w->orig);
 	return 0;
 }
