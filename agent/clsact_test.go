@@ -26,7 +26,7 @@ func TestPolicyHoldsByClsact(t *testing.T) {
 	}
 	holds := func() {
 		t.Helper()
-		r.passes("lan1", curl("http://203.0.113.1/bytes/3000000")...)
+		r.passes("lan1", "curl", "-sS", "-m", "30", "-o", os.DevNull, "http://203.0.113.1/bytes/3000000")
 		r.blocked("lan2", curl(web4)...)
 		r.passes("lan2", curl(tls4)...)
 		r.passes("rtr", curl(web4)...)

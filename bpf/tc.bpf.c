@@ -30,6 +30,13 @@ static __always_inline int arrive(struct __sk_buff *skb, struct work *w)
 	return active != 0;
 }
 
+/* Tagged frames are the VLAN interface's, which has our programs too; the tag 0
+ * is a priority alone (802.1Q 9.6). */
+static __always_inline int is_tagged(struct __sk_buff *skb)
+{
+	return skb->vlan_present && skb->vlan_tci & VLAN_ID;
+}
+
 /* Fills w->packet; answers a parse_result. */
 SUBPROGRAM int take(struct __sk_buff *skb, struct work *w)
 {
@@ -38,9 +45,7 @@ SUBPROGRAM int take(struct __sk_buff *skb, struct work *w)
 
 	if (!w)
 		return PARSE_MALFORMED;
-	/* Tagged frames are the VLAN interface's, which has our programs too; the
-	 * tag 0 is a priority alone (802.1Q 9.6). */
-	if (skb->vlan_present && skb->vlan_tci & VLAN_ID)
+	if (is_tagged(skb))
 		return PARSE_OTHER;
 	l3 = w->port & PORT_L3 ? 0 : ETH_HLEN;
 	result = parse((void *)(long)skb->data, (void *)(long)skb->data_end, l3, skb->protocol,
@@ -382,6 +387,9 @@ int ngfw_egress(struct __sk_buff *skb)
 
 	if (!w)
 		return TC_DROP;
+	/* Its VLAN's interface has let it leave, for a zone that need not be ours. */
+	if (is_tagged(skb) || skb->protocol == bpf_htons(ETH_P_8021Q) || skb->protocol == bpf_htons(ETH_P_8021AD))
+		return TC_NEXT;
 	image = arrive(skb, w);
 	/* Judged at ingress: nothing is left to parse, unless there is to learn. */
 	if (skb->mark & MARK_JUDGED && skb->ingress_ifindex && image) {

@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,6 +135,9 @@ func (d *Dataplane) AttachAll() error {
 	}
 	var errs []error
 	present := map[int]bool{}
+	// Who carries others' frames comes first: under an interface that has a
+	// program the kernel lets no XDP be attached (dev_xdp_attach).
+	slices.SortStableFunc(links, func(a, b netlink.Link) int { return cmp.Compare(height(a, links), height(b, links)) })
 	for _, l := range links {
 		a := l.Attrs()
 		if !eligible(l, links) {
@@ -212,6 +216,22 @@ func eligible(l netlink.Link, all []netlink.Link) bool {
 		}
 	}
 	return true
+}
+
+// height counts the interfaces below a VLAN's and its like.
+func height(l netlink.Link, all []netlink.Link) (n int) {
+	for range 8 { // the kernel's own bound (MAX_NEST_DEV)
+		if l.Type() == "veth" || l.Attrs().ParentIndex == 0 || l.Attrs().NetNsID >= 0 {
+			return n
+		}
+		at := slices.IndexFunc(all, func(below netlink.Link) bool { return below.Attrs().Index == l.Attrs().ParentIndex })
+		if at < 0 {
+			return n
+		}
+		l = all[at]
+		n++
+	}
+	return n
 }
 
 func (d *Dataplane) attach(index int, port *attachedPort) error {

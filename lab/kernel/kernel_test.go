@@ -3,6 +3,8 @@ package kernel_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +22,8 @@ import (
 // every run of this test, all those of long with NGFW_KERNELS (make test-kernels),
 // which names the series; with NGFW_KERNELS_UPDATE the verifier's counts alone
 // are taken, for the golden file. NGFW_KERNELS_PLAN=short has a few in those, another
-// value the packages of long that it names.
+// value what it names: PACKAGE or PACKAGE:TESTS. NGFW_KERNEL_OUTPUT is a directory
+// for all that tests say, as they say it.
 func TestKernels(t *testing.T) {
 	if err := kernel.Emulator(); err != nil {
 		t.Skipf("SKIPPED: %v", err)
@@ -32,7 +35,7 @@ func TestKernels(t *testing.T) {
 		case len(of) == 1 && of[0] == "short":
 			plan = short
 		case len(of) > 0:
-			plan = slices.DeleteFunc(slices.Clone(long), func(s suite) bool { return !slices.Contains(of, s.in) })
+			plan = named(of)
 		}
 	}
 	update := os.Getenv("NGFW_KERNELS_UPDATE") != ""
@@ -57,7 +60,9 @@ func TestKernels(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
 			began := time.Now()
+			said := output(t, s)
 			progress := func(line string) {
+				fmt.Fprintln(said, line)
 				if testing.Verbose() && strings.HasPrefix(line, "--- ") {
 					t.Logf("%s %5.0f s %s", s, time.Since(began).Seconds(), line)
 				}
@@ -100,12 +105,39 @@ func report(t *testing.T, r kernel.Result) {
 	if r.Status != 0 && !t.Failed() {
 		t.Errorf("status %d:\n%s", r.Status, r.Output[max(0, len(r.Output)-16<<10):])
 	}
-	if dir := os.Getenv("NGFW_KERNEL_OUTPUT"); dir != "" {
-		name := strings.ReplaceAll(t.Name(), "/", "_") + ".txt"
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(r.Output), 0o644); err != nil {
-			t.Error(err)
+}
+
+// named are the suites of long, or their packages' tests, that somebody asks for.
+func named(of []string) (plan []suite) {
+	for _, name := range of {
+		in, run, chosen := strings.Cut(name, ":")
+		if chosen {
+			plan = append(plan, suite{in: in, run: run})
+			continue
+		}
+		i := slices.IndexFunc(long, func(s suite) bool { return s.in == in })
+		if i < 0 {
+			plan = append(plan, suite{in: in})
+		} else {
+			plan = append(plan, long[i])
 		}
 	}
+	return plan
+}
+
+// output is where a kernel's tests are written down, if somebody asks for it.
+func output(t *testing.T, series string) io.Writer {
+	t.Helper()
+	dir := os.Getenv("NGFW_KERNEL_OUTPUT")
+	if dir == "" {
+		return io.Discard
+	}
+	f, err := os.Create(filepath.Join(dir, series+".txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
 }
 
 // build compiles what the plan needs into dir.
