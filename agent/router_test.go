@@ -250,7 +250,11 @@ func (r *router) blocked(host string, cmd ...string) {
 }
 
 func curl(url string) []string {
-	return []string{"curl", "-sSk", "-m", "2", "-o", os.DevNull, url}
+	limit := "2"
+	if os.Getenv("NGFW_PATIENCE") != "" { // as labtest.Eventually: a slow machine
+		limit = "10"
+	}
+	return []string{"curl", "-sSk", "-m", limit, "-o", os.DevNull, url}
 }
 
 func ping(to string, more ...string) []string {

@@ -28,7 +28,7 @@ func TestKernels(t *testing.T) {
 	if err := kernel.Emulator(); err != nil {
 		t.Skipf("SKIPPED: %v", err)
 	}
-	series, plan, limit := []string{shortSeries}, short, 8*time.Minute
+	series, plan, limit := []string{shortSeries}, short, 12*time.Minute
 	if asked := os.Getenv("NGFW_KERNELS"); asked != "" {
 		series, plan, limit = strings.Fields(asked), long, time.Hour
 		switch of := strings.Fields(os.Getenv("NGFW_KERNELS_PLAN")); {
