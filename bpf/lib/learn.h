@@ -363,7 +363,7 @@ static __always_inline int unshaped(struct __sk_buff *skb)
 	const struct Qdisc_ops *ops;
 	__u64 id = 0;
 
-	if (!q || q->handle == QOS_MAJOR << 16)
+	if (!q || kernel_field(q->handle) == QOS_MAJOR << 16)
 		return 1;
 	ops = kernel_field(q->ops);
 	if (!ops)
