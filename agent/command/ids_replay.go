@@ -23,11 +23,12 @@ type replayFlags struct {
 	capture, config          *string
 	inline, unchecked, joins *bool
 	set                      *[]string
+	filter                   *string
 }
 
 func idsReplayCommand(env Env) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "replay --rules F --pcap F [--eve OUT] [--ips] [--ignore-checksums] [--midstream] [--config suricata.yaml] [--set K=V]",
+		Use:   "replay --rules F --pcap F [--eve OUT] [--ips] [--ignore-checksums] [--midstream] [--config suricata.yaml] [--set K=V] [--filter E]",
 		Short: "Lead a capture through the matcher and write what it finds",
 		Long: "Lead a capture (pcap or pcapng) through the matcher, at the capture's own time, and write EVE events, one JSON\n" +
 			"object a line. Without --config limits and variables are those of a stock suricata.yaml. Keys without meaning\n" +
@@ -66,6 +67,7 @@ func newReplayFlags(cmd *cobra.Command) *replayFlags {
 		unchecked: flags.Bool("ignore-checksums", false, "take packets whatever their checksums are"),
 		joins:     flags.Bool("midstream", false, "follow connections whose handshake is not in the capture"),
 		config:    flags.String("config", "", "a suricata.yaml `file`"),
+		filter:    flags.String("filter", "", "take the packets alone that an `expression` of hosts, nets, ports and protocols describes, as of pcap-filter(7)"),
 		set:       flags.StringArray("set", nil, "a `key=value` of suricata.yaml; may be given several times"),
 	}
 }
@@ -122,6 +124,11 @@ func (f *replayFlags) load(notes io.Writer) (replay.Config, error) {
 			return cfg, usagef("--set is key=value, not %q", s)
 		}
 	}
+	filter, err := replay.ParseFilter(*f.filter)
+	if err != nil {
+		return cfg, usagef("%v", err)
+	}
+	cfg.Filter = filter
 	s, err := settings.Load(text, set, *f.inline)
 	if err != nil {
 		if *f.config != "" {

@@ -54,7 +54,7 @@ type suiteCase struct {
 	total                int // -1: not asserted
 	settings             []string
 	unchecked, inline    bool
-	config               string
+	config, filter       string
 	skip                 bool
 }
 
@@ -151,6 +151,11 @@ func (c *suiteCase) arguments(line, own, output string) {
 			c.settings = append(c.settings, words[i])
 		case strings.HasPrefix(w, "--set="):
 			c.settings = append(c.settings, w[len("--set="):])
+		case w == "--runmode" && i+1 < len(words):
+			i++
+		case !strings.HasPrefix(w, "-"):
+			c.filter = strings.Join(words[i:], " ") // what stands at the end
+			return
 		}
 	}
 }
@@ -207,6 +212,9 @@ func (c *suiteCase) run() (r result, why string) {
 			name = filepath.Join(filepath.Dir(c.rules), name)
 		}
 		return os.ReadFile(name)
+	}
+	if cfg.Filter, err = replay.ParseFilter(c.filter); err != nil {
+		return wrong, err.Error()
 	}
 	var out bytes.Buffer
 	p, err := replay.New(cfg, &out)

@@ -22,6 +22,8 @@ import (
 type Config struct {
 	Rules    []rule.File
 	Settings *settings.Settings
+	// Filter says which packets there are; nil: all.
+	Filter *Filter
 	// Checksums are not verified.
 	IgnoreChecksums bool
 	// Files that the settings name, as texts; empty: the defaults.
@@ -159,6 +161,9 @@ func (r *Replay) Run(ctx context.Context, capture *Capture) error {
 		}
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if !r.cfg.Filter.Takes(f.Link, f.Data, f.Length, f.Time) {
+			continue
 		}
 		r.Packets++
 		r.last = max(r.last, f.Time)

@@ -115,10 +115,7 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 		}
 		size := int(b[1])<<16 | int(binary.BigEndian.Uint16(b[2:]))
 		if b[0] == 0x81 || b[0] == 0x82 || b[0] == 0x83 || b[0] == 0x84 || b[0] == 0x85 {
-			if len(b) < 4+size && size < 1024 {
-				break
-			}
-			b = b[min(len(b), 4+size):]
+			b, p.skip[dir] = b[4:], size
 			continue
 		}
 		if b[0] != 0 || size < 4 && size > 0 {
