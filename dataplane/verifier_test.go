@@ -26,7 +26,9 @@ func TestVerifierEffort(t *testing.T) {
 	needRoot(t)
 	series := kernelSeries(t)
 	golden := goldenEffort(t)[series]
-	if golden == nil {
+	if os.Getenv("NGFW_KERNELS_UPDATE") != "" {
+		golden = nil
+	} else if golden == nil {
 		t.Logf("NOT COMPARED: testdata/verifier.txt knows nothing of Linux %s", series)
 	}
 	seen := map[string]bool{}

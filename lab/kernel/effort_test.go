@@ -55,6 +55,9 @@ func updateHere(t *testing.T) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-v", "-run", effort[0].run, "./"+effort[0].in)
 	cmd.Dir = filepath.Join("..", "..")
-	out, _ := cmd.CombinedOutput() // fails where the counts differ
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	updateEffort(t, string(out))
 }
