@@ -51,13 +51,15 @@ type Config struct {
 	StateDir string
 	First    uint16 // number of the first queue
 	Queues   int    // that run side by side
+	Depth    uint64 // bytes of each direction of a connection that are put in order
+	Bypass   bool   // flows that are encrypted or seen to the depth leave the matcher
 	// Patience bounds the fetching of all sources at one change: others wait behind it.
 	Patience time.Duration
 }
 
 // DefaultConfig runs a queue on each processor, up to four.
 func DefaultConfig(stateDir string) Config {
-	return Config{StateDir: stateDir, First: 4100, Queues: min(runtime.NumCPU(), 4), Patience: 2 * time.Minute}
+	return Config{StateDir: stateDir, First: 4100, Queues: min(runtime.NumCPU(), 4), Depth: 1 << 20, Bypass: true, Patience: 2 * time.Minute}
 }
 
 // Deps of the section.
@@ -170,7 +172,7 @@ func (s *Section) force(ctx context.Context, doc ids.Document, fresh bool) error
 	for name, why := range lacking {
 		s.deps.Log.Warn("a rule set is not up to date", "source", name, "err", why)
 	}
-	s.deps.Log.Info("inspection", "mode", doc.Mode, "rules", l.Rules, "refused", len(l.Refused), "queues", s.cfg.Queues)
+	s.deps.Log.Info("inspection", "mode", doc.Mode, "rules", l.Rules, "refused", l.RefusedCount, "queues", s.cfg.Queues)
 	return nil
 }
 

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ngfw.sh/dataplane/ids/traffic"
+	"ngfw.sh/lab/bench"
+	"ngfw.sh/lab/bench/inline"
+	"ngfw.sh/lab/bench/liveframe"
+)
+
+const (
+	// The peer's range is 1.1 to 1.4; its best counts.
+	suricataInline = 1.4
+	inlineFloor    = 1.5
+	inlineBytes    = 1 << 30
+	inlineRounds   = 5
+)
+
+// inlined is a bulk transfer through one queue, every byte of it matched.
+func inlined(ctx context.Context, opts options, lines []string) ([]bench.Result, error) {
+	dir, err := os.MkdirTemp("", "ngfw-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	rules := filepath.Join(dir, "measured.rules")
+	if err := os.WriteFile(rules, []byte(strings.Join(lines[:min(idsRules, len(lines))], "")), 0o600); err != nil {
+		return nil, err
+	}
+	cfg := inline.Config{Agent: filepath.Join(opts.bin, "ngfw-agent"), Bytes: inlineBytes, Rounds: inlineRounds, Body: traffic.Text(8 << 20)}
+	saying("a transfer without inspection")
+	plain, err := inline.Measure(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Rules = rules
+	saying("a transfer through the matcher")
+	m, err := inline.Measure(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	note := fmt.Sprintf("%s; one TCP stream over veth with GSO, %d rules, one queue, bypass off, fastest of %d; %d bytes inspected as sent, in %d packets; by the kernel: "+
+		"%d dropped of a full queue, %d of a full socket, %d failed open; %.2f s of the agent's processor time a Gbit; %.1f Gbit/s without inspection",
+		suricataNote, m.Rules, inlineRounds, m.Inspected, m.Packets, m.QueueDropped, m.SocketDropped, m.FailedOpen, m.CPU, plain.Gbits)
+	return []bench.Result{
+		bench.Figure("inline, each byte matched", m.Gbits, "Gbit/s", bench.Higher).Against(suricata, suricataInline).AtLeast(inlineFloor / suricataInline).Noting(note),
+		bench.Figure("packets without a verdict", float64(m.QueueDropped+m.SocketDropped)+float64(m.FailedOpen), "", bench.Lower).AtLeast(0).
+			Noting("of the same run: dropped of a full queue or socket, failed open"),
+	}, nil
+}
+
+// offloaded is what a packet costs of a flow that has left the queue for good, against one that was
+// never queued.
+func offloaded(ctx context.Context, opts options, _ []string) ([]bench.Result, error) {
+	agent := filepath.Join(opts.bin, "ngfw-agent")
+	section := map[string]any{"enabled": true, "mode": "prevent", "fail_open": false, "rules": []any{map[string]any{
+		"id": 1, "name": "pass", "enabled": true, "category": "suspicious", "rule": `pass ip any any -> any any (msg:"leaves with its first packet"; sid:1;)`,
+	}}}
+	var results []bench.Result
+	kind := liveframe.Traffic{}
+	for _, path := range []struct{ setting, form string }{{"xdp", "fast path in XDP"}, {"auto", "fast path in TC"}, {"off", "no fast path"}} {
+		never, left := liveframe.Agent(agent, path.setting), liveframe.Inspecting(agent, path.setting, section)
+		costs := map[string][]float64{}
+		for i := range max(opts.repeats, 3) {
+			for _, c := range []liveframe.Case{never, left} {
+				saying("%s, %d of %d", c.Name, i+1, max(opts.repeats, 3))
+				all, err := liveframe.Established(ctx, c, 1, []liveframe.Traffic{kind})
+				if err != nil {
+					return results, err
+				}
+				costs[c.Name] = append(costs[c.Name], all[kind].Cost)
+			}
+		}
+		results = append(results, bench.Figure("packet of a flow that has left the matcher, "+path.form, slices.Min(costs[left.Name]), "ns", bench.Lower).
+			Against("a flow never queued", slices.Min(costs[never.Name])).AtLeast(1/1.05).
+			Noting(fmt.Sprintf("%d-byte %v frames; each frame verified; least of %d: other work only adds", kind.Bytes(), kind, max(opts.repeats, 3))))
+	}
+	return results, nil
+}
