@@ -38,12 +38,27 @@ func Agent(program, fastPath string) Case {
 	return c
 }
 
-// Inspecting is Agent with the matcher on, by a section ids.
+// Inspecting is Agent with the matcher on, by a section ids whose rules let flows go with their first
+// packets: what is measured has left the queue.
 func Inspecting(program, fastPath string, section any) Case {
 	c := Agent(program, fastPath)
 	c.Name += ", inspection"
 	c.Prepare = func(ctx context.Context, l *lab.Lab) (func(), error) {
 		return StartInspecting(ctx, l, program, fmt.Sprintf("fast_path: %q\nflow: {max_flows: 262144}\n", fastPath), section)
+	}
+	c.Check = func(ctx context.Context, l *lab.Lab, frames uint64) error {
+		i, _, err := Inspection(ctx, l, program)
+		if err != nil {
+			return err
+		}
+		var queued uint64
+		for _, q := range i.Queues {
+			queued += q.Packets
+		}
+		if i.FlowsBypassed == 0 || queued == 0 || queued > frames/100 {
+			return fmt.Errorf("%d packets were queued and %d flows have left the matcher, of %d frames", queued, i.FlowsBypassed, frames)
+		}
+		return nil
 	}
 	return c
 }
