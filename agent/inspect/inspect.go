@@ -94,6 +94,8 @@ type Section struct {
 	running *running // nil: nothing is inspected
 	fetched time.Time
 	lacking map[string]string // source → why it is not, or no longer, up to date
+	lost    string            // why the stored section is not in force; "": it is, or none was stored
+	closed  bool              // by it: what would be inspected is dropped
 	metrics *metrics
 }
 
@@ -103,23 +105,6 @@ func New(cfg Config, deps Deps) *Section {
 	s.metrics = newMetrics(deps.Registerer, s)
 	newTotals(deps.Registerer, s)
 	return s
-}
-
-// Restore inspects by the last good document, with the copies of its sets.
-func (s *Section) Restore(ctx context.Context) error {
-	version, text, ok, err := readState(s.cfg.StateDir)
-	if err != nil || !ok {
-		return err
-	}
-	// The router opens after this: a set without a copy is fetched later.
-	ctx, enough := context.WithTimeout(ctx, min(s.cfg.Patience, 5*time.Second))
-	defer enough()
-	_, err = s.try(ctx, version, text, false)
-	if err != nil {
-		// What another version of the agent accepted must not keep this one from running.
-		s.deps.Log.Error("the stored section ids is not in force: nothing is inspected", "version", version, "err", err)
-	}
-	return nil
 }
 
 // Try puts a document into force. On an error everything is as it was; a fault names
@@ -139,7 +124,7 @@ func (s *Section) try(ctx context.Context, version int64, document []byte, fresh
 	if err := s.force(ctx, doc, fresh); err != nil {
 		return nil, err
 	}
-	s.set(func() { s.version, s.doc = version, doc })
+	s.set(func() { s.version, s.doc, s.lost = version, doc, "" })
 	return t, nil
 }
 
@@ -199,7 +184,7 @@ func (s *Section) begin(doc ids.Document, l *Loaded) error {
 		r.end()
 		return err
 	}
-	s.set(func() { s.running = r })
+	s.set(func() { s.running, s.closed = r, false })
 	err := s.deps.Queue(netfilter.Queues{First: s.cfg.First, Count: uint16(s.cfg.Queues), Bypass: doc.FailOpen})
 	if err == nil {
 		err = s.deps.Kernel.Inspect(dataplane.Inspection{On: true, Interfaces: doc.Interfaces})
@@ -213,7 +198,7 @@ func (s *Section) begin(doc ids.Document, l *Loaded) error {
 // stop lets packets pass the matcher by. change is held.
 func (s *Section) stop() error {
 	r := s.running
-	if r == nil {
+	if r == nil && !s.closed {
 		return nil
 	}
 	// First the mark, then the way, then who waits at its end: no packet is left there.
@@ -221,8 +206,10 @@ func (s *Section) stop() error {
 		s.deps.Kernel.Inspect(dataplane.Inspection{}),
 		s.deps.Queue(netfilter.Queues{}),
 	)
-	s.set(func() { s.running = nil })
-	r.end()
+	s.set(func() { s.running, s.closed = nil, false })
+	if r != nil {
+		r.end()
+	}
 	return err
 }
 
@@ -287,6 +274,9 @@ func (s *Section) Degraded() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []string
+	if s.lost != "" {
+		out = append(out, "ids: "+s.lost)
+	}
 	for name, why := range s.lacking {
 		out = append(out, fmt.Sprintf("ids, rule set %s: %s", name, why))
 	}

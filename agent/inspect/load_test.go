@@ -155,22 +155,6 @@ func TestSeverity(t *testing.T) {
 	}
 }
 
-func TestThreshold(t *testing.T) {
-	g := newLog(Deps{}, newMetrics(nil, nil), document(func(d *ids.Document) { d.AlertThreshold = 2 }), &Loaded{})
-	a, b := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
-	told := 0
-	for range 5 {
-		for _, from := range []netip.Addr{a, b} {
-			if g.worthTelling(1, from) {
-				told++
-			}
-		}
-	}
-	if told != 4 && told != 8 { // 8: a minute ended meanwhile
-		t.Errorf("%d alerts were told, want 2 of each source", told)
-	}
-}
-
 func TestTellings(t *testing.T) {
 	var told tellings
 	if !told.once(1, toldApp) || told.once(1, toldApp) || !told.once(1, toldLeave) || told.once(1, toldLeave) || !told.once(2, toldApp) {

@@ -75,7 +75,7 @@ func (r *running) begin() error {
 	for i, q := range r.queues {
 		r.ended.Go(func() { r.serve(ctx, i, q) })
 	}
-	r.ended.Go(func() { r.log.run(ctx) })
+	r.ended.Go(func() { r.log.outbox.run(ctx) })
 	deadline := time.Now().Add(bindLimit)
 	for i, q := range r.queues {
 		for !q.Bound() {
@@ -139,7 +139,7 @@ func (r *running) end() {
 		w.Finish()
 		w.resets.close()
 	}
-	r.log.flush(0)
+	r.log.outbox.flush(0)
 	r.remember()
 }
 

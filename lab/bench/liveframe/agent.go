@@ -38,11 +38,11 @@ func Agent(program, fastPath string) Case {
 	return c
 }
 
-// Inspecting is Agent with the matcher on, by a section ids whose rules let flows go with their first
-// packets: what is measured has left the queue.
-func Inspecting(program, fastPath string, section any) Case {
+// Inspecting is Agent with the matcher on, by a section ids. Queued: its rules let flows go with
+// their first packets, so that what is measured has left the queue; else it has never been there.
+func Inspecting(program, fastPath string, section any, queued bool) Case {
 	c := Agent(program, fastPath)
-	c.Name += ", inspection"
+	c.Name += map[bool]string{false: ", inspection of others", true: ", inspection"}[queued]
 	c.Prepare = func(ctx context.Context, l *lab.Lab) (func(), error) {
 		return StartInspecting(ctx, l, program, fmt.Sprintf("fast_path: %q\nflow: {max_flows: 262144}\n", fastPath), section)
 	}
@@ -51,12 +51,12 @@ func Inspecting(program, fastPath string, section any) Case {
 		if err != nil {
 			return err
 		}
-		var queued uint64
+		var came uint64
 		for _, q := range i.Queues {
-			queued += q.Packets
+			came += q.Packets
 		}
-		if i.FlowsBypassed == 0 || queued == 0 || queued > frames/100 {
-			return fmt.Errorf("%d packets were queued and %d flows have left the matcher, of %d frames", queued, i.FlowsBypassed, frames)
+		if (i.FlowsBypassed > 0) != queued || (came > 0) != queued || came > frames/100 {
+			return fmt.Errorf("%d packets were queued and %d flows have left the matcher, of %d frames", came, i.FlowsBypassed, frames)
 		}
 		return nil
 	}
