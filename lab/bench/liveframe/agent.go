@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -38,46 +37,20 @@ func Agent(program, fastPath string) Case {
 	return c
 }
 
-// Inspecting is Agent with the matcher on, by a section ids. Queued: its rules let flows go with
-// their first packets, so that what is measured has left the queue; else it has never been there.
-func Inspecting(program, fastPath string, section any, queued bool) Case {
-	c := Agent(program, fastPath)
-	c.Name += map[bool]string{false: ", inspection of others", true: ", inspection"}[queued]
-	c.Prepare = func(ctx context.Context, l *lab.Lab) (func(), error) {
-		return StartInspecting(ctx, l, program, fmt.Sprintf("fast_path: %q\nflow: {max_flows: 262144}\n", fastPath), section)
-	}
-	c.Check = func(ctx context.Context, l *lab.Lab, frames uint64) error {
-		i, _, err := Inspection(ctx, l, program)
-		if err != nil {
-			return err
-		}
-		var came uint64
-		for _, q := range i.Queues {
-			came += q.Packets
-		}
-		if (i.FlowsBypassed > 0) != queued || (came > 0) != queued || came > frames/100 {
-			return fmt.Errorf("%d packets were queued and %d flows have left the matcher, of %d frames", came, i.FlowsBypassed, frames)
-		}
-		return nil
-	}
-	return c
-}
-
 // StartInspecting starts the agent in a lab's router, with further lines of settings and a
 // section ids, and returns when the router forwards and inspects. Without a section it does not inspect.
 func StartInspecting(ctx context.Context, l *lab.Lab, program, settings string, section any) (undo func(), err error) {
 	if section == nil {
 		return runAgent(ctx, l, program, settings, agentPolicy())
 	}
-	text, err := json.Marshal(section)
-	if err != nil {
-		return nil, err
-	}
+	return startInspecting(ctx, l, program, settings, section, func(mode string) bool { return mode != "off" })
+}
+
+func startInspecting(ctx context.Context, l *lab.Lab, program, settings string, section any, is func(mode string) bool) (undo func(), err error) {
 	if err := os.MkdirAll(filepath.Join(l.Dir(), "agent"), 0o700); err != nil {
 		return nil, err
 	}
-	file := agentFile(l, "ids.section.json")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
+	if err := writeSection(l, section); err != nil {
 		return nil, err
 	}
 	return startAgent(ctx, l, program, settings, agentPolicy(), func() error {
@@ -85,11 +58,21 @@ func StartInspecting(ctx context.Context, l *lab.Lab, program, settings string, 
 		if err != nil {
 			return err
 		}
-		if s.Inspection.Mode == "off" {
-			return errors.New("nothing is inspected yet")
+		if !is(s.Inspection.Mode) {
+			return fmt.Errorf("inspection is %s", s.Inspection.Mode)
 		}
 		return forwards(ctx, l)
-	}, "--ids", file)
+	}, "--ids", agentFile(l, sectionFile))
+}
+
+const sectionFile = "ids.section.json"
+
+func writeSection(l *lab.Lab, section any) error {
+	text, err := json.Marshal(section)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(agentFile(l, sectionFile), text, 0o600)
 }
 
 // Inspection asks the agent in a lab's router what its matcher does, and how much processor time

@@ -17,12 +17,6 @@ import (
 // in the figure. Every frame is verified where it arrives: addresses, ports,
 // hop limit and checksums.
 func Established(ctx context.Context, c Case, flows int, kinds []Traffic) (map[Traffic]Measurement, error) {
-	return EstablishedLeast(ctx, c, flows, kinds, 1)
-}
-
-// EstablishedLeast is Established by the least of some rounds, as long together: for cases that differ
-// by little, since other work on the machine only ever adds.
-func EstablishedLeast(ctx context.Context, c Case, flows int, kinds []Traffic, rounds int) (map[Traffic]Measurement, error) {
 	if flows < 1 || flows > MaxFlows {
 		return nil, fmt.Errorf("%d flows, at most %d", flows, MaxFlows)
 	}
@@ -33,7 +27,6 @@ func EstablishedLeast(ctx context.Context, c Case, flows int, kinds []Traffic, r
 	if err != nil {
 		return nil, err
 	}
-	s.rounds = rounds
 	all, err := s.established(ctx, c, flows, kinds)
 	if err = errors.Join(err, s.close()); err != nil {
 		return nil, fmt.Errorf("measure %s: %w", c.Name, err)
@@ -70,15 +63,6 @@ func (s *stage) established(ctx context.Context, c Case, flows int, kinds []Traf
 		var err error
 		if m.Gross, err = s.follow(ctx, c, t, flows); err != nil {
 			return nil, fmt.Errorf("%v: %w", t, err)
-		}
-		if c.Check != nil {
-			came, err := s.arrived()
-			if err != nil {
-				return nil, err
-			}
-			if err := c.Check(ctx, s.Lab, came.All); err != nil {
-				return nil, fmt.Errorf("%v: %w", t, err)
-			}
 		}
 		m.Cost = m.Gross - m.Overhead
 		all[t] = m

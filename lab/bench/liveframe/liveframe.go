@@ -60,9 +60,6 @@ type Case struct {
 	// the rounds it must agree with the sink.
 	Packets func(ctx context.Context, l *lab.Lab) (uint64, error)
 
-	// Check says, after the rounds, whether they measured what they were to. Nil: they did.
-	Check func(ctx context.Context, l *lab.Lab, frames uint64) error
-
 	// Fast reads how many packets have gone by a fast path. Where there is one,
 	// it is measured once nearly all do. Nil: there is none.
 	Fast func(ctx context.Context, l *lab.Lab) (uint64, error)
