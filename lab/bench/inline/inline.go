@@ -26,6 +26,7 @@ type Config struct {
 	Agent  string // the program
 	Rules  string // file; "": nothing is inspected
 	Bytes  int64  // of a transfer
+	Page   int64  // bytes of each answer that it is made of; 0: one answer
 	Rounds int    // the fastest counts: other work on the machine only ever adds
 	// Body is what is transferred, again and again.
 	Body []byte
@@ -109,7 +110,11 @@ func transfer(ctx context.Context, l *lab.Lab, cfg Config, server *server, size 
 	if err != nil {
 		return m, err
 	}
-	sent, took, err := server.fetch(l, size)
+	page := cfg.Page
+	if page == 0 {
+		page = size
+	}
+	sent, took, err := server.fetch(l, page, size/page)
 	if err != nil {
 		return m, err
 	}
