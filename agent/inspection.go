@@ -34,7 +34,7 @@ func (a *Agent) openInspection() error {
 	cfg.Depth, cfg.Bypass = uint64(s.IDS.Depth), s.IDS.Bypass == settings.BypassOn
 	a.inspect = inspect.New(cfg, inspect.Deps{
 		Log: a.log, Kernel: a.dataplane, Sets: ruleset.New(ruleset.DefaultConfig(filepath.Join(s.StateDir, "rulesets")), nil),
-		Queue: a.firewall.Queue, Facts: a.facts, Alerts: a.spool.AppendAlerts, Events: events, Registerer: a.registry,
+		Queue: a.firewall.Queue, Facts: a.facts, Cut: func(flow uint64) { a.flows.Cut(flow) }, Alerts: a.spool.AppendAlerts, Events: events, Registerer: a.registry,
 		Found: func(client, server netip.AddrPort, protocol uint8, app string) {
 			a.shape.Found(client, server, protocol, app)
 		},

@@ -37,7 +37,7 @@ import (
 // Kernel is the packet programs' side. Package dataplane is one.
 type Kernel interface {
 	Inspect(dataplane.Inspection) error
-	Tell(client, server netip.AddrPort, protocol uint8, w dataplane.Word) (bool, error)
+	Tell(client, server netip.AddrPort, protocol uint8, w dataplane.Word) (flow uint64, err error)
 }
 
 // Sets gives rule sets. Package ruleset is one.
@@ -69,6 +69,8 @@ type Deps struct {
 	Sets   Sets
 	// Queue has marked packets go to queues.
 	Queue func(netfilter.Queues) error
+	// Cut has the last row of a flow, which is blocked, written. It does not wait.
+	Cut func(flow uint64)
 	// Facts take what is learnt of flows, Alerts what is found.
 	Facts  *flowlog.Facts
 	Alerts func([]*ngfwv1.AlertEvent) error

@@ -36,8 +36,8 @@ func (sets) Prune([]ids.Source) error { return nil }
 type kernel struct{ told []dataplane.Inspection }
 
 func (k *kernel) Inspect(i dataplane.Inspection) error { k.told = append(k.told, i); return nil }
-func (k *kernel) Tell(netip.AddrPort, netip.AddrPort, uint8, dataplane.Word) (bool, error) {
-	return false, nil
+func (k *kernel) Tell(netip.AddrPort, netip.AddrPort, uint8, dataplane.Word) (uint64, error) {
+	return 0, nil
 }
 
 func section(t *testing.T, s sets) *Section {

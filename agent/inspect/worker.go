@@ -83,11 +83,16 @@ func (w *worker) follow(f *matcher.Flow, leave matcher.Leave) {
 		word, count = dataplane.Block, &w.counts.blocked
 		w.deps.Facts.Learn(tupleOf(f), flowlog.Fact{Blocked: true})
 	}
-	switch known, err := w.deps.Kernel.Tell(f.Client, f.Server, f.Protocol, word); {
-	case err != nil:
+	id, err := w.deps.Kernel.Tell(f.Client, f.Server, f.Protocol, word)
+	if err != nil {
 		w.deps.Log.Warn("a flow cannot leave the matcher", "err", err)
-	case known:
-		count.Add(1)
+	}
+	if id == 0 {
+		return
+	}
+	count.Add(1)
+	if word == dataplane.Block {
+		w.deps.Cut(id)
 	}
 }
 
