@@ -27,6 +27,7 @@ func TestInspectionUnderFire(t *testing.T) {
 		fmt.Fprintf(&text, `alert tcp any any -> any any (msg:"FIRE %d"; content:"aaaaaaa"; pcre:"/(a+)+[b-%c]{2}$/R"; sid:%d; rev:1;)`+"\n", i, 'c'+i%20, 100+i)
 		fmt.Fprintf(&text, `alert http any any -> any any (msg:"FIRE header %d"; http.header; content:"x-fire"; content:"%d"; distance:0; pcre:"/(x+x+)+y/"; sid:%d; rev:1;)`+"\n", i, i, 200+i)
 	}
+	text.WriteString(bombRules)
 	if err := os.WriteFile(rules, []byte(text.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +106,8 @@ func TestInspectionUnderFire(t *testing.T) {
 			}
 		}
 	})
+
+	t.Run("bombs unpack to nothing", r.bombs)
 
 	t.Run("killed while it inspects", func(t *testing.T) {
 		before := r.process("agent")
