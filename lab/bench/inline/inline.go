@@ -54,35 +54,26 @@ type Counters struct {
 // settings have one queue, and no packet that leaves it unseen.
 const settings = "ids: {queues: 1, depth: 1TiB, bypass: \"off\"}\n"
 
+// section is the section ids that inspects by the rules; nil: nothing is inspected.
+func (c Config) section() (any, error) {
+	if c.Rules == "" {
+		return nil, nil
+	}
+	file, err := filepath.Abs(c.Rules)
+	// Closed: a packet that finds no room must not pass unseen.
+	return map[string]any{"enabled": true, "mode": "prevent", "fail_open": false, "sources": []any{
+		map[string]any{"name": "measured", "file": file, "enabled": true},
+	}}, err
+}
+
 // Measure makes a lab, measures in it and removes it.
 func Measure(ctx context.Context, cfg Config) (m Measurement, err error) {
 	name := fmt.Sprintf("bench-%d-inline", os.Getpid())
-	l, err := lab.Up(ctx, lab.Config{Name: name, Owner: lab.Self()})
+	l, undo, err := up(ctx, name, cfg)
 	if err != nil {
 		return m, err
 	}
-	defer func() { err = errors.Join(err, lab.Down(context.WithoutCancel(ctx), name)) }()
-	for _, host := range []string{lab.LAN1, lab.INET} {
-		if err := l.Segment(host, true); err != nil {
-			return m, err
-		}
-	}
-	var section any
-	if cfg.Rules != "" {
-		file, err := filepath.Abs(cfg.Rules)
-		if err != nil {
-			return m, err
-		}
-		// Closed: a packet that finds no room must not pass unseen.
-		section = map[string]any{"enabled": true, "mode": "prevent", "fail_open": false, "sources": []any{
-			map[string]any{"name": "measured", "file": file, "enabled": true},
-		}}
-	}
-	undo, err := liveframe.StartInspecting(ctx, l, cfg.Agent, settings, section)
-	if err != nil {
-		return m, err
-	}
-	defer undo()
+	defer func() { undo(); err = errors.Join(err, lab.Down(context.WithoutCancel(ctx), name)) }()
 	server, err := serve(l, cfg.Body)
 	if err != nil {
 		return m, err

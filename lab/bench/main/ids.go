@@ -46,7 +46,7 @@ func idsArea(ctx context.Context, opts options) ([]bench.Result, error) {
 	parts := []struct {
 		name    string
 		measure func(context.Context, options, []string) ([]bench.Result, error)
-	}{{"replay", replayed}, {"inline", inlined}, {"offloaded", offloaded}}
+	}{{"replay", replayed}, {"inline", inlined}, {"exploited", exploited}, {"offloaded", offloaded}}
 	for _, part := range parts {
 		if opts.part != "" && opts.part != part.name {
 			continue
@@ -58,7 +58,7 @@ func idsArea(ctx context.Context, opts options) ([]bench.Result, error) {
 		}
 	}
 	if results == nil {
-		return nil, fmt.Errorf("the matcher has no part %q: replay, inline, offloaded", opts.part)
+		return nil, fmt.Errorf("the matcher has no part %q: replay, inline, exploited, offloaded", opts.part)
 	}
 	return results, nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"ngfw.sh/dataplane/ids/traffic"
 	"ngfw.sh/lab/bench"
@@ -23,15 +24,11 @@ const (
 
 // inlined is a bulk transfer through one queue, every byte of it matched.
 func inlined(ctx context.Context, opts options, lines []string) ([]bench.Result, error) {
-	dir, err := os.MkdirTemp("", "ngfw-bench-")
+	rules, remove, err := ruleFile(lines, "")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	rules := filepath.Join(dir, "measured.rules")
-	if err := os.WriteFile(rules, []byte(strings.Join(lines[:min(idsRules, len(lines))], "")), 0o600); err != nil {
-		return nil, err
-	}
+	defer remove()
 	cfg := inline.Config{Agent: filepath.Join(opts.bin, "ngfw-agent"), Bytes: inlineBytes, Rounds: inlineRounds, Body: traffic.Text(8 << 20)}
 	saying("a transfer without inspection")
 	plain, err := inline.Measure(ctx, cfg)
@@ -63,6 +60,45 @@ func inlined(ctx context.Context, opts options, lines []string) ([]bench.Result,
 	}
 	return append(results, bench.Figure("packets without a verdict", float64(without), "", bench.Lower).AtLeast(0).
 		Noting("of the same runs: dropped of a full queue or socket, failed open")), nil
+}
+
+// exploited is a minute of bulk through one queue, with exploits beside it.
+func exploited(ctx context.Context, opts options, lines []string) ([]bench.Result, error) {
+	rules, remove, err := ruleFile(lines, inline.ExploitRules)
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	saying("a minute of bulk and exploits through one queue")
+	cfg := inline.Config{Agent: filepath.Join(opts.bin, "ngfw-agent"), Rules: rules, Bytes: inlineBytes / 4, Body: traffic.Text(8 << 20)}
+	x, err := inline.MeasureExploited(ctx, cfg, time.Minute)
+	if err != nil {
+		return nil, err
+	}
+	if x.Blocked+x.Passed == 0 {
+		return nil, fmt.Errorf("no exploit was sent: of %d no connection was made in time", x.Unmade)
+	}
+	note := fmt.Sprintf("Log4Shell and Shellshock in turns, %d blocked and %d passed in mode prevent (%d without a connection in time) during %.0f s of bulk through the same queue at %.1f Gbit/s, %d bytes inspected",
+		x.Blocked, x.Passed, x.Unmade, x.Lasted.Seconds(), x.Gbits, x.Inspected)
+	return []bench.Result{
+		bench.Figure("exploits blocked under bulk", 100*float64(x.Blocked)/float64(x.Blocked+x.Passed), "%", bench.Higher).AtLeast(100).Noting(note),
+		bench.Figure("packets without a verdict meanwhile", float64(x.QueueDropped+x.SocketDropped)+float64(x.FailedOpen), "", bench.Lower).AtLeast(0).
+			Noting(fmt.Sprintf("by the kernel: %d dropped of a full queue, %d of a full socket, %d failed open, of %d", x.QueueDropped, x.SocketDropped, x.FailedOpen, x.Packets)),
+	}, nil
+}
+
+// ruleFile is a file of the rules to measure with, and of some more.
+func ruleFile(lines []string, more string) (path string, remove func(), err error) {
+	dir, err := os.MkdirTemp("", "ngfw-bench-")
+	if err != nil {
+		return "", nil, err
+	}
+	path = filepath.Join(dir, "measured.rules")
+	if err := os.WriteFile(path, []byte(strings.Join(lines[:min(idsRules, len(lines))], "")+"\n"+more), 0o600); err != nil {
+		os.RemoveAll(dir)
+		return "", nil, err
+	}
+	return path, func() { os.RemoveAll(dir) }, nil
 }
 
 // offloaded is what a packet costs of a flow that has left the queue for good, against the same flow
