@@ -79,6 +79,7 @@ bench-dataplane: ## Benchmark what packets cost the router
 .PHONY: bench-ids
 bench-ids: ## Benchmark the matcher of intrusion detection rules
 	@.ci/prepare run
+	@$(MAKE) --no-print-directory build
 	go run ./lab/bench/main -area ids
 
 .PHONY: bench-analytics

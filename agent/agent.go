@@ -43,6 +43,7 @@ import (
 type Config struct {
 	Settings   settings.Settings
 	PolicyFile string // enforce this file, without a cloud
+	IDSFile    string // with it: inspect by the section ids in this file
 	Version    string
 }
 
@@ -243,7 +244,11 @@ func (a *Agent) enforceFile(ctx context.Context) error {
 		return fmt.Errorf("read the policy: %w", err)
 	}
 	// Each reading is a revision of its own, so that flows are judged again.
-	return a.firewall.Apply(ctx, max(a.dataplane.Revision(), 0)+1, doc)
+	revision := max(a.dataplane.Revision(), 0) + 1
+	if err := a.firewall.Apply(ctx, revision, doc); err != nil {
+		return err
+	}
+	return a.inspectFile(ctx, revision)
 }
 
 // openRouter is called once the first policy is enforced and the backstop holds.

@@ -131,6 +131,7 @@ func (a *Agent) status() control.Status {
 	}
 	s.DropLists = a.dropLists()
 	s.QoS = a.queues()
+	s.Inspection = a.inspectionReport()
 	s.Link = control.Link{State: "off", Server: a.cfg.Settings.Server}
 	switch {
 	case a.cfg.PolicyFile != "":

@@ -96,20 +96,20 @@ const (
 
 // Tell passes the matcher's word on a flow, named by its tuple as the forward hook
 // shows it: the client's own address and the translated destination, in the direction
-// of the first packet. False: no such flow is known, or it is translated in
+// of the first packet. It gives the flow's number; 0: no such flow is known, or it is translated in
 // both directions; it stays with the matcher.
-func (d *Dataplane) Tell(client, server netip.AddrPort, protocol uint8, w Word) (bool, error) {
+func (d *Dataplane) Tell(client, server netip.AddrPort, protocol uint8, w Word) (id uint64, err error) {
 	ref, ok, err := d.flowOf(tupleOf(client, server, protocol))
 	if err == nil && !ok { // the destination was translated: the way back tells
 		ref, ok, err = d.flowOf(tupleOf(server, client, protocol))
 	}
 	if err != nil || !ok {
-		return false, err
+		return 0, err
 	}
 	if err := d.tc.Inspected.Put(ref.Id, uint32(w)); err != nil {
-		return false, fmt.Errorf("tell the programs of a flow: %w", err)
+		return 0, fmt.Errorf("tell the programs of a flow: %w", err)
 	}
-	return true, nil
+	return ref.Id, nil
 }
 
 func (d *Dataplane) flowOf(t bpfobj.TcTuple) (ref bpfobj.TcFlowRef, ok bool, err error) {

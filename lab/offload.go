@@ -13,6 +13,12 @@ const (
 	offloadGRO        = 0x2c // ETHTOOL_SGRO
 )
 
+// Segment switches whether a host's own packets leave it as segmentation offload has them: larger than
+// the MTU, with checksums unfinished. Those of a new lab do not.
+func (l *Lab) Segment(host string, on bool) error {
+	return l.In(host, func() error { return setOffload(HostPort, offloadTxChecksum, on) })
+}
+
 // setOffload switches an offload of an interface of the current namespace.
 // Switching transmit checksums off takes segmentation offload with it.
 func setOffload(port string, command uint32, on bool) error {

@@ -106,6 +106,7 @@ func writeStatus(out io.Writer, s control.Status, now time.Time) error {
 	for i, reason := range slices.Sorted(maps.Keys(s.Counters.Drops)) {
 		row(first(i, "drops"), "%s %d", reason, s.Counters.Drops[reason])
 	}
+	writeInspection(row, s.Inspection)
 	for i, l := range s.DropLists {
 		row(first(i, "drop lists"), "%s: %d prefixes, %d packets dropped", l.Name, l.Prefixes, l.Packets)
 	}
@@ -148,6 +149,29 @@ func queueText(q control.Queue) string {
 	}
 	return fmt.Sprintf("%s, %s: %s, priority %d, %d packets, %d bytes, %d dropped, %d bytes wait",
 		where, what, rate, q.Priority, q.Packets, q.Bytes, q.Dropped, q.Backlog)
+}
+
+func writeInspection(row func(name, format string, args ...any), i control.Inspection) {
+	if i.Mode == "" || i.Mode == "off" {
+		row("inspection", "off")
+		return
+	}
+	open := "fails open"
+	if !i.FailOpen {
+		open = "fails closed"
+	}
+	rules := fmt.Sprintf("%d rules", i.Rules)
+	if i.RefusedRules > 0 {
+		rules += fmt.Sprintf(" (%d left out)", i.RefusedRules)
+	}
+	row("inspection", "%s, %s, %s; %d bytes of streams inspected, flows bypassed %d, blocked %d", i.Mode, open, rules, i.InspectedBytes, i.FlowsBypassed, i.FlowsBlocked)
+	for _, q := range i.Queues {
+		served := ""
+		if !q.Bound {
+			served = "nobody serves it; "
+		}
+		row("", "queue %s: %s%d packets, %d dropped, %d waiting; without room: missed %d, dropped %d", q.Number, served, q.Packets, q.Dropped, q.Waiting, q.Missed, q.QueueDropped+q.SocketDropped)
+	}
 }
 
 // first names the first of several rows.

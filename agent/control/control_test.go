@@ -22,11 +22,12 @@ import (
 
 var sample = Status{
 	Version: "v1", PID: 12, Started: 1703520000, PolicyRevision: 7,
-	Link:     Link{State: "connected", Server: "grpcs://c:1"},
-	Programs: []Program{{Interface: "eth0", Zone: "WAN", XDP: "native", TC: "tcx"}},
-	Degraded: []string{"xdp:eth1: generic mode"},
-	Spool:    Spool{Bytes: 10, Batches: 1},
-	Counters: Counters{Packets: 5, Drops: map[string]int64{"rule": 2}},
+	Link:       Link{State: "connected", Server: "grpcs://c:1"},
+	Programs:   []Program{{Interface: "eth0", Zone: "WAN", XDP: "native", TC: "tcx"}},
+	Inspection: Inspection{Mode: "detect", FailOpen: true, Rules: 3, Queues: []MatcherQueue{{Number: "4100", Bound: true, Packets: 4}}},
+	Degraded:   []string{"xdp:eth1: generic mode"},
+	Spool:      Spool{Bytes: 10, Batches: 1},
+	Counters:   Counters{Packets: 5, Drops: map[string]int64{"rule": 2}},
 }
 
 // serve runs a server until the returned function is called.

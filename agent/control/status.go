@@ -21,7 +21,8 @@ type Status struct {
 	Programs       []Program  `json:"programs"`
 	DropLists      []DropList `json:"drop_lists,omitempty"`
 	QoS            []Queue    `json:"qos,omitempty"` // in the order of the trees
-	Degraded       []string   `json:"degraded"`      // named modes that lack something
+	Inspection     Inspection `json:"inspection"`
+	Degraded       []string   `json:"degraded"` // named modes that lack something
 	Spool          Spool      `json:"spool"`
 	Counters       Counters   `json:"counters"`
 }
@@ -108,6 +109,9 @@ func (s *Status) Take(d *ngfwv1.Dataplane) {
 func (s Status) complete() Status {
 	if s.Programs == nil {
 		s.Programs = []Program{}
+	}
+	if s.Inspection.Queues == nil {
+		s.Inspection.Queues = []MatcherQueue{}
 	}
 	if s.Degraded == nil {
 		s.Degraded = []string{}

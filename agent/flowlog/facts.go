@@ -33,6 +33,8 @@ type Facts struct {
 type known struct {
 	fact   Fact
 	flowID uint64 // 0: no row has named it
+	// over: its last row was written when it was cut off. Alerts of it still ask for its number.
+	over bool
 }
 
 // NewFacts remembers at most so many flows.
@@ -46,6 +48,9 @@ func (f *Facts) Learn(t flow.Tuple, fact Fact) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at, k := f.find(t)
+	if k.over { // of another flow with the same ports
+		k = known{}
+	}
 	if fact.App != "" {
 		k.fact.App = fact.App
 	}
@@ -77,10 +82,17 @@ func (f *Facts) Fill(e flow.Event, row *ngfwv1.FlowEvent) {
 	}
 	f.mu.Lock()
 	at, k := f.find(seen)
-	if e.Kind == flow.Close { // its row is the last
+	if k.over && k.flowID != e.FlowID {
+		k = known{}
+	}
+	switch {
+	case e.Kind == flow.Close && k.fact.Blocked:
+		k.flowID, k.over = e.FlowID, true
+		f.put(at, k)
+	case e.Kind == flow.Close: // its row is the last
 		delete(f.new, at)
 		delete(f.used, at)
-	} else if e.Kind != flow.Refused {
+	case e.Kind != flow.Refused:
 		k.flowID = e.FlowID
 		f.put(at, k)
 	}

@@ -62,6 +62,20 @@ func TestFactsMeetTheirRows(t *testing.T) {
 		}
 	}
 
+	// A flow that was cut off has its last row at once: alerts find its number, others with its ports do not.
+	over := NewFacts(100)
+	over.Learn(there, Fact{Threat: "botnet", Blocked: true})
+	over.Fill(flow.Event{FlowID: 11, Kind: flow.Open, Tuple: there}, &ngfwv1.FlowEvent{})
+	over.Fill(flow.Event{FlowID: 11, Kind: flow.Close, Tuple: there}, &ngfwv1.FlowEvent{})
+	if id, ok := over.FlowID(back); id != 11 || !ok {
+		t.Errorf("a flow that was cut off is %d, %v", id, ok)
+	}
+	next := &ngfwv1.FlowEvent{Action: ngfwv1.Verdict_VERDICT_ACCEPT}
+	over.Fill(flow.Event{FlowID: 12, Kind: flow.Update, Tuple: there}, next)
+	if next.Action != ngfwv1.Verdict_VERDICT_ACCEPT || next.Threat != "" {
+		t.Errorf("the next flow with its ports: %v", next)
+	}
+
 	refused := flow.Event{FlowID: 9, Kind: flow.Refused, Tuple: tuple("10.0.1.9:1", "203.0.113.7:1", 17)}
 	fill(refused)
 	if _, ok := f.FlowID(refused.Tuple); ok {

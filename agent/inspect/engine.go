@@ -6,7 +6,7 @@ import (
 )
 
 // engineConfig is how the matcher follows a section's flows.
-func engineConfig(doc ids.Document) matcher.Config {
+func engineConfig(cfg Config, doc ids.Document) matcher.Config {
 	c := matcher.DefaultConfig()
 	c.Flows.Elephant = matcher.Elephant{Bytes: 1 << 30, Seconds: 10} // as the stock suricata.yaml suggests
 	c.Inline = doc.Mode == ids.Prevent
@@ -15,7 +15,8 @@ func engineConfig(doc ids.Document) matcher.Config {
 	c.Packet.Checksums = false
 	// Flows are met in the middle: after a restart, or when inspection begins.
 	c.Stream.Midstream = true
-	c.EncryptionBypass, c.StreamBypass = true, true
+	c.Stream.Depth = cfg.Depth
+	c.EncryptionBypass, c.StreamBypass = cfg.Bypass, cfg.Bypass
 	c.Exceptions = exceptions(doc)
 	return c
 }

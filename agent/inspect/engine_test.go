@@ -21,7 +21,7 @@ func TestParserGivesUp(t *testing.T) {
 		{"detect", ids.Document{Mode: ids.Detect}, matcher.Stay},
 		{"detect, fail open", ids.Document{Mode: ids.Detect, FailOpen: true}, matcher.Stay},
 	} {
-		w := matcher.New(engineConfig(c.doc), matcher.Deps{}).Worker()
+		w := matcher.New(engineConfig(DefaultConfig(""), c.doc), matcher.Deps{}).Worker()
 		x := traffic.New()
 		conn := x.Connect(443)
 		conn.Say(0, []byte("\x16\x03\x01\x00\x04\x0e\x00\x00\x00")) // TLS to begin with
@@ -45,7 +45,7 @@ func TestParserGivesUp(t *testing.T) {
 // Flows that are met in the middle go on, whatever the section says.
 func TestMidstreamGoesOn(t *testing.T) {
 	for _, open := range []bool{false, true} {
-		w := matcher.New(engineConfig(ids.Document{Mode: ids.Prevent, FailOpen: open}), matcher.Deps{}).Worker()
+		w := matcher.New(engineConfig(DefaultConfig(""), ids.Document{Mode: ids.Prevent, FailOpen: open}), matcher.Deps{}).Worker()
 		x := traffic.New()
 		conn := x.Connect(80)
 		met := len(x.Frames)

@@ -37,7 +37,7 @@ import (
 // Kernel is the packet programs' side. Package dataplane is one.
 type Kernel interface {
 	Inspect(dataplane.Inspection) error
-	Tell(client, server netip.AddrPort, protocol uint8, w dataplane.Word) (bool, error)
+	Tell(client, server netip.AddrPort, protocol uint8, w dataplane.Word) (flow uint64, err error)
 }
 
 // Sets gives rule sets. Package ruleset is one.
@@ -51,13 +51,15 @@ type Config struct {
 	StateDir string
 	First    uint16 // number of the first queue
 	Queues   int    // that run side by side
+	Depth    uint64 // bytes of each direction of a connection that are put in order
+	Bypass   bool   // flows that are encrypted or seen to the depth leave the matcher
 	// Patience bounds the fetching of all sources at one change: others wait behind it.
 	Patience time.Duration
 }
 
 // DefaultConfig runs a queue on each processor, up to four.
 func DefaultConfig(stateDir string) Config {
-	return Config{StateDir: stateDir, First: 4100, Queues: min(runtime.NumCPU(), 4), Patience: 2 * time.Minute}
+	return Config{StateDir: stateDir, First: 4100, Queues: min(runtime.NumCPU(), 4), Depth: 1 << 20, Bypass: true, Patience: 2 * time.Minute}
 }
 
 // Deps of the section.
@@ -67,6 +69,8 @@ type Deps struct {
 	Sets   Sets
 	// Queue has marked packets go to queues.
 	Queue func(netfilter.Queues) error
+	// Cut has the last row of a flow, which is blocked, written. It does not wait.
+	Cut func(flow uint64)
 	// Facts take what is learnt of flows, Alerts what is found.
 	Facts  *flowlog.Facts
 	Alerts func([]*ngfwv1.AlertEvent) error
@@ -92,6 +96,8 @@ type Section struct {
 	running *running // nil: nothing is inspected
 	fetched time.Time
 	lacking map[string]string // source → why it is not, or no longer, up to date
+	lost    string            // why the stored section is not in force; "": it is, or none was stored
+	closed  bool              // by it: what would be inspected is dropped
 	metrics *metrics
 }
 
@@ -101,23 +107,6 @@ func New(cfg Config, deps Deps) *Section {
 	s.metrics = newMetrics(deps.Registerer, s)
 	newTotals(deps.Registerer, s)
 	return s
-}
-
-// Restore inspects by the last good document, with the copies of its sets.
-func (s *Section) Restore(ctx context.Context) error {
-	version, text, ok, err := readState(s.cfg.StateDir)
-	if err != nil || !ok {
-		return err
-	}
-	// The router opens after this: a set without a copy is fetched later.
-	ctx, enough := context.WithTimeout(ctx, min(s.cfg.Patience, 5*time.Second))
-	defer enough()
-	_, err = s.try(ctx, version, text, false)
-	if err != nil {
-		// What another version of the agent accepted must not keep this one from running.
-		s.deps.Log.Error("the stored section ids is not in force: nothing is inspected", "version", version, "err", err)
-	}
-	return nil
 }
 
 // Try puts a document into force. On an error everything is as it was; a fault names
@@ -137,7 +126,7 @@ func (s *Section) try(ctx context.Context, version int64, document []byte, fresh
 	if err := s.force(ctx, doc, fresh); err != nil {
 		return nil, err
 	}
-	s.set(func() { s.version, s.doc = version, doc })
+	s.set(func() { s.version, s.doc, s.lost = version, doc, "" })
 	return t, nil
 }
 
@@ -170,7 +159,7 @@ func (s *Section) force(ctx context.Context, doc ids.Document, fresh bool) error
 	for name, why := range lacking {
 		s.deps.Log.Warn("a rule set is not up to date", "source", name, "err", why)
 	}
-	s.deps.Log.Info("inspection", "mode", doc.Mode, "rules", l.Rules, "refused", len(l.Refused), "queues", s.cfg.Queues)
+	s.deps.Log.Info("inspection", "mode", doc.Mode, "rules", l.Rules, "refused", l.RefusedCount, "queues", s.cfg.Queues)
 	return nil
 }
 
@@ -197,7 +186,7 @@ func (s *Section) begin(doc ids.Document, l *Loaded) error {
 		r.end()
 		return err
 	}
-	s.set(func() { s.running = r })
+	s.set(func() { s.running, s.closed = r, false })
 	err := s.deps.Queue(netfilter.Queues{First: s.cfg.First, Count: uint16(s.cfg.Queues), Bypass: doc.FailOpen})
 	if err == nil {
 		err = s.deps.Kernel.Inspect(dataplane.Inspection{On: true, Interfaces: doc.Interfaces})
@@ -211,7 +200,7 @@ func (s *Section) begin(doc ids.Document, l *Loaded) error {
 // stop lets packets pass the matcher by. change is held.
 func (s *Section) stop() error {
 	r := s.running
-	if r == nil {
+	if r == nil && !s.closed {
 		return nil
 	}
 	// First the mark, then the way, then who waits at its end: no packet is left there.
@@ -219,8 +208,10 @@ func (s *Section) stop() error {
 		s.deps.Kernel.Inspect(dataplane.Inspection{}),
 		s.deps.Queue(netfilter.Queues{}),
 	)
-	s.set(func() { s.running = nil })
-	r.end()
+	s.set(func() { s.running, s.closed = nil, false })
+	if r != nil {
+		r.end()
+	}
 	return err
 }
 
@@ -285,6 +276,9 @@ func (s *Section) Degraded() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []string
+	if s.lost != "" {
+		out = append(out, "ids: "+s.lost)
+	}
 	for name, why := range s.lacking {
 		out = append(out, fmt.Sprintf("ids, rule set %s: %s", name, why))
 	}

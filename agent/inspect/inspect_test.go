@@ -28,8 +28,8 @@ type router struct {
 }
 
 func (r *router) Inspect(i dataplane.Inspection) error { r.on = i.On; return nil }
-func (r *router) Tell(_, _ netip.AddrPort, _ uint8, _ dataplane.Word) (bool, error) {
-	return true, nil
+func (r *router) Tell(_, _ netip.AddrPort, _ uint8, _ dataplane.Word) (uint64, error) {
+	return 1, nil
 }
 func (r *router) send(q netfilter.Queues) error {
 	if r.fail != nil {

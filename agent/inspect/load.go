@@ -22,7 +22,9 @@ type Loaded struct {
 	Rules      int
 	Categories map[string]int64 // rules in force
 	reputation reputation
-	Refused    []string // rules that are left out, and why
+	// Refused are rules that are left out, and why: the first ones of RefusedCount.
+	Refused      []string
+	RefusedCount int
 }
 
 // maxRefused bounds what is remembered of rules that are left out.
@@ -136,6 +138,7 @@ func (l *Loaded) take(set *ruleset.Set) {
 }
 
 func (l *Loaded) refuse(err error) {
+	l.RefusedCount++
 	if len(l.Refused) < maxRefused {
 		l.Refused = append(l.Refused, err.Error())
 	}

@@ -9,6 +9,9 @@ type metrics struct {
 	panics        prometheus.Counter
 	section       *Section
 	rules, queues *prometheus.Desc
+	counts        *counts
+	left          *prometheus.Desc
+	inspected     *prometheus.Desc
 }
 
 func newMetrics(r prometheus.Registerer, s *Section) *metrics {
@@ -16,7 +19,10 @@ func newMetrics(r prometheus.Registerer, s *Section) *metrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "ngfw", Subsystem: "ids", Name: name, Help: help})
 	}
 	m := &metrics{
-		section: s,
+		section: s, counts: &counts{},
+		left: prometheus.NewDesc("ngfw_ids_flows_left_total",
+			"Flows that have left the matcher for good, by how: bypassed, whose packets pass; blocked, whose packets are dropped.", []string{"verdict"}, nil),
+		inspected: prometheus.NewDesc("ngfw_ids_inspected_bytes_total", "Bytes of TCP streams, each once, that rules have looked at.", nil, nil),
 		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "ngfw", Subsystem: "ids", Name: "alerts_told_total", Help: "Alerts that were told, by category.",
 		}, []string{"category"}),
@@ -26,7 +32,7 @@ func newMetrics(r prometheus.Registerer, s *Section) *metrics {
 		panics:  counter("flow_panics_total", "Panics that cost a flow its inspection."),
 		rules:   prometheus.NewDesc("ngfw_ids_rules", "Rules in force, by category.", []string{"category"}, nil),
 		queues: prometheus.NewDesc("ngfw_ids_queue_packets_total",
-			"Packets of the matcher's queues, by what became of them: taken; dropped, because the queue or its socket was full; cut; broken.", []string{"queue", "outcome"}, nil),
+			"Packets of the matcher's queues, by what became of them: taken; missed, because the socket was full: passed if fail_open; dropped, because the queue or its socket was full; cut; broken.", []string{"queue", "outcome"}, nil),
 	}
 	if r != nil {
 		r.MustRegister(m.alerts, m.held, m.lost, m.dropped, m.panics, m)
@@ -35,7 +41,11 @@ func newMetrics(r prometheus.Registerer, s *Section) *metrics {
 }
 
 // Describe implements prometheus.Collector.
-func (m *metrics) Describe(ch chan<- *prometheus.Desc) { ch <- m.rules; ch <- m.queues }
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.rules, m.queues, m.left, m.inspected} {
+		ch <- d
+	}
+}
 
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
@@ -45,13 +55,19 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for id, n := range categories {
 		ch <- prometheus.MustNewConstMetric(m.rules, prometheus.GaugeValue, float64(n), id)
 	}
+	count := func(d *prometheus.Desc, n uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	count(m.inspected, m.counts.inspected.Load())
+	count(m.left, m.counts.bypassed.Load(), "bypassed")
+	count(m.left, m.counts.blocked.Load(), "blocked")
 	if r == nil {
 		return
 	}
 	for _, q := range r.queues {
 		s := q.Stats()
 		for outcome, n := range map[string]uint64{
-			"taken": s.Packets, "dropped_queue_full": s.QueueDropped, "dropped_socket_full": s.SocketDropped, "cut": s.Cut, "broken": s.Broken,
+			"taken": s.Packets, "missed": s.Missed, "dropped_queue_full": s.QueueDropped, "dropped_socket_full": s.SocketDropped, "cut": s.Cut, "broken": s.Broken,
 		} {
 			ch <- prometheus.MustNewConstMetric(m.queues, prometheus.CounterValue, float64(n), q.Name(), outcome)
 		}

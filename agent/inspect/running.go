@@ -36,7 +36,7 @@ type running struct {
 func newRunning(cfg Config, deps Deps, m *metrics, doc ids.Document, l *Loaded) *running {
 	r := &running{cfg: cfg, deps: deps, doc: doc, failed: map[int]string{}, remembered: time.Now()}
 	r.log = newLog(deps, m, doc, l)
-	r.engine = matcher.New(engineConfig(doc), matcher.Deps{Log: r.log, Panicked: func(what string) {
+	r.engine = matcher.New(engineConfig(cfg, doc), matcher.Deps{Log: r.log, Panicked: func(what string) {
 		deps.Log.Error("a panic has cost a flow its inspection", "what", what)
 		m.panics.Inc()
 	}})
@@ -47,7 +47,7 @@ func newRunning(cfg Config, deps Deps, m *metrics, doc ids.Document, l *Loaded) 
 		q := nfqueue.DefaultConfig(cfg.First + uint16(i))
 		q.FailOpen = doc.FailOpen
 		r.queues = append(r.queues, nfqueue.New(q, deps.Log))
-		r.workers = append(r.workers, newWorker(r.engine.Worker(), deps, doc))
+		r.workers = append(r.workers, newWorker(r.engine.Worker(), deps, m.counts, doc))
 	}
 	return r
 }
@@ -75,7 +75,7 @@ func (r *running) begin() error {
 	for i, q := range r.queues {
 		r.ended.Go(func() { r.serve(ctx, i, q) })
 	}
-	r.ended.Go(func() { r.log.run(ctx) })
+	r.ended.Go(func() { r.log.outbox.run(ctx) })
 	deadline := time.Now().Add(bindLimit)
 	for i, q := range r.queues {
 		for !q.Bound() {
@@ -139,7 +139,7 @@ func (r *running) end() {
 		w.Finish()
 		w.resets.close()
 	}
-	r.log.flush(0)
+	r.log.outbox.flush(0)
 	r.remember()
 }
 

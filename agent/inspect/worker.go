@@ -24,10 +24,12 @@ type worker struct {
 	told     tellings
 	resets   *resetter
 	totals
+	counts *counts
+	added  uint64 // of the matcher's inspected bytes, to counts
 }
 
-func newWorker(w *matcher.Worker, deps Deps, doc ids.Document) *worker {
-	return &worker{Worker: w, deps: deps, excluded: prefixes(doc.ExcludedNetworks), resets: newResetter(deps.Log)}
+func newWorker(w *matcher.Worker, deps Deps, c *counts, doc ids.Document) *worker {
+	return &worker{Worker: w, deps: deps, counts: c, excluded: prefixes(doc.ExcludedNetworks), resets: newResetter(deps.Log)}
 }
 
 // Packet implements nfqueue.Handler.
@@ -38,6 +40,10 @@ func (w *worker) Packet(p *nfqueue.Packet) nfqueue.Verdict {
 	}
 	w.tell(w.Worker, false)
 	v := w.Worker.Packet(packet.LinkRaw, p.Data, p.Length, time.Now().UnixNano())
+	if n := w.Counters.Inspected - w.added; n > 0 {
+		w.counts.inspected.Add(n)
+		w.added += n
+	}
 	if v.Flow != nil {
 		w.follow(v.Flow, v.Leave)
 	}
@@ -72,13 +78,21 @@ func (w *worker) follow(f *matcher.Flow, leave matcher.Leave) {
 	if leave == matcher.Stay || !w.told.once(f.ID, toldLeave) {
 		return
 	}
-	word := dataplane.Bypass
+	word, count := dataplane.Bypass, &w.counts.bypassed
 	if leave == matcher.LeaveDrop {
-		word = dataplane.Block
+		word, count = dataplane.Block, &w.counts.blocked
 		w.deps.Facts.Learn(tupleOf(f), flowlog.Fact{Blocked: true})
 	}
-	if _, err := w.deps.Kernel.Tell(f.Client, f.Server, f.Protocol, word); err != nil {
+	id, err := w.deps.Kernel.Tell(f.Client, f.Server, f.Protocol, word)
+	if err != nil {
 		w.deps.Log.Warn("a flow cannot leave the matcher", "err", err)
+	}
+	if id == 0 {
+		return
+	}
+	count.Add(1)
+	if word == dataplane.Block {
+		w.deps.Cut(id)
 	}
 }
 

@@ -87,7 +87,17 @@ type Spool struct {
 type IDS struct {
 	EVE    string `yaml:"eve,omitempty"`    // file that takes every event as a line of JSON; "": none
 	Queues int    `yaml:"queues,omitempty"` // that run side by side; 0: one for each processor, up to four
+	Depth  Size   `yaml:"depth,omitempty"`  // bytes of a connection, in each direction, that are put in order for rules
+	Bypass Bypass `yaml:"bypass,omitempty"`
 }
+
+// Bypass says which flows leave the matcher for good, beside those with a verdict.
+type Bypass string
+
+const (
+	BypassOn  Bypass = "on"  // that are encrypted, or seen to the depth
+	BypassOff Bypass = "off" // none: each of their packets goes through the queue
+)
 
 // XDP says how packet programs are attached.
 type XDP string
@@ -139,6 +149,7 @@ func Default() Settings {
 		TC:            TCAuto,
 		FastPath:      FastAuto,
 		Clock:         ClockKernel,
+		IDS:           IDS{Depth: 1 << 20, Bypass: BypassOn},
 	}
 	s.ControlSocket = socketIn(s.StateDir)
 	return s
@@ -163,6 +174,8 @@ func (s *Settings) fill() {
 	s.TC = cmp.Or(s.TC, d.TC)
 	s.FastPath = cmp.Or(s.FastPath, d.FastPath)
 	s.Clock = cmp.Or(s.Clock, d.Clock)
+	s.IDS.Depth = cmp.Or(s.IDS.Depth, d.IDS.Depth)
+	s.IDS.Bypass = cmp.Or(s.IDS.Bypass, d.IDS.Bypass)
 }
 
 // Load reads and validates the file at path. A missing file is fs.ErrNotExist
@@ -251,6 +264,10 @@ func (s Settings) Validate() error {
 	if s.IDS.Queues < 0 || s.IDS.Queues > 64 {
 		refuse("ids.queues", "%d is not from 0 to 64", s.IDS.Queues)
 	}
+	if s.IDS.Depth < 4096 {
+		refuse("ids.depth", "%v is less than 4KiB", s.IDS.Depth)
+	}
+	oneOf(refuse, "ids.bypass", s.IDS.Bypass, BypassOn, BypassOff)
 	if s.IDS.EVE != "" && !filepath.IsAbs(s.IDS.EVE) {
 		refuse("ids.eve", "%q is no absolute path", s.IDS.EVE)
 	}

@@ -98,6 +98,21 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestANetworkIsWrongOnce: what is made of a network that is wrong is not wrong by itself.
+func TestANetworkIsWrongOnce(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"home_networks":["lan"],"variables":{"SERVERS":"$HOME_NET"}}`:                                                 "home_networks[0]",
+		`{"home_networks":["!10.0.0.0/8","!0.0.0.0/0","!::/0"],"variables":{"SERVERS":"$HOME_NET"}}`:                    "home_networks",
+		`{"home_networks":["10.0.0.0/8"],"external_networks":["!0.0.0.0/0","!::/0"],"variables":{"A":"$EXTERNAL_NET"}}`: "external_networks",
+	} {
+		_, err := ids.Decode([]byte(text))
+		f, _ := fault.As(err)
+		if f == nil || len(f.Fields) != 1 || f.Fields[0].Path != want {
+			t.Errorf("%s: %v, want one finding, at %q", text, err, want)
+		}
+	}
+}
+
 // TestRuleErrorsHaveAPlace: whoever writes a rule is told where it is wrong.
 func TestRuleErrorsHaveAPlace(t *testing.T) {
 	_, err := ids.ParseRule(ids.Default(), `alert tcp any any -> any any (msg:"a"; contnet:"b"; sid:1;)`)

@@ -55,8 +55,9 @@ func Validate(d Document) error {
 			found.add(index("interfaces", i), "%q is not the name of an interface", name)
 		}
 	}
-	d.checkNetworks(found)
-	d.checkVariables(found)
+	if d.checkNetworks(found) {
+		d.checkVariables(found)
+	}
 	names := map[string]bool{}
 	for i, s := range d.Sources {
 		at := index("sources", i)
@@ -91,7 +92,8 @@ func Validate(d Document) error {
 	return nil
 }
 
-func (d Document) checkNetworks(found *findings) {
+func (d Document) checkNetworks(found *findings) (ok bool) {
+	before := len(found.fields)
 	for name, list := range map[string][]string{
 		"home_networks": d.HomeNetworks, "external_networks": d.ExternalNetworks, "excluded_networks": d.ExcludedNetworks,
 	} {
@@ -104,11 +106,22 @@ func (d Document) checkNetworks(found *findings) {
 			}
 		}
 	}
+	return len(found.fields) == before
 }
 
+// checkVariables looks at what variables come to. Each that is wrong is told once, at the field that is
+// to blame: many are made of $HOME_NET, EXTERNAL_NET among them.
 func (d Document) checkVariables(found *findings) {
 	vars := Variables(d)
 	resolver := rule.NewResolver(vars)
+	if err := resolver.CheckVariable("HOME_NET"); err != nil {
+		found.add("home_networks", "%v", err)
+		return
+	}
+	if err := resolver.CheckVariable("EXTERNAL_NET"); err != nil {
+		found.add("external_networks", "%v", err)
+		return
+	}
 	for name := range d.Variables {
 		at := "variables." + name
 		switch {
@@ -121,11 +134,6 @@ func (d Document) checkVariables(found *findings) {
 		}
 		if err := resolver.CheckVariable(name); err != nil {
 			found.add(at, "%v", err)
-		}
-	}
-	for _, name := range []string{"HOME_NET", "EXTERNAL_NET"} {
-		if err := resolver.CheckVariable(name); err != nil {
-			found.add(map[string]string{"HOME_NET": "home_networks", "EXTERNAL_NET": "external_networks"}[name], "%v", err)
 		}
 	}
 }

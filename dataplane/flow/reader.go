@@ -90,8 +90,9 @@ type Reader struct {
 
 	mu      sync.Mutex           // one writer of told and of the sink
 	closing map[uint64]time.Time // flows that ended, until their last count
-	waiting []Event              // refusals that the sink did not take: no scan finds them again
-	size    int                  // flows at the last scan
+	cuts    chan uint64
+	waiting []Event // refusals that the sink did not take: no scan finds them again
+	size    int     // flows at the last scan
 
 	pressure bool  // the table was nearly full then
 	crowd    crowd // refusals without a row of their own
@@ -99,7 +100,7 @@ type Reader struct {
 
 // New makes a Reader; nothing happens before Run.
 func New(cfg Config, deps Deps, maps Maps) *Reader {
-	return &Reader{cfg: cfg, deps: deps, maps: maps, closing: map[uint64]time.Time{}}
+	return &Reader{cfg: cfg, deps: deps, maps: maps, closing: map[uint64]time.Time{}, cuts: make(chan uint64, maxCuts)}
 }
 
 // Flows is the number of flows in the table at the last scan.
@@ -151,7 +152,10 @@ func (r *Reader) Reconcile(sink map[uint64]Told) error {
 		case r.maps.Flows.Lookup(id, &f) != nil:
 			// ended since
 		case t.Closed:
-			r.remove(&f)
+			// One that was cut off goes on to hold the verdict.
+			if have, known := r.told(id); !known || have != endTold {
+				r.remove(&f)
+			}
 		default:
 			if err := r.tell(id, t.Counts); err != nil {
 				return err
@@ -188,6 +192,8 @@ func (r *Reader) Run(ctx context.Context) error {
 				return err
 			}
 			return r.scan()
+		case id := <-r.cuts:
+			r.cutAll(id)
 		case now := <-second.C:
 			r.sweepRefusals()
 			r.finish(now)

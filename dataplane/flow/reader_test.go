@@ -29,6 +29,7 @@ func TestSumsAreTrue(t *testing.T) {
 		live := map[uint64]*bpfobj.TcFlow{}
 		truth := map[uint64]Counts{}
 		var order []uint64
+		cut := map[uint64]bool{}     // whose end was told before it came
 		var pending []bpfobj.TcEvent // in the ring
 		ring := func(kind uint32, f *bpfobj.TcFlow) {
 			if rapid.IntRange(0, 3).Draw(t, "room") > 0 {
@@ -48,7 +49,7 @@ func TestSumsAreTrue(t *testing.T) {
 		}
 		gone := func(f *bpfobj.TcFlow) bool { return f == nil || f.Flags&flagClosed != 0 }
 		for range rapid.IntRange(5, 60).Draw(t, "steps") {
-			switch rapid.SampledFrom([]string{"open", "count", "count", "close", "ring", "scan", "scan", "finish", "break", "mend", "settle", "restart", "crash"}).Draw(t, "step") {
+			switch rapid.SampledFrom([]string{"open", "count", "count", "close", "cut", "ring", "scan", "scan", "finish", "break", "mend", "settle", "restart", "crash"}).Draw(t, "step") {
 			case "open":
 				f := k.open(time.Duration(rapid.IntRange(0, 5).Draw(t, "age")) * time.Second)
 				live[f.Id] = &f
@@ -63,7 +64,16 @@ func TestSumsAreTrue(t *testing.T) {
 					f.Seen = uint64(bootNanos())
 					f.Flags |= flagSeenReply
 					k.put(*f)
-					truth[f.Id] = counts(f)
+					if !cut[f.Id] {
+						truth[f.Id] = counts(f)
+					}
+				}
+			case "cut":
+				if f := pick(); !gone(f) {
+					r.Cut(f.Id)
+					r.cutAll(<-r.cuts)
+					have, known := r.told(f.Id)
+					cut[f.Id] = known && have == endTold
 				}
 			case "close":
 				if f := pick(); !gone(f) {
@@ -88,6 +98,14 @@ func TestSumsAreTrue(t *testing.T) {
 				r = k.reader(s)
 				if err := r.Reconcile(s.memory()); err != nil {
 					t.Fatal(err)
+				}
+				for id := range cut {
+					if have, known := r.told(id); cut[id] && !(known && have == endTold) && !gone(live[id]) { // the sink has forgotten its end
+						cut[id] = false
+						truth[id] = counts(live[id])
+					} else if cut[id] && !gone(live[id]) && !r.Alive(id) {
+						t.Fatalf("the record of a flow that was cut off is gone, and the verdict with it")
+					}
 				}
 			}
 		}

@@ -99,6 +99,9 @@ func (r *Reader) scan() error {
 // progress is the event of a running flow: an open where none was told.
 func (r *Reader) progress(f *bpfobj.TcFlow, now uint64) (Event, bool) {
 	told, known := r.told(f.Id)
+	if known && told == endTold {
+		return Event{}, false
+	}
 	e := event(f, Update, min(now, f.Seen)) // so that no update follows a flow's end
 	if !known {
 		e.Kind = Open
@@ -157,9 +160,12 @@ func (r *Reader) end(ended []bpfobj.TcFlow, now uint64) bool {
 	return true
 }
 
-// last are the final events of a flow.
+// last are the final events of a flow; none where its end was told already.
 func (r *Reader) last(f *bpfobj.TcFlow, now uint64) []Event {
 	told, known := r.told(f.Id)
+	if known && told == endTold {
+		return nil
+	}
 	var events []Event
 	if !known {
 		open := event(f, Open, f.Opened)

@@ -11,10 +11,11 @@ import (
 
 func addr4(b []byte) netip.Addr { return netip.AddrFrom4([4]byte(b)) }
 
-// inspect evaluates the rules and does what those that match ask for.
-func (w *Worker) inspect(p *packet.Packet, f *Flow, dir app.Direction, v *Verdict, in detect.Input) {
+// inspect evaluates the rules and does what those that match ask for. Looked: there are rules, and
+// the flow is one to inspect.
+func (w *Worker) inspect(p *packet.Packet, f *Flow, dir app.Direction, v *Verdict, in detect.Input) (looked bool) {
 	if w.detect == nil || f != nil && (f.broken || f.Action != Inspect) {
-		return
+		return false
 	}
 	w.input = in
 	i := &w.input
@@ -47,6 +48,7 @@ func (w *Worker) inspect(p *packet.Packet, f *Flow, dir app.Direction, v *Verdic
 		f.Action, f.Reason = FlowBypassed, "bypass"
 	}
 	w.apply(p, f, dir, v, w.matches, in.Stream)
+	return f == nil || !f.broken // a panic has cut it short
 }
 
 // apply does what matches ask for.

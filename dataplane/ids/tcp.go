@@ -77,8 +77,8 @@ func (w *Worker) answered(f *Flow, dir app.Direction, v *Verdict) {
 	}
 	if chunk, ok := f.TCP.Raw(dir, false); ok {
 		in := detect.Input{Stream: chunk.Data, Old: chunk.Old, StreamOffset: chunk.Offset, StreamEvents: &w.none}
-		w.inspect(w.made(f, dir), f, dir, v, in)
-		f.TCP.RawTaken(dir, chunk)
+		looked := w.inspect(w.made(f, dir), f, dir, v, in)
+		w.taken(f, dir, chunk, looked)
 	}
 }
 
@@ -161,9 +161,16 @@ func (w *Worker) onStream(p *packet.Packet, f *Flow, dir app.Direction, v *Verdi
 		in.Stream, in.Old, in.StreamOffset = chunk.Data, chunk.Old, chunk.Offset
 	}
 	in.StreamEnd = eof
-	w.inspect(p, f, dir, v, in)
+	looked := w.inspect(p, f, dir, v, in)
 	if ok {
-		f.TCP.RawTaken(dir, chunk)
+		w.taken(f, dir, chunk, looked)
+	}
+}
+
+// taken notes that a chunk has had its turn, and whether rules have looked at it then.
+func (w *Worker) taken(f *Flow, dir app.Direction, chunk stream.Chunk, looked bool) {
+	if fresh := f.TCP.RawTaken(dir, chunk); looked {
+		w.Counters.Inspected += fresh
 	}
 }
 

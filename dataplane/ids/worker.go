@@ -55,6 +55,8 @@ type Counters struct {
 	Panics, Evicted, BadChecksums, Elephants                  uint64
 	Refused                                                   uint64 // packets that found no room for their flow
 	GaveUp                                                    uint64 // parsers, at what is broken or beyond their limits
+	// Inspected bytes are those of TCP streams, each once, that rules have looked at.
+	Inspected uint64
 }
 
 // Worker makes a worker.

@@ -104,7 +104,7 @@ func (q *Queue) Bound() bool { return q.bound.Load() }
 
 // counters of a queue; read at any time.
 type counters struct {
-	packets, dropped, bytes, bursts, batches, overruns, cut, panics, broken, refused atomic.Uint64
+	packets, dropped, bytes, bursts, batches, overruns, cut, panics, broken, refused, missed atomic.Uint64
 }
 
 // New makes a queue that is not bound yet.

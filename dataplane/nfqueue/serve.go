@@ -27,6 +27,7 @@ type server struct {
 	told   bool // of a panic
 
 	flushed time.Time // or when the burst began
+	last    uint32    // id; the kernel counts from 1
 }
 
 // serve reads bursts until the context ends.
@@ -130,6 +131,11 @@ func (s *server) first(a *queue.Attribute) {
 func (s *server) judge() {
 	p := &s.packet
 	s.stat.packets.Add(1)
+	// Copies of one packet, as of a GSO packet that was cut, have ids of their own.
+	if ahead := p.id - s.last - 1; ahead != 0 && int32(ahead) > 0 {
+		s.stat.missed.Add(uint64(ahead))
+	}
+	s.last = p.id
 	s.stat.bytes.Add(uint64(p.Length))
 	if p.Length > len(p.Data) {
 		s.stat.cut.Add(1)

@@ -19,6 +19,9 @@ type Stats struct {
 	Panics   uint64 // of the handler
 	Broken   uint64 // messages that could not be read
 	Refused  uint64 // verdicts on packets that were gone
+	// Missed packets had their number, and no room in the socket: they passed where the queue
+	// fails open, and else were dropped. The kernel counts the latter alone.
+	Missed uint64
 
 	// Of the kernel, for the whole of the queue's life.
 	Waiting       uint64
@@ -31,7 +34,7 @@ func (q *Queue) Stats() Stats {
 	c := &q.stat
 	s := Stats{
 		Packets: c.packets.Load(), Bytes: c.bytes.Load(), Dropped: c.dropped.Load(), Bursts: c.bursts.Load(), Verdicts: c.batches.Load(),
-		Overruns: c.overruns.Load(), Cut: c.cut.Load(), Panics: c.panics.Load(), Broken: c.broken.Load(), Refused: c.refused.Load(),
+		Overruns: c.overruns.Load(), Cut: c.cut.Load(), Panics: c.panics.Load(), Broken: c.broken.Load(), Refused: c.refused.Load(), Missed: c.missed.Load(),
 	}
 	// The file is that of the calling thread's network namespace.
 	text, err := os.ReadFile("/proc/thread-self/net/netfilter/nfnetlink_queue")

@@ -27,6 +27,7 @@ func TestInspectionUnderFire(t *testing.T) {
 		fmt.Fprintf(&text, `alert tcp any any -> any any (msg:"FIRE %d"; content:"aaaaaaa"; pcre:"/(a+)+[b-%c]{2}$/R"; sid:%d; rev:1;)`+"\n", i, 'c'+i%20, 100+i)
 		fmt.Fprintf(&text, `alert http any any -> any any (msg:"FIRE header %d"; http.header; content:"x-fire"; content:"%d"; distance:0; pcre:"/(x+x+)+y/"; sid:%d; rev:1;)`+"\n", i, i, 200+i)
 	}
+	text.WriteString(bombRules)
 	if err := os.WriteFile(rules, []byte(text.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +88,8 @@ func TestInspectionUnderFire(t *testing.T) {
 			}()
 		}
 		for range 3 {
-			if err := r.fetch(lab.LAN1, r.env["NGFW_LAB_HTTP"]); err != nil {
+			// As long as a busy machine needs: judging the streams takes its share of the processor.
+			if _, err := r.exec(lab.LAN1, "curl", "--silent", "--show-error", "--fail", "--max-time", "15", "--output", "/dev/null", r.env["NGFW_LAB_HTTP"]); err != nil {
 				t.Error(err)
 			}
 		}
@@ -106,6 +108,8 @@ func TestInspectionUnderFire(t *testing.T) {
 		}
 	})
 
+	t.Run("bombs unpack to nothing", r.bombs)
+
 	t.Run("killed while it inspects", func(t *testing.T) {
 		before := r.process("agent")
 		restore := r.withhold("ngfw-agent")
@@ -117,7 +121,8 @@ func TestInspectionUnderFire(t *testing.T) {
 		restore()
 		r.awaitOther(t, "agent", before)
 		r.api.awaitSynced(t)
-		if n, all := lost(t); n > 5 {
+		// What waits in the queue is lost with the process, which a busy machine is slow to take down.
+		if n, all := lost(t); n > 5+all/10 {
 			t.Errorf("%d of %d packets are lost", n, all)
 		} else {
 			t.Logf("%d of %d packets are lost", n, all)

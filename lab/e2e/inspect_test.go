@@ -24,6 +24,7 @@ type alert struct {
 	SignatureID                                         int64  `json:"signature_id"`
 	SourceIP                                            string `json:"source_ip"`
 	DestinationIP                                       string `json:"destination_ip"`
+	SourcePort                                          int    `json:"source_port"`
 	DestinationPort                                     int    `json:"destination_port"`
 	AppProto                                            string `json:"app_proto"`
 	FlowID                                              string `json:"flow_id"`

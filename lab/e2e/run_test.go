@@ -181,7 +181,11 @@ func (r *run) awaitEnd() {
 
 // exec runs a command in a host of the lab, by ngfw-lab.
 func (r *run) exec(host string, argv ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	return r.execWithin(time.Minute, host, argv...)
+}
+
+func (r *run) execWithin(limit time.Duration, host string, argv ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(r.bin, "ngfw-lab"), append([]string{"exec", "--name", r.name, host, "--"}, argv...)...)
 	cmd.Env = append(os.Environ(), owner+"="+r.name)

@@ -298,14 +298,16 @@ func (s *Session) Raw(dir app.Direction, eof bool) (Chunk, bool) {
 	return Chunk{data, 0, h.raw}, true
 }
 
-// RawTaken says that a chunk was inspected.
-func (s *Session) RawTaken(dir app.Direction, c Chunk) {
+// RawTaken says that a chunk was inspected, and gives how many of its bytes were not before.
+func (s *Session) RawTaken(dir app.Direction, c Chunk) (fresh uint64) {
 	h := &s.half[dir]
+	before := h.raw
 	h.raw = max(h.raw, c.Offset+uint64(len(c.Data)))
 	h.trigger = false
 	if h.rawStop {
 		h.rawOff = true
 	}
+	return h.raw - before
 }
 
 // Trigger has what there is inspected with the next packet.

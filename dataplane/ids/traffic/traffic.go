@@ -126,6 +126,9 @@ var words = strings.Fields(`the of and to a in is it you that he was for on are 
 	more day could go come did number sound no most people my over know water than call first who may down side been now find any new work part take get place made live where after back
 	function return var document window script div class href http index image content style value null true false length object array string`)
 
+// Text is n bytes of words as pages of the mix have them.
+func Text(n int) []byte { return New().text(n) }
+
 func (t *Traffic) text(n int) []byte {
 	b := make([]byte, 0, n+16)
 	for len(b) < n {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -35,6 +37,92 @@ func Agent(program, fastPath string) Case {
 	return c
 }
 
+// StartInspecting starts the agent in a lab's router, with further lines of settings and a
+// section ids, and returns when the router forwards and inspects. Without a section it does not inspect.
+func StartInspecting(ctx context.Context, l *lab.Lab, program, settings string, section any) (undo func(), err error) {
+	if section == nil {
+		return runAgent(ctx, l, program, settings, agentPolicy())
+	}
+	return startInspecting(ctx, l, program, settings, section, func(mode string) bool { return mode != "off" })
+}
+
+func startInspecting(ctx context.Context, l *lab.Lab, program, settings string, section any, is func(mode string) bool) (undo func(), err error) {
+	if err := os.MkdirAll(filepath.Join(l.Dir(), "agent"), 0o700); err != nil {
+		return nil, err
+	}
+	if err := writeSection(l, section); err != nil {
+		return nil, err
+	}
+	return startAgent(ctx, l, program, settings, agentPolicy(), func() error {
+		s, err := ask(ctx, l, program)
+		if err != nil {
+			return err
+		}
+		if !is(s.Inspection.Mode) {
+			return fmt.Errorf("inspection is %s", s.Inspection.Mode)
+		}
+		return forwards(ctx, l)
+	}, "--ids", agentFile(l, sectionFile))
+}
+
+const sectionFile = "ids.section.json"
+
+func writeSection(l *lab.Lab, section any) error {
+	text, err := json.Marshal(section)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(agentFile(l, sectionFile), text, 0o600)
+}
+
+// Inspection asks the agent in a lab's router what its matcher does, and how much processor time
+// the agent has taken so far.
+func Inspection(ctx context.Context, l *lab.Lab, program string) (InspectionStatus, time.Duration, error) {
+	s, err := ask(ctx, l, program)
+	if err != nil {
+		return s.Inspection, 0, err
+	}
+	cpu, err := processorTime(s.PID)
+	return s.Inspection, cpu, err
+}
+
+// processorTime is that of a process: fields 14 and 15 of proc_pid_stat(5), in hundredths
+// of a second.
+func processorTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // the command may hold anything
+	f := strings.Fields(rest)
+	if len(f) < 13 {
+		return 0, fmt.Errorf("/proc/%d/stat is broken", pid)
+	}
+	user, err := strconv.ParseInt(f[11], 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	system, err := strconv.ParseInt(f[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond, err
+}
+
+// InspectionStatus is the part of the agent's status that is about its matcher.
+type InspectionStatus struct {
+	Mode           string `json:"mode"`
+	Rules          int    `json:"rules"`
+	InspectedBytes uint64 `json:"inspected_bytes"`
+	FlowsBypassed  uint64 `json:"flows_bypassed"`
+	Queues         []struct {
+		Packets       uint64 `json:"packets"`
+		Bytes         uint64 `json:"bytes"`
+		Dropped       uint64 `json:"dropped"`
+		Waiting       uint64 `json:"waiting"`
+		Missed        uint64 `json:"missed"`
+		QueueDropped  uint64 `json:"queue_dropped"`
+		SocketDropped uint64 `json:"socket_dropped"`
+	} `json:"queues"`
+}
+
 // judged asks the running agent for its count of packets.
 func judged(ctx context.Context, l *lab.Lab, program string) (uint64, error) {
 	s, err := ask(ctx, l, program)
@@ -54,7 +142,9 @@ type agentStatus struct {
 		Packets  uint64  `json:"packets"`
 		LoadedIn float64 `json:"loaded_in"`
 	} `json:"drop_lists"`
-	Degraded []string `json:"degraded"`
+	Degraded   []string         `json:"degraded"`
+	PID        int              `json:"pid"`
+	Inspection InspectionStatus `json:"inspection"`
 }
 
 func ask(ctx context.Context, l *lab.Lab, program string) (s agentStatus, err error) {
@@ -103,16 +193,20 @@ func agentPolicy() object {
 // runAgent starts the agent and returns when the router forwards.
 func runAgent(ctx context.Context, l *lab.Lab, program, more string, rules object) (undo func(), err error) {
 	return startAgent(ctx, l, program, more, rules, func() error {
-		ping := exec.CommandContext(ctx, "ping", "-c", "1", "-W", "1", lab.IP4(lab.INET).String())
-		if err := l.Run(lab.LAN1, ping); err != nil {
-			return fmt.Errorf("the router does not forward: %w", err)
-		}
-		return nil
+		return forwards(ctx, l)
 	})
 }
 
+func forwards(ctx context.Context, l *lab.Lab) error {
+	ping := exec.CommandContext(ctx, "ping", "-c", "1", "-W", "1", lab.IP4(lab.INET).String())
+	if err := l.Run(lab.LAN1, ping); err != nil {
+		return fmt.Errorf("the router does not forward: %w", err)
+	}
+	return nil
+}
+
 // startAgent starts it with more settings and returns when it is ready.
-func startAgent(ctx context.Context, l *lab.Lab, program, more string, rules object, ready func() error) (undo func(), err error) {
+func startAgent(ctx context.Context, l *lab.Lab, program, more string, rules object, ready func() error, args ...string) (undo func(), err error) {
 	program, err = filepath.Abs(program)
 	if err != nil {
 		return nil, err
@@ -132,7 +226,7 @@ func startAgent(ctx context.Context, l *lab.Lab, program, more string, rules obj
 		}
 	}
 	var said saying
-	cmd := exec.Command(program, "run", "--config", dir+"/agent.yaml", "--policy", dir+"/policy.json")
+	cmd := exec.Command(program, append([]string{"run", "--config", dir + "/agent.yaml", "--policy", dir + "/policy.json"}, args...)...)
 	cmd.Stdout, cmd.Stderr = &said, &said
 	wait, err := l.Start(lab.RTR, cmd)
 	if err != nil {

@@ -140,7 +140,7 @@ func (s *stage) follow(ctx context.Context, c Case, t Traffic, flows int) (float
 	if err != nil {
 		return 0, err
 	}
-	ns, err = s.lossless(frames, func() (float64, error) { return s.generate(t, tcpACK, flows, frames, false) })
+	ns, err = s.least(frames, func(n int) (float64, error) { return s.generate(t, tcpACK, flows, n, false) })
 	if err != nil || c.Packets == nil {
 		return ns, err
 	}

@@ -26,13 +26,13 @@ const (
 	suricataGbits   = 1.1
 	suricataStart   = 18.0 // s, with 26,106 rules
 	suricataMemory  = 435.0
+	idsRules        = 10_000
 	idsRounds       = 5
 	idsTrafficBytes = 64 << 20
 )
 
-// idsArea is what the matcher costs with rules that people load, on traffic of our own
-// making: HTTP, TLS and DNS, most of its bytes within the depth that is inspected.
-func idsArea(ctx context.Context, _ options) ([]bench.Result, error) {
+// idsArea is what the matcher costs with rules that people load: by itself, and inline.
+func idsArea(ctx context.Context, opts options) ([]bench.Result, error) {
 	dir := os.Getenv("NGFW_IDS_SUITE")
 	if dir == "" {
 		dir = "../shared/ids-suite"
@@ -42,6 +42,30 @@ func idsArea(ctx context.Context, _ options) ([]bench.Result, error) {
 		return nil, fmt.Errorf("the rules to measure with (NGFW_IDS_SUITE names their folder): %w", err)
 	}
 	lines := strings.SplitAfter(string(text), "\n")
+	var results []bench.Result
+	parts := []struct {
+		name    string
+		measure func(context.Context, options, []string) ([]bench.Result, error)
+	}{{"replay", replayed}, {"inline", inlined}, {"exploited", exploited}, {"offloaded", offloaded}}
+	for _, part := range parts {
+		if opts.part != "" && opts.part != part.name {
+			continue
+		}
+		some, err := part.measure(ctx, opts, lines)
+		results = append(results, some...)
+		if err != nil {
+			return results, err
+		}
+	}
+	if results == nil {
+		return nil, fmt.Errorf("the matcher has no part %q: replay, inline, exploited, offloaded", opts.part)
+	}
+	return results, nil
+}
+
+// replayed is the matcher by itself, on traffic of our own making: HTTP, TLS and DNS, most of its
+// bytes within the depth that is inspected.
+func replayed(ctx context.Context, _ options, lines []string) ([]bench.Result, error) {
 	var results []bench.Result
 
 	x, err := traffic.Mix(idsTrafficBytes)
@@ -55,7 +79,7 @@ func idsArea(ctx context.Context, _ options) ([]bench.Result, error) {
 	results = append(results, started)
 
 	before := heap()
-	set, err := idsSet(lines[:min(10000, len(lines))])
+	set, err := idsSet(lines[:min(idsRules, len(lines))])
 	if err != nil {
 		return results, err
 	}
@@ -93,7 +117,6 @@ func idsArea(ctx context.Context, _ options) ([]bench.Result, error) {
 	held := heap() - before
 	runtime.KeepAlive(w)
 	runtime.KeepAlive(x)
-	runtime.KeepAlive(text)
 	runtime.KeepAlive(lines)
 	note := fmt.Sprintf("%s; one core's own time, median of %d, %d packets of generated HTTP, TLS and DNS", suricataNote, idsRounds, len(x.Frames))
 	return append(results,

@@ -21,7 +21,7 @@ func TestAlertsWaitForTheirFlowsNumber(t *testing.T) {
 		FlowID    uint64
 	}
 	var out []told
-	g := &log{deps: Deps{Log: slog.New(slog.DiscardHandler), Facts: flowlog.NewFacts(100), Alerts: func(events []*ngfwv1.AlertEvent) error {
+	g := &outbox{deps: Deps{Log: slog.New(slog.DiscardHandler), Facts: flowlog.NewFacts(100), Alerts: func(events []*ngfwv1.AlertEvent) error {
 		for _, e := range events {
 			out = append(out, told{e.Signature, e.FlowId})
 		}
