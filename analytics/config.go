@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/proto"
 
 	"ngfw.sh/analytics/chdb"
 )
@@ -64,7 +65,7 @@ func DefaultConfig() Config {
 		Protocol: "native", Database: "ngfw", Username: "default",
 		QueryTimeout: 15 * time.Second, ExportTimeout: 30 * time.Minute, Exports: 4,
 		InsertRows: 30_000, Inserts: 2, QueuedRows: 100_000,
-		LiveRows: 50_000, LiveAlerts: 5000, LiveBuffer: 4096,
+		LiveRows: 50_000, LiveAlerts: 5000, LiveBuffer: 16_384,
 	}
 }
 
@@ -82,6 +83,10 @@ type Deps struct {
 	Metrics prometheus.Registerer // nil: none
 	Now     func() time.Time      // nil: time.Now
 	Places  Places                // nil: nothing is known
+
+	// JSON writes a row as live streams show it, once for all their readers. nil:
+	// frames carry messages.
+	JSON func(proto.Message) []byte
 
 	// EngineCommand starts the engine process: a program and its first
 	// arguments; those that chdb.ParseArgs reads follow. nil: this program with

@@ -95,7 +95,7 @@ func New(cfg Config, deps Deps) (*DB, error) {
 	}
 	db.conn = conn
 	db.metrics = newMetrics(db, deps.Metrics)
-	db.live = newFlowHub(cfg, db.now, db.metrics, db.entry)
+	db.live = newFlowHub(cfg, db.now, db.metrics, db.entry, deps.JSON)
 	db.liveAlerts = newAlertHub(cfg, db.now, db.metrics)
 	db.writer = newWriter(db)
 	return db, nil

@@ -122,6 +122,9 @@ func appendFloat(b []byte, f float64, bits int) []byte {
 
 const hexDigits = "0123456789abcdef"
 
+// AppendText writes s as a JSON text to b.
+func AppendText(b []byte, s string) []byte { return appendText(b, s) }
+
 // appendText quotes s. Bytes that are not UTF-8 become U+FFFD.
 func appendText(b []byte, s string) []byte {
 	b = append(b, '"')
