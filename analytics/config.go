@@ -47,6 +47,10 @@ type Config struct {
 	LiveRows      int           `yaml:"live_rows"`   // kept to resume live streams from
 	LiveAlerts    int           `yaml:"live_alerts"` // the same of alerts
 	LiveBuffer    int           `yaml:"live_buffer"` // rows a slow reader may lag behind
+
+	// RememberedBytes bounds the answers about times that are over which are kept
+	// to be told again. Of a server nothing is kept: others may insert, too.
+	RememberedBytes int `yaml:"remembered_bytes"`
 }
 
 // Secret cannot print itself.
@@ -66,6 +70,7 @@ func DefaultConfig() Config {
 		QueryTimeout: 15 * time.Second, ExportTimeout: 30 * time.Minute, Exports: 4,
 		InsertRows: 30_000, Inserts: 2, QueuedRows: 100_000,
 		LiveRows: 50_000, LiveAlerts: 5000, LiveBuffer: 16_384,
+		RememberedBytes: 32 << 20,
 	}
 }
 
@@ -119,7 +124,7 @@ func (c Config) validate() error {
 	}
 	for name, n := range map[string]int{
 		"insert_rows": c.InsertRows, "inserts": c.Inserts, "queued_rows": c.QueuedRows,
-		"live_rows": c.LiveRows, "live_alerts": c.LiveAlerts, "live_buffer": c.LiveBuffer, "query_timeout": int(c.QueryTimeout),
+		"live_rows": c.LiveRows, "live_alerts": c.LiveAlerts, "live_buffer": c.LiveBuffer, "remembered_bytes": c.RememberedBytes, "query_timeout": int(c.QueryTimeout),
 		"export_timeout": int(c.ExportTimeout), "exports": c.Exports,
 	} {
 		if n <= 0 {

@@ -282,6 +282,29 @@ func TestRepeatedBatchIsShownOnce(t *testing.T) {
 	want(t, s, "log 1", "log 2")
 }
 
+// A batch is on the live stream before those ahead of it are stored, once.
+func TestShownBeforeItIsStored(t *testing.T) {
+	db := openTest(t, nil)
+	db.Show(org, batch("e", 1, port(1))) // nobody reads
+	s := subscribe(t, db, org.OrgID, &ngfwv1.LogsRequest{}, "")
+	d, err := db.device(t.Context(), org.DeviceID) // as an insert holds it
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []uint64{2, 3, 2} {
+		db.Show(org, batch("e", n, port(int(n))))
+	}
+	want(t, s, "log 2", "log 3")
+	d.release()
+	for n := range uint64(4) {
+		store(t, db, org, batch("e", n+1, port(int(n+1))))
+	}
+	want(t, s, "log 4")
+	if got := ask(t, db, org.OrgID, &ngfwv1.LogsRequest{}); got.Total != 4 {
+		t.Errorf("%d rows are stored, want 4", got.Total)
+	}
+}
+
 // A router that sends long names does not make the cloud keep more of memory,
 // only fewer rows.
 func TestLongNamesWeigh(t *testing.T) {

@@ -8,15 +8,17 @@ import (
 // statsQuestion is one statement: sql around the union of pieces.
 type statsQuestion struct {
 	rollup rollup
+	unit   unit // that its answers are remembered by
 	exact  bool // from rows, whatever there is
 	keys   func(*unit) []string
 	sums   []sum
 	sql    string
+	most   string // how many rows there are of each part; "": all
 }
 
 func overTime(q StatsQuery, step time.Duration) statsQuestion {
 	return statsQuestion{
-		rollup: byMinute, exact: step%time.Minute != 0, // a minute is in more than one bucket
+		rollup: byMinute, unit: minutesOfMinutes, exact: step%time.Minute != 0, // a minute is in more than one bucket
 		keys: func(u *unit) []string {
 			seconds := int64(step.Seconds())
 			switch {
@@ -33,19 +35,20 @@ func overTime(q StatsQuery, step time.Duration) statsQuestion {
 }
 
 var byKind = statsQuestion{
-	rollup: byApplication,
-	keys:   func(*unit) []string { return byApplication.keys },
-	sums:   sums(byApplication.sums[:3]...),
+	rollup: byApplication, unit: minutes,
+	keys: func(*unit) []string { return byApplication.keys },
+	sums: sums(byApplication.sums[:3]...),
 	sql: fmt.Sprintf(`SELECT if(grouping(k0) = 0, toUInt8(%d), toUInt8(%d)) AS part, toInt64(0), if(part = %[1]d, toString(k0), toString(k1)) AS name,
 	sum(s0) AS bytes, sum(s1), toUInt64(0), toUInt64(0), sum(s2), toUInt64(0)
-FROM (%%s) GROUP BY GROUPING SETS ((k0), (k1)) HAVING part = %[1]d OR name != '' ORDER BY part, bytes DESC, name LIMIT %[3]d BY part`,
-		inProtocols, inApplications, maxBreakdown),
+FROM (%%s) GROUP BY GROUPING SETS ((k0), (k1)) HAVING part = %[1]d OR name != ''`, inProtocols, inApplications),
+	most: fmt.Sprintf(" ORDER BY part, bytes DESC, name LIMIT %d BY part", maxBreakdown),
 }
 
 var byCountryCode = statsQuestion{
-	rollup: byCountry,
-	keys:   func(*unit) []string { return byCountry.keys },
-	sums:   sums(byCountry.sums[:2]...),
+	rollup: byCountry, unit: minutes,
+	keys: func(*unit) []string { return byCountry.keys },
+	sums: sums(byCountry.sums[:2]...),
 	sql: fmt.Sprintf(`SELECT toUInt8(%d), toInt64(0), toString(k0) AS name, sum(s0) AS bytes, toUInt64(0), toUInt64(0), toUInt64(0), sum(s1), toUInt64(0)
-FROM (%%s) GROUP BY k0 HAVING name != '' ORDER BY bytes DESC, name LIMIT %d`, inCountries, maxBreakdown),
+FROM (%%s) GROUP BY k0 HAVING name != ''`, inCountries),
+	most: fmt.Sprintf(" ORDER BY bytes DESC, name LIMIT %d", maxBreakdown),
 }
