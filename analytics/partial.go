@@ -89,8 +89,10 @@ func recall[K comparable, T any](ctx context.Context, db *DB, w *where, ps []pie
 		m.from, m.to = min(m.from, p.from), max(m.to, p.to)
 	}
 	if v, ok := db.remembered.find(m.key); ok {
+		db.metrics.recalled.WithLabelValues("yes").Inc()
 		return v.(*partial[K, T]), nil
 	}
+	db.metrics.recalled.WithLabelValues("no").Inc()
 	rows, err := db.conn.Query(ctx, st.sql, st.args...)
 	if err != nil {
 		return nil, err

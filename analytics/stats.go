@@ -104,9 +104,21 @@ func (db *DB) stats(ctx context.Context, s scope, q StatsQuery, step time.Durati
 	if step != 0 {
 		questions = append(questions, byKind, byCountryCode)
 	}
+	together := db.remembered != nil && step != 0 // the edges of all parts
+	for _, question := range questions {
+		together = together && q.within(question.rollup) && !question.exact
+	}
+	var edgesOfAll func() (*partial[statsGroup, statsRow], error)
 	var mu sync.Mutex // guards source and take
 	source := Exact
 	g, ctx := errgroup.WithContext(ctx)
+	if together {
+		edgesOfAll = sync.OnceValues(func() (*partial[statsGroup, statsRow], error) {
+			w := rowsOf(s)
+			_, edges := apart(pieces(w, q.filter, []unit{minutesOfRows}))
+			return recall(ofEdges(ctx), db, w, edges, statsOfRows(edges, questions[0]), statsGroups)
+		})
+	}
 	for _, question := range questions {
 		g.Go(func() error {
 			var rows []statsRow
@@ -114,7 +126,7 @@ func (db *DB) stats(ctx context.Context, s scope, q StatsQuery, step time.Durati
 			var err error
 			remembered := false
 			if db.remembered != nil && q.within(question.rollup) && !question.exact {
-				rows, of, remembered, err = db.recallStats(ctx, s, q, question)
+				rows, of, remembered, err = db.recallStats(ctx, s, q, question, edgesOfAll)
 			}
 			if err == nil && !remembered {
 				rows, of, err = db.askStats(ctx, s, q, question)
@@ -166,8 +178,11 @@ func (db *DB) askStats(ctx context.Context, s scope, q StatsQuery, question stat
 }
 
 // recallStats is askStats of sums that are remembered, in part; ok is false where
-// there are too many of them.
-func (db *DB) recallStats(ctx context.Context, s scope, q StatsQuery, question statsQuestion) (_ []statsRow, _ Source, ok bool, err error) {
+// there are too many of them. edgesOfAll, if not nil, gives the edges of this and
+// other questions.
+func (db *DB) recallStats(ctx context.Context, s scope, q StatsQuery, question statsQuestion,
+	edgesOfAll func() (*partial[statsGroup, statsRow], error),
+) (_ []statsRow, _ Source, ok bool, err error) {
 	w := rowsOf(s)
 	ps := pieces(w, q.filter, []unit{question.unit})
 	whole, edges := apart(ps)
@@ -178,9 +193,17 @@ func (db *DB) recallStats(ctx context.Context, s scope, q StatsQuery, question s
 	if err != nil || sums == nil {
 		return nil, "", false, err
 	}
-	rest, err := recall(ofEdges(ctx), db, w, edges, sql(edges), statsGroups)
+	var rest *partial[statsGroup, statsRow]
+	if edgesOfAll != nil {
+		rest, err = edgesOfAll()
+	} else {
+		rest, err = recall(ofEdges(ctx), db, w, edges, sql(edges), statsGroups)
+	}
 	if err != nil || rest == nil {
 		return nil, "", false, err
+	}
+	if edgesOfAll != nil {
+		rest = statsGroups.partialOf(slices.DeleteFunc(slices.Clone(rest.list), func(r statsRow) bool { return !slices.Contains(question.parts, r.part) }))
 	}
 	all := statsGroups.first(sums, rest, len(sums.list)+len(rest.list))
 	if question.most == "" {
