@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/proto"
 
 	"ngfw.sh/analytics/chdb"
 )
@@ -46,6 +47,10 @@ type Config struct {
 	LiveRows      int           `yaml:"live_rows"`   // kept to resume live streams from
 	LiveAlerts    int           `yaml:"live_alerts"` // the same of alerts
 	LiveBuffer    int           `yaml:"live_buffer"` // rows a slow reader may lag behind
+
+	// RememberedBytes bounds the answers about times that are over which are kept
+	// to be told again. Of a server nothing is kept: others may insert, too.
+	RememberedBytes int `yaml:"remembered_bytes"`
 }
 
 // Secret cannot print itself.
@@ -64,7 +69,8 @@ func DefaultConfig() Config {
 		Protocol: "native", Database: "ngfw", Username: "default",
 		QueryTimeout: 15 * time.Second, ExportTimeout: 30 * time.Minute, Exports: 4,
 		InsertRows: 30_000, Inserts: 2, QueuedRows: 100_000,
-		LiveRows: 50_000, LiveAlerts: 5000, LiveBuffer: 4096,
+		LiveRows: 50_000, LiveAlerts: 5000, LiveBuffer: 16_384,
+		RememberedBytes: 32 << 20,
 	}
 }
 
@@ -82,6 +88,10 @@ type Deps struct {
 	Metrics prometheus.Registerer // nil: none
 	Now     func() time.Time      // nil: time.Now
 	Places  Places                // nil: nothing is known
+
+	// JSON writes a row as live streams show it, once for all their readers. nil:
+	// frames carry messages.
+	JSON func(proto.Message) []byte
 
 	// EngineCommand starts the engine process: a program and its first
 	// arguments; those that chdb.ParseArgs reads follow. nil: this program with
@@ -114,7 +124,7 @@ func (c Config) validate() error {
 	}
 	for name, n := range map[string]int{
 		"insert_rows": c.InsertRows, "inserts": c.Inserts, "queued_rows": c.QueuedRows,
-		"live_rows": c.LiveRows, "live_alerts": c.LiveAlerts, "live_buffer": c.LiveBuffer, "query_timeout": int(c.QueryTimeout),
+		"live_rows": c.LiveRows, "live_alerts": c.LiveAlerts, "live_buffer": c.LiveBuffer, "remembered_bytes": c.RememberedBytes, "query_timeout": int(c.QueryTimeout),
 		"export_timeout": int(c.ExportTimeout), "exports": c.Exports,
 	} {
 		if n <= 0 {

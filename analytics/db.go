@@ -34,6 +34,7 @@ type DB struct {
 	live       *hub[row]
 	liveAlerts *hub[alert]
 	writer     *writer
+	remembered *remembered // nil: others may insert, too
 
 	exports chan struct{} // holds a token for each that runs
 	ready   chan struct{} // closed when the schema is there
@@ -95,9 +96,12 @@ func New(cfg Config, deps Deps) (*DB, error) {
 	}
 	db.conn = conn
 	db.metrics = newMetrics(db, deps.Metrics)
-	db.live = newFlowHub(cfg, db.now, db.metrics, db.entry)
+	db.live = newFlowHub(cfg, db.now, db.metrics, db.entry, deps.JSON)
 	db.liveAlerts = newAlertHub(cfg, db.now, db.metrics)
 	db.writer = newWriter(db)
+	if cfg.Engine == Embedded {
+		db.remembered = newRemembered(cfg.RememberedBytes, newIngested())
+	}
 	return db, nil
 }
 

@@ -4,6 +4,9 @@ import (
 	"context"
 	"maps"
 	"strings"
+	"sync"
+
+	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
 // device is what ingest knows of a router: which batches are stored.
@@ -12,23 +15,40 @@ type device struct {
 
 	known  bool              // stored is that of the table
 	stored map[string]uint64 // epoch → number of the last stored batch
-	shown  map[string]uint64 // epoch → number of the last batch on the live stream
+
+	mu    sync.Mutex        // guards below, and the order on the live stream
+	shown map[string]uint64 // epoch → number of the last batch there
 }
 
 // device waits for the turn of the device; give it back with release.
 func (db *DB) device(ctx context.Context, id string) (*device, error) {
+	d := db.deviceOf(id)
+	select {
+	case <-d.turn:
+		return d, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// deviceOf is the device without its turn.
+func (db *DB) deviceOf(id string) *device {
 	v, ok := db.devices.Load(id)
 	if !ok {
 		fresh := &device{turn: make(chan struct{}, 1), stored: map[string]uint64{}, shown: map[string]uint64{}}
 		fresh.turn <- struct{}{}
 		v, _ = db.devices.LoadOrStore(id, fresh)
 	}
-	d := v.(*device)
-	select {
-	case <-d.turn:
-		return d, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	return v.(*device)
+}
+
+// show puts a batch on the live stream, not again when the router repeats it.
+func (d *device) show(b *ngfwv1.FlowBatch, show func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if b.Number > d.shown[b.Epoch] {
+		d.shown[b.Epoch] = b.Number
+		show()
 	}
 }
 

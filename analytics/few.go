@@ -33,6 +33,15 @@ func (db *DB) narrowTargets(ctx context.Context, s scope, f *filter) error {
 	}
 	w.andAny(prefixConditions(w, "destination_ip", f.targets))
 	sql := fmt.Sprintf("SELECT destination_ip FROM flows WHERE %s GROUP BY destination_ip LIMIT %d", w, maxAmong+1)
+	key := statement{sql, w.args()}.key()
+	m := memory{key: key, orgID: s.orgID, from: day.floor(max(f.from, s.first())), to: day.ceil(s.now.Add(futureTolerance).UnixMicro())}
+	if db.remembered != nil {
+		if v, ok := db.remembered.find(key); ok {
+			f.among = v.([]netip.Addr)
+			return nil
+		}
+		m.moment = db.remembered.ingested.now()
+	}
 	rows, err := db.conn.Query(planned(ctx, filter{}, byTargetPerDay, false), sql, w.args()...)
 	if err != nil {
 		return err
@@ -46,38 +55,16 @@ func (db *DB) narrowTargets(ctx context.Context, s scope, f *filter) error {
 		}
 		among = append(among, a)
 	}
-	if len(among) <= maxAmong {
-		f.among = among
+	if err := rows.Err(); err != nil {
+		return err
 	}
-	return rows.Err()
-}
-
-// counted is the roll-up that counts the rows of the filter, if one does. A
-// filter that most rows pass is counted sooner by looking at rows.
-func (f *filter) counted() (rollup, bool) {
-	if len(f.protocols)+len(f.apps)+len(f.geos)+len(f.threats)+len(f.rules)+len(f.actions) == 0 {
-		return rollup{}, false
+	if len(among) > maxAmong {
+		among = nil
 	}
-	for _, r := range []rollup{byVerdict, byApplication, byCountry} {
-		if f.within(r) {
-			return r, true
-		}
+	f.among = among
+	if db.remembered != nil {
+		m.value, m.bytes = among, 24*len(among)
+		db.remembered.keep(m)
 	}
-	return rollup{}, false
-}
-
-// rowsOf counts the rows of a filter by a roll-up that it is within.
-func (db *DB) rowsOf(ctx context.Context, s scope, f filter, r rollup) (int64, error) {
-	if f.to == 0 {
-		f.to = day.ceil(s.now.Add(futureTolerance).UnixMicro())
-	}
-	w := rowsOf(s)
-	ps := pieces(w, f, []unit{r.units})
-	if len(ps) == 0 {
-		return 0, nil
-	}
-	sql := "SELECT sum(s0) FROM (" + union(ps, func(*unit) []string { return []string{"1"} }, sums(sumRows)) + ")"
-	var n uint64
-	err := db.conn.QueryRow(planned(ctx, f, r, false), sql, w.args()...).Scan(&n)
-	return int64(n), err
+	return nil
 }

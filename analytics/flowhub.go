@@ -3,13 +3,20 @@ package analytics
 import (
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
-func newFlowHub(cfg Config, now func() time.Time, m *metrics, entry func(*row) *ngfwv1.LogEntry) *hub[row] {
-	return newHub(cfg.LiveRows, cfg.LiveBuffer, now, m, flowWeight, func(r *row) *ngfwv1.StreamFrame {
+func newFlowHub(cfg Config, now func() time.Time, m *metrics, entry func(*row) *ngfwv1.LogEntry, json func(proto.Message) []byte) *hub[row] {
+	h := newHub(cfg.LiveRows, cfg.LiveBuffer, now, m, flowWeight, func(r *row) *ngfwv1.StreamFrame {
 		return &ngfwv1.StreamFrame{Type: "log", Data: entry(r)}
 	})
+	h.name = "log"
+	if json != nil {
+		h.json = func(r *row) []byte { return json(entry(r)) }
+	}
+	return h
 }
 
 // flowWeight is what rows count of those that are kept: one each, and more where a

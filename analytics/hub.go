@@ -17,8 +17,10 @@ import (
 // starts anew (no service takes a million rows a second for long).
 type hub[R any] struct {
 	metrics *metrics
+	name    string // the type of a row's frame
 	weight  func([]R) int
 	frame   func(*R) *ngfwv1.StreamFrame // with its type and data
+	json    func(*R) []byte              // of a row, as bundles have it; nil: as data
 	keep    int                          // rows, by weight
 	buffer  int                          // rows per reader
 
@@ -68,9 +70,21 @@ func (h *hub[R]) publish(orgID string, rows []R) {
 		h.rows -= old.weight
 		h.lost[old.orgID] = old.first + uint64(len(old.rows)) - 1
 	}
-	for s := range h.readers[orgID] {
-		s.offer(first, rows)
+	readers := h.readers[orgID]
+	if len(readers) == 0 {
+		return
 	}
+	texts := make([]*written, len(rows))
+	for s := range readers {
+		s.offer(first, rows, texts)
+	}
+}
+
+// read says whether anybody reads an organisation's rows now.
+func (h *hub[R]) read(orgID string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.readers[orgID]) > 0
 }
 
 // subscribe starts a reader, behind the row with the number after (0: with the
@@ -116,7 +130,7 @@ func (h *hub[R]) resume(s *Subscription[R], after uint64) {
 		if b.first <= from {
 			skip = int(from - b.first + 1)
 		}
-		s.offer(b.first+uint64(skip), b.rows[skip:])
+		s.offer(b.first+uint64(skip), b.rows[skip:], make([]*written, len(b.rows)-skip))
 	}
 	s.bound = len(s.queue) + h.buffer
 }

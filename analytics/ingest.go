@@ -46,6 +46,29 @@ func (db *DB) StoreAll(ctx context.Context, o Origin, batches []*ngfwv1.FlowBatc
 	return stored, nil
 }
 
+// Show puts a device's batch on the live stream at once, where Store would only
+// when the batches before it are stored. It is for one that is not stored, and
+// that Store gets next of those that were not shown. Without readers it does
+// nothing: Store shows what was not.
+func (db *DB) Show(o Origin, b *ngfwv1.FlowBatch) {
+	read := db.live.read
+	if len(b.Alerts) > 0 {
+		read = db.liveAlerts.read
+	}
+	if len(b.Events)+len(b.Alerts) == 0 || checkBatch(o, b) != nil || !read(o.OrgID) {
+		return
+	}
+	db.deviceOf(o.DeviceID).show(b, db.prepare(db.stampOf(o, b), b).show)
+}
+
+// stampOf is what the rows of a batch have in common, but for what prepare sets.
+func (db *DB) stampOf(o Origin, b *ngfwv1.FlowBatch) *stamp {
+	return &stamp{
+		orgID: o.OrgID, deviceID: o.DeviceID, epoch: b.Epoch, origin: originOf(o.DeviceID, b.Epoch),
+		number: b.Number, retention: uint16(o.RetentionDays),
+	}
+}
+
 func checkBatch(o Origin, b *ngfwv1.FlowBatch) error {
 	if b.Epoch == "" || len(b.Epoch) > 128 || b.Number == 0 {
 		return fmt.Errorf("store a batch of device %s: epoch %.130q and number %d do not name one", o.DeviceID, b.Epoch, b.Number)
@@ -95,19 +118,13 @@ func (db *DB) storeSome(ctx context.Context, o Origin, batches []*ngfwv1.FlowBat
 			n++
 			continue
 		}
-		s := &stamp{
-			orgID: o.OrgID, deviceID: o.DeviceID, epoch: b.Epoch, origin: originOf(o.DeviceID, b.Epoch),
-			number: b.Number, retention: uint16(o.RetentionDays),
-		}
+		s := db.stampOf(o, b)
 		batch := db.prepare(s, b)
 		if w != nil && batch.rows > 0 && (batch.table != w.table || s.day != w.day || w.rows+batch.rows > db.cfg.InsertRows) {
 			break
 		}
 		db.report(s, batch.wrong)
-		if b.Number > d.shown[epoch] { // not again when the router repeats it
-			d.shown[epoch] = b.Number
-			batch.show()
-		}
+		d.show(b, batch.show)
 		n, last = n+1, b.Number
 		switch {
 		case batch.rows == 0 && w == nil:

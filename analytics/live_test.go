@@ -21,7 +21,7 @@ func testHub(keep, buffer int, at time.Time) *DB {
 	cfg.LiveRows, cfg.LiveBuffer = keep, buffer
 	db := &DB{cfg: cfg, now: func() time.Time { return at }}
 	db.metrics = newMetrics(db, nil)
-	db.live = newFlowHub(cfg, db.now, db.metrics, db.entry)
+	db.live = newFlowHub(cfg, db.now, db.metrics, db.entry, nil)
 	return db
 }
 
@@ -128,6 +128,42 @@ func TestSlowReaderIsToldWhereRowsAreMissing(t *testing.T) {
 	if n := count(t, db.metrics.dropped); n != 4 {
 		t.Errorf("dropped %v, want 4", n)
 	}
+}
+
+// Rows of a bundle are written once for all readers, and what a bundle has no
+// room for comes in the next one.
+func TestBundles(t *testing.T) {
+	db := testHub(1000, 1000, time.Now())
+	written := 0
+	long := strings.Repeat("x", bundledBytes/10)
+	db.live.json = func(r *row) []byte {
+		written++
+		return fmt.Appendf(nil, "%d %s", r.srcPort, long)
+	}
+	readers := []*Subscription[row]{
+		subscribe(t, db, "a", &ngfwv1.LogsRequest{}, ""), subscribe(t, db, "a", &ngfwv1.LogsRequest{}, ""),
+		subscribe(t, db, "a", &ngfwv1.LogsRequest{Proto: []string{"udp"}}, ""),
+	}
+	db.feed("a", 1, ports(1, 25)...)
+	for _, s := range readers[:2] {
+		next := 1
+		for next <= 25 {
+			f, err := s.Bundle(t.Context())
+			if err != nil || f.Type != "bundle" || len(f.Bundle) == 0 || len(f.Bundle) > 12 {
+				t.Fatalf("%d frames, %v", len(f.GetBundle()), err)
+			}
+			for _, row := range f.Bundle {
+				if want := fmt.Sprint(next, " ", long); row.Type != "log" || string(row.Json) != want || row.Cursor == "" {
+					t.Fatalf("%.30s, want %.30s", row, want)
+				}
+				next++
+			}
+		}
+	}
+	if written != 25 {
+		t.Errorf("%d rows were written for two readers, want 25", written)
+	}
+	want(t, readers[2])
 }
 
 func TestResume(t *testing.T) {
@@ -244,6 +280,29 @@ func TestRepeatedBatchIsShownOnce(t *testing.T) {
 		store(t, db, org, batch("e", n, port(int(n))))
 	}
 	want(t, s, "log 1", "log 2")
+}
+
+// A batch is on the live stream before those ahead of it are stored, once.
+func TestShownBeforeItIsStored(t *testing.T) {
+	db := openTest(t, nil)
+	db.Show(org, batch("e", 1, port(1))) // nobody reads
+	s := subscribe(t, db, org.OrgID, &ngfwv1.LogsRequest{}, "")
+	d, err := db.device(t.Context(), org.DeviceID) // as an insert holds it
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []uint64{2, 3, 2} {
+		db.Show(org, batch("e", n, port(int(n))))
+	}
+	want(t, s, "log 2", "log 3")
+	d.release()
+	for n := range uint64(4) {
+		store(t, db, org, batch("e", n+1, port(int(n+1))))
+	}
+	want(t, s, "log 4")
+	if got := ask(t, db, org.OrgID, &ngfwv1.LogsRequest{}); got.Total != 4 {
+		t.Errorf("%d rows are stored, want 4", got.Total)
+	}
 }
 
 // A router that sends long names does not make the cloud keep more of memory,

@@ -18,6 +18,7 @@ type metrics struct {
 	querySeconds              *prometheus.HistogramVec
 	subscribers               prometheus.Gauge
 	dropped, gaps             prometheus.Counter
+	recalled                  *prometheus.CounterVec
 }
 
 func newMetrics(db *DB, reg prometheus.Registerer) *metrics {
@@ -54,6 +55,12 @@ func newMetrics(db *DB, reg prometheus.Registerer) *metrics {
 			Name: "ngfw_analytics_stream_readers", Help: "Readers of live streams.",
 		}),
 	}
+	m.recalled = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ngfw_analytics_recalled_total", Help: "Parts of questions about rows and roll-ups, by whether their answer was remembered.",
+	}, []string{"remembered"})
+	for _, answer := range []string{"yes", "no"} {
+		m.recalled.WithLabelValues(answer)
+	}
 	for _, t := range tables {
 		m.rows.WithLabelValues(t.name) // there from the start, with 0
 	}
@@ -62,7 +69,7 @@ func newMetrics(db *DB, reg prometheus.Registerer) *metrics {
 	}
 	reg.MustRegister(
 		m.batches, m.rows, m.duplicates, m.clamped, m.shifted, m.insertErrors, m.dropped, m.gaps,
-		m.rejected, m.insertSeconds, m.lagSeconds, m.querySeconds, m.subscribers, newStored(db),
+		m.rejected, m.insertSeconds, m.lagSeconds, m.querySeconds, m.subscribers, m.recalled, newStored(db),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "ngfw_analytics_engine_restarts_total", Help: "Starts of the embedded engine after the first.",
 		}, func() float64 { return float64(db.EngineRestarts()) }),

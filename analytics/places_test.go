@@ -51,7 +51,9 @@ func TestPlaces(t *testing.T) {
 			e.SourceMac = []byte{2, 0, 0, 0, 0, 9}
 		}),
 	))
-	said := func(e *ngfwv1.LogEntry) []any { return []any{e.GetGeo(), e.GetAsn(), e.GetAsName(), e.GetSourceVendor()} }
+	said := func(e *ngfwv1.LogEntry) []any {
+		return []any{e.GetGeo(), e.GetAsn(), e.GetAsName(), e.GetSourceVendor()}
+	}
 	want := [][]any{
 		{"NL", uint32(64500), "Documentation", "Cards, Inc."}, {"DE", uint32(64500), "Documentation", "Cards, Inc."},
 		{"", uint32(0), "", ""}, {"NL", uint32(64500), "Documentation", ""},

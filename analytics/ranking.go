@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // Source says what an answer was summed from.
@@ -22,7 +21,7 @@ const (
 // sourceOf looks whether any piece is of a roll-up.
 func sourceOf(ps []piece) Source {
 	for _, p := range ps {
-		if p.unit != nil {
+		if p.unit != nil && !p.unit.rows {
 			return Rollup
 		}
 	}
@@ -30,7 +29,7 @@ func sourceOf(ps []piece) Source {
 }
 
 // sum is an aggregate within a piece, and the format of what is made of those of
-// all pieces; "": nothing but what ranking.more says.
+// all pieces.
 type sum struct{ of, with string }
 
 func sums(of ...string) []sum {
@@ -59,19 +58,22 @@ func union(ps []piece, keys func(*unit) []string, sums []sum) string {
 	return strings.Join(parts, "\nUNION ALL ")
 }
 
-// ranking is one question for the first of something. M is a row of its answer.
-type ranking[M any] struct {
+// ranking is one question for the first of something. M is a row of its answer, T
+// what is summed for it, K what is ranked.
+type ranking[M any, K comparable, T any] struct {
+	grouping[K, T]
+
 	name   string
 	rollup rollup   // that answers it
 	units  []unit   // of coarser ones with the same keys, coarse to fine
 	keys   []string // of the pieces
 	known  string   // condition on the keys: what is ranked at all
-	sums   []sum
-	groups int    // of the keys, the first so many are what is ranked
-	more   string // of the answer, after groups and sums
-	order  string
+	sums   []sum    // scan reads the groups, then these, then more
+	groups int      // of the keys, the first so many are what is ranked
+	more   string
+	by     string // the order of the answer, groups aside
 
-	scan     func(driver.Rows) (M, error)
+	message  func(*T) M
 	id       func(M) string
 	restrict func(w *where, rows []M) // to the keys of these rows
 	compare  func(row, previous M)    // the message nil: there was nothing
@@ -79,7 +81,7 @@ type ranking[M any] struct {
 
 // top asks for a ranking and, where q wants it, for the same rows' figures in
 // the span before.
-func top[M any](ctx context.Context, db *DB, orgID string, q TopQuery, r ranking[M]) ([]M, Source, error) {
+func top[M any, K comparable, T any](ctx context.Context, db *DB, orgID string, q TopQuery, r ranking[M, K, T]) ([]M, Source, error) {
 	if err := db.down(); err != nil {
 		return nil, "", err
 	}
@@ -92,7 +94,15 @@ func top[M any](ctx context.Context, db *DB, orgID string, q TopQuery, r ranking
 	if q.from, q.to, err = q.period.span(s.now); err != nil {
 		return nil, "", err
 	}
-	list, source, err := rank(ctx, db, s, q, r, nil)
+	var list []M
+	var source Source
+	remembered := false
+	if db.remembered != nil && q.within(r.rollup) {
+		list, source, remembered, err = rankRecalled(ctx, db, s, q, r)
+	}
+	if err == nil && !remembered {
+		list, source, err = rank(ctx, db, s, q, r, nil)
+	}
 	if err != nil || !q.compare || len(list) == 0 {
 		return list, source, err
 	}
@@ -115,7 +125,52 @@ func top[M any](ctx context.Context, db *DB, orgID string, q TopQuery, r ranking
 	return list, source, nil
 }
 
-func rank[M any](ctx context.Context, db *DB, s scope, q TopQuery, r ranking[M], narrow func(*where)) ([]M, Source, error) {
+// sql sums the pieces up by what is ranked, in no order, and names the columns of
+// the answer's order.
+func (r *ranking[M, K, T]) sql(ps []piece) string {
+	var columns []string
+	for i := range r.groups {
+		columns = append(columns, fmt.Sprintf("k%d", i))
+	}
+	for i, a := range r.sums {
+		columns = append(columns, fmt.Sprintf(a.with+" AS t%d", fmt.Sprintf("s%d", i), i))
+	}
+	if r.more != "" {
+		columns = append(columns, r.more)
+	}
+	return fmt.Sprintf("SELECT %s FROM (%s) GROUP BY %s", strings.Join(columns, ", "),
+		union(ps, func(*unit) []string { return r.keys }, r.sums), strings.Join(columns[:r.groups], ", "))
+}
+
+// rankRecalled is rank of sums that are remembered, in part; ok is false where
+// there are too many of them.
+func rankRecalled[M any, K comparable, T any](ctx context.Context, db *DB, s scope, q TopQuery, r ranking[M, K, T]) (_ []M, _ Source, ok bool, err error) {
+	w := rowsOf(s)
+	units := append(slices.Clone(r.units), r.rollup.units)
+	if r.rollup.units.length > minutes.length {
+		units = append(units, minutesOfRows)
+	}
+	ps := pieces(w, q.filter, units)
+	for _, p := range ps {
+		p.where.and(r.known)
+	}
+	whole, edges := apart(ps)
+	sums, err := recall(planned(ctx, q.filter, r.rollup, len(units) > 1), db, w, whole, r.sql(whole), r.grouping)
+	if err != nil || sums == nil {
+		return nil, "", false, db.explain(err)
+	}
+	rest, err := recall(ofEdges(ctx), db, w, edges, r.sql(edges), r.grouping)
+	if err != nil || rest == nil {
+		return nil, "", false, db.explain(err)
+	}
+	out := []M{}
+	for _, t := range r.first(sums, rest, q.limit) {
+		out = append(out, r.message(&t))
+	}
+	return out, sourceOf(ps), true, nil
+}
+
+func rank[M any, K comparable, T any](ctx context.Context, db *DB, s scope, q TopQuery, r ranking[M, K, T], narrow func(*where)) ([]M, Source, error) {
 	w := rowsOf(s)
 	var units []unit
 	if q.within(r.rollup) {
@@ -132,33 +187,22 @@ func rank[M any](ctx context.Context, db *DB, s scope, q TopQuery, r ranking[M],
 			narrow(p.where)
 		}
 	}
-	var groups, columns []string
+	order := []string{r.by}
 	for i := range r.groups {
-		groups = append(groups, fmt.Sprintf("k%d", i))
+		order = append(order, fmt.Sprintf("k%d", i))
 	}
-	columns = append(columns, groups...)
-	for i, a := range r.sums {
-		if a.with == "" {
-			continue
-		}
-		columns = append(columns, fmt.Sprintf(a.with+" AS t%d", fmt.Sprintf("s%d", i), i))
-	}
-	if r.more != "" {
-		columns = append(columns, r.more)
-	}
-	sql := fmt.Sprintf("SELECT %s FROM (%s) GROUP BY %s ORDER BY %s, %s LIMIT %d", strings.Join(columns, ", "),
-		union(ps, func(*unit) []string { return r.keys }, r.sums), strings.Join(groups, ", "), r.order, strings.Join(groups, ", "), q.limit)
+	sql := fmt.Sprintf("%s ORDER BY %s LIMIT %d", r.sql(ps), strings.Join(order, ", "), q.limit)
 	rows, err := db.conn.Query(planned(ctx, q.filter, r.rollup, len(units) > 1), sql, w.args()...)
 	if err != nil {
 		return nil, "", db.explain(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		m, err := r.scan(rows)
+		t, err := r.scan(rows)
 		if err != nil {
 			return nil, "", fmt.Errorf("read a ranking: %w", err)
 		}
-		out = append(out, m)
+		out = append(out, r.message(&t))
 	}
 	return out, sourceOf(ps), db.explain(rows.Err())
 }

@@ -10,14 +10,20 @@ import (
 type unit struct {
 	length time.Duration
 	key    string
+	rows   bool // nothing is rolled up to it: whole ones are read from rows
 }
 
 var (
-	minute  = unit{time.Minute, "toStartOfMinute(ts)"}
-	minutes = unit{5 * time.Minute, "toStartOfFiveMinutes(ts)"}
-	hour    = unit{time.Hour, "toStartOfHour(ts)"}
-	quarter = unit{6 * time.Hour, "toStartOfInterval(ts, INTERVAL 6 HOUR)"}
-	day     = unit{24 * time.Hour, "toStartOfDay(ts)"}
+	minute  = unit{length: time.Minute, key: "toStartOfMinute(ts)"}
+	minutes = unit{length: 5 * time.Minute, key: "toStartOfFiveMinutes(ts)"}
+	hour    = unit{length: time.Hour, key: "toStartOfHour(ts)"}
+	quarter = unit{length: 6 * time.Hour, key: "toStartOfInterval(ts, INTERVAL 6 HOUR)"}
+	day     = unit{length: 24 * time.Hour, key: "toStartOfDay(ts)"}
+
+	// What answers are remembered by: five minutes of rows, and of a roll-up per
+	// minute.
+	minutesOfRows    = unit{length: minutes.length, key: "ts", rows: true}
+	minutesOfMinutes = unit{length: minutes.length, key: minute.key}
 )
 
 func (u unit) floor(micros int64) int64 { return micros - micros%u.length.Microseconds() }

@@ -8,8 +8,9 @@ import (
 // piece is a part of the record that one SELECT reads: whole units of a
 // roll-up, or rows where unit is nil.
 type piece struct {
-	unit  *unit
-	where *where
+	unit     *unit
+	where    *where
+	from, to int64 // Unix microseconds: nothing of it lies outside, to not included
 }
 
 // pieces cuts the rows of a filter, which has both ends, into parts that do not
@@ -36,17 +37,22 @@ func pieces(w *where, f filter, units []unit) []piece {
 		whole = (now - f.from + day.length.Microseconds() - 1) / day.length.Microseconds()
 	)
 	add := func(u *unit, at string, a, b int64) {
-		begin := func() *where {
+		begin := func(from, to int64) *where {
 			var o *where
 			if u == nil {
 				o = w.another()
 				f.conditions(o)
 			} else {
 				o = wholeOf(w, *u)
-				f.keys(o)
+				if within := f; u.rows {
+					within.from, within.to = 0, 0 // the piece's are its own
+					within.conditions(o)
+				} else {
+					f.keys(o)
+				}
 			}
 			o.and("day >= " + o.bind("Date", time.UnixMicro(f.from).UTC().Format(time.DateOnly)))
-			out = append(out, piece{u, o})
+			out = append(out, piece{u, o, from, to})
 			return o
 		}
 		between := func(o *where, from, to int64) string {
@@ -54,21 +60,21 @@ func pieces(w *where, f filter, units []unit) []piece {
 		}
 		switch {
 		case inner == nil:
-			o := begin()
+			o := begin(a, b)
 			o.and(between(o, a, b))
 			return
 		case a < lo && hi < b:
-			o := begin()
+			o := begin(a, b)
 			o.and("(" + between(o, a, lo) + " OR " + between(o, hi, b) + ")")
 		case a < lo:
-			o := begin()
+			o := begin(a, lo)
 			o.and(between(o, a, lo))
 		case hi < b:
-			o := begin()
+			o := begin(hi, b)
 			o.and(between(o, hi, b))
 		}
 		if whole > 1 {
-			o := begin()
+			o := begin(lo, hi)
 			o.and("retention_days < " + o.bind("UInt32", whole))
 			o.and(between(o, lo, hi))
 			o.and(at + " < " + o.bindSecond(inner.ceil(now)) + " - toIntervalDay(retention_days)")

@@ -104,41 +104,117 @@ func (db *DB) stats(ctx context.Context, s scope, q StatsQuery, step time.Durati
 	if step != 0 {
 		questions = append(questions, byKind, byCountryCode)
 	}
+	together := db.remembered != nil && step != 0 // the edges of all parts
+	for _, question := range questions {
+		together = together && q.within(question.rollup) && !question.exact
+	}
+	var edgesOfAll func() (*partial[statsGroup, statsRow], error)
 	var mu sync.Mutex // guards source and take
 	source := Exact
 	g, ctx := errgroup.WithContext(ctx)
+	if together {
+		edgesOfAll = sync.OnceValues(func() (*partial[statsGroup, statsRow], error) {
+			w := rowsOf(s)
+			_, edges := apart(pieces(w, q.filter, []unit{minutesOfRows}))
+			return recall(ofEdges(ctx), db, w, edges, statsOfRows(edges, questions[0]), statsGroups)
+		})
+	}
 	for _, question := range questions {
 		g.Go(func() error {
-			w := rowsOf(s)
-			units := []unit{question.rollup.units}
-			if !q.within(question.rollup) || question.exact {
-				units = nil
+			var rows []statsRow
+			var of Source
+			var err error
+			remembered := false
+			if db.remembered != nil && q.within(question.rollup) && !question.exact {
+				rows, of, remembered, err = db.recallStats(ctx, s, q, question, edgesOfAll)
 			}
-			ps := pieces(w, q.filter, units)
-			if len(ps) == 0 {
-				return nil
+			if err == nil && !remembered {
+				rows, of, err = db.askStats(ctx, s, q, question)
 			}
-			sql := fmt.Sprintf(question.sql, union(ps, question.keys, question.sums))
-			rows, err := db.conn.Query(planned(ctx, q.filter, question.rollup, false), sql, w.args()...)
 			if err != nil {
 				return err
 			}
-			defer rows.Close()
 			mu.Lock()
 			defer mu.Unlock()
-			if sourceOf(ps) == Rollup {
+			if of == Rollup {
 				source = Rollup
 			}
-			for rows.Next() {
-				var r statsRow
-				if err := rows.Scan(&r.part, &r.bucket, &r.name, &r.bytes, &r.packets, &r.bytesIn, &r.bytesOut, &r.connections, &r.blocked); err != nil {
-					return fmt.Errorf("read statistics: %w", err)
-				}
+			for _, r := range rows {
 				take(r)
 			}
-			return rows.Err()
+			return nil
 		})
 	}
 	err := g.Wait()
 	return source, db.explain(err)
+}
+
+// askStats asks one question.
+func (db *DB) askStats(ctx context.Context, s scope, q StatsQuery, question statsQuestion) ([]statsRow, Source, error) {
+	w := rowsOf(s)
+	units := []unit{question.rollup.units}
+	if !q.within(question.rollup) || question.exact {
+		units = nil
+	}
+	ps := pieces(w, q.filter, units)
+	if len(ps) == 0 {
+		return nil, Exact, nil
+	}
+	sql := fmt.Sprintf(question.sql, union(ps, question.keys, question.sums)) + question.most
+	rows, err := db.conn.Query(planned(ctx, q.filter, question.rollup, false), sql, w.args()...)
+	if err != nil {
+		return nil, "", err
+	}
+	defer rows.Close()
+	var out []statsRow
+	for rows.Next() {
+		r, err := scanStats(rows)
+		if err != nil {
+			return nil, "", fmt.Errorf("read statistics: %w", err)
+		}
+		out = append(out, r)
+	}
+	return out, sourceOf(ps), rows.Err()
+}
+
+// recallStats is askStats of sums that are remembered, in part; ok is false where
+// there are too many of them. edgesOfAll, if not nil, gives the edges of this and
+// other questions.
+func (db *DB) recallStats(ctx context.Context, s scope, q StatsQuery, question statsQuestion,
+	edgesOfAll func() (*partial[statsGroup, statsRow], error),
+) (_ []statsRow, _ Source, ok bool, err error) {
+	w := rowsOf(s)
+	ps := pieces(w, q.filter, []unit{question.unit})
+	whole, edges := apart(ps)
+	sql := func(ps []piece) string {
+		return fmt.Sprintf(question.sql, union(ps, question.keys, question.sums))
+	}
+	sums, err := recall(planned(ctx, q.filter, question.rollup, false), db, w, whole, sql(whole), statsGroups)
+	if err != nil || sums == nil {
+		return nil, "", false, err
+	}
+	var rest *partial[statsGroup, statsRow]
+	if edgesOfAll != nil {
+		rest, err = edgesOfAll()
+	} else {
+		rest, err = recall(ofEdges(ctx), db, w, edges, sql(edges), statsGroups)
+	}
+	if err != nil || rest == nil {
+		return nil, "", false, err
+	}
+	if edgesOfAll != nil {
+		rest = statsGroups.partialOf(slices.DeleteFunc(slices.Clone(rest.list), func(r statsRow) bool { return !slices.Contains(question.parts, r.part) }))
+	}
+	all := statsGroups.first(sums, rest, len(sums.list)+len(rest.list))
+	if question.most == "" {
+		return all, sourceOf(ps), true, nil
+	}
+	var out []statsRow
+	count := map[uint8]int{}
+	for _, r := range all { // in the order of the parts
+		if count[r.part]++; count[r.part] <= maxBreakdown {
+			out = append(out, r)
+		}
+	}
+	return out, sourceOf(ps), true, nil
 }

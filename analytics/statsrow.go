@@ -1,9 +1,13 @@
 package analytics
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
@@ -24,6 +28,31 @@ type statsRow struct {
 	bytes, packets       uint64
 	bytesIn, bytesOut    uint64
 	connections, blocked uint64
+}
+
+// statsGroup tells rows of statistics apart.
+type statsGroup struct {
+	part   uint8
+	bucket int64
+	name   string
+}
+
+// statsGroups are in the order of their parts, the most bytes first.
+var statsGroups = grouping[statsGroup, statsRow]{
+	scan: scanStats,
+	key:  func(r *statsRow) statsGroup { return statsGroup{r.part, r.bucket, r.name} },
+	add: func(sum, r *statsRow) {
+		sum.bytes, sum.packets, sum.connections, sum.blocked = sum.bytes+r.bytes, sum.packets+r.packets, sum.connections+r.connections, sum.blocked+r.blocked
+		sum.bytesIn, sum.bytesOut = sum.bytesIn+r.bytesIn, sum.bytesOut+r.bytesOut
+	},
+	order: func(a, b *statsRow) int {
+		return cmp.Or(cmp.Compare(a.part, b.part), cmp.Compare(b.bytes, a.bytes), strings.Compare(a.name, b.name), cmp.Compare(a.bucket, b.bucket))
+	},
+}
+
+func scanStats(rows driver.Rows) (r statsRow, err error) {
+	err = rows.Scan(&r.part, &r.bucket, &r.name, &r.bytes, &r.packets, &r.bytesIn, &r.bytesOut, &r.connections, &r.blocked)
+	return r, err
 }
 
 // newStats has every bucket of the span, without traffic.

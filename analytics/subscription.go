@@ -3,6 +3,7 @@ package analytics
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
@@ -31,8 +32,16 @@ type item[R any] struct {
 	kind   kind
 	number uint64 // of the row; of a gap: the cursor it was resumed with
 	row    *R
-	count  int64  // rows dropped
-	until  uint64 // of a gap: the last row that may be missing
+	text   *written // of the row
+	count  int64    // rows dropped
+	until  uint64   // of a gap: the last row that may be missing
+}
+
+// written is a row's JSON form: made when the first reader wants it, for all of
+// them. It lives as long as a reader has the row before it.
+type written struct {
+	once sync.Once
+	json []byte
 }
 
 type kind int8
@@ -54,9 +63,10 @@ func (db *DB) Subscribe(orgID string, q LogQuery, cursor string) (*Subscription[
 	return db.live.subscribe(orgID, q.filter.match, after)
 }
 
-// offer takes the rows that pass the filter, numbered from first on. The hub
-// calls it, under its own lock, which comes first.
-func (s *Subscription[R]) offer(first uint64, rows []R) {
+// offer takes the rows that pass the filter, numbered from first on; texts are
+// those of the rows, made here where a row passes. The hub calls it, under its
+// own lock, which comes first.
+func (s *Subscription[R]) offer(first uint64, rows []R, texts []*written) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := len(s.queue)
@@ -66,7 +76,10 @@ func (s *Subscription[R]) offer(first uint64, rows []R) {
 		}
 		number := first + uint64(i)
 		if len(s.queue) < s.bound {
-			s.queue = append(s.queue, item[R]{kind: logged, number: number, row: &rows[i]})
+			if texts[i] == nil {
+				texts[i] = &written{}
+			}
+			s.queue = append(s.queue, item[R]{kind: logged, number: number, row: &rows[i], text: texts[i]})
 			continue
 		}
 		s.hub.metrics.dropped.Inc()
@@ -91,22 +104,63 @@ func (s *Subscription[R]) notify() {
 
 // Next waits for a frame: a log row, rows dropped, or a gap. It returns ctx's
 // error when that ends first (nothing is lost by it) and ErrStreamClosed at the
-// end. One goroutine at a time may call it.
+// end. One goroutine at a time may call it or Bundle.
 func (s *Subscription[R]) Next(ctx context.Context) (*ngfwv1.StreamFrame, error) {
+	items, err := s.take(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	return items[0].frame(s.hub.frame), nil
+}
+
+// bundled bounds the frames of a bundle, and the bytes of their rows, as what a
+// stream may have in flight is bounded.
+const (
+	bundledFrames = 128
+	bundledBytes  = 32 << 10
+)
+
+// Bundle is Next for all frames that wait, up to a bound, as one frame. Rows are
+// in them as text where Deps.JSON writes it.
+func (s *Subscription[R]) Bundle(ctx context.Context) (*ngfwv1.StreamFrame, error) {
+	items, err := s.take(ctx, bundledFrames)
+	if err != nil {
+		return nil, err
+	}
+	out := &ngfwv1.StreamFrame{Type: "bundle", Bundle: make([]*ngfwv1.StreamFrame, 0, len(items))}
+	bytes := 0
+	for i, it := range items {
+		if bytes > bundledBytes {
+			s.putBack(items[i:])
+			break
+		}
+		if it.kind != logged || s.hub.json == nil {
+			out.Bundle = append(out.Bundle, it.frame(s.hub.frame))
+			continue
+		}
+		it.text.once.Do(func() { it.text.json = s.hub.json(it.row) })
+		bytes += len(it.text.json)
+		out.Bundle = append(out.Bundle, &ngfwv1.StreamFrame{Type: s.hub.name, Cursor: liveCursor(it.number), Json: it.text.json})
+	}
+	return out, nil
+}
+
+// take waits for items and removes at most so many from the queue.
+func (s *Subscription[R]) take(ctx context.Context, most int) ([]item[R], error) {
 	for {
 		s.mu.Lock()
 		if s.closed {
 			s.mu.Unlock()
 			return nil, ErrStreamClosed
 		}
-		if len(s.queue) > 0 {
-			it := s.queue[0]
-			s.queue[0] = item[R]{} // let the row go
-			if s.queue = s.queue[1:]; len(s.queue) == 0 {
+		if n := min(len(s.queue), most); n > 0 {
+			out := slices.Clone(s.queue[:n])
+			clear(s.queue[:n]) // let the rows go
+			if s.queue = s.queue[n:]; len(s.queue) == 0 {
 				s.queue = nil
 			}
 			s.mu.Unlock()
-			return it.frame(s.hub.frame), nil
+			return out, nil
 		}
 		s.mu.Unlock()
 		select {
@@ -114,6 +168,15 @@ func (s *Subscription[R]) Next(ctx context.Context) (*ngfwv1.StreamFrame, error)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+	}
+}
+
+// putBack returns what was taken too much.
+func (s *Subscription[R]) putBack(items []item[R]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.queue = append(items, s.queue...)
 	}
 }
 

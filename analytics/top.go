@@ -1,9 +1,11 @@
 package analytics
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
@@ -49,26 +51,47 @@ func ParseTop(r *ngfwv1.TopRequest) (TopQuery, error) {
 	return q, nil
 }
 
+// clientSums is what is summed of a client.
+type clientSums struct {
+	ip                  netip.Addr
+	rx, tx, connections uint64
+	name, mac           string
+	nameAt, macAt       time.Time
+}
+
 // TopClients ranks clients by their bytes. A client is the endpoint that is not
 // in WAN: the source, or where the source is in WAN the destination, as
 // translated. Bytes are of all rows, connections of opened and refused flows.
 func (db *DB) TopClients(ctx context.Context, orgID string, q TopQuery) ([]*ngfwv1.TopClient, Source, error) {
-	return top(ctx, db, orgID, q, ranking[*ngfwv1.TopClient]{
+	return top(ctx, db, orgID, q, ranking[*ngfwv1.TopClient, netip.Addr, clientSums]{
 		name: "clients", rollup: byClientMinutes, units: []unit{hour}, keys: byClient.keys, groups: 1, known: clientOf + " != toIPv6('::')",
 		sums: append(sums(sumRx, sumTx, sumConnections),
-			sum{of: lastName}, sum{of: nameTime}, sum{of: lastMAC}, sum{of: macTime}),
-		more: "argMax(s3, s4) AS name, argMax(s5, s6) AS mac", order: "t0 + t1 DESC, t2 DESC",
-		scan: func(rows driver.Rows) (*ngfwv1.TopClient, error) {
-			var (
-				ip                  netip.Addr
-				rx, tx, connections uint64
-				name, mac           string
-			)
-			err := rows.Scan(&ip, &rx, &tx, &connections, &name, &mac)
+			sum{lastName, "argMax(%s, s4)"}, sum{nameTime, "max(%s)"}, sum{lastMAC, "argMax(%s, s6)"}, sum{macTime, "max(%s)"}),
+		by: "t0 + t1 DESC, t2 DESC",
+		grouping: grouping[netip.Addr, clientSums]{
+			scan: func(rows driver.Rows) (c clientSums, err error) {
+				err = rows.Scan(&c.ip, &c.rx, &c.tx, &c.connections, &c.name, &c.nameAt, &c.mac, &c.macAt)
+				return c, err
+			},
+			key: func(c *clientSums) netip.Addr { return c.ip },
+			add: func(sum, c *clientSums) {
+				sum.rx, sum.tx, sum.connections = sum.rx+c.rx, sum.tx+c.tx, sum.connections+c.connections
+				if c.nameAt.After(sum.nameAt) {
+					sum.name, sum.nameAt = c.name, c.nameAt
+				}
+				if c.macAt.After(sum.macAt) {
+					sum.mac, sum.macAt = c.mac, c.macAt
+				}
+			},
+			order: func(a, b *clientSums) int {
+				return cmp.Or(cmp.Compare(b.rx+b.tx, a.rx+a.tx), cmp.Compare(b.connections, a.connections), a.ip.Compare(b.ip))
+			},
+		},
+		message: func(c *clientSums) *ngfwv1.TopClient {
 			return &ngfwv1.TopClient{
-				Ip: ip.Unmap().String(), Hostname: optional.Of(name), Mac: optional.Of(mac),
-				RxBytes: signed(rx), TxBytes: signed(tx), Connections: signed(connections),
-			}, err
+				Ip: c.ip.Unmap().String(), Hostname: optional.Of(c.name), Mac: optional.Of(c.mac),
+				RxBytes: signed(c.rx), TxBytes: signed(c.tx), Connections: signed(c.connections),
+			}
 		},
 		id: (*ngfwv1.TopClient).GetIp,
 		restrict: func(w *where, rows []*ngfwv1.TopClient) {

@@ -1,8 +1,10 @@
 package analytics
 
 import (
+	"cmp"
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -10,21 +12,45 @@ import (
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
+// ruleName tells rules apart: they are numbered per router.
+type ruleName struct {
+	device string
+	id     int64
+}
+
+// ruleSums is what is summed of a rule; its name is the newest.
+type ruleSums struct {
+	ruleName
+	bytes, connections uint64
+	name               string
+	at                 time.Time
+}
+
 // TopRules ranks rules, which are numbered per router, by the flows they
 // decided.
 func (db *DB) TopRules(ctx context.Context, orgID string, q TopQuery) ([]*ngfwv1.TopRule, Source, error) {
-	return top(ctx, db, orgID, q, ranking[*ngfwv1.TopRule]{
+	return top(ctx, db, orgID, q, ranking[*ngfwv1.TopRule, ruleName, ruleSums]{
 		name: "rules", rollup: byVerdict, keys: []string{"device_id", "rule_id", "rule_name"}, groups: 2, known: "rule_id != 0",
-		sums: append(sums(sumBytes, sumConnections), sum{lastTime, "max(%s)"}), more: "argMax(k2, s2) AS name", order: "t1 DESC, t0 DESC",
-		scan: func(rows driver.Rows) (*ngfwv1.TopRule, error) {
-			var (
-				device, name       string
-				id                 int64
-				bytes, connections uint64
-				at                 time.Time
-			)
-			err := rows.Scan(&device, &id, &bytes, &connections, &at, &name)
-			return &ngfwv1.TopRule{DeviceId: device, RuleId: id, RuleName: name, Bytes: signed(bytes), Connections: signed(connections)}, err
+		sums: append(sums(sumBytes, sumConnections), sum{lastTime, "max(%s)"}), more: "argMax(k2, s2) AS name", by: "t1 DESC, t0 DESC",
+		grouping: grouping[ruleName, ruleSums]{
+			scan: func(rows driver.Rows) (r ruleSums, err error) {
+				err = rows.Scan(&r.device, &r.id, &r.bytes, &r.connections, &r.at, &r.name)
+				return r, err
+			},
+			key: func(r *ruleSums) ruleName { return r.ruleName },
+			add: func(sum, r *ruleSums) {
+				sum.bytes, sum.connections = sum.bytes+r.bytes, sum.connections+r.connections
+				if r.at.After(sum.at) {
+					sum.name, sum.at = r.name, r.at
+				}
+			},
+			order: func(a, b *ruleSums) int {
+				return cmp.Or(cmp.Compare(b.connections, a.connections), cmp.Compare(b.bytes, a.bytes),
+					strings.Compare(a.device, b.device), cmp.Compare(a.ruleName.id, b.ruleName.id))
+			},
+		},
+		message: func(r *ruleSums) *ngfwv1.TopRule {
+			return &ngfwv1.TopRule{DeviceId: r.device, RuleId: r.ruleName.id, RuleName: r.name, Bytes: signed(r.bytes), Connections: signed(r.connections)}
 		},
 		id: func(r *ngfwv1.TopRule) string { return r.DeviceId + "/" + strconv.FormatInt(r.RuleId, 10) },
 		restrict: func(w *where, rows []*ngfwv1.TopRule) {
@@ -37,16 +63,12 @@ func (db *DB) TopRules(ctx context.Context, orgID string, q TopQuery) ([]*ngfwv1
 
 // TopThreats ranks threats by flows.
 func (db *DB) TopThreats(ctx context.Context, orgID string, q TopQuery) ([]*ngfwv1.TopThreat, Source, error) {
-	return top(ctx, db, orgID, q, ranking[*ngfwv1.TopThreat]{
+	return top(ctx, db, orgID, q, ranking[*ngfwv1.TopThreat, string, namedSums]{
 		name: "threats", rollup: byVerdict, keys: []string{"threat"}, groups: 1, known: "threat != ''",
-		sums: sums(sumBytes, sumConnections, sumBlocked), order: "t1 DESC, t0 DESC",
-		scan: func(rows driver.Rows) (*ngfwv1.TopThreat, error) {
-			var (
-				threat                      string
-				bytes, connections, blocked uint64
-			)
-			err := rows.Scan(&threat, &bytes, &connections, &blocked)
-			return &ngfwv1.TopThreat{Threat: threat, Bytes: signed(bytes), Connections: signed(connections), Blocked: signed(blocked)}, err
+		sums: sums(sumBytes, sumConnections, sumBlocked), by: "t1 DESC, t0 DESC",
+		grouping: namedGroups(true, true),
+		message: func(n *namedSums) *ngfwv1.TopThreat {
+			return &ngfwv1.TopThreat{Threat: n.name, Bytes: signed(n.bytes), Connections: signed(n.connections), Blocked: signed(n.blocked)}
 		},
 		id: (*ngfwv1.TopThreat).GetThreat,
 		restrict: func(w *where, rows []*ngfwv1.TopThreat) {

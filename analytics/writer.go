@@ -130,7 +130,7 @@ func (w *writer) take() []*waiting {
 // There is no deduplication token, on purpose. The engine writes a token down
 // before the part it stands for, so after a crash between the two a repetition
 // would be taken for stored and lost. What is stored is asked from the table.
-func (w *writer) insert(ctx context.Context, group []*waiting) error {
+func (w *writer) insert(ctx context.Context, group []*waiting) (err error) {
 	begun := time.Now()
 	t := group[0].table
 	var batches []any
@@ -139,6 +139,8 @@ func (w *writer) insert(ctx context.Context, group []*waiting) error {
 		batches = append(batches, b.batches...)
 		rows += b.rows
 	}
+	stored := w.db.storing(batches)
+	defer func() { stored(err) }()
 	id := rand.Text()
 	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(t.namesAndTypes()), clickhouse.WithQueryID(id))
 	b, err := w.db.conn.PrepareBatch(ctx, t.insert())

@@ -15,11 +15,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/proto"
 
 	"ngfw.sh/analytics"
 	"ngfw.sh/cloud/account"
 	"ngfw.sh/cloud/alert"
 	"ngfw.sh/cloud/api"
+	"ngfw.sh/cloud/api/wirejson"
 	"ngfw.sh/cloud/devicelink"
 	"ngfw.sh/cloud/tlsca"
 	"ngfw.sh/cloud/traffic"
@@ -69,6 +71,7 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 
 	flows, err := analytics.New(cfg.analytics(), analytics.Deps{
 		Log: deps.Log.With("part", "analytics"), Metrics: deps.Registry, Places: newPlaces(cfg, core.countries, deps.Log),
+		JSON: func(m proto.Message) []byte { return wirejson.Append(nil, m) },
 	})
 	if err != nil {
 		return err

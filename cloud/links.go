@@ -69,6 +69,10 @@ func (i ingest) Store(ctx context.Context, orgID, deviceID, plan string, batches
 	return i.DB.StoreAll(ctx, analytics.Origin{OrgID: orgID, DeviceID: deviceID, RetentionDays: i.plans.DaysOf(plan)}, batches)
 }
 
+func (i ingest) Show(orgID, deviceID, plan string, b *ngfwv1.FlowBatch) {
+	i.DB.Show(analytics.Origin{OrgID: orgID, DeviceID: deviceID, RetentionDays: i.plans.DaysOf(plan)}, b)
+}
+
 // record is analytics as the traffic service knows it.
 type record struct{ db *analytics.DB }
 

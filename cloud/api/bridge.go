@@ -117,7 +117,16 @@ func (b *bridge) request(ex *exchange) (proto.Message, *fault.Error) {
 	if fd := m.Descriptor().Fields().ByName("cursor"); fd != nil && cursor != "" {
 		m.Set(fd, protoreflect.ValueOfString(strings.ToValidUTF8(cursor, "")))
 	}
+	bundled(m)
 	return in, nil
+}
+
+// bundled asks for frames in bundles, where the call has them: one message for
+// all that wait.
+func bundled(m protoreflect.Message) {
+	if fd := m.Descriptor().Fields().ByName("bundled"); fd != nil {
+		m.Set(fd, protoreflect.ValueOfBool(true))
+	}
 }
 
 func accepts(r *http.Request, media string) bool {

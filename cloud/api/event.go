@@ -17,17 +17,15 @@ func (b *bridge) serveEvents(ctx context.Context, w http.ResponseWriter, feed *f
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy must not collect
 	w.WriteHeader(http.StatusOK)
 	control := http.NewResponseController(w)
-	write := func(kind, cursor string, text []byte) bool {
+	put := func(kind, cursor string, text []byte) bool {
 		_ = control.SetWriteDeadline(time.Now().Add(b.cfg.StreamStall)) // not every writer has one
 		if _, err := w.Write(event(kind, cursor, text)); err != nil {
-			return false
-		}
-		if control.Flush() != nil {
 			return false
 		}
 		b.metrics.frames.WithLabelValues(kind).Inc()
 		return true
 	}
+	write := func(kind, cursor string, text []byte) bool { return put(kind, cursor, text) && control.Flush() == nil }
 	if control.Flush() != nil {
 		return
 	}
@@ -42,9 +40,12 @@ func (b *bridge) serveEvents(ctx context.Context, w http.ResponseWriter, feed *f
 				}
 				return
 			}
-			if text, ok := frameJSON(frame); ok {
-				alive = write(frame.GetType(), frame.GetCursor(), text)
+			for _, f := range framesOf(frame) {
+				if text, ok := appendFrame(nil, f); ok {
+					alive = alive && put(f.GetType(), f.GetCursor(), text)
+				}
 			}
+			alive = alive && control.Flush() == nil
 		case <-beat.C:
 			alive = write("heartbeat", "", heartbeat)
 		case <-ctx.Done():

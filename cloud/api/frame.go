@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strconv"
 
 	"ngfw.sh/cloud/api/envelope"
 	"ngfw.sh/cloud/api/wirejson"
@@ -13,37 +14,40 @@ import (
 
 var heartbeat = []byte(`{"type":"heartbeat"}`)
 
-// frameJSON is the specification's form of a frame; ok is false for one that
-// the reader has no use for (a service's own heartbeat).
-func frameJSON(f *ngfwv1.StreamFrame) (text []byte, ok bool) {
-	var v any
+// framesOf are the frames of a message: a bundle's, or the one that it is.
+func framesOf(f *ngfwv1.StreamFrame) []*ngfwv1.StreamFrame {
+	if f.GetType() == "bundle" {
+		return f.GetBundle()
+	}
+	return []*ngfwv1.StreamFrame{f}
+}
+
+// appendFrame writes the specification's form of a frame; ok is false for one
+// that the reader has no use for (a service's own heartbeat).
+func appendFrame(b []byte, f *ngfwv1.StreamFrame) (_ []byte, ok bool) {
+	member := func(name, value string) { b = wirejson.AppendText(append(b, name...), value) }
+	member(`{"type":`, f.GetType())
 	switch f.GetType() {
 	case "log", "alert":
-		data := wirejson.Append(nil, f.GetData())
-		if f.GetType() == "alert" {
-			data = wirejson.Append(nil, f.GetAlert())
+		member(`,"cursor":`, f.GetCursor())
+		b = append(b, `,"data":`...)
+		switch {
+		case len(f.GetJson()) > 0:
+			b = append(b, f.GetJson()...)
+		case f.GetType() == "alert":
+			b = wirejson.Append(b, f.GetAlert())
+		default:
+			b = wirejson.Append(b, f.GetData())
 		}
-		v = struct {
-			Type   string          `json:"type"`
-			Cursor string          `json:"cursor"`
-			Data   json.RawMessage `json:"data"`
-		}{f.GetType(), f.GetCursor(), data}
 	case "dropped":
-		v = struct {
-			Type  string `json:"type"`
-			Count int64  `json:"count"`
-		}{f.GetType(), f.GetCount()}
+		b = strconv.AppendInt(append(b, `,"count":`...), f.GetCount(), 10)
 	case "gap":
-		v = struct {
-			Type string `json:"type"`
-			From string `json:"from"`
-			To   string `json:"to"`
-		}{f.GetType(), f.GetFrom(), f.GetTo()}
+		member(`,"from":`, f.GetFrom())
+		member(`,"to":`, f.GetTo())
 	default:
 		return nil, false
 	}
-	text, err := json.Marshal(v)
-	return text, err == nil
+	return append(b, '}'), true
 }
 
 func errorFrame(f *fault.Error) []byte {

@@ -71,5 +71,6 @@ func filterRequest(b *operation.Binding, filter json.RawMessage) (proto.Message,
 		f, _ := envelope.Classify(err)
 		return nil, within("filter", f)
 	}
+	bundled(in.ProtoReflect())
 	return in, nil
 }

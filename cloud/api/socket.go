@@ -10,6 +10,7 @@ import (
 	"github.com/coder/websocket"
 
 	"ngfw.sh/internal/fault"
+	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
 const (
@@ -30,13 +31,16 @@ func sameHost(r *http.Request, origin string) bool {
 type socket struct {
 	*bridge
 	conn *websocket.Conn
+	wire *corked // below conn
 	ex   *exchange
 	feed *feed
+	text []byte // of the frame that is written
 }
 
 func (b *bridge) serveSocket(ctx context.Context, w http.ResponseWriter, ex *exchange, feed *feed) {
 	// The origin has been judged before the upgrade.
-	conn, err := websocket.Accept(w, ex.request, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	below := &corkable{ResponseWriter: w}
+	conn, err := websocket.Accept(below, ex.request, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil { // the library has answered
 		return
 	}
@@ -44,7 +48,7 @@ func (b *bridge) serveSocket(ctx context.Context, w http.ResponseWriter, ex *exc
 	conn.SetReadLimit(maxFrameSize)
 	b.metrics.streams.WithLabelValues("websocket").Inc()
 	defer b.metrics.streams.WithLabelValues("websocket").Dec()
-	s := &socket{bridge: b, conn: conn, ex: ex, feed: feed}
+	s := &socket{bridge: b, conn: conn, wire: below.conn, ex: ex, feed: feed}
 	s.run(ctx)
 }
 
@@ -62,9 +66,7 @@ func (s *socket) run(ctx context.Context) {
 				s.end(ctx, ending(s.feed.err))
 				return
 			}
-			if text, ok := frameJSON(frame); ok {
-				alive = s.write(ctx, frame.GetType(), text)
-			}
+			alive = s.writeAll(ctx, framesOf(frame))
 		case text, ok := <-incoming:
 			if !ok { // the client is gone
 				return
@@ -106,6 +108,25 @@ func (s *socket) write(ctx context.Context, kind string, text []byte) bool {
 	}
 	s.metrics.frames.WithLabelValues(kind).Inc()
 	return true
+}
+
+// writeAll sends frames in as few packets as they fit: most of what a frame
+// costs is the system call.
+func (s *socket) writeAll(ctx context.Context, frames []*ngfwv1.StreamFrame) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.StreamStall)
+	defer cancel()
+	s.wire.cork()
+	for _, f := range frames {
+		var ok bool
+		if s.text, ok = appendFrame(s.text[:0], f); !ok {
+			continue
+		}
+		if s.conn.Write(ctx, websocket.MessageText, s.text) != nil {
+			return false
+		}
+		s.metrics.frames.WithLabelValues(f.GetType()).Inc()
+	}
+	return s.wire.uncork(time.Now().Add(s.cfg.StreamStall)) == nil
 }
 
 // end says why the feed ended and closes with the code that belongs to it.

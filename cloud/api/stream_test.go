@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -116,7 +117,7 @@ func TestSocketFrames(t *testing.T) {
 	r := start(t, nil)
 	contract := r.contract()
 	conn, live := r.open("?action=drop,reject&cursor=c0&src=10.0.0.0/8&device_id=dev1", "owner")
-	want := &ngfwv1.StreamLogsRequest{Cursor: "c0", Filter: &ngfwv1.LogsRequest{
+	want := &ngfwv1.StreamLogsRequest{Cursor: "c0", Bundled: true, Filter: &ngfwv1.LogsRequest{
 		DeviceId: "dev1", Action: []string{"drop", "reject"}, Src: []string{"10.0.0.0/8"}}}
 	if diff := cmp.Diff(want, live.req, protocmp.Transform()); diff != "" {
 		t.Error(diff)
@@ -135,6 +136,20 @@ func TestSocketFrames(t *testing.T) {
 			t.Errorf("got %s, want %s", got, c.text)
 		}
 		contract.AssertSchema(t, "StreamFrame", []byte(got))
+	}
+	// More than the connection holds back at a time.
+	bundle := &ngfwv1.StreamFrame{Type: "bundle", Bundle: []*ngfwv1.StreamFrame{{Type: "heartbeat"}, {Type: "gap", From: "a\"", To: "b"}}}
+	for i := range 300 {
+		bundle.Bundle = append(bundle.Bundle, &ngfwv1.StreamFrame{Type: "log", Cursor: fmt.Sprint("b", i), Json: []byte(rowJSON)})
+	}
+	live.frames <- bundle
+	if got := readFrame(t, conn); got != `{"type":"gap","from":"a\"","to":"b"}` {
+		t.Errorf("got %s", got)
+	}
+	for i := range 300 {
+		if got, want := readFrame(t, conn), fmt.Sprintf(`{"type":"log","cursor":"b%d","data":%s}`, i, rowJSON); got != want {
+			t.Fatalf("got %s, want %s", got, want)
+		}
 	}
 	conn.Close(websocket.StatusNormalClosure, "")
 	await(t, "the end of the call", live.gone)
@@ -161,7 +176,7 @@ func TestFilterChangesInTheOpenSocket(t *testing.T) {
 		t.Errorf("answered by %s", got)
 	}
 	await(t, "the end of the old call", first.gone)
-	want := &ngfwv1.StreamLogsRequest{Filter: &ngfwv1.LogsRequest{DeviceId: "dev1", Action: []string{"drop"}, Q: "x"}}
+	want := &ngfwv1.StreamLogsRequest{Bundled: true, Filter: &ngfwv1.LogsRequest{DeviceId: "dev1", Action: []string{"drop"}, Q: "x"}}
 	if diff := cmp.Diff(want, second.req, protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}

@@ -70,6 +70,8 @@ func (b *backend) AuthenticateDevice(_ context.Context, key string) (Device, err
 func (b *backend) Document(context.Context, string) (int64, map[string][]byte, string, error) {
 	return 0, nil, "", nil
 }
+func (b *backend) Show(string, string, string, *ngfwv1.FlowBatch) {}
+
 func (b *backend) Positions(context.Context, string) (map[string]uint64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

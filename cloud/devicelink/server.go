@@ -118,6 +118,9 @@ type Ingest interface {
 	// fault BAD_REQUEST or INVALID_CONFIG says that the first of the others can
 	// never be stored. Calls for one device are made one after the other.
 	Store(ctx context.Context, orgID, deviceID, plan string, batches []*ngfwv1.FlowBatch) (stored int, err error)
+	// Show gives a batch that is not stored to who watches now; Store gets it
+	// later. It is called in the order of a device's batches.
+	Show(orgID, deviceID, plan string, b *ngfwv1.FlowBatch)
 }
 
 // Deps is what the server needs; Logger, Registerer and Now may be left out.

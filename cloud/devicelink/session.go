@@ -46,7 +46,8 @@ type session struct {
 	queueBytes *semaphore.Weighted       // of batches not acknowledged
 	queueSlots *semaphore.Weighted       // and their number
 	spool      chan *ngfwv1.AgentMessage // the SpoolState
-	positioned atomic.Bool               // SpoolPosition is on its way
+	positioned atomic.Bool               // SpoolPosition is on its way, and stored is set
+	stored     map[string]uint64         // what was then
 }
 
 func newSession(ctx context.Context, cancel context.CancelCauseFunc, s *Server, c Carrier, d Device, h Hello) *session {

@@ -45,6 +45,9 @@ func (ss *session) batch(id string, b *ngfwv1.FlowBatch) {
 	case size > cfg.MaxBatch || rowsOf(b) > cfg.MaxEvents:
 		ss.fail(id, "PAYLOAD_TOO_LARGE", "the batch is too large")
 	case ss.queueSlots.Acquire(ss.ctx, 1) == nil && ss.queueBytes.Acquire(ss.ctx, int64(size)) == nil:
+		if b.Number > ss.stored[b.Epoch] {
+			ss.server.deps.Ingest.Show(ss.device.OrgID, ss.device.ID, ss.device.Plan, b)
+		}
 		select {
 		case ss.queue <- b:
 		case <-ss.ctx.Done():
@@ -78,6 +81,7 @@ func (ss *session) store() {
 		here[e.Epoch] = stored[e.Epoch]
 		position.Epochs = append(position.Epochs, &ngfwv1.SpoolPosition_Epoch{Epoch: e.Epoch, Stored: stored[e.Epoch]})
 	}
+	ss.stored = stored
 	ss.positioned.Store(true)
 	if !ss.post(&ngfwv1.CloudMessage{Id: state.Id, Payload: &ngfwv1.CloudMessage_SpoolPosition{SpoolPosition: position}}) {
 		return

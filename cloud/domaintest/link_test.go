@@ -29,6 +29,8 @@ func (l linkReports) Connected(ctx context.Context, id string, h devicelink.Hell
 	return l.Reports.Connected(ctx, id, system.Hello(h))
 }
 
+func (linkIngest) Show(string, string, string, *ngfwv1.FlowBatch) {}
+
 func (linkIngest) Positions(context.Context, string) (map[string]uint64, error) { return nil, nil }
 func (linkIngest) Store(_ context.Context, _, _, _ string, batches []*ngfwv1.FlowBatch) (int, error) {
 	return len(batches), nil

@@ -55,6 +55,8 @@ type Policies interface {
 type Subscription interface {
 	// Next waits for a frame; its error ends the stream.
 	Next(ctx context.Context) (*ngfwv1.StreamFrame, error)
+	// Bundle waits for frames and gives those that wait as one of type "bundle".
+	Bundle(ctx context.Context) (*ngfwv1.StreamFrame, error)
 	Close()
 }
 
@@ -139,8 +141,12 @@ func (s *Service) StreamLogs(req *ngfwv1.StreamLogsRequest, stream ngfwv1.Traffi
 	if err := stream.SendHeader(nil); err != nil {
 		return err
 	}
+	next := sub.Next
+	if req.GetBundled() {
+		next = sub.Bundle
+	}
 	for {
-		frame, err := sub.Next(ctx)
+		frame, err := next(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}

@@ -119,6 +119,15 @@ func (l *log) Next(context.Context) (*ngfwv1.StreamFrame, error) {
 	return f, nil
 }
 
+func (l *log) Bundle(context.Context) (*ngfwv1.StreamFrame, error) {
+	if len(l.frames) == 0 {
+		return nil, io.ErrUnexpectedEOF
+	}
+	f := &ngfwv1.StreamFrame{Type: "bundle", Bundle: l.frames}
+	l.frames = nil
+	return f, nil
+}
+
 func (l *log) Close() { l.closed = true }
 
 // stream is the caller's end.

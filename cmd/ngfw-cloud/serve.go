@@ -49,7 +49,7 @@ there, whose ca.pem routers are given.`,
 		if os.Getenv("GOMEMLIMIT") == "" {
 			// Rows on their way to the database are garbage soon: rather collect
 			// more often than grow. A soft limit, what is needed is had.
-			debug.SetMemoryLimit(256 << 20)
+			debug.SetMemoryLimit(224 << 20)
 		}
 		registry := prometheus.NewRegistry()
 		registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -9,41 +9,38 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-
-	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
 // Append writes m's JSON form to b.
 func Append(b []byte, m proto.Message) []byte { return appendMessage(b, m.ProtoReflect()) }
 
 func appendMessage(b []byte, m protoreflect.Message) []byte {
-	switch m.Descriptor().FullName() {
-	case structName, valueName, listName:
+	f := formOf(m.Descriptor())
+	if f.known {
 		return appendKnown(b, m)
 	}
 	b = append(b, '{')
-	fields := m.Descriptor().Fields()
 	first := true
-	for i := range fields.Len() {
-		fd := fields.Get(i)
-		unset := fd.HasPresence() && !m.Has(fd)
-		if unset && !NullWhenUnset(fd) {
+	for i := range f.members {
+		e := &f.members[i]
+		unset := e.presence && !m.Has(e.fd)
+		if unset && !e.null {
 			continue
 		}
 		if !first {
 			b = append(b, ',')
 		}
 		first = false
-		b = append(appendText(b, string(fd.Name())), ':')
+		b = append(b, e.label...)
 		switch {
 		case unset:
 			b = append(b, "null"...)
-		case fd.IsMap():
-			b = appendMap(b, fd, m.Get(fd).Map())
-		case fd.IsList():
-			b = appendList(b, fd, m.Get(fd).List())
+		case e.fd.IsMap():
+			b = appendMap(b, e.fd, m.Get(e.fd).Map())
+		case e.fd.IsList():
+			b = appendList(b, e.fd, m.Get(e.fd).List())
 		default:
-			b = appendValue(b, fd, m.Get(fd))
+			b = appendValue(b, e.fd, m.Get(e.fd))
 		}
 	}
 	return append(b, '}')
@@ -125,9 +122,15 @@ func appendFloat(b []byte, f float64, bits int) []byte {
 
 const hexDigits = "0123456789abcdef"
 
+// AppendText writes s as a JSON text to b.
+func AppendText(b []byte, s string) []byte { return appendText(b, s) }
+
 // appendText quotes s. Bytes that are not UTF-8 become U+FFFD.
 func appendText(b []byte, s string) []byte {
 	b = append(b, '"')
+	if plain(s) {
+		return append(append(b, s...), '"')
+	}
 	for _, r := range s {
 		switch {
 		case r == '"' || r == '\\':
@@ -151,15 +154,12 @@ func appendText(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// NullWhenUnset says whether the absent field is shown as null.
-func NullWhenUnset(fd protoreflect.FieldDescriptor) bool {
-	return flag(fd, ngfwv1.E_NullWhenUnset)
-}
-
-// ReadOnly says whether the field is ignored in a write.
-func ReadOnly(fd protoreflect.FieldDescriptor) bool { return flag(fd, ngfwv1.E_ReadOnly) }
-
-func flag(fd protoreflect.FieldDescriptor, ext protoreflect.ExtensionType) bool {
-	on, _ := proto.GetExtension(fd.Options(), ext).(bool)
-	return on
+// plain says whether s needs no escapes: printable ASCII, as most texts are.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }

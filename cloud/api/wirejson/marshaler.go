@@ -7,7 +7,8 @@
 // the JSON path of every wrong field. Read-only fields in a write are ignored.
 //
 // For every message m without NaN, infinity and U+0000 in texts, decoding what
-// Append wrote gives m again (with KeepReadOnly). The package holds no state.
+// Append wrote gives m again (with KeepReadOnly). The package holds no state but
+// what descriptors say.
 package wirejson
 
 import (

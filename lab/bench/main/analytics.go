@@ -23,7 +23,7 @@ func analyticsArea(ctx context.Context, opts options) ([]bench.Result, error) {
 		return away(ctx, opts)
 	}
 	results, err := wholeDay(ctx, opts)
-	if err != nil || opts.part == "day" {
+	if err != nil || opts.part != "" {
 		return results, err
 	}
 	more, err := away(ctx, opts)
@@ -49,60 +49,93 @@ func wholeDay(ctx context.Context, opts options) ([]bench.Result, error) {
 		return results, err
 	}
 
+	parts := []struct {
+		name    string
+		measure func() ([]bench.Result, error)
+	}{
+		{"questions", func() ([]bench.Result, error) { return c.questions(ctx, say) }},
+		{"backtest", func() ([]bench.Result, error) {
+			say("trying a rule on all of it")
+			tried, err := c.backtest(ctx, until)
+			return []bench.Result{tried}, err
+		}},
+		{"live", func() ([]bench.Result, error) {
+			say("reading live")
+			return c.live(ctx)
+		}},
+		{"rival", func() ([]bench.Result, error) { return c.rival(ctx, until, say) }},
+	}
+	known := false
+	for _, p := range parts {
+		if opts.part != "" && opts.part != "day" && opts.part != p.name {
+			continue
+		}
+		known = true
+		measured, err := p.measure()
+		if err != nil {
+			return results, fmt.Errorf("%s: %w", p.name, err)
+		}
+		results = append(results, measured...)
+	}
+	if !known {
+		return results, fmt.Errorf("area analytics has no part %q", opts.part)
+	}
+	return results, nil
+}
+
+// questions are those of the log, of rankings and of statistics.
+func (c *cloud) questions(ctx context.Context, say func(string, ...any)) ([]bench.Result, error) {
 	say("asking")
 	last, err := c.ask(ctx, "/api/traffic/logs?limit=50", []string{
 		"", "&action=drop", "&proto=udp", "&src=192.168.1.8/29", "&src=192.168.1.7", "&dst=203.0.113.0/24", "&dst=" + target(3).String(),
 		"&port=53", "&app=dns", "&geo=NL", "&threat=scan", "&rule_id=7", "&event=refused", "&q=host-17", "&action=drop&src=192.168.1.0/26", "&dst=198.51.100.9",
 	})
 	if err != nil {
-		return results, err
+		return nil, err
 	}
-	tops, err := c.ask(ctx, "/api/traffic/top/", []string{"clients", "applications", "countries", "rules"})
+	tops, destinations, stats, err := c.sums(ctx)
 	if err != nil {
-		return results, err
+		return nil, err
 	}
-	destinations, err := c.ask(ctx, "/api/traffic/top/destinations", []string{""})
-	if err != nil {
-		return results, err
-	}
-	stats, err := c.ask(ctx, "/api/traffic/stats?period=24h&step=5m", []string{""})
-	if err != nil {
-		return results, err
-	}
-	results = append(results,
+	return []bench.Result{
 		last.figure("last 50, the slowest filter, p95").AtLeast(60),
 		tops.figure("top 10 of 24 h, the slowest ranking, p95").AtLeast(30),
 		destinations.figure("top 10 destinations of 24 h, p95").AtLeast(120),
 		stats.figure("statistics, 24 h by 5 minutes, p95").AtLeast(60),
-	)
+	}, nil
+}
 
-	say("trying a rule on all of it")
-	tried, err := c.backtest(ctx, until)
-	if err != nil {
-		return results, err
+// sums asks for rankings and statistics.
+func (c *cloud) sums(ctx context.Context) (tops, destinations, stats answers, err error) {
+	if tops, err = c.ask(ctx, "/api/traffic/top/", []string{"clients", "applications", "countries", "rules"}); err != nil {
+		return nil, nil, nil, err
 	}
-	results = append(results, tried)
-
-	say("reading live")
-	live, err := c.live(ctx)
-	if err != nil {
-		return results, err
+	if destinations, err = c.ask(ctx, "/api/traffic/top/destinations", []string{""}); err != nil {
+		return nil, nil, nil, err
 	}
-	results = append(results, live...)
+	stats, err = c.ask(ctx, "/api/traffic/stats?period=24h&step=5m", []string{""})
+	return tops, destinations, stats, err
+}
 
+// rival asks DuckDB and us the same.
+func (c *cloud) rival(ctx context.Context, until time.Time, say func(string, ...any)) ([]bench.Result, error) {
+	tops, destinations, stats, err := c.sums(ctx)
+	if err != nil {
+		return nil, err
+	}
 	say("asking DuckDB the same")
 	rival, err := c.duckdb(ctx, until)
 	if err != nil {
 		say("no DuckDB: %v", err)
-		return results, nil
+		return nil, nil
 	}
 	clients := slices.IndexFunc(tops, func(a asked) bool { return a.name == "clients" })
-	return append(results,
+	return []bench.Result{
 		bench.Figure("statistics, median", stats[0].quantile(0.5), "ms", bench.Lower).Against("DuckDB "+rival.Version, rival.Stats).AtLeast(10).
 			Noting("DuckDB on the raw rows in its own file, in process; ours over REST"),
 		bench.Figure("top 10 clients, median", tops[clients].quantile(0.5), "ms", bench.Lower).Against("DuckDB "+rival.Version, rival.Clients),
 		bench.Figure("top 10 destinations, median", destinations[0].quantile(0.5), "ms", bench.Lower).Against("DuckDB "+rival.Version, rival.Destinations),
-	), nil
+	}, nil
 }
 
 // fill loads the rows and measures how.

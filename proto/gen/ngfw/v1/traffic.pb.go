@@ -2288,9 +2288,11 @@ func (x *LogExplanation) GetText() string {
 }
 
 type StreamLogsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Filter        *LogsRequest           `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	Cursor        string                 `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Filter *LogsRequest           `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	Cursor string                 `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// Frames that wait come together, in a frame of type "bundle", and rows as text.
+	Bundled       bool `protobuf:"varint,3,opt,name=bundled,proto3" json:"bundled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2339,6 +2341,13 @@ func (x *StreamLogsRequest) GetCursor() string {
 	return ""
 }
 
+func (x *StreamLogsRequest) GetBundled() bool {
+	if x != nil {
+		return x.Bundled
+	}
+	return false
+}
+
 // StreamFrame is one frame of a live stream; its JSON form on the wire is the
 // specification's {"type":…,"cursor":…,"data":…}.
 type StreamFrame struct {
@@ -2350,6 +2359,8 @@ type StreamFrame struct {
 	Count         int64                  `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"` // rows a slow reader lost ("dropped")
 	From          string                 `protobuf:"bytes,5,opt,name=from,proto3" json:"from,omitempty"`    // "gap"
 	To            string                 `protobuf:"bytes,6,opt,name=to,proto3" json:"to,omitempty"`
+	Json          []byte                 `protobuf:"bytes,8,opt,name=json,proto3" json:"json,omitempty"`     // of "log" in a bundle: data as JSON, made once for all readers
+	Bundle        []*StreamFrame         `protobuf:"bytes,9,rep,name=bundle,proto3" json:"bundle,omitempty"` // of "bundle": frames in their order
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2431,6 +2442,20 @@ func (x *StreamFrame) GetTo() string {
 		return x.To
 	}
 	return ""
+}
+
+func (x *StreamFrame) GetJson() []byte {
+	if x != nil {
+		return x.Json
+	}
+	return nil
+}
+
+func (x *StreamFrame) GetBundle() []*StreamFrame {
+	if x != nil {
+		return x.Bundle
+	}
+	return nil
 }
 
 type TopClient_Previous struct {
@@ -3166,10 +3191,11 @@ const file_ngfw_v1_traffic_proto_rawDesc = "" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x16\n" +
 	"\x06author\x18\x03 \x01(\tR\x06author\x12\x12\n" +
 	"\x04time\x18\x04 \x01(\x03R\x04time\x12\x12\n" +
-	"\x04text\x18\x05 \x01(\tR\x04text\"Y\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"s\n" +
 	"\x11StreamLogsRequest\x12,\n" +
 	"\x06filter\x18\x01 \x01(\v2\x14.ngfw.v1.LogsRequestR\x06filter\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"\xc3\x01\n" +
+	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x18\n" +
+	"\abundled\x18\x03 \x01(\bR\abundled\"\x85\x02\n" +
 	"\vStreamFrame\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12%\n" +
@@ -3177,7 +3203,9 @@ const file_ngfw_v1_traffic_proto_rawDesc = "" +
 	"\x05alert\x18\a \x01(\v2\x11.ngfw.v1.IdsAlertR\x05alert\x12\x14\n" +
 	"\x05count\x18\x04 \x01(\x03R\x05count\x12\x12\n" +
 	"\x04from\x18\x05 \x01(\tR\x04from\x12\x0e\n" +
-	"\x02to\x18\x06 \x01(\tR\x02to2\xd4\t\n" +
+	"\x02to\x18\x06 \x01(\tR\x02to\x12\x12\n" +
+	"\x04json\x18\b \x01(\fR\x04json\x12,\n" +
+	"\x06bundle\x18\t \x03(\v2\x14.ngfw.v1.StreamFrameR\x06bundle2\xd4\t\n" +
 	"\x0eTrafficService\x12T\n" +
 	"\x04Logs\x12\x14.ngfw.v1.LogsRequest\x1a\x15.ngfw.v1.LogsResponse\"\x1f\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x13\x12\x11/api/traffic/logs\x12o\n" +
 	"\n" +
@@ -3269,33 +3297,34 @@ var file_ngfw_v1_traffic_proto_depIdxs = []int32{
 	2,  // 20: ngfw.v1.StreamLogsRequest.filter:type_name -> ngfw.v1.LogsRequest
 	1,  // 21: ngfw.v1.StreamFrame.data:type_name -> ngfw.v1.LogEntry
 	33, // 22: ngfw.v1.StreamFrame.alert:type_name -> ngfw.v1.IdsAlert
-	2,  // 23: ngfw.v1.TrafficService.Logs:input_type -> ngfw.v1.LogsRequest
-	4,  // 24: ngfw.v1.TrafficService.TopClients:input_type -> ngfw.v1.TopRequest
-	18, // 25: ngfw.v1.TrafficService.Stats:input_type -> ngfw.v1.StatsRequest
-	4,  // 26: ngfw.v1.TrafficService.TopDestinations:input_type -> ngfw.v1.TopRequest
-	4,  // 27: ngfw.v1.TrafficService.TopApplications:input_type -> ngfw.v1.TopRequest
-	4,  // 28: ngfw.v1.TrafficService.TopCountries:input_type -> ngfw.v1.TopRequest
-	4,  // 29: ngfw.v1.TrafficService.TopRules:input_type -> ngfw.v1.TopRequest
-	4,  // 30: ngfw.v1.TrafficService.TopThreats:input_type -> ngfw.v1.TopRequest
-	20, // 31: ngfw.v1.TrafficService.ExportLogs:input_type -> ngfw.v1.ExportLogsRequest
-	22, // 32: ngfw.v1.TrafficService.ExplainLog:input_type -> ngfw.v1.ExplainLogRequest
-	24, // 33: ngfw.v1.TrafficService.StreamLogs:input_type -> ngfw.v1.StreamLogsRequest
-	3,  // 34: ngfw.v1.TrafficService.Logs:output_type -> ngfw.v1.LogsResponse
-	6,  // 35: ngfw.v1.TrafficService.TopClients:output_type -> ngfw.v1.TopClientsResponse
-	19, // 36: ngfw.v1.TrafficService.Stats:output_type -> ngfw.v1.TrafficStats
-	9,  // 37: ngfw.v1.TrafficService.TopDestinations:output_type -> ngfw.v1.TopDestinationsResponse
-	11, // 38: ngfw.v1.TrafficService.TopApplications:output_type -> ngfw.v1.TopApplicationsResponse
-	13, // 39: ngfw.v1.TrafficService.TopCountries:output_type -> ngfw.v1.TopCountriesResponse
-	15, // 40: ngfw.v1.TrafficService.TopRules:output_type -> ngfw.v1.TopRulesResponse
-	17, // 41: ngfw.v1.TrafficService.TopThreats:output_type -> ngfw.v1.TopThreatsResponse
-	21, // 42: ngfw.v1.TrafficService.ExportLogs:output_type -> ngfw.v1.FileChunk
-	23, // 43: ngfw.v1.TrafficService.ExplainLog:output_type -> ngfw.v1.LogExplanation
-	25, // 44: ngfw.v1.TrafficService.StreamLogs:output_type -> ngfw.v1.StreamFrame
-	34, // [34:45] is the sub-list for method output_type
-	23, // [23:34] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	25, // 23: ngfw.v1.StreamFrame.bundle:type_name -> ngfw.v1.StreamFrame
+	2,  // 24: ngfw.v1.TrafficService.Logs:input_type -> ngfw.v1.LogsRequest
+	4,  // 25: ngfw.v1.TrafficService.TopClients:input_type -> ngfw.v1.TopRequest
+	18, // 26: ngfw.v1.TrafficService.Stats:input_type -> ngfw.v1.StatsRequest
+	4,  // 27: ngfw.v1.TrafficService.TopDestinations:input_type -> ngfw.v1.TopRequest
+	4,  // 28: ngfw.v1.TrafficService.TopApplications:input_type -> ngfw.v1.TopRequest
+	4,  // 29: ngfw.v1.TrafficService.TopCountries:input_type -> ngfw.v1.TopRequest
+	4,  // 30: ngfw.v1.TrafficService.TopRules:input_type -> ngfw.v1.TopRequest
+	4,  // 31: ngfw.v1.TrafficService.TopThreats:input_type -> ngfw.v1.TopRequest
+	20, // 32: ngfw.v1.TrafficService.ExportLogs:input_type -> ngfw.v1.ExportLogsRequest
+	22, // 33: ngfw.v1.TrafficService.ExplainLog:input_type -> ngfw.v1.ExplainLogRequest
+	24, // 34: ngfw.v1.TrafficService.StreamLogs:input_type -> ngfw.v1.StreamLogsRequest
+	3,  // 35: ngfw.v1.TrafficService.Logs:output_type -> ngfw.v1.LogsResponse
+	6,  // 36: ngfw.v1.TrafficService.TopClients:output_type -> ngfw.v1.TopClientsResponse
+	19, // 37: ngfw.v1.TrafficService.Stats:output_type -> ngfw.v1.TrafficStats
+	9,  // 38: ngfw.v1.TrafficService.TopDestinations:output_type -> ngfw.v1.TopDestinationsResponse
+	11, // 39: ngfw.v1.TrafficService.TopApplications:output_type -> ngfw.v1.TopApplicationsResponse
+	13, // 40: ngfw.v1.TrafficService.TopCountries:output_type -> ngfw.v1.TopCountriesResponse
+	15, // 41: ngfw.v1.TrafficService.TopRules:output_type -> ngfw.v1.TopRulesResponse
+	17, // 42: ngfw.v1.TrafficService.TopThreats:output_type -> ngfw.v1.TopThreatsResponse
+	21, // 43: ngfw.v1.TrafficService.ExportLogs:output_type -> ngfw.v1.FileChunk
+	23, // 44: ngfw.v1.TrafficService.ExplainLog:output_type -> ngfw.v1.LogExplanation
+	25, // 45: ngfw.v1.TrafficService.StreamLogs:output_type -> ngfw.v1.StreamFrame
+	35, // [35:46] is the sub-list for method output_type
+	24, // [24:35] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_ngfw_v1_traffic_proto_init() }
