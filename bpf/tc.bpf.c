@@ -143,7 +143,7 @@ SUBPROGRAM int shortcut(struct __sk_buff *skb)
 	struct config *c = element(&settings, 0);
 	struct amount a = { .packets = 1 };
 	struct glance g = {};
-	struct fast_way way;
+	struct route_taken r;
 	struct fast *e;
 	__u32 longest;
 
@@ -159,9 +159,9 @@ SUBPROGRAM int shortcut(struct __sk_buff *skb)
 		a.bytes += (a.packets - 1) * g.headers;
 		longest = g.headers + skb->gso_size;
 	}
-	if (!follow(e, FAST_TC, standing(c), skb->ifindex, data, &g, longest, a, &way))
+	if (!follow(e, FAST_TC, standing(c), skb->ifindex, data, &g, longest, a, &r))
 		return TC_NEXT;
-	return redirect_skb(skb, &g, &way);
+	return redirect_skb(skb, &g, &r);
 }
 
 static __always_inline void blank_flow(struct work *w)

@@ -34,13 +34,24 @@ type CollectCounter struct {
 }
 
 type CollectFast struct {
-	_       structs.HostLayout
-	Key     CollectTuple
-	Packets uint64
-	Bytes   uint64
-	Due     uint32
-	Last    uint32
-	Way     struct {
+	_   structs.HostLayout
+	Key struct {
+		_     structs.HostLayout
+		Src   uint64
+		Dst   uint64
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		V4    uint8
+		Pad   [2]uint8
+		Net   [2]uint64
+	}
+	Count uint64
+	Ack   uint32
+	End   uint32
+	Due   uint32
+	Last  uint32
+	Way   struct {
 		_          structs.HostLayout
 		Active     uint64
 		Seq        uint32
@@ -50,24 +61,14 @@ type CollectFast struct {
 		Macs       [12]uint8
 		MacIn      [6]uint8
 		Mtu        uint16
-		Saddr      uint32
-		Daddr      uint32
-		Sport      uint16
-		Dport      uint16
-		AddressSum uint16
-		PortSum    uint16
-		Form       uint16
+		Form       uint8
 		Zone       uint8
 		Rx         uint8
+		Dir        uint8
 	}
-	Id      uint64
 	Decider uint32
-	Dir     uint16
-	Tcp     uint16
 	Asked   uint32
-	Ack     uint32
-	End     uint32
-	Pad     [9]uint32
+	Id      uint64
 }
 
 type CollectFastCensus struct {
@@ -282,6 +283,7 @@ const (
 	CollectMapTuples       = "tuples"
 	CollectMapWorks        = "works"
 	CollectProgNgfwCollect = "ngfw_collect"
+	CollectVarFastNatType  = "fast_nat_type"
 	CollectVarLineType     = "line_type"
 	CollectVarMetaType     = "meta_type"
 	CollectVarPairType     = "pair_type"
@@ -359,9 +361,10 @@ type CollectMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type CollectVariableSpecs struct {
-	LineType *ebpf.VariableSpec `ebpf:"line_type"`
-	MetaType *ebpf.VariableSpec `ebpf:"meta_type"`
-	PairType *ebpf.VariableSpec `ebpf:"pair_type"`
+	FastNatType *ebpf.VariableSpec `ebpf:"fast_nat_type"`
+	LineType    *ebpf.VariableSpec `ebpf:"line_type"`
+	MetaType    *ebpf.VariableSpec `ebpf:"meta_type"`
+	PairType    *ebpf.VariableSpec `ebpf:"pair_type"`
 }
 
 // CollectObjects contains all objects after they have been loaded into the kernel.
@@ -429,9 +432,10 @@ func (m *CollectMaps) Close() error {
 //
 // It can be passed to LoadCollectObjects or ebpf.CollectionSpec.LoadAndAssign.
 type CollectVariables struct {
-	LineType *ebpf.Variable `ebpf:"line_type"`
-	MetaType *ebpf.Variable `ebpf:"meta_type"`
-	PairType *ebpf.Variable `ebpf:"pair_type"`
+	FastNatType *ebpf.Variable `ebpf:"fast_nat_type"`
+	LineType    *ebpf.Variable `ebpf:"line_type"`
+	MetaType    *ebpf.Variable `ebpf:"meta_type"`
+	PairType    *ebpf.Variable `ebpf:"pair_type"`
 }
 
 // CollectPrograms contains all programs after they have been loaded into the kernel.

@@ -59,13 +59,14 @@ type TcEvent struct {
 }
 
 type TcFast struct {
-	_       structs.HostLayout
-	Key     TcTuple
-	Packets uint64
-	Bytes   uint64
-	Due     uint32
-	Last    uint32
-	Way     struct {
+	_     structs.HostLayout
+	Key   TcFastKey
+	Count uint64
+	Ack   uint32
+	End   uint32
+	Due   uint32
+	Last  uint32
+	Way   struct {
 		_          structs.HostLayout
 		Active     uint64
 		Seq        uint32
@@ -75,24 +76,36 @@ type TcFast struct {
 		Macs       [12]uint8
 		MacIn      [6]uint8
 		Mtu        uint16
-		Saddr      uint32
-		Daddr      uint32
-		Sport      uint16
-		Dport      uint16
-		AddressSum uint16
-		PortSum    uint16
-		Form       uint16
+		Form       uint8
 		Zone       uint8
 		Rx         uint8
+		Dir        uint8
 	}
-	Id      uint64
 	Decider uint32
-	Dir     uint16
-	Tcp     uint16
 	Asked   uint32
-	Ack     uint32
-	End     uint32
-	Pad     [9]uint32
+	Id      uint64
+}
+
+type TcFastKey struct {
+	_     structs.HostLayout
+	Src   uint64
+	Dst   uint64
+	Sport uint16
+	Dport uint16
+	Proto uint8
+	V4    uint8
+	Pad   [2]uint8
+	Net   [2]uint64
+}
+
+type TcFastNat struct {
+	_          structs.HostLayout
+	Saddr      uint32
+	Daddr      uint32
+	Sport      uint16
+	Dport      uint16
+	AddressSum uint16
+	PortSum    uint16
 }
 
 type TcFlow struct {
@@ -432,6 +445,7 @@ const (
 	TcProgNgfwEgress    = "ngfw_egress"
 	TcProgNgfwIngress   = "ngfw_ingress"
 	TcVarEventType      = "event_type"
+	TcVarFastNatType    = "fast_nat_type"
 	TcVarLineType       = "line_type"
 	TcVarListsLineType  = "lists_line_type"
 	TcVarMetaType       = "meta_type"
@@ -531,6 +545,7 @@ type TcMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcVariableSpecs struct {
 	EventType     *ebpf.VariableSpec `ebpf:"event_type"`
+	FastNatType   *ebpf.VariableSpec `ebpf:"fast_nat_type"`
 	LineType      *ebpf.VariableSpec `ebpf:"line_type"`
 	ListsLineType *ebpf.VariableSpec `ebpf:"lists_line_type"`
 	MetaType      *ebpf.VariableSpec `ebpf:"meta_type"`
@@ -639,6 +654,7 @@ func (m *TcMaps) Close() error {
 // It can be passed to LoadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcVariables struct {
 	EventType     *ebpf.Variable `ebpf:"event_type"`
+	FastNatType   *ebpf.Variable `ebpf:"fast_nat_type"`
 	LineType      *ebpf.Variable `ebpf:"line_type"`
 	ListsLineType *ebpf.Variable `ebpf:"lists_line_type"`
 	MetaType      *ebpf.Variable `ebpf:"meta_type"`

@@ -45,13 +45,24 @@ type XdpEarly struct {
 }
 
 type XdpFast struct {
-	_       structs.HostLayout
-	Key     XdpTuple
-	Packets uint64
-	Bytes   uint64
-	Due     uint32
-	Last    uint32
-	Way     struct {
+	_   structs.HostLayout
+	Key struct {
+		_     structs.HostLayout
+		Src   uint64
+		Dst   uint64
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		V4    uint8
+		Pad   [2]uint8
+		Net   [2]uint64
+	}
+	Count uint64
+	Ack   uint32
+	End   uint32
+	Due   uint32
+	Last  uint32
+	Way   struct {
 		_          structs.HostLayout
 		Active     uint64
 		Seq        uint32
@@ -61,24 +72,14 @@ type XdpFast struct {
 		Macs       [12]uint8
 		MacIn      [6]uint8
 		Mtu        uint16
-		Saddr      uint32
-		Daddr      uint32
-		Sport      uint16
-		Dport      uint16
-		AddressSum uint16
-		PortSum    uint16
-		Form       uint16
+		Form       uint8
 		Zone       uint8
 		Rx         uint8
+		Dir        uint8
 	}
-	Id      uint64
 	Decider uint32
-	Dir     uint16
-	Tcp     uint16
 	Asked   uint32
-	Ack     uint32
-	End     uint32
-	Pad     [9]uint32
+	Id      uint64
 }
 
 type XdpFlow struct {
@@ -305,6 +306,7 @@ const (
 	XdpMapTuples        = "tuples"
 	XdpMapWorks         = "works"
 	XdpProgNgfwXdp      = "ngfw_xdp"
+	XdpVarFastNatType   = "fast_nat_type"
 	XdpVarLineType      = "line_type"
 	XdpVarListsLineType = "lists_line_type"
 	XdpVarMetaType      = "meta_type"
@@ -388,6 +390,7 @@ type XdpMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type XdpVariableSpecs struct {
+	FastNatType   *ebpf.VariableSpec `ebpf:"fast_nat_type"`
 	LineType      *ebpf.VariableSpec `ebpf:"line_type"`
 	ListsLineType *ebpf.VariableSpec `ebpf:"lists_line_type"`
 	MetaType      *ebpf.VariableSpec `ebpf:"meta_type"`
@@ -469,6 +472,7 @@ func (m *XdpMaps) Close() error {
 //
 // It can be passed to LoadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type XdpVariables struct {
+	FastNatType   *ebpf.Variable `ebpf:"fast_nat_type"`
 	LineType      *ebpf.Variable `ebpf:"line_type"`
 	ListsLineType *ebpf.Variable `ebpf:"lists_line_type"`
 	MetaType      *ebpf.Variable `ebpf:"meta_type"`
