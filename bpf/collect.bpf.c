@@ -33,6 +33,7 @@ static long collect(void *map, const void *key, struct fast *e, struct collectio
 		if (reached(c->tick, e->way.until + FAST_REMOVE)) {
 			e->way.active = 0;
 			settle(e, c->now, c->tick);
+			e->key.taken = 1;
 			*(volatile __u8 *)&e->key.proto = 0;
 			c->census.removed++;
 		}

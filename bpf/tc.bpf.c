@@ -127,7 +127,7 @@ static __always_inline int icmp_error(struct __sk_buff *skb, struct work *w)
 	}
 	if (!f || f->flags & FLOW_CUT || w->zone != (dir ? f->zone_out : f->zone_in))
 		return drop(w, w->zone ? REASON_NO_STATE : REASON_NO_ZONE);
-	count(&counters, f->decider, w->amount, w->now);
+	count_decider(f->decider, w->amount, w->now);
 	count_nat(f, w->amount, w->now);
 	count_flow(f, dir, w->amount);
 	set_mark(skb, MARK_JUDGED | mark_zone(far_zone(f, dir)));
@@ -343,7 +343,7 @@ static __always_inline int own(struct __sk_buff *skb, struct work *w)
 	count_stat(STAT_BYTES, w->amount.bytes);
 	/* The kernel sends these only in answer to a packet it was given. */
 	if (w->packet.flags & PKT_ICMP_ERROR) {
-		count(&counters, DECIDER(DECIDER_SYSTEM, SYSTEM_ICMP_ERROR), w->amount, w->now);
+		count_decider(DECIDER(DECIDER_SYSTEM, SYSTEM_ICMP_ERROR), w->amount, w->now);
 		return TC_NEXT;
 	}
 	f = find_flow(&w->packet.tuple, &w->dir);
@@ -357,7 +357,7 @@ static __always_inline int own(struct __sk_buff *skb, struct work *w)
 			return result;
 	}
 	if (w->packet.flags & PKT_RST) {
-		count(&counters, DECIDER(DECIDER_SYSTEM, SYSTEM_RESET), w->amount, w->now);
+		count_decider(DECIDER(DECIDER_SYSTEM, SYSTEM_RESET), w->amount, w->now);
 		return TC_NEXT;
 	}
 	blank_flow(w);

@@ -585,6 +585,48 @@ func TestFastPathEndsWithTheConnection(t *testing.T) {
 	}
 }
 
+// An entry that had to stand further behind is found when the one before it goes.
+func TestFastPathFindsBehindWhatWent(t *testing.T) {
+	k := newKernel(t, 16)
+	k.apply(1, "", usual)
+	k.allowFast()
+	var key bpfobj.TcFastKey
+	k.way(masqueraded, fastXDP, func(e *bpfobj.TcFast) { key = e.Key })
+	k.forgetWays(t, 0)
+	other := bpfobj.TcFast{Key: key}
+	other.Key.Sport, other.Way.Until = ^key.Sport, tick(t)-1<<13
+	if err := k.tc.FastWays.Put(k.place(key), &other); err != nil {
+		t.Fatal(err)
+	}
+	k.way(masqueraded, fastXDP, nil)
+	equal(t, "both", len(k.ways()), 2)
+	k.stat()
+	equal(t, "one went", len(k.ways()), 1)
+	if redirected, _ := k.runXDP(masqueraded.arrives(t)); !redirected {
+		t.Error("the other is not found any more")
+	}
+}
+
+// An entry whose count is full has its packets go the long way, uncounted here.
+func TestFastPathCountsNoFurther(t *testing.T) {
+	k := newKernel(t, 16)
+	k.apply(1, "", usual)
+	k.allowFast()
+	for _, form := range forms {
+		for last, fast := range map[uint64]bool{1<<23 - 1: true, 1 << 23: false} {
+			k.way(masqueraded, form.bit, func(e *bpfobj.TcFast) { e.Count = last<<fastBytes | 7 })
+			if redirected, _ := form.run(k, masqueraded.arrives(t)); redirected != fast {
+				t.Errorf("%s: after %d packets: %v", form.name, last, redirected)
+			}
+			counted := last
+			if fast {
+				counted++
+			}
+			k.forgetWays(t, counted)
+		}
+	}
+}
+
 // Silent entries go, once nobody can be counting in them.
 func TestFastPathForgets(t *testing.T) {
 	k := newKernel(t, 16)

@@ -41,7 +41,8 @@ struct fast_key {
 	__be16 sport, dport;
 	__u8 proto;			/* 0: the entry is free */
 	__u8 v4;			/* what follows is no part of the key, but struct fast_nat */
-	__u8 pad[2];
+	__u8 taken;			/* of a free one: it was not always free */
+	__u8 pad;
 	__u64 net[2];			/* the addresses' upper halves */
 };
 

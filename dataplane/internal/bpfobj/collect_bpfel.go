@@ -43,7 +43,8 @@ type CollectFast struct {
 		Dport uint16
 		Proto uint8
 		V4    uint8
-		Pad   [2]uint8
+		Taken uint8
+		Pad   uint8
 		Net   [2]uint64
 	}
 	Count uint64
@@ -277,10 +278,12 @@ const (
 	CollectMapImagePairs   = "image_pairs"
 	CollectMapImagePorts   = "image_ports"
 	CollectMapRefusals     = "refusals"
+	CollectMapRuleCounters = "rule_counters"
 	CollectMapSettings     = "settings"
 	CollectMapStats        = "stats"
 	CollectMapTold         = "told"
 	CollectMapTuples       = "tuples"
+	CollectMapWoken        = "woken"
 	CollectMapWorks        = "works"
 	CollectProgNgfwCollect = "ngfw_collect"
 	CollectVarFastNatType  = "fast_nat_type"
@@ -338,23 +341,25 @@ type CollectProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type CollectMapSpecs struct {
-	Counters   *ebpf.MapSpec `ebpf:"counters"`
-	Drops      *ebpf.MapSpec `ebpf:"drops"`
-	Events     *ebpf.MapSpec `ebpf:"events"`
-	FastStats  *ebpf.MapSpec `ebpf:"fast_stats"`
-	FastWays   *ebpf.MapSpec `ebpf:"fast_ways"`
-	Flows      *ebpf.MapSpec `ebpf:"flows"`
-	Fragments  *ebpf.MapSpec `ebpf:"fragments"`
-	ImageLines *ebpf.MapSpec `ebpf:"image_lines"`
-	ImageMeta  *ebpf.MapSpec `ebpf:"image_meta"`
-	ImagePairs *ebpf.MapSpec `ebpf:"image_pairs"`
-	ImagePorts *ebpf.MapSpec `ebpf:"image_ports"`
-	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
-	Settings   *ebpf.MapSpec `ebpf:"settings"`
-	Stats      *ebpf.MapSpec `ebpf:"stats"`
-	Told       *ebpf.MapSpec `ebpf:"told"`
-	Tuples     *ebpf.MapSpec `ebpf:"tuples"`
-	Works      *ebpf.MapSpec `ebpf:"works"`
+	Counters     *ebpf.MapSpec `ebpf:"counters"`
+	Drops        *ebpf.MapSpec `ebpf:"drops"`
+	Events       *ebpf.MapSpec `ebpf:"events"`
+	FastStats    *ebpf.MapSpec `ebpf:"fast_stats"`
+	FastWays     *ebpf.MapSpec `ebpf:"fast_ways"`
+	Flows        *ebpf.MapSpec `ebpf:"flows"`
+	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
+	ImageLines   *ebpf.MapSpec `ebpf:"image_lines"`
+	ImageMeta    *ebpf.MapSpec `ebpf:"image_meta"`
+	ImagePairs   *ebpf.MapSpec `ebpf:"image_pairs"`
+	ImagePorts   *ebpf.MapSpec `ebpf:"image_ports"`
+	Refusals     *ebpf.MapSpec `ebpf:"refusals"`
+	RuleCounters *ebpf.MapSpec `ebpf:"rule_counters"`
+	Settings     *ebpf.MapSpec `ebpf:"settings"`
+	Stats        *ebpf.MapSpec `ebpf:"stats"`
+	Told         *ebpf.MapSpec `ebpf:"told"`
+	Tuples       *ebpf.MapSpec `ebpf:"tuples"`
+	Woken        *ebpf.MapSpec `ebpf:"woken"`
+	Works        *ebpf.MapSpec `ebpf:"works"`
 }
 
 // CollectVariableSpecs contains global variables before they are loaded into the kernel.
@@ -387,23 +392,25 @@ func (o *CollectObjects) Close() error {
 //
 // It can be passed to LoadCollectObjects or ebpf.CollectionSpec.LoadAndAssign.
 type CollectMaps struct {
-	Counters   *ebpf.Map `ebpf:"counters"`
-	Drops      *ebpf.Map `ebpf:"drops"`
-	Events     *ebpf.Map `ebpf:"events"`
-	FastStats  *ebpf.Map `ebpf:"fast_stats"`
-	FastWays   *ebpf.Map `ebpf:"fast_ways"`
-	Flows      *ebpf.Map `ebpf:"flows"`
-	Fragments  *ebpf.Map `ebpf:"fragments"`
-	ImageLines *ebpf.Map `ebpf:"image_lines"`
-	ImageMeta  *ebpf.Map `ebpf:"image_meta"`
-	ImagePairs *ebpf.Map `ebpf:"image_pairs"`
-	ImagePorts *ebpf.Map `ebpf:"image_ports"`
-	Refusals   *ebpf.Map `ebpf:"refusals"`
-	Settings   *ebpf.Map `ebpf:"settings"`
-	Stats      *ebpf.Map `ebpf:"stats"`
-	Told       *ebpf.Map `ebpf:"told"`
-	Tuples     *ebpf.Map `ebpf:"tuples"`
-	Works      *ebpf.Map `ebpf:"works"`
+	Counters     *ebpf.Map `ebpf:"counters"`
+	Drops        *ebpf.Map `ebpf:"drops"`
+	Events       *ebpf.Map `ebpf:"events"`
+	FastStats    *ebpf.Map `ebpf:"fast_stats"`
+	FastWays     *ebpf.Map `ebpf:"fast_ways"`
+	Flows        *ebpf.Map `ebpf:"flows"`
+	Fragments    *ebpf.Map `ebpf:"fragments"`
+	ImageLines   *ebpf.Map `ebpf:"image_lines"`
+	ImageMeta    *ebpf.Map `ebpf:"image_meta"`
+	ImagePairs   *ebpf.Map `ebpf:"image_pairs"`
+	ImagePorts   *ebpf.Map `ebpf:"image_ports"`
+	Refusals     *ebpf.Map `ebpf:"refusals"`
+	RuleCounters *ebpf.Map `ebpf:"rule_counters"`
+	Settings     *ebpf.Map `ebpf:"settings"`
+	Stats        *ebpf.Map `ebpf:"stats"`
+	Told         *ebpf.Map `ebpf:"told"`
+	Tuples       *ebpf.Map `ebpf:"tuples"`
+	Woken        *ebpf.Map `ebpf:"woken"`
+	Works        *ebpf.Map `ebpf:"works"`
 }
 
 func (m *CollectMaps) Close() error {
@@ -420,10 +427,12 @@ func (m *CollectMaps) Close() error {
 		m.ImagePairs,
 		m.ImagePorts,
 		m.Refusals,
+		m.RuleCounters,
 		m.Settings,
 		m.Stats,
 		m.Told,
 		m.Tuples,
+		m.Woken,
 		m.Works,
 	)
 }

@@ -94,7 +94,8 @@ type TcFastKey struct {
 	Dport uint16
 	Proto uint8
 	V4    uint8
-	Pad   [2]uint8
+	Taken uint8
+	Pad   uint8
 	Net   [2]uint64
 }
 
@@ -437,10 +438,12 @@ const (
 	TcMapQosState       = "qos_state"
 	TcMapQosTables      = "qos_tables"
 	TcMapRefusals       = "refusals"
+	TcMapRuleCounters   = "rule_counters"
 	TcMapSettings       = "settings"
 	TcMapStats          = "stats"
 	TcMapTold           = "told"
 	TcMapTuples         = "tuples"
+	TcMapWoken          = "woken"
 	TcMapWorks          = "works"
 	TcProgNgfwEgress    = "ngfw_egress"
 	TcProgNgfwIngress   = "ngfw_ingress"
@@ -533,10 +536,12 @@ type TcMapSpecs struct {
 	QosState       *ebpf.MapSpec `ebpf:"qos_state"`
 	QosTables      *ebpf.MapSpec `ebpf:"qos_tables"`
 	Refusals       *ebpf.MapSpec `ebpf:"refusals"`
+	RuleCounters   *ebpf.MapSpec `ebpf:"rule_counters"`
 	Settings       *ebpf.MapSpec `ebpf:"settings"`
 	Stats          *ebpf.MapSpec `ebpf:"stats"`
 	Told           *ebpf.MapSpec `ebpf:"told"`
 	Tuples         *ebpf.MapSpec `ebpf:"tuples"`
+	Woken          *ebpf.MapSpec `ebpf:"woken"`
 	Works          *ebpf.MapSpec `ebpf:"works"`
 }
 
@@ -603,10 +608,12 @@ type TcMaps struct {
 	QosState       *ebpf.Map `ebpf:"qos_state"`
 	QosTables      *ebpf.Map `ebpf:"qos_tables"`
 	Refusals       *ebpf.Map `ebpf:"refusals"`
+	RuleCounters   *ebpf.Map `ebpf:"rule_counters"`
 	Settings       *ebpf.Map `ebpf:"settings"`
 	Stats          *ebpf.Map `ebpf:"stats"`
 	Told           *ebpf.Map `ebpf:"told"`
 	Tuples         *ebpf.Map `ebpf:"tuples"`
+	Woken          *ebpf.Map `ebpf:"woken"`
 	Works          *ebpf.Map `ebpf:"works"`
 }
 
@@ -641,10 +648,12 @@ func (m *TcMaps) Close() error {
 		m.QosState,
 		m.QosTables,
 		m.Refusals,
+		m.RuleCounters,
 		m.Settings,
 		m.Stats,
 		m.Told,
 		m.Tuples,
+		m.Woken,
 		m.Works,
 	)
 }
