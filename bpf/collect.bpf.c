@@ -28,11 +28,12 @@ static long collect(void *map, const void *key, struct fast *e, struct collectio
 	c->census.entries++;
 	/* What is noted of a TCP connection is needed until its end. */
 	id = e->id;
-	if (reached(c->tick, e->way.until + FAST_REMOVE) && !(e->tcp && bpf_map_lookup_elem(&flows, &id)) &&
+	if (reached(c->tick, e->way.until + FAST_REMOVE) && !(e->key.proto == IPPROTO_TCP && bpf_map_lookup_elem(&flows, &id)) &&
 	    begin_way(e)) {
 		if (reached(c->tick, e->way.until + FAST_REMOVE)) {
 			e->way.active = 0;
 			settle(e, c->now, c->tick);
+			e->key.taken = 1;
 			*(volatile __u8 *)&e->key.proto = 0;
 			c->census.removed++;
 		}

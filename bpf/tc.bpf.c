@@ -127,7 +127,7 @@ static __always_inline int icmp_error(struct __sk_buff *skb, struct work *w)
 	}
 	if (!f || f->flags & FLOW_CUT || w->zone != (dir ? f->zone_out : f->zone_in))
 		return drop(w, w->zone ? REASON_NO_STATE : REASON_NO_ZONE);
-	count(&counters, f->decider, w->amount, w->now);
+	count_decider(f->decider, w->amount, w->now);
 	count_nat(f, w->amount, w->now);
 	count_flow(f, dir, w->amount);
 	set_mark(skb, MARK_JUDGED | mark_zone(far_zone(f, dir)));
@@ -143,7 +143,7 @@ SUBPROGRAM int shortcut(struct __sk_buff *skb)
 	struct config *c = element(&settings, 0);
 	struct amount a = { .packets = 1 };
 	struct glance g = {};
-	struct fast_way way;
+	struct route_taken r;
 	struct fast *e;
 	__u32 longest;
 
@@ -159,9 +159,9 @@ SUBPROGRAM int shortcut(struct __sk_buff *skb)
 		a.bytes += (a.packets - 1) * g.headers;
 		longest = g.headers + skb->gso_size;
 	}
-	if (!follow(e, FAST_TC, standing(c), skb->ifindex, data, &g, longest, a, &way))
+	if (!follow(e, FAST_TC, standing(c), skb->ifindex, data, &g, longest, a, &r))
 		return TC_NEXT;
-	return redirect_skb(skb, &g, &way);
+	return redirect_skb(skb, &g, &r);
 }
 
 static __always_inline void blank_flow(struct work *w)
@@ -343,7 +343,7 @@ static __always_inline int own(struct __sk_buff *skb, struct work *w)
 	count_stat(STAT_BYTES, w->amount.bytes);
 	/* The kernel sends these only in answer to a packet it was given. */
 	if (w->packet.flags & PKT_ICMP_ERROR) {
-		count(&counters, DECIDER(DECIDER_SYSTEM, SYSTEM_ICMP_ERROR), w->amount, w->now);
+		count_decider(DECIDER(DECIDER_SYSTEM, SYSTEM_ICMP_ERROR), w->amount, w->now);
 		return TC_NEXT;
 	}
 	f = find_flow(&w->packet.tuple, &w->dir);
@@ -357,7 +357,7 @@ static __always_inline int own(struct __sk_buff *skb, struct work *w)
 			return result;
 	}
 	if (w->packet.flags & PKT_RST) {
-		count(&counters, DECIDER(DECIDER_SYSTEM, SYSTEM_RESET), w->amount, w->now);
+		count_decider(DECIDER(DECIDER_SYSTEM, SYSTEM_RESET), w->amount, w->now);
 		return TC_NEXT;
 	}
 	blank_flow(w);

@@ -32,7 +32,7 @@ struct plan {
 	__u32 port;		/* interface to send by */
 	__u32 kind;
 	__u32 ip_sum, l4_sum;
-	__u32 pad;
+	__u32 stride;		/* from the flow of one frame to that of the next */
 	__u8 frame[80];
 };
 
@@ -115,7 +115,7 @@ static __always_inline int generate(struct xdp_md *ctx, struct plan *p, const in
 {
 	const int l4 = ETH_HLEN + (v6 ? 40 : 20), check = l4 + (tcp ? 16 : 6);
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	__u32 n = p->next++ % p->flows, ip = p->ip_sum, sum = p->l4_sum, host, source, destination;
+	__u32 n = p->next++ % p->flows * p->stride % p->flows, ip = p->ip_sum, sum = p->l4_sum, host, source, destination;
 	__u16 word;
 	int i;
 

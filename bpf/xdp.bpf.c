@@ -19,7 +19,7 @@ static __always_inline int shortcut(struct xdp_md *ctx)
 	struct ethhdr *eth = data;
 	struct amount a = { .packets = 1 };
 	struct glance g = {};
-	struct fast_way way;
+	struct route_taken r;
 	struct fast *e;
 	__u32 length = end - data;
 
@@ -31,11 +31,11 @@ static __always_inline int shortcut(struct xdp_md *ctx)
 	a.bytes = g.bytes;
 	/* Behind a packet there may be padding, which leaves with it. */
 	if (!follow(e, FAST_XDP, standing(c), ctx->ingress_ifindex, eth, &g,
-		    length - ETH_HLEN > ETH_ZLEN ? length - ETH_HLEN : g.bytes, a, &way))
+		    length - ETH_HLEN > ETH_ZLEN ? length - ETH_HLEN : g.bytes, a, &r))
 		return XDP_PASS;
-	__builtin_memcpy(eth, way.macs, sizeof(way.macs));
+	__builtin_memcpy(eth, r.way.macs, sizeof(r.way.macs));
 	if (eth->h_proto == bpf_htons(ETH_P_IP)) {
-		if (!rewrite4(data, end, &way, g.tcp))
+		if (!rewrite4(data, end, &r, g.tcp))
 			return XDP_ABORTED;	/* glance has seen to it */
 	} else {
 		struct ipv6hdr *ip = data + ETH_HLEN;
@@ -44,7 +44,7 @@ static __always_inline int shortcut(struct xdp_md *ctx)
 			return XDP_ABORTED;
 		ip->hop_limit--;
 	}
-	return bpf_redirect(way.ifindex_out, 0);
+	return bpf_redirect(r.way.ifindex_out, 0);
 }
 
 SEC("xdp.frags")

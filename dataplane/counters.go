@@ -52,6 +52,15 @@ type Stats struct {
 	FastFull               uint64 // times that its table had no room
 }
 
+// nearRule is the place of a decider's counts in the map of rules with small
+// numbers (NEAR_RULES of bpf/abi/abi.h).
+func nearRule(decider uint32) (at uint32, ok bool) {
+	at = decider - uint32(policy.NewDecider(policy.DeciderRule, 0))
+	return at, at < nearRules
+}
+
+const nearRules = 16384
+
 // Counters are absolute counts by decider, as long as the maps live.
 func (d *Dataplane) Counters() (map[policy.Decider]Counter, error) {
 	if err := d.settle(); err != nil {
@@ -62,6 +71,11 @@ func (d *Dataplane) Counters() (map[policy.Decider]Counter, error) {
 	var perCPU []bpfobj.TcCounter
 	it := d.tc.Counters.Iterate()
 	for it.Next(&key, &perCPU) {
+		if i, ok := nearRule(key); ok {
+			if err := d.tc.RuleCounters.Lookup(i, &perCPU); err != nil {
+				return nil, fmt.Errorf("read rule counters: %w", err)
+			}
+		}
 		out[policy.Decider(key)] = sum(perCPU)
 	}
 	if err := it.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
@@ -173,7 +187,7 @@ func (d *Dataplane) prepareCounters(im *policy.Image) error {
 	return nil
 }
 
-// makeCounter makes one, if there is none. The kernel takes memory for them from
+// makeCounter makes one, if there is none, from zero. The kernel takes memory for them from
 // a reserve that it refills behind our back; many at once find it empty.
 func (d *Dataplane) makeCounter(id uint32, zero []bpfobj.TcCounter) error {
 	const patience = time.Second
@@ -184,6 +198,9 @@ func (d *Dataplane) makeCounter(id uint32, zero []bpfobj.TcCounter) error {
 		}
 		if errors.Is(err, ebpf.ErrKeyExist) {
 			return nil
+		}
+		if at, ok := nearRule(id); ok && err == nil {
+			return d.tc.RuleCounters.Put(at, zero)
 		}
 		return err
 	}

@@ -20,7 +20,8 @@ import (
 
 // As in bpf/abi/fast.h.
 const (
-	fastRewrite = 0x100
+	fastRewrite = 4
+	fastBytes   = 40 // bits of an entry's count
 	tickShift   = 20
 )
 
@@ -41,7 +42,7 @@ func tick(t testing.TB) uint32 {
 // form is one of the two programs that follow a way, as tests run it.
 type form struct {
 	name string
-	bit  uint16
+	bit  uint8
 	run  func(k *kernel, frame []byte) (redirected bool, out []byte)
 }
 
@@ -160,7 +161,7 @@ func (j journey) leaves(t testing.TB) []byte {
 }
 
 // way writes the entry that learning would have written, and edits it.
-func (k *kernel) way(j journey, form uint16, edit func(*bpfobj.TcFast)) {
+func (k *kernel) way(j journey, form uint8, edit func(*bpfobj.TcFast)) {
 	k.t.Helper()
 	var e bpfobj.TcFast
 	w := &e.Way
@@ -173,21 +174,29 @@ func (k *kernel) way(j journey, form uint16, edit func(*bpfobj.TcFast)) {
 	e.Decider, e.Id, e.Due, e.Last = uint32(policy.NewDecider(policy.DeciderPolicy, 0)), 4711, now+1<<12, now
 	src, dst := netip.MustParseAddr(j.in.src), netip.MustParseAddr(j.in.dst)
 	sport, dport := networkOrder(j.in.sport), networkOrder(j.in.dport)
-	e.Key = bpfobj.TcTuple{Saddr: src.As16(), Daddr: dst.As16(), Sport: sport, Dport: dport, Proto: uint8(j.in.proto)}
+	half := func(a netip.Addr, i int) uint64 { b := a.As16(); return binary.NativeEndian.Uint64(b[8*i:]) }
+	e.Key.Src, e.Key.Dst, e.Key.Sport, e.Key.Dport, e.Key.Proto = half(src, 1), half(dst, 1), sport, dport, uint8(j.in.proto)
 	if !src.Is4() {
+		e.Key.Net = [2]uint64{half(src, 0), half(dst, 0)}
 		if edit != nil {
 			edit(&e)
 		}
 		k.putWay(&e)
 		return
 	}
-	raw := func(a netip.Addr) uint32 { b := a.As4(); return binary.NativeEndian.Uint32(b[:]) }
-	to, from := netip.MustParseAddr(j.out.src), netip.MustParseAddr(j.out.dst)
-	w.Saddr, w.Daddr, w.Sport, w.Dport = raw(to), raw(from), networkOrder(j.out.sport), networkOrder(j.out.dport)
+	e.Key.V4 = 1
 	if j.in.src != j.out.src || j.in.dst != j.out.dst || j.in.sport != j.out.sport || j.in.dport != j.out.dport {
 		w.Form |= fastRewrite
-		w.AddressSum = difference(raw(src), w.Saddr, raw(dst), w.Daddr)
-		w.PortSum = difference(uint32(sport), uint32(w.Sport), uint32(dport), uint32(w.Dport))
+		raw := func(a netip.Addr) uint32 { b := a.As4(); return binary.NativeEndian.Uint32(b[:]) }
+		to, from := netip.MustParseAddr(j.out.src), netip.MustParseAddr(j.out.dst)
+		nat := bpfobj.TcFastNat{Saddr: raw(to), Daddr: raw(from), Sport: networkOrder(j.out.sport), Dport: networkOrder(j.out.dport)}
+		nat.AddressSum = difference(raw(src), nat.Saddr, raw(dst), nat.Daddr)
+		nat.PortSum = difference(uint32(sport), uint32(nat.Sport), uint32(dport), uint32(nat.Dport))
+		b, err := binary.Append(nil, binary.NativeEndian, &nat)
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		e.Key.Net = [2]uint64{binary.NativeEndian.Uint64(b), binary.NativeEndian.Uint64(b[8:])}
 	}
 	if edit != nil {
 		edit(&e)
@@ -197,9 +206,12 @@ func (k *kernel) way(j journey, form uint16, edit func(*bpfobj.TcFast)) {
 
 // place is where the programs look for an entry first (fast_place in
 // bpf/lib/fast.h).
-func (k *kernel) place(t bpfobj.TcTuple) uint32 {
+func (k *kernel) place(key bpfobj.TcFastKey) uint32 {
 	k.t.Helper()
-	b, err := binary.Append(nil, binary.NativeEndian, &t)
+	if key.V4 != 0 {
+		key.Net = [2]uint64{}
+	}
+	b, err := binary.Append(nil, binary.NativeEndian, &key)
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -208,9 +220,9 @@ func (k *kernel) place(t bpfobj.TcTuple) uint32 {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	h = (h ^ w(1) ^ w(0)) * 0x9e3779b97f4a7c15
-	h = ((h ^ h>>32) + w(3) + w(2)) * 0xc2b2ae3d27d4eb4f
-	h = (h ^ h>>32 ^ w(4)) * 0x9e3779b97f4a7c15
+	h = (h ^ w(0) ^ w(3)) * 0x9e3779b97f4a7c15
+	h = ((h ^ h>>32) + w(1) + w(4)) * 0xc2b2ae3d27d4eb4f
+	h = (h ^ h>>32 ^ w(2)) * 0x9e3779b97f4a7c15
 	return uint32(h>>32) % k.tc.FastWays.MaxEntries()
 }
 
@@ -225,7 +237,8 @@ func (k *kernel) putWay(e *bpfobj.TcFast) {
 		if err := k.tc.FastWays.Lookup(place, &have); err != nil {
 			k.t.Fatal(err)
 		}
-		if have.Key == e.Key {
+		if same := have.Key; same.Src == e.Key.Src && same.Dst == e.Key.Dst && same.Sport == e.Key.Sport && same.Dport == e.Key.Dport &&
+			same.Proto == e.Key.Proto && same.V4 == e.Key.V4 && (same.V4 != 0 || same.Net == e.Key.Net) {
 			free = int64(place)
 			break
 		}
@@ -426,7 +439,7 @@ func (k *kernel) forgetWays(t *testing.T, packets uint64) {
 		if e.Key.Proto == 0 {
 			continue
 		}
-		total += e.Packets
+		total += e.Count >> fastBytes
 		if err := k.tc.FastWays.Put(place, &bpfobj.TcFast{}); err != nil {
 			t.Fatal(err)
 		}
@@ -572,6 +585,48 @@ func TestFastPathEndsWithTheConnection(t *testing.T) {
 	}
 }
 
+// An entry that had to stand further behind is found when the one before it goes.
+func TestFastPathFindsBehindWhatWent(t *testing.T) {
+	k := newKernel(t, 16)
+	k.apply(1, "", usual)
+	k.allowFast()
+	var key bpfobj.TcFastKey
+	k.way(masqueraded, fastXDP, func(e *bpfobj.TcFast) { key = e.Key })
+	k.forgetWays(t, 0)
+	other := bpfobj.TcFast{Key: key}
+	other.Key.Sport, other.Way.Until = ^key.Sport, tick(t)-1<<13
+	if err := k.tc.FastWays.Put(k.place(key), &other); err != nil {
+		t.Fatal(err)
+	}
+	k.way(masqueraded, fastXDP, nil)
+	equal(t, "both", len(k.ways()), 2)
+	k.stat()
+	equal(t, "one went", len(k.ways()), 1)
+	if redirected, _ := k.runXDP(masqueraded.arrives(t)); !redirected {
+		t.Error("the other is not found any more")
+	}
+}
+
+// An entry whose count is full has its packets go the long way, uncounted here.
+func TestFastPathCountsNoFurther(t *testing.T) {
+	k := newKernel(t, 16)
+	k.apply(1, "", usual)
+	k.allowFast()
+	for _, form := range forms {
+		for last, fast := range map[uint64]bool{1<<23 - 1: true, 1 << 23: false} {
+			k.way(masqueraded, form.bit, func(e *bpfobj.TcFast) { e.Count = last<<fastBytes | 7 })
+			if redirected, _ := form.run(k, masqueraded.arrives(t)); redirected != fast {
+				t.Errorf("%s: after %d packets: %v", form.name, last, redirected)
+			}
+			counted := last
+			if fast {
+				counted++
+			}
+			k.forgetWays(t, counted)
+		}
+	}
+}
+
 // Silent entries go, once nobody can be counting in them.
 func TestFastPathForgets(t *testing.T) {
 	k := newKernel(t, 16)
@@ -587,14 +642,16 @@ func TestFastPathForgets(t *testing.T) {
 	k.way(masqueraded, fastXDP, func(e *bpfobj.TcFast) { e.Way.Until = tick(t) - ticks(time.Second) })
 	equal(t, "just over", size(), 1)
 	before := k.stat().FastPackets
-	k.way(masqueraded, fastXDP, func(e *bpfobj.TcFast) { e.Way.Until, e.Packets = tick(t)-ticks(4*time.Second), 3 })
+	k.way(masqueraded, fastXDP, func(e *bpfobj.TcFast) { e.Way.Until, e.Count = tick(t)-ticks(4*time.Second), 3<<fastBytes })
 	equal(t, "long over", size(), 0)
 	equal(t, "its last counts", k.stat().FastPackets-before, uint64(3))
 
 	// A TCP connection's numbers are kept as long as the flow: its end is
 	// compared with them.
 	k.arrive(k.lan, packet{src: lan4, dst: inet4, proto: tcp, sport: 40000, dport: 80, flags: "S"}.frame(t))
-	over := func(e *bpfobj.TcFast) { e.Id, e.Tcp, e.Way.Until = k.flow().Id, 1, tick(t)-ticks(time.Hour) }
+	over := func(e *bpfobj.TcFast) {
+		e.Id, e.Key.Proto, e.Way.Until = k.flow().Id, unix.IPPROTO_TCP, tick(t)-ticks(time.Hour)
+	}
 	k.way(masqueraded, fastXDP, over)
 	equal(t, "connection", size(), 1)
 	k.forget()

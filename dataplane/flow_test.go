@@ -1,14 +1,18 @@
 package dataplane
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
 
+	"ngfw.sh/dataplane/flow"
 	"ngfw.sh/dataplane/internal/bpfobj"
 	"ngfw.sh/policy"
 )
@@ -32,6 +36,66 @@ func drain(t testing.TB, ring *ebpf.Map) [][]byte {
 			t.Fatal(err)
 		}
 		all = append(all, rec.RawSample)
+	}
+}
+
+// The reader of flows is not woken for each event, and yet tells all of them at
+// once: long before a scan would find them.
+func TestEveryBeginningIsRead(t *testing.T) {
+	const flows = 700 // more than a batch of the reader's
+	k := newKernel(t, 1024)
+	k.apply(1, "", usual)
+	var mu sync.Mutex
+	opened := map[uint64]bool{}
+	told := make(chan struct{}, 1)
+	r := flow.New(flow.Config{UpdateInterval: time.Hour, Linger: time.Hour}, flow.Deps{
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Sink: func(events []flow.Event) error {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, e := range events {
+				if e.Kind == flow.Open {
+					opened[e.FlowID] = true
+				}
+			}
+			select {
+			case told <- struct{}{}:
+			default:
+			}
+			return nil
+		},
+		Settle: func() error { return nil },
+	}, k.FlowMaps())
+	begin := func(port uint16) {
+		k.arrive(k.lan, packet{src: lan4, dst: rtr4, proto: udp, sport: port, dport: 53}.frame(t))
+	}
+	wait := func(flows int) {
+		t.Helper()
+		for n := 0; n < flows; {
+			select {
+			case <-told:
+				mu.Lock()
+				n = len(opened)
+				mu.Unlock()
+			case <-time.After(time.Minute):
+				t.Fatalf("%d of %d flows are told", n, flows)
+			}
+		}
+	}
+	begin(1)
+	drain(t, k.tc.Events) // so that the first scan finds it; there is none for an hour then
+	k.change(func(f *bpfobj.TcFlow) { f.Opened -= min(f.Opened, uint64(time.Minute)) })
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	wait(1)
+	for i := range uint16(flows) {
+		begin(1000 + i)
+	}
+	wait(1 + flows)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

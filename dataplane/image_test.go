@@ -241,6 +241,31 @@ func TestCountersLiveAsLongAsTheirRules(t *testing.T) {
 	equal(t, "enabled again", k.count(rule(1)).Packets, uint64(1))
 }
 
+// Rules with small numbers count elsewhere than those with large ones: nobody
+// sees where, nor what a rule of the same number counted before.
+func TestCountersOfLargeRuleNumbers(t *testing.T) {
+	k := newKernel(t, 64)
+	ids := []uint32{1, nearRules - 1, nearRules, 1 << 20}
+	for round := range int64(2) {
+		var rules []string
+		for i, id := range ids {
+			rules = append(rules, fmt.Sprintf(`{"id":%d,"name":"r","zone_from":"LAN","zone_to":"WAN","protocol":"udp","port":"%d","action":"accept"}`, id, 1000+i))
+		}
+		k.apply(10*round+1, strings.Join(rules, ","), "")
+		for i, id := range ids {
+			for range i + 1 {
+				k.arrive(k.lan, packet{src: lan4, dst: inet4, proto: udp, sport: 1, dport: uint16(1000 + i)}.frame(t))
+			}
+			equal(t, fmt.Sprintf("rule %d", id), k.count(rule(id)).Packets, uint64(i+1))
+		}
+		for i := range int64(3) { // until they are forgotten
+			k.apply(10*round+2+i, "", "")
+		}
+		k.forget()
+	}
+	equal(t, "without a counter", k.stat().NoCounter, uint64(0))
+}
+
 func TestTakeOver(t *testing.T) {
 	k := newKernel(t, 64)
 	k.apply(7, ruleOf(2, "accept"), usual)

@@ -203,7 +203,7 @@ func manyRules(t testing.TB, n int) policy.Policy {
 		source, destination, service := fmt.Sprintf("10.%d.%d.0/24", i>>8&0xff, i&0xff), fmt.Sprintf("172.16.%d.%d-172.16.%d.%d", i>>6&0xff, i&0x3f, i>>6&0xff, i&0x3f|0x40), `"protocol":"tcp","port":"80,443"`
 		switch i % 4 {
 		case 1:
-			source, service = "2001:db8:"+fmt.Sprintf("%x", i)+"::/48", `"protocol":"udp","port":"53"`
+			source, service = fmt.Sprintf("2001:%x:%x::/48", 0xdb8+i>>16, i&0xffff), `"protocol":"udp","port":"53"`
 			destination = "any"
 		case 2:
 			source, service = "any", `"protocol":"tcp+udp","port":"1024-65535"`

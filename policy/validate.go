@@ -154,13 +154,12 @@ func (v *validator) checkDefaults() {
 
 // checkID judges one of a list of ids, which seen holds the places of.
 func (v *validator) checkID(list string, i int, id int64, seen map[int64]int) {
-	path := index(list, i) + ".id"
 	if id < 1 || id > maxID {
-		v.add(path, "must be between 1 and %d, not %d: counters and log rows name what decided by it", maxID, id)
+		v.add(index(list, i)+".id", "must be between 1 and %d, not %d: counters and log rows name what decided by it", maxID, id)
 		return
 	}
 	if other, again := seen[id]; again {
-		v.add(path, "%s[%d] has the id %d already: ids are never used twice", list, other, id)
+		v.add(index(list, i)+".id", "%s[%d] has the id %d already: ids are never used twice", list, other, id)
 		return
 	}
 	seen[id] = i

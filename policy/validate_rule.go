@@ -13,17 +13,27 @@ var (
 
 func (v *validator) checkRules() {
 	seen := make(map[int64]int, len(v.policy.Rules))
-	for i, r := range v.policy.Rules {
-		path := index("rules", i)
+	for i := range v.policy.Rules {
+		r := &v.policy.Rules[i]
 		v.checkID("rules", i, r.ID, seen)
-		v.failed(path+".name", checkTitle(r.Name))
-		v.checkZonePair(path, r.ZoneFrom, r.ZoneTo, "zone_from", "zone_to")
-		v.checkAddresses(path+".source", r.Source, true)
-		v.checkAddresses(path+".destination", r.Destination, false)
-		v.checkService(path, r)
-		v.checkAction(path+".action", r.Action)
-		v.checkSchedule(path+".schedule", r.Schedule)
+		// Paths cost more than what is checked, and are seldom wanted.
+		before := v.findings
+		v.checkRule("", r)
+		if len(v.fields) != len(before.fields) || v.left != before.left {
+			v.findings = before
+			v.checkRule(index("rules", i), r)
+		}
 	}
+}
+
+func (v *validator) checkRule(path string, r *Rule) {
+	v.failed(path+".name", checkTitle(r.Name))
+	v.checkZonePair(path, r.ZoneFrom, r.ZoneTo, "zone_from", "zone_to")
+	v.checkAddresses(path+".source", r.Source, true)
+	v.checkAddresses(path+".destination", r.Destination, false)
+	v.checkService(path, r)
+	v.checkAction(path+".action", r.Action)
+	v.checkSchedule(path+".schedule", r.Schedule)
 }
 
 // checkAddresses judges a source or destination; only a frame's source MAC is
@@ -49,7 +59,7 @@ func (v *validator) checkAddresses(path, s string, source bool) {
 	}
 }
 
-func (v *validator) checkService(path string, r Rule) {
+func (v *validator) checkService(path string, r *Rule) {
 	numbers, all, err := parseProtocol(r.Protocol)
 	known := !v.failed(path+".protocol", err)
 	v.checkPorts(path+".port", r.Port, r.Protocol, known && !takesPorts(numbers, all))

@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define NGFW_ABI 3
+#define NGFW_ABI 4
 
 /*
  * The packet mark. Ours are the upper 16 bits; the lower ones belong to others
@@ -82,6 +82,7 @@ enum decider_kind {
 	DECIDER_REASON = 6,
 	DECIDER_TRANSLATION = 7,	/* counts alone: packets of flows that a NAT rule translates */
 };
+#define NEAR_RULES 16384		/* of rule_counters */
 #define DECIDER(kind, id) (((__u32)(kind) << 28) | ((id) & 0x0fffffff))
 
 enum system_rule {

@@ -17,8 +17,8 @@
 #define PORT_XDP_TX 0x400	/* takes frames that XDP redirects */
 
 /*
- * Where a packet goes and as what. One cache line, read as a whole: it counts
- * only if seq was even before and is the same after.
+ * Where a packet goes. It counts only if seq was even before it is read and is
+ * the same after; so does struct fast_nat.
  */
 struct fast_way {
 	__u64 active;			/* config.active and epoch that it holds under; 0: none */
@@ -28,34 +28,49 @@ struct fast_way {
 	__u8 macs[12];			/* destination and source as it leaves */
 	__u8 mac_in[6];			/* destination as it arrives: ours */
 	__u16 mtu;
-	__be32 saddr, daddr;		/* IPv4 as it leaves */
-	__be16 sport, dport;
-	__u16 address_sum, port_sum;	/* what they add to checksums (RFC 1624) */
-	__u16 form;			/* FAST_XDP or FAST_TC, FAST_REWRITE */
+	__u8 form;			/* FAST_XDP or FAST_TC, FAST_REWRITE */
 	__u8 zone;			/* that it leaves for */
 	__u8 rx;			/* XDP sees this direction's checksums whole */
+	__u8 dir;			/* of the packets in their flow */
 };
-#define FAST_REWRITE 0x100
+#define FAST_REWRITE 4
+
+/* Which packets an entry is for: their tuple, the addresses' lower halves first. */
+struct fast_key {
+	__u64 src, dst;
+	__be16 sport, dport;
+	__u8 proto;			/* 0: the entry is free */
+	__u8 v4;			/* what follows is no part of the key, but struct fast_nat */
+	__u8 taken;			/* of a free one: it was not always free */
+	__u8 pad;
+	__u64 net[2];			/* the addresses' upper halves */
+};
+
+/* IPv4 as it leaves; an IPv4 address's upper half tells nothing. */
+struct fast_nat {
+	__be32 saddr, daddr;
+	__be16 sport, dport;
+	__u16 address_sum, port_sum;	/* what they add to checksums (RFC 1624) */
+};
 
 /*
- * Three cache lines, each found from the entry's number alone: which packets it
- * is for and how many came, where they go, and what is seldom or TCP's.
+ * Two cache lines that are one fetch to most processors, found from the entry's
+ * number alone. What every packet writes is in the first.
  */
 struct fast {
-	struct tuple key;		/* as packets arrive; protocol 0: free */
-	__u64 packets, bytes;		/* not added to the flow yet */
+	struct fast_key key;
+	__u64 count;			/* not added to the flow yet: packets, FAST_BYTES_BITS of bytes */
+	__u32 ack;			/* TCP: what this direction acknowledged last */
+	__u32 end;			/* TCP: up to where it has sent */
 	__u32 due;			/* tick: the next packet goes the long way */
 	__u32 last;			/* tick of the last packet */
 	struct fast_way way;
-	__u64 id;			/* of the flow */
 	__u32 decider;
-	__u16 dir;
-	__u16 tcp;
 	__u32 asked;			/* tick of the last attempt to learn the way */
-	__u32 ack;			/* TCP: what this direction acknowledged last */
-	__u32 end;			/* TCP: up to where it has sent */
-	__u32 pad[9];
+	__u64 id;			/* of the flow */
 };
+/* At 2^23 packets an entry is full, long before its bytes are. */
+#define FAST_BYTES_BITS 40
 
 enum fast_stat {
 	FAST_STAT_PACKETS = 0,

@@ -25,11 +25,16 @@ static __always_inline void count_stat(__u32 stat, __u64 n)
 		*v += n;
 }
 
-/* now is the boot clock, ns: read once a packet, because reading it is not free. */
-static __always_inline void count(void *map, __u32 key, struct amount a, __u64 now)
+static __always_inline struct counter *counter_of(__u32 decider)
 {
-	struct counter *c = bpf_map_lookup_elem(map, &key);
+	if (decider - DECIDER(DECIDER_RULE, 0) < NEAR_RULES)
+		return element(&rule_counters, decider - DECIDER(DECIDER_RULE, 0));
+	return bpf_map_lookup_elem(&counters, &decider);
+}
 
+/* now is the boot clock, ns: read once a packet, because reading it is not free. */
+static __always_inline void add_count(struct counter *c, struct amount a, __u64 now)
+{
 	if (!c) {
 		count_stat(STAT_NO_COUNTER, a.packets);
 		return;
@@ -37,6 +42,16 @@ static __always_inline void count(void *map, __u32 key, struct amount a, __u64 n
 	c->packets += a.packets;
 	c->bytes += a.bytes;
 	c->last = now;
+}
+
+static __always_inline void count(void *map, __u32 key, struct amount a, __u64 now)
+{
+	add_count(bpf_map_lookup_elem(map, &key), a, now);
+}
+
+static __always_inline void count_decider(__u32 decider, struct amount a, __u64 now)
+{
+	add_count(counter_of(decider), a, now);
 }
 
 static __always_inline void count_flow(struct flow *f, __u32 dir, struct amount a)

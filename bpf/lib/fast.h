@@ -70,16 +70,28 @@ static __always_inline int reached(__u32 now, __u32 then)
 	return (__s32)(now - then) >= 0;
 }
 
-/* Where t's entry would stand. Seeded, so that nobody can choose his neighbours. */
-static __always_inline __u32 fast_place(const struct tuple *t)
+/* A tuple as an entry's key. */
+static __always_inline void fast_key_of(const struct tuple *t, struct fast_key *k)
+{
+	const __u64 *w = (const __u64 *)t;
+
+	k->src = w[1];
+	k->dst = w[3];
+	*(__u64 *)&k->sport = w[4];
+	k->v4 = is_v4(t->saddr);
+	k->net[0] = w[0];
+	k->net[1] = w[2];
+}
+
+/* Where k's entry would stand. Seeded, so that nobody can choose his neighbours. */
+static __always_inline __u32 fast_place(const struct fast_key *k)
 {
 	const struct config *c = element(&settings, 0);
-	const __u64 *w = (const __u64 *)t;
 	__u64 h = c ? c->clock_base : 0;
 
-	h = (h ^ w[1] ^ w[0]) * 0x9e3779b97f4a7c15ULL;	/* odd numbers of many bits */
-	h = ((h ^ h >> 32) + w[3] + w[2]) * 0xc2b2ae3d27d4eb4fULL;
-	h = ((h ^ h >> 32) ^ w[4]) * 0x9e3779b97f4a7c15ULL;
+	h = (h ^ k->src ^ k->net[0]) * 0x9e3779b97f4a7c15ULL;	/* odd numbers of many bits */
+	h = ((h ^ h >> 32) + k->dst + k->net[1]) * 0xc2b2ae3d27d4eb4fULL;
+	h = ((h ^ h >> 32) ^ *(const __u64 *)&k->sport) * 0x9e3779b97f4a7c15ULL;
 	return h >> 32;
 }
 
@@ -89,25 +101,31 @@ static __always_inline struct fast *fast_at(__u32 place)
 	return bpf_map_lookup_elem(&fast_ways, &place);
 }
 
-static __always_inline int same_key(const struct tuple *a, const struct tuple *b)
+static __always_inline int same_key(const struct fast_key *a, const struct fast_key *b)
 {
-	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
-
-	return x[4] == y[4] && x[3] == y[3] && x[1] == y[1] && x[2] == y[2] && x[0] == y[0];
+	return *(const __u64 *)&a->sport == *(const __u64 *)&b->sport && a->src == b->src && a->dst == b->dst &&
+	       (b->v4 || (a->net[0] == b->net[0] && a->net[1] == b->net[1]));
 }
 
-/* The entry of t; *seq is its way's from before it was found to be t's. */
-static __always_inline struct fast *fast_find(const struct tuple *t, __u32 *seq)
+/* The entry of k; *seq is its way's from before it was found to be k's. */
+static __always_inline struct fast *fast_find(const struct fast_key *k, __u32 *seq)
 {
-	__u32 place = fast_place(t);
+	__u32 place = fast_place(k);
+	__u64 word;
 
 	for (int i = 0; i < FAST_PLACES; i++) {
 		struct fast *e = fast_at(place + i);
 
 		if (!e)
 			return 0;
+		/* One look suffices for another's; behind a place that was never taken is nothing. */
+		word = *(volatile __u64 *)&e->key.sport;
+		if (!word)
+			return 0;
+		if (word != *(const __u64 *)&k->sport)
+			continue;
 		*seq = *(volatile __u32 *)&e->way.seq;
-		if (same_key(&e->key, t))
+		if (same_key(&e->key, k))
 			return e;
 	}
 	return 0;
@@ -115,9 +133,11 @@ static __always_inline struct fast *fast_find(const struct tuple *t, __u32 *seq)
 
 static __always_inline struct fast *fast_of(const struct tuple *t)
 {
+	struct fast_key k;
 	__u32 seq;
 
-	return fast_find(t, &seq);
+	fast_key_of(t, &k);
+	return fast_find(&k, &seq);
 }
 
 /* Only one CPU writes a way at a time; the others leave it to that one. */
@@ -133,10 +153,10 @@ static __always_inline void end_way(struct fast *e)
 	__sync_fetch_and_add(&e->way.seq, 1);
 }
 
-/* A free place for t, begun to be written; 0: all are taken. */
-static __always_inline struct fast *fast_claim(const struct tuple *t)
+/* A free place for k, begun to be written; 0: all are taken. */
+static __always_inline struct fast *fast_claim(const struct fast_key *k)
 {
-	__u32 place = fast_place(t);
+	__u32 place = fast_place(k);
 
 	for (int i = 0; i < FAST_PLACES; i++) {
 		struct fast *e = fast_at(place + i);
@@ -195,17 +215,18 @@ static __always_inline void settle(struct fast *e, __u64 now, __u32 tick)
 	struct counter *c;
 	struct flow *f;
 	__u32 decider, last;
-	__u64 id, seen;
+	__u64 id, seen, n;
 
-	a.packets = __sync_lock_test_and_set(&e->packets, 0);
-	a.bytes = __sync_lock_test_and_set(&e->bytes, 0);
-	if (!a.packets)
+	n = __sync_lock_test_and_set(&e->count, 0);
+	if (!n)
 		return;
+	a.packets = n >> FAST_BYTES_BITS;
+	a.bytes = n & ((1ULL << FAST_BYTES_BITS) - 1);
 	decider = e->decider;
 	id = e->id;
 	last = e->last;
 	seen = now - (reached(tick, last) ? (__u64)(tick - last) << TICK_SHIFT : 0);
-	c = bpf_map_lookup_elem(&counters, &decider);
+	c = counter_of(decider);
 	if (c) {
 		atomic_add(&c->packets, a.packets);
 		atomic_add(&c->bytes, a.bytes);
@@ -221,7 +242,7 @@ static __always_inline void settle(struct fast *e, __u64 now, __u32 tick)
 	f = bpf_map_lookup_elem(&flows, &id);
 	if (!f)
 		return;
-	count_flow(f, e->dir, a);
+	count_flow(f, e->way.dir, a);
 	if (f->seen < seen)
 		f->seen = seen;
 	settle_nat(f->nat[0], a, seen);
@@ -229,9 +250,12 @@ static __always_inline void settle(struct fast *e, __u64 now, __u32 tick)
 		settle_nat(f->nat[1], a, seen);
 }
 
+/* For the Go side's sake. */
+const struct fast_nat *fast_nat_type __attribute__((unused));
+
 /* What the fast path looks at in a packet. */
 struct glance {
-	struct tuple key;
+	struct fast_key key;
 	__u32 seq;			/* of the entry's way, before it was found */
 	__u32 bytes;			/* IP length */
 	__u32 l4;			/* offset */
@@ -276,6 +300,18 @@ static __always_inline void note_numbers(struct fast *e, __u32 ack, __u32 end)
 		e->end = end;
 }
 
+/* Two words as they follow each other in memory. */
+static __always_inline __u64 two(__u32 first, __u32 second)
+{
+	return (__u64)second << 32 | first;
+}
+
+/* The lower half of ::ffff:a.b.c.d. */
+static __always_inline __u64 half_v4(__be32 address)
+{
+	return two(bpf_htonl(0xffff), address);
+}
+
 /* Is it a plain packet, with an Ethernet header? length is the frame's. */
 static __always_inline int plain(void *data, void *end, __be16 proto, __u32 length, struct glance *g)
 {
@@ -291,8 +327,9 @@ static __always_inline int plain(void *data, void *end, __be16 proto, __u32 leng
 		if (g->bytes + ETH_HLEN > length || !plain_l4(ip + 1, end, ip->protocol, g, sizeof(*ip)))
 			return 0;
 		ports = (void *)(ip + 1);
-		map_v4(g->key.saddr, ip->saddr);
-		map_v4(g->key.daddr, ip->daddr);
+		g->key.src = half_v4(ip->saddr);
+		g->key.dst = half_v4(ip->daddr);
+		g->key.v4 = 1;
 		g->key.sport = ports[0];
 		g->key.dport = ports[1];
 		g->key.proto = ip->protocol;
@@ -300,6 +337,7 @@ static __always_inline int plain(void *data, void *end, __be16 proto, __u32 leng
 	}
 	if (proto == bpf_htons(ETH_P_IPV6)) {
 		struct ipv6hdr *ip = data + ETH_HLEN;
+		const __u32 *words;
 		__be16 *ports;
 
 		if ((void *)(ip + 1) + sizeof(struct udphdr) > end || ip->version != 6 || ip->hop_limit <= 1)
@@ -309,8 +347,11 @@ static __always_inline int plain(void *data, void *end, __be16 proto, __u32 leng
 		if (g->bytes + ETH_HLEN > length || !plain_l4(ip + 1, end, ip->nexthdr, g, sizeof(*ip)))
 			return 0;
 		ports = (void *)(ip + 1);
-		copy16(g->key.saddr, &ip->saddr);
-		copy16(g->key.daddr, &ip->daddr);
+		words = (const __u32 *)&ip->saddr;
+		g->key.net[0] = two(words[0], words[1]);
+		g->key.src = two(words[2], words[3]);
+		g->key.net[1] = two(words[4], words[5]);
+		g->key.dst = two(words[6], words[7]);
 		g->key.sport = ports[0];
 		g->key.dport = ports[1];
 		g->key.proto = ip->nexthdr;
@@ -327,20 +368,28 @@ static __always_inline struct fast *glance(void *data, void *end, __be16 proto, 
 	return fast_find(&g->key, &g->seq);
 }
 
+/* A way as it was read, and what it makes of a packet's header. */
+struct route_taken {
+	struct fast_way way;
+	struct fast_nat nat;
+};
+
 /*
- * May a packet of e go the short way in this form? Then it is counted, and way
- * is where to. packets and bytes are on the wire, longest the IP length of its
+ * May a packet of e go the short way in this form? Then it is counted, and r is
+ * where to. packets and bytes are on the wire, longest the IP length of its
  * longest segment, ethernet its destination address.
  */
 static __always_inline int follow(struct fast *e, __u32 form, __u64 active, __u32 ifindex,
 				  const void *ethernet, struct glance *g, __u32 longest,
-				  struct amount a, struct fast_way *way)
+				  struct amount a, struct route_taken *r)
 {
-	const __u16 *mac = ethernet, *ours = (const __u16 *)way->mac_in;
+	const __u16 *mac = ethernet, *ours = (const __u16 *)r->way.mac_in;
+	__u64 amount = a.packets << FAST_BYTES_BITS | a.bytes, before;
+	const struct fast_way *way = &r->way;
 	__u32 now = tick_now(), due, seq = g->seq;
-	__u64 before;
 
-	__builtin_memcpy(way, &e->way, sizeof(*way));
+	__builtin_memcpy(&r->way, &e->way, sizeof(r->way));
+	__builtin_memcpy(&r->nat, e->key.net, sizeof(r->nat));
 	if (!active || way->active != active || !(way->form & form) || way->ifindex_in != ifindex ||
 	    reached(now, way->until) || longest > way->mtu ||
 	    mac[0] != ours[0] || mac[1] != ours[1] || mac[2] != ours[2])
@@ -349,13 +398,12 @@ static __always_inline int follow(struct fast *e, __u32 form, __u64 active, __u3
 	/* One packet is enough: who moves the mark goes. */
 	if (reached(now, due) && __sync_val_compare_and_swap(&e->due, due, now + FAST_DUE) == due)
 		return 0;
-	before = __sync_fetch_and_add(&e->packets, a.packets); /* also a barrier */
-	if (seq & 1 || *(volatile __u32 *)&e->way.seq != seq) {
-		atomic_add(&e->packets, -a.packets);
+	before = __sync_fetch_and_add(&e->count, amount); /* also a barrier */
+	/* A full entry is emptied by who goes the long way. */
+	if (seq & 1 || *(volatile __u32 *)&e->way.seq != seq || before >> 63) {
+		atomic_add(&e->count, -amount);
 		return 0;
 	}
-	asm volatile("" : : "r"(before));
-	atomic_add(&e->bytes, a.bytes);
 	e->last = now;
 	if (g->tcp)
 		note_numbers(e, g->ack, g->end);
@@ -371,9 +419,11 @@ static __always_inline __u16 fold(__u32 sum)
 /* A hop less, in network order: what it adds to the header checksum (RFC 1624). */
 #define HOP_SUM bpf_htons(0xfeff)
 
-/* Rewrites IPv4 and TCP or UDP as way says; data to end hold them. */
-static __always_inline int rewrite4(void *data, void *end, const struct fast_way *way, int tcp)
+/* Rewrites IPv4 and TCP or UDP as r says; data to end hold them. */
+static __always_inline int rewrite4(void *data, void *end, const struct route_taken *r, int tcp)
 {
+	const struct fast_nat *nat = &r->nat;
+	int rewrite = r->way.form & FAST_REWRITE;
 	struct iphdr *ip = data + ETH_HLEN;
 	__be16 *ports;
 	__sum16 *check;
@@ -381,11 +431,11 @@ static __always_inline int rewrite4(void *data, void *end, const struct fast_way
 	if ((void *)(ip + 1) > end)
 		return 0;
 	ip->ttl--;
-	ip->check = ~fold((__u16)~ip->check + (__u32)way->address_sum + HOP_SUM);
-	if (!(way->form & FAST_REWRITE))
+	ip->check = ~fold((__u16)~ip->check + (rewrite ? nat->address_sum : 0) + HOP_SUM);
+	if (!rewrite)
 		return 1;
-	ip->saddr = way->saddr;
-	ip->daddr = way->daddr;
+	ip->saddr = nat->saddr;
+	ip->daddr = nat->daddr;
 	ports = (void *)(ip + 1);
 	if (tcp) {
 		struct tcphdr *t = (void *)(ip + 1);
@@ -400,10 +450,10 @@ static __always_inline int rewrite4(void *data, void *end, const struct fast_way
 			return 0;
 		check = &u->check;
 	}
-	ports[0] = way->sport;
-	ports[1] = way->dport;
+	ports[0] = nat->sport;
+	ports[1] = nat->dport;
 	if (tcp || *check) {	/* RFC 768: zero is no checksum */
-		__u16 sum = ~fold((__u16)~*check + (__u32)way->address_sum + way->port_sum);
+		__u16 sum = ~fold((__u16)~*check + (__u32)nat->address_sum + nat->port_sum);
 
 		*check = sum || tcp ? sum : 0xffff;
 	}

@@ -36,6 +36,32 @@ static __always_inline __u64 flow_id(__u64 now)
 	return ((base + now) & ~63ULL) | (bpf_get_smp_processor_id() & 63);
 }
 
+/* When each CPU last woke the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} woken SEC(".maps");
+
+/*
+ * Waking the agent interrupts a processor, which costs more than the event: it
+ * is woken for the first one, and for what follows at once it looks by itself
+ * (flow.Reader waits longer than this after each event that it has read).
+ */
+#define WAKE_AGAIN (2 * 1000000ULL)
+
+static __always_inline __u64 wake(__u64 now)
+{
+	__u64 *last = element(&woken, 0);
+
+	if (last && age(now, *last) < WAKE_AGAIN)
+		return BPF_RB_NO_WAKEUP;
+	if (last)
+		*last = now;
+	return BPF_RB_FORCE_WAKEUP;
+}
+
 static __always_inline void emit(__u32 kind, __u32 action, __u64 now, const struct flow *f)
 {
 	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
@@ -48,7 +74,7 @@ static __always_inline void emit(__u32 kind, __u32 action, __u64 now, const stru
 	e->action = action;
 	e->time = now;
 	__builtin_memcpy(&e->flow, f, sizeof(e->flow));
-	bpf_ringbuf_submit(e, 0);
+	bpf_ringbuf_submit(e, wake(now));
 }
 
 static __always_inline __u32 port_of(__u32 slot, __u32 ifindex)

@@ -233,7 +233,7 @@ static __attribute__((noinline)) int pass(struct __sk_buff *skb, struct work *w,
 		__sync_fetch_and_or(&f->flags, FLOW_SEEN_REPLY);
 	f->seen = w->now;
 	count_flow(f, w->dir, w->amount);
-	count(&counters, f->decider, w->amount, w->now);
+	count_decider(f->decider, w->amount, w->now);
 	count_nat(f, w->amount, w->now);
 	if (tcp && w->packet.flags & (PKT_FIN | PKT_RST)) {
 		note_tcp(f, w);
@@ -269,7 +269,7 @@ static __always_inline void note_refused(struct work *w)
 	__u32 decider = w->question.verdict.decider;
 
 	w->flow.decider = decider;
-	count(&counters, decider, w->amount, w->now);
+	count_decider(decider, w->amount, w->now);
 	count(&drops, decider >> 28 == DECIDER_REASON ? decider & (REASON_MAX - 1) : REASON_POLICY,
 	      w->amount, w->now);
 	refuse(w);
@@ -515,7 +515,7 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 		return refused_for(skb, w, REASON_NO_STATE);
 	if (w->closing) {
 		/* The tail of a connection whose end has been told. */
-		count(&counters, w->question.verdict.decider, w->amount, w->now);
+		count_decider(w->question.verdict.decider, w->amount, w->now);
 		set_mark(skb, MARK_JUDGED | MARK_REPLY | mark_zone(far_zone(f, w->dir)));
 		return TC_NEXT;
 	}
@@ -556,7 +556,7 @@ SUBPROGRAM int begin(struct __sk_buff *skb, struct work *w)
 		return refused(skb, w);
 	w->dir = 0;
 	if (signalling(w->question.verdict.decider)) {
-		count(&counters, w->question.verdict.decider, w->amount, w->now);
+		count_decider(w->question.verdict.decider, w->amount, w->now);
 		set_mark(skb, MARK_JUDGED | mark_zone(w->flow.zone_out));
 		return TC_NEXT;
 	}

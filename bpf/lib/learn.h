@@ -213,8 +213,6 @@ SUBPROGRAM int is_end(struct __sk_buff *skb, struct work *w, struct flow *f)
 SUBPROGRAM int ask_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 {
 	struct fast *e, *fresh;
-	const __u64 *from;
-	__u64 *to;
 	__u32 now, rx, tcp, ack = 0, end = 0;
 
 	if (!w || !f)
@@ -254,7 +252,8 @@ SUBPROGRAM int ask_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 		return 0;
 	rx = !!(w->port & PORT_XDP_RX);
 	if (!e) {
-		e = fast_claim(&w->packet.tuple);
+		fast_key_of(&w->packet.tuple, &fresh->key);
+		e = fast_claim(&fresh->key);
 		if (!e) {
 			add_fast_stat(FAST_STAT_FULL, 1);
 			return 0;
@@ -264,30 +263,26 @@ SUBPROGRAM int ask_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 		e->way.until = now;
 		e->way.ifindex_in = w->ifindex;
 		e->way.rx = rx;
+		e->way.dir = w->dir;
 		__builtin_memcpy(e->way.mac_in, fresh->way.mac_in, ETH_ALEN);
-		e->packets = 0;
-		e->bytes = 0;
+		e->count = 0;
 		e->id = f->id;
 		e->decider = f->decider;
-		e->dir = w->dir;
-		e->tcp = tcp;
 		e->ack = ack;
 		e->end = end;
 		e->due = now;
 		e->last = now;
 		e->asked = now;
-		to = (__u64 *)&e->key;
-		from = (const __u64 *)&w->packet.tuple;
-		to[0] = from[0];
-		to[1] = from[1];
-		to[2] = from[2];
-		to[3] = from[3];
-		*(volatile __u64 *)&to[4] = from[4];
+		e->key.src = fresh->key.src;
+		e->key.dst = fresh->key.dst;
+		e->key.net[0] = fresh->key.net[0];
+		e->key.net[1] = fresh->key.net[1];
+		*(volatile __u64 *)&e->key.sport = *(const __u64 *)&fresh->key.sport;
 		end_way(e);
 		return MARK_LEARN;
 	}
 	/* Another flow, another judge, or from another port: egress begins anew. */
-	if (e->id != f->id || e->decider != f->decider || e->dir != w->dir ||
+	if (e->id != f->id || e->decider != f->decider || e->way.dir != w->dir ||
 	    e->way.ifindex_in != w->ifindex || e->way.rx != rx ||
 	    !same_mac(e->way.mac_in, fresh->way.mac_in)) {
 		if (!begin_way(e))
@@ -298,7 +293,7 @@ SUBPROGRAM int ask_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 		__builtin_memcpy(e->way.mac_in, fresh->way.mac_in, ETH_ALEN);
 		e->id = f->id;
 		e->decider = f->decider;
-		e->dir = w->dir;
+		e->way.dir = w->dir;
 		e->ack = ack;
 		e->end = end;
 		end_way(e);
@@ -402,6 +397,7 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 	struct fast *fresh = element(&fast_work, 1), *e;
 	struct tuple *in;
 	struct fast_way *way;
+	struct fast_nat *nat, *old;
 	__u32 dir = 0, mtu, now;
 	__u64 active, stands;
 
@@ -436,6 +432,7 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 	if (!mtu)
 		return 0;
 	way = &fresh->way;
+	nat = (struct fast_nat *)fresh->key.net;
 	way->form = 0;
 	if (c->fast & FAST_XDP && e->way.rx && w->port & PORT_XDP_TX && unshaped(skb))
 		way->form = FAST_XDP;
@@ -446,23 +443,17 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 	way->mtu = mtu > 0xffff ? 0xffff : mtu;
 	way->ifindex_out = w->ifindex;
 	way->zone = w->zone;
-	way->address_sum = 0;
-	way->port_sum = 0;
-	way->saddr = 0;
-	way->daddr = 0;
-	way->sport = 0;
-	way->dport = 0;
 	if (!(w->packet.flags & PKT_V6) && !same_tuple(in, &w->packet.tuple)) {
 		const __be32 *from = (const __be32 *)in->saddr, *to = (const __be32 *)w->packet.tuple.saddr;
 
 		way->form |= FAST_REWRITE;
-		way->saddr = to[3];
-		way->daddr = to[7];
-		way->sport = w->packet.tuple.sport;
-		way->dport = w->packet.tuple.dport;
-		way->address_sum = fold(difference(from[3], to[3]) + difference(from[7], to[7]));
-		way->port_sum = fold(difference((__u32)in->sport << 16 | in->dport,
-						(__u32)way->sport << 16 | way->dport));
+		nat->saddr = to[3];
+		nat->daddr = to[7];
+		nat->sport = w->packet.tuple.sport;
+		nat->dport = w->packet.tuple.dport;
+		nat->address_sum = fold(difference(from[3], to[3]) + difference(from[7], to[7]));
+		nat->port_sum = fold(difference((__u32)in->sport << 16 | in->dport,
+						(__u32)nat->sport << 16 | nat->dport));
 	} else if (!same_tuple(in, &w->packet.tuple)) {
 		return 0;
 	}
@@ -476,12 +467,15 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 	e->way.ifindex_out = way->ifindex_out;
 	e->way.zone = way->zone;
 	e->way.form = way->form;
-	e->way.saddr = way->saddr;
-	e->way.daddr = way->daddr;
-	e->way.sport = way->sport;
-	e->way.dport = way->dport;
-	e->way.address_sum = way->address_sum;
-	e->way.port_sum = way->port_sum;
+	if (way->form & FAST_REWRITE) {	/* IPv4, see above */
+		old = (struct fast_nat *)e->key.net;
+		old->saddr = nat->saddr;
+		old->daddr = nat->daddr;
+		old->sport = nat->sport;
+		old->dport = nat->dport;
+		old->address_sum = nat->address_sum;
+		old->port_sum = nat->port_sum;
+	}
 	e->way.until = now + short_of_edge(f, FAST_VALID);
 	*(volatile __u32 *)&e->due = now + FAST_DUE;
 	/* Cut or closed meanwhile on another CPU: that came first. */

@@ -108,6 +108,18 @@ struct {
 	__type(value, struct counter);
 } counters SEC(".maps");
 
+/*
+ * What the rules with numbers below NEAR_RULES have counted: a hash table of
+ * per-CPU values is three places in memory, one after the other, and a new
+ * flow's rule is seldom the last one's. counters has their deciders, at zero.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, NEAR_RULES);
+	__type(key, __u32);
+	__type(value, struct counter);
+} rule_counters SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, REASON_MAX);

@@ -12,8 +12,11 @@
  * cannot, but for memory. The helpers see to checksums of every kind: whole
  * ones, partial ones, and sums that a driver has taken.
  */
-static __always_inline int redirect_skb(struct __sk_buff *skb, struct glance *g, struct fast_way *way)
+static __always_inline int redirect_skb(struct __sk_buff *skb, struct glance *g, struct route_taken *r)
 {
+	const struct fast_way *way = &r->way;
+	const struct fast_nat *nat = &r->nat;
+	int rewrite = way->form & FAST_REWRITE;
 	struct {
 		__u8 unused[2];		/* aligns the IP header */
 		__u8 macs[12];
@@ -22,7 +25,7 @@ static __always_inline int redirect_skb(struct __sk_buff *skb, struct glance *g,
 	} head;
 	__u32 check = g->l4 + (g->tcp ? __builtin_offsetof(struct tcphdr, check) : __builtin_offsetof(struct udphdr, check));
 	__u64 pseudo = BPF_F_PSEUDO_HDR | (g->tcp ? 0 : BPF_F_MARK_MANGLED_0);
-	__be16 ports[2] = { way->sport, way->dport };
+	__be16 ports[2] = { nat->sport, nat->dport };
 
 	if (g->l4 != ETH_HLEN + sizeof(struct iphdr)) {
 		struct {
@@ -41,17 +44,17 @@ static __always_inline int redirect_skb(struct __sk_buff *skb, struct glance *g,
 		return TC_DROP;
 	__builtin_memcpy(head.macs, way->macs, sizeof(head.macs));
 	head.ip.ttl--;
-	head.ip.check = ~fold((__u16)~head.ip.check + (__u32)way->address_sum + HOP_SUM);
-	if (way->form & FAST_REWRITE) {
-		head.ip.saddr = way->saddr;
-		head.ip.daddr = way->daddr;
+	head.ip.check = ~fold((__u16)~head.ip.check + (rewrite ? nat->address_sum : 0) + HOP_SUM);
+	if (rewrite) {
+		head.ip.saddr = nat->saddr;
+		head.ip.daddr = nat->daddr;
 	}
 	/* The header's sum stays what it was, so one taken over the packet holds. */
 	if (bpf_skb_store_bytes(skb, 0, head.macs, sizeof(head) - sizeof(head.unused), 0))
 		return TC_DROP;
-	if (way->form & FAST_REWRITE) {
-		if (bpf_l4_csum_replace(skb, check, 0, way->address_sum, pseudo) ||
-		    (way->port_sum && bpf_l4_csum_replace(skb, check, 0, way->port_sum, g->tcp ? 0 : BPF_F_MARK_MANGLED_0)) ||
+	if (rewrite) {
+		if (bpf_l4_csum_replace(skb, check, 0, nat->address_sum, pseudo) ||
+		    (nat->port_sum && bpf_l4_csum_replace(skb, check, 0, nat->port_sum, g->tcp ? 0 : BPF_F_MARK_MANGLED_0)) ||
 		    bpf_skb_store_bytes(skb, g->l4, ports, sizeof(ports), 0))
 			return TC_DROP;
 	}

@@ -159,9 +159,9 @@ static __always_inline void count_nat(const struct flow *f, struct amount a, __u
 	__u32 destination = f->nat[0], source = f->nat[1];
 
 	if (destination)
-		count(&counters, DECIDER(DECIDER_TRANSLATION, destination), a, now);
+		count_decider(DECIDER(DECIDER_TRANSLATION, destination), a, now);
 	if (source && source != destination)
-		count(&counters, DECIDER(DECIDER_TRANSLATION, source), a, now);
+		count_decider(DECIDER(DECIDER_TRANSLATION, source), a, now);
 }
 
 /*
@@ -192,7 +192,7 @@ SUBPROGRAM int as_judged(struct work *w, struct flow *f)
 	if (f->nat[1] && f->nat[1] != before && f->nat[1] != f->nat[0]) {
 		sofar.packets = f->packets[0];
 		sofar.bytes = f->bytes[0];
-		count(&counters, DECIDER(DECIDER_TRANSLATION, f->nat[1]), sofar, w->now);
+		count_decider(DECIDER(DECIDER_TRANSLATION, f->nat[1]), sofar, w->now);
 	}
 	return 1;
 }

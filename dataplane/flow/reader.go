@@ -210,15 +210,22 @@ func (r *Reader) Run(ctx context.Context) error {
 	}
 }
 
+// patience is how long the ring is watched after each event: longer than the
+// programs leave the reader asleep (WAKE_AGAIN in bpf/lib/flow.h).
+const patience = 10 * time.Millisecond
+
 // readRing hands events on in batches of what is there.
 func (r *Reader) readRing(ring *ringbuf.Reader) error {
 	var rec ringbuf.Record
 	var batch []bpfobj.TcEvent
+	more := time.Time{}
 	for {
-		ring.SetDeadline(time.Time{})
+		ring.SetDeadline(more)
+		more = time.Time{}
 		for {
 			err := ring.ReadInto(&rec)
 			if errors.Is(err, os.ErrDeadlineExceeded) {
+				more = time.Time{}
 				break
 			}
 			if errors.Is(err, ringbuf.ErrClosed) {
@@ -228,6 +235,8 @@ func (r *Reader) readRing(ring *ringbuf.Reader) error {
 			if err != nil {
 				return fmt.Errorf("read the event ring: %w", err)
 			}
+			more = time.Now().Add(patience)
+			ring.SetDeadline(more)
 			var e bpfobj.TcEvent
 			if _, err := binary.Decode(rec.RawSample, binary.NativeEndian, &e); err != nil {
 				r.deps.Log.Error("unreadable event", "length", len(rec.RawSample), "err", err)
@@ -237,7 +246,6 @@ func (r *Reader) readRing(ring *ringbuf.Reader) error {
 			if len(batch) >= 512 {
 				break
 			}
-			ring.SetDeadline(time.Now().Add(10 * time.Millisecond))
 		}
 		r.take(batch)
 		batch = batch[:0]

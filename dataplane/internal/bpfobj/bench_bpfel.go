@@ -252,28 +252,29 @@ type BenchWork struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	BenchMapCounters   = "counters"
-	BenchMapDrops      = "drops"
-	BenchMapEvents     = "events"
-	BenchMapFlows      = "flows"
-	BenchMapFragments  = "fragments"
-	BenchMapHash       = "hash"
-	BenchMapImageLines = "image_lines"
-	BenchMapImageMeta  = "image_meta"
-	BenchMapImagePairs = "image_pairs"
-	BenchMapImagePorts = "image_ports"
-	BenchMapQuestions  = "questions"
-	BenchMapRefusals   = "refusals"
-	BenchMapSettings   = "settings"
-	BenchMapStats      = "stats"
-	BenchMapTold       = "told"
-	BenchMapTuples     = "tuples"
-	BenchMapWorks      = "works"
-	BenchProgNgfwBench = "ngfw_bench"
-	BenchVarBenchType  = "bench_type"
-	BenchVarLineType   = "line_type"
-	BenchVarMetaType   = "meta_type"
-	BenchVarPairType   = "pair_type"
+	BenchMapCounters     = "counters"
+	BenchMapDrops        = "drops"
+	BenchMapEvents       = "events"
+	BenchMapFlows        = "flows"
+	BenchMapFragments    = "fragments"
+	BenchMapHash         = "hash"
+	BenchMapImageLines   = "image_lines"
+	BenchMapImageMeta    = "image_meta"
+	BenchMapImagePairs   = "image_pairs"
+	BenchMapImagePorts   = "image_ports"
+	BenchMapQuestions    = "questions"
+	BenchMapRefusals     = "refusals"
+	BenchMapRuleCounters = "rule_counters"
+	BenchMapSettings     = "settings"
+	BenchMapStats        = "stats"
+	BenchMapTold         = "told"
+	BenchMapTuples       = "tuples"
+	BenchMapWorks        = "works"
+	BenchProgNgfwBench   = "ngfw_bench"
+	BenchVarBenchType    = "bench_type"
+	BenchVarLineType     = "line_type"
+	BenchVarMetaType     = "meta_type"
+	BenchVarPairType     = "pair_type"
 )
 
 // LoadBench returns the embedded CollectionSpec for Bench.
@@ -325,23 +326,24 @@ type BenchProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type BenchMapSpecs struct {
-	Counters   *ebpf.MapSpec `ebpf:"counters"`
-	Drops      *ebpf.MapSpec `ebpf:"drops"`
-	Events     *ebpf.MapSpec `ebpf:"events"`
-	Flows      *ebpf.MapSpec `ebpf:"flows"`
-	Fragments  *ebpf.MapSpec `ebpf:"fragments"`
-	Hash       *ebpf.MapSpec `ebpf:"hash"`
-	ImageLines *ebpf.MapSpec `ebpf:"image_lines"`
-	ImageMeta  *ebpf.MapSpec `ebpf:"image_meta"`
-	ImagePairs *ebpf.MapSpec `ebpf:"image_pairs"`
-	ImagePorts *ebpf.MapSpec `ebpf:"image_ports"`
-	Questions  *ebpf.MapSpec `ebpf:"questions"`
-	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
-	Settings   *ebpf.MapSpec `ebpf:"settings"`
-	Stats      *ebpf.MapSpec `ebpf:"stats"`
-	Told       *ebpf.MapSpec `ebpf:"told"`
-	Tuples     *ebpf.MapSpec `ebpf:"tuples"`
-	Works      *ebpf.MapSpec `ebpf:"works"`
+	Counters     *ebpf.MapSpec `ebpf:"counters"`
+	Drops        *ebpf.MapSpec `ebpf:"drops"`
+	Events       *ebpf.MapSpec `ebpf:"events"`
+	Flows        *ebpf.MapSpec `ebpf:"flows"`
+	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
+	Hash         *ebpf.MapSpec `ebpf:"hash"`
+	ImageLines   *ebpf.MapSpec `ebpf:"image_lines"`
+	ImageMeta    *ebpf.MapSpec `ebpf:"image_meta"`
+	ImagePairs   *ebpf.MapSpec `ebpf:"image_pairs"`
+	ImagePorts   *ebpf.MapSpec `ebpf:"image_ports"`
+	Questions    *ebpf.MapSpec `ebpf:"questions"`
+	Refusals     *ebpf.MapSpec `ebpf:"refusals"`
+	RuleCounters *ebpf.MapSpec `ebpf:"rule_counters"`
+	Settings     *ebpf.MapSpec `ebpf:"settings"`
+	Stats        *ebpf.MapSpec `ebpf:"stats"`
+	Told         *ebpf.MapSpec `ebpf:"told"`
+	Tuples       *ebpf.MapSpec `ebpf:"tuples"`
+	Works        *ebpf.MapSpec `ebpf:"works"`
 }
 
 // BenchVariableSpecs contains global variables before they are loaded into the kernel.
@@ -374,23 +376,24 @@ func (o *BenchObjects) Close() error {
 //
 // It can be passed to LoadBenchObjects or ebpf.CollectionSpec.LoadAndAssign.
 type BenchMaps struct {
-	Counters   *ebpf.Map `ebpf:"counters"`
-	Drops      *ebpf.Map `ebpf:"drops"`
-	Events     *ebpf.Map `ebpf:"events"`
-	Flows      *ebpf.Map `ebpf:"flows"`
-	Fragments  *ebpf.Map `ebpf:"fragments"`
-	Hash       *ebpf.Map `ebpf:"hash"`
-	ImageLines *ebpf.Map `ebpf:"image_lines"`
-	ImageMeta  *ebpf.Map `ebpf:"image_meta"`
-	ImagePairs *ebpf.Map `ebpf:"image_pairs"`
-	ImagePorts *ebpf.Map `ebpf:"image_ports"`
-	Questions  *ebpf.Map `ebpf:"questions"`
-	Refusals   *ebpf.Map `ebpf:"refusals"`
-	Settings   *ebpf.Map `ebpf:"settings"`
-	Stats      *ebpf.Map `ebpf:"stats"`
-	Told       *ebpf.Map `ebpf:"told"`
-	Tuples     *ebpf.Map `ebpf:"tuples"`
-	Works      *ebpf.Map `ebpf:"works"`
+	Counters     *ebpf.Map `ebpf:"counters"`
+	Drops        *ebpf.Map `ebpf:"drops"`
+	Events       *ebpf.Map `ebpf:"events"`
+	Flows        *ebpf.Map `ebpf:"flows"`
+	Fragments    *ebpf.Map `ebpf:"fragments"`
+	Hash         *ebpf.Map `ebpf:"hash"`
+	ImageLines   *ebpf.Map `ebpf:"image_lines"`
+	ImageMeta    *ebpf.Map `ebpf:"image_meta"`
+	ImagePairs   *ebpf.Map `ebpf:"image_pairs"`
+	ImagePorts   *ebpf.Map `ebpf:"image_ports"`
+	Questions    *ebpf.Map `ebpf:"questions"`
+	Refusals     *ebpf.Map `ebpf:"refusals"`
+	RuleCounters *ebpf.Map `ebpf:"rule_counters"`
+	Settings     *ebpf.Map `ebpf:"settings"`
+	Stats        *ebpf.Map `ebpf:"stats"`
+	Told         *ebpf.Map `ebpf:"told"`
+	Tuples       *ebpf.Map `ebpf:"tuples"`
+	Works        *ebpf.Map `ebpf:"works"`
 }
 
 func (m *BenchMaps) Close() error {
@@ -407,6 +410,7 @@ func (m *BenchMaps) Close() error {
 		m.ImagePorts,
 		m.Questions,
 		m.Refusals,
+		m.RuleCounters,
 		m.Settings,
 		m.Stats,
 		m.Told,

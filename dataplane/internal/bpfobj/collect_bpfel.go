@@ -34,13 +34,25 @@ type CollectCounter struct {
 }
 
 type CollectFast struct {
-	_       structs.HostLayout
-	Key     CollectTuple
-	Packets uint64
-	Bytes   uint64
-	Due     uint32
-	Last    uint32
-	Way     struct {
+	_   structs.HostLayout
+	Key struct {
+		_     structs.HostLayout
+		Src   uint64
+		Dst   uint64
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		V4    uint8
+		Taken uint8
+		Pad   uint8
+		Net   [2]uint64
+	}
+	Count uint64
+	Ack   uint32
+	End   uint32
+	Due   uint32
+	Last  uint32
+	Way   struct {
 		_          structs.HostLayout
 		Active     uint64
 		Seq        uint32
@@ -50,24 +62,14 @@ type CollectFast struct {
 		Macs       [12]uint8
 		MacIn      [6]uint8
 		Mtu        uint16
-		Saddr      uint32
-		Daddr      uint32
-		Sport      uint16
-		Dport      uint16
-		AddressSum uint16
-		PortSum    uint16
-		Form       uint16
+		Form       uint8
 		Zone       uint8
 		Rx         uint8
+		Dir        uint8
 	}
-	Id      uint64
 	Decider uint32
-	Dir     uint16
-	Tcp     uint16
 	Asked   uint32
-	Ack     uint32
-	End     uint32
-	Pad     [9]uint32
+	Id      uint64
 }
 
 type CollectFastCensus struct {
@@ -276,12 +278,15 @@ const (
 	CollectMapImagePairs   = "image_pairs"
 	CollectMapImagePorts   = "image_ports"
 	CollectMapRefusals     = "refusals"
+	CollectMapRuleCounters = "rule_counters"
 	CollectMapSettings     = "settings"
 	CollectMapStats        = "stats"
 	CollectMapTold         = "told"
 	CollectMapTuples       = "tuples"
+	CollectMapWoken        = "woken"
 	CollectMapWorks        = "works"
 	CollectProgNgfwCollect = "ngfw_collect"
+	CollectVarFastNatType  = "fast_nat_type"
 	CollectVarLineType     = "line_type"
 	CollectVarMetaType     = "meta_type"
 	CollectVarPairType     = "pair_type"
@@ -336,32 +341,35 @@ type CollectProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type CollectMapSpecs struct {
-	Counters   *ebpf.MapSpec `ebpf:"counters"`
-	Drops      *ebpf.MapSpec `ebpf:"drops"`
-	Events     *ebpf.MapSpec `ebpf:"events"`
-	FastStats  *ebpf.MapSpec `ebpf:"fast_stats"`
-	FastWays   *ebpf.MapSpec `ebpf:"fast_ways"`
-	Flows      *ebpf.MapSpec `ebpf:"flows"`
-	Fragments  *ebpf.MapSpec `ebpf:"fragments"`
-	ImageLines *ebpf.MapSpec `ebpf:"image_lines"`
-	ImageMeta  *ebpf.MapSpec `ebpf:"image_meta"`
-	ImagePairs *ebpf.MapSpec `ebpf:"image_pairs"`
-	ImagePorts *ebpf.MapSpec `ebpf:"image_ports"`
-	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
-	Settings   *ebpf.MapSpec `ebpf:"settings"`
-	Stats      *ebpf.MapSpec `ebpf:"stats"`
-	Told       *ebpf.MapSpec `ebpf:"told"`
-	Tuples     *ebpf.MapSpec `ebpf:"tuples"`
-	Works      *ebpf.MapSpec `ebpf:"works"`
+	Counters     *ebpf.MapSpec `ebpf:"counters"`
+	Drops        *ebpf.MapSpec `ebpf:"drops"`
+	Events       *ebpf.MapSpec `ebpf:"events"`
+	FastStats    *ebpf.MapSpec `ebpf:"fast_stats"`
+	FastWays     *ebpf.MapSpec `ebpf:"fast_ways"`
+	Flows        *ebpf.MapSpec `ebpf:"flows"`
+	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
+	ImageLines   *ebpf.MapSpec `ebpf:"image_lines"`
+	ImageMeta    *ebpf.MapSpec `ebpf:"image_meta"`
+	ImagePairs   *ebpf.MapSpec `ebpf:"image_pairs"`
+	ImagePorts   *ebpf.MapSpec `ebpf:"image_ports"`
+	Refusals     *ebpf.MapSpec `ebpf:"refusals"`
+	RuleCounters *ebpf.MapSpec `ebpf:"rule_counters"`
+	Settings     *ebpf.MapSpec `ebpf:"settings"`
+	Stats        *ebpf.MapSpec `ebpf:"stats"`
+	Told         *ebpf.MapSpec `ebpf:"told"`
+	Tuples       *ebpf.MapSpec `ebpf:"tuples"`
+	Woken        *ebpf.MapSpec `ebpf:"woken"`
+	Works        *ebpf.MapSpec `ebpf:"works"`
 }
 
 // CollectVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type CollectVariableSpecs struct {
-	LineType *ebpf.VariableSpec `ebpf:"line_type"`
-	MetaType *ebpf.VariableSpec `ebpf:"meta_type"`
-	PairType *ebpf.VariableSpec `ebpf:"pair_type"`
+	FastNatType *ebpf.VariableSpec `ebpf:"fast_nat_type"`
+	LineType    *ebpf.VariableSpec `ebpf:"line_type"`
+	MetaType    *ebpf.VariableSpec `ebpf:"meta_type"`
+	PairType    *ebpf.VariableSpec `ebpf:"pair_type"`
 }
 
 // CollectObjects contains all objects after they have been loaded into the kernel.
@@ -384,23 +392,25 @@ func (o *CollectObjects) Close() error {
 //
 // It can be passed to LoadCollectObjects or ebpf.CollectionSpec.LoadAndAssign.
 type CollectMaps struct {
-	Counters   *ebpf.Map `ebpf:"counters"`
-	Drops      *ebpf.Map `ebpf:"drops"`
-	Events     *ebpf.Map `ebpf:"events"`
-	FastStats  *ebpf.Map `ebpf:"fast_stats"`
-	FastWays   *ebpf.Map `ebpf:"fast_ways"`
-	Flows      *ebpf.Map `ebpf:"flows"`
-	Fragments  *ebpf.Map `ebpf:"fragments"`
-	ImageLines *ebpf.Map `ebpf:"image_lines"`
-	ImageMeta  *ebpf.Map `ebpf:"image_meta"`
-	ImagePairs *ebpf.Map `ebpf:"image_pairs"`
-	ImagePorts *ebpf.Map `ebpf:"image_ports"`
-	Refusals   *ebpf.Map `ebpf:"refusals"`
-	Settings   *ebpf.Map `ebpf:"settings"`
-	Stats      *ebpf.Map `ebpf:"stats"`
-	Told       *ebpf.Map `ebpf:"told"`
-	Tuples     *ebpf.Map `ebpf:"tuples"`
-	Works      *ebpf.Map `ebpf:"works"`
+	Counters     *ebpf.Map `ebpf:"counters"`
+	Drops        *ebpf.Map `ebpf:"drops"`
+	Events       *ebpf.Map `ebpf:"events"`
+	FastStats    *ebpf.Map `ebpf:"fast_stats"`
+	FastWays     *ebpf.Map `ebpf:"fast_ways"`
+	Flows        *ebpf.Map `ebpf:"flows"`
+	Fragments    *ebpf.Map `ebpf:"fragments"`
+	ImageLines   *ebpf.Map `ebpf:"image_lines"`
+	ImageMeta    *ebpf.Map `ebpf:"image_meta"`
+	ImagePairs   *ebpf.Map `ebpf:"image_pairs"`
+	ImagePorts   *ebpf.Map `ebpf:"image_ports"`
+	Refusals     *ebpf.Map `ebpf:"refusals"`
+	RuleCounters *ebpf.Map `ebpf:"rule_counters"`
+	Settings     *ebpf.Map `ebpf:"settings"`
+	Stats        *ebpf.Map `ebpf:"stats"`
+	Told         *ebpf.Map `ebpf:"told"`
+	Tuples       *ebpf.Map `ebpf:"tuples"`
+	Woken        *ebpf.Map `ebpf:"woken"`
+	Works        *ebpf.Map `ebpf:"works"`
 }
 
 func (m *CollectMaps) Close() error {
@@ -417,10 +427,12 @@ func (m *CollectMaps) Close() error {
 		m.ImagePairs,
 		m.ImagePorts,
 		m.Refusals,
+		m.RuleCounters,
 		m.Settings,
 		m.Stats,
 		m.Told,
 		m.Tuples,
+		m.Woken,
 		m.Works,
 	)
 }
@@ -429,9 +441,10 @@ func (m *CollectMaps) Close() error {
 //
 // It can be passed to LoadCollectObjects or ebpf.CollectionSpec.LoadAndAssign.
 type CollectVariables struct {
-	LineType *ebpf.Variable `ebpf:"line_type"`
-	MetaType *ebpf.Variable `ebpf:"meta_type"`
-	PairType *ebpf.Variable `ebpf:"pair_type"`
+	FastNatType *ebpf.Variable `ebpf:"fast_nat_type"`
+	LineType    *ebpf.Variable `ebpf:"line_type"`
+	MetaType    *ebpf.Variable `ebpf:"meta_type"`
+	PairType    *ebpf.Variable `ebpf:"pair_type"`
 }
 
 // CollectPrograms contains all programs after they have been loaded into the kernel.

@@ -267,10 +267,12 @@ const (
 	QosMapQosState         = "qos_state"
 	QosMapQosTables        = "qos_tables"
 	QosMapRefusals         = "refusals"
+	QosMapRuleCounters     = "rule_counters"
 	QosMapSettings         = "settings"
 	QosMapStats            = "stats"
 	QosMapTold             = "told"
 	QosMapTuples           = "tuples"
+	QosMapWoken            = "woken"
 	QosMapWorks            = "works"
 	QosProgNgfwQosDownload = "ngfw_qos_download"
 	QosProgNgfwQosLink     = "ngfw_qos_link"
@@ -331,26 +333,28 @@ type QosProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type QosMapSpecs struct {
-	Counters   *ebpf.MapSpec `ebpf:"counters"`
-	Drops      *ebpf.MapSpec `ebpf:"drops"`
-	Events     *ebpf.MapSpec `ebpf:"events"`
-	Flows      *ebpf.MapSpec `ebpf:"flows"`
-	Fragments  *ebpf.MapSpec `ebpf:"fragments"`
-	ImageLines *ebpf.MapSpec `ebpf:"image_lines"`
-	ImageMeta  *ebpf.MapSpec `ebpf:"image_meta"`
-	ImagePairs *ebpf.MapSpec `ebpf:"image_pairs"`
-	ImagePorts *ebpf.MapSpec `ebpf:"image_ports"`
-	QosApps    *ebpf.MapSpec `ebpf:"qos_apps"`
-	QosDevices *ebpf.MapSpec `ebpf:"qos_devices"`
-	QosLinks   *ebpf.MapSpec `ebpf:"qos_links"`
-	QosState   *ebpf.MapSpec `ebpf:"qos_state"`
-	QosTables  *ebpf.MapSpec `ebpf:"qos_tables"`
-	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
-	Settings   *ebpf.MapSpec `ebpf:"settings"`
-	Stats      *ebpf.MapSpec `ebpf:"stats"`
-	Told       *ebpf.MapSpec `ebpf:"told"`
-	Tuples     *ebpf.MapSpec `ebpf:"tuples"`
-	Works      *ebpf.MapSpec `ebpf:"works"`
+	Counters     *ebpf.MapSpec `ebpf:"counters"`
+	Drops        *ebpf.MapSpec `ebpf:"drops"`
+	Events       *ebpf.MapSpec `ebpf:"events"`
+	Flows        *ebpf.MapSpec `ebpf:"flows"`
+	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
+	ImageLines   *ebpf.MapSpec `ebpf:"image_lines"`
+	ImageMeta    *ebpf.MapSpec `ebpf:"image_meta"`
+	ImagePairs   *ebpf.MapSpec `ebpf:"image_pairs"`
+	ImagePorts   *ebpf.MapSpec `ebpf:"image_ports"`
+	QosApps      *ebpf.MapSpec `ebpf:"qos_apps"`
+	QosDevices   *ebpf.MapSpec `ebpf:"qos_devices"`
+	QosLinks     *ebpf.MapSpec `ebpf:"qos_links"`
+	QosState     *ebpf.MapSpec `ebpf:"qos_state"`
+	QosTables    *ebpf.MapSpec `ebpf:"qos_tables"`
+	Refusals     *ebpf.MapSpec `ebpf:"refusals"`
+	RuleCounters *ebpf.MapSpec `ebpf:"rule_counters"`
+	Settings     *ebpf.MapSpec `ebpf:"settings"`
+	Stats        *ebpf.MapSpec `ebpf:"stats"`
+	Told         *ebpf.MapSpec `ebpf:"told"`
+	Tuples       *ebpf.MapSpec `ebpf:"tuples"`
+	Woken        *ebpf.MapSpec `ebpf:"woken"`
+	Works        *ebpf.MapSpec `ebpf:"works"`
 }
 
 // QosVariableSpecs contains global variables before they are loaded into the kernel.
@@ -382,26 +386,28 @@ func (o *QosObjects) Close() error {
 //
 // It can be passed to LoadQosObjects or ebpf.CollectionSpec.LoadAndAssign.
 type QosMaps struct {
-	Counters   *ebpf.Map `ebpf:"counters"`
-	Drops      *ebpf.Map `ebpf:"drops"`
-	Events     *ebpf.Map `ebpf:"events"`
-	Flows      *ebpf.Map `ebpf:"flows"`
-	Fragments  *ebpf.Map `ebpf:"fragments"`
-	ImageLines *ebpf.Map `ebpf:"image_lines"`
-	ImageMeta  *ebpf.Map `ebpf:"image_meta"`
-	ImagePairs *ebpf.Map `ebpf:"image_pairs"`
-	ImagePorts *ebpf.Map `ebpf:"image_ports"`
-	QosApps    *ebpf.Map `ebpf:"qos_apps"`
-	QosDevices *ebpf.Map `ebpf:"qos_devices"`
-	QosLinks   *ebpf.Map `ebpf:"qos_links"`
-	QosState   *ebpf.Map `ebpf:"qos_state"`
-	QosTables  *ebpf.Map `ebpf:"qos_tables"`
-	Refusals   *ebpf.Map `ebpf:"refusals"`
-	Settings   *ebpf.Map `ebpf:"settings"`
-	Stats      *ebpf.Map `ebpf:"stats"`
-	Told       *ebpf.Map `ebpf:"told"`
-	Tuples     *ebpf.Map `ebpf:"tuples"`
-	Works      *ebpf.Map `ebpf:"works"`
+	Counters     *ebpf.Map `ebpf:"counters"`
+	Drops        *ebpf.Map `ebpf:"drops"`
+	Events       *ebpf.Map `ebpf:"events"`
+	Flows        *ebpf.Map `ebpf:"flows"`
+	Fragments    *ebpf.Map `ebpf:"fragments"`
+	ImageLines   *ebpf.Map `ebpf:"image_lines"`
+	ImageMeta    *ebpf.Map `ebpf:"image_meta"`
+	ImagePairs   *ebpf.Map `ebpf:"image_pairs"`
+	ImagePorts   *ebpf.Map `ebpf:"image_ports"`
+	QosApps      *ebpf.Map `ebpf:"qos_apps"`
+	QosDevices   *ebpf.Map `ebpf:"qos_devices"`
+	QosLinks     *ebpf.Map `ebpf:"qos_links"`
+	QosState     *ebpf.Map `ebpf:"qos_state"`
+	QosTables    *ebpf.Map `ebpf:"qos_tables"`
+	Refusals     *ebpf.Map `ebpf:"refusals"`
+	RuleCounters *ebpf.Map `ebpf:"rule_counters"`
+	Settings     *ebpf.Map `ebpf:"settings"`
+	Stats        *ebpf.Map `ebpf:"stats"`
+	Told         *ebpf.Map `ebpf:"told"`
+	Tuples       *ebpf.Map `ebpf:"tuples"`
+	Woken        *ebpf.Map `ebpf:"woken"`
+	Works        *ebpf.Map `ebpf:"works"`
 }
 
 func (m *QosMaps) Close() error {
@@ -421,10 +427,12 @@ func (m *QosMaps) Close() error {
 		m.QosState,
 		m.QosTables,
 		m.Refusals,
+		m.RuleCounters,
 		m.Settings,
 		m.Stats,
 		m.Told,
 		m.Tuples,
+		m.Woken,
 		m.Works,
 	)
 }

@@ -233,6 +233,7 @@ const (
 	SimulateMapImagePairs    = "image_pairs"
 	SimulateMapImagePorts    = "image_ports"
 	SimulateMapRefusals      = "refusals"
+	SimulateMapRuleCounters  = "rule_counters"
 	SimulateMapSettings      = "settings"
 	SimulateMapStats         = "stats"
 	SimulateMapTold          = "told"
@@ -307,6 +308,7 @@ type SimulateMapSpecs struct {
 	ImagePairs   *ebpf.MapSpec `ebpf:"image_pairs"`
 	ImagePorts   *ebpf.MapSpec `ebpf:"image_ports"`
 	Refusals     *ebpf.MapSpec `ebpf:"refusals"`
+	RuleCounters *ebpf.MapSpec `ebpf:"rule_counters"`
 	Settings     *ebpf.MapSpec `ebpf:"settings"`
 	Stats        *ebpf.MapSpec `ebpf:"stats"`
 	Told         *ebpf.MapSpec `ebpf:"told"`
@@ -357,6 +359,7 @@ type SimulateMaps struct {
 	ImagePairs   *ebpf.Map `ebpf:"image_pairs"`
 	ImagePorts   *ebpf.Map `ebpf:"image_ports"`
 	Refusals     *ebpf.Map `ebpf:"refusals"`
+	RuleCounters *ebpf.Map `ebpf:"rule_counters"`
 	Settings     *ebpf.Map `ebpf:"settings"`
 	Stats        *ebpf.Map `ebpf:"stats"`
 	Told         *ebpf.Map `ebpf:"told"`
@@ -378,6 +381,7 @@ func (m *SimulateMaps) Close() error {
 		m.ImagePairs,
 		m.ImagePorts,
 		m.Refusals,
+		m.RuleCounters,
 		m.Settings,
 		m.Stats,
 		m.Told,

@@ -59,13 +59,14 @@ type TcEvent struct {
 }
 
 type TcFast struct {
-	_       structs.HostLayout
-	Key     TcTuple
-	Packets uint64
-	Bytes   uint64
-	Due     uint32
-	Last    uint32
-	Way     struct {
+	_     structs.HostLayout
+	Key   TcFastKey
+	Count uint64
+	Ack   uint32
+	End   uint32
+	Due   uint32
+	Last  uint32
+	Way   struct {
 		_          structs.HostLayout
 		Active     uint64
 		Seq        uint32
@@ -75,24 +76,37 @@ type TcFast struct {
 		Macs       [12]uint8
 		MacIn      [6]uint8
 		Mtu        uint16
-		Saddr      uint32
-		Daddr      uint32
-		Sport      uint16
-		Dport      uint16
-		AddressSum uint16
-		PortSum    uint16
-		Form       uint16
+		Form       uint8
 		Zone       uint8
 		Rx         uint8
+		Dir        uint8
 	}
-	Id      uint64
 	Decider uint32
-	Dir     uint16
-	Tcp     uint16
 	Asked   uint32
-	Ack     uint32
-	End     uint32
-	Pad     [9]uint32
+	Id      uint64
+}
+
+type TcFastKey struct {
+	_     structs.HostLayout
+	Src   uint64
+	Dst   uint64
+	Sport uint16
+	Dport uint16
+	Proto uint8
+	V4    uint8
+	Taken uint8
+	Pad   uint8
+	Net   [2]uint64
+}
+
+type TcFastNat struct {
+	_          structs.HostLayout
+	Saddr      uint32
+	Daddr      uint32
+	Sport      uint16
+	Dport      uint16
+	AddressSum uint16
+	PortSum    uint16
 }
 
 type TcFlow struct {
@@ -424,14 +438,17 @@ const (
 	TcMapQosState       = "qos_state"
 	TcMapQosTables      = "qos_tables"
 	TcMapRefusals       = "refusals"
+	TcMapRuleCounters   = "rule_counters"
 	TcMapSettings       = "settings"
 	TcMapStats          = "stats"
 	TcMapTold           = "told"
 	TcMapTuples         = "tuples"
+	TcMapWoken          = "woken"
 	TcMapWorks          = "works"
 	TcProgNgfwEgress    = "ngfw_egress"
 	TcProgNgfwIngress   = "ngfw_ingress"
 	TcVarEventType      = "event_type"
+	TcVarFastNatType    = "fast_nat_type"
 	TcVarLineType       = "line_type"
 	TcVarListsLineType  = "lists_line_type"
 	TcVarMetaType       = "meta_type"
@@ -519,10 +536,12 @@ type TcMapSpecs struct {
 	QosState       *ebpf.MapSpec `ebpf:"qos_state"`
 	QosTables      *ebpf.MapSpec `ebpf:"qos_tables"`
 	Refusals       *ebpf.MapSpec `ebpf:"refusals"`
+	RuleCounters   *ebpf.MapSpec `ebpf:"rule_counters"`
 	Settings       *ebpf.MapSpec `ebpf:"settings"`
 	Stats          *ebpf.MapSpec `ebpf:"stats"`
 	Told           *ebpf.MapSpec `ebpf:"told"`
 	Tuples         *ebpf.MapSpec `ebpf:"tuples"`
+	Woken          *ebpf.MapSpec `ebpf:"woken"`
 	Works          *ebpf.MapSpec `ebpf:"works"`
 }
 
@@ -531,6 +550,7 @@ type TcMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcVariableSpecs struct {
 	EventType     *ebpf.VariableSpec `ebpf:"event_type"`
+	FastNatType   *ebpf.VariableSpec `ebpf:"fast_nat_type"`
 	LineType      *ebpf.VariableSpec `ebpf:"line_type"`
 	ListsLineType *ebpf.VariableSpec `ebpf:"lists_line_type"`
 	MetaType      *ebpf.VariableSpec `ebpf:"meta_type"`
@@ -588,10 +608,12 @@ type TcMaps struct {
 	QosState       *ebpf.Map `ebpf:"qos_state"`
 	QosTables      *ebpf.Map `ebpf:"qos_tables"`
 	Refusals       *ebpf.Map `ebpf:"refusals"`
+	RuleCounters   *ebpf.Map `ebpf:"rule_counters"`
 	Settings       *ebpf.Map `ebpf:"settings"`
 	Stats          *ebpf.Map `ebpf:"stats"`
 	Told           *ebpf.Map `ebpf:"told"`
 	Tuples         *ebpf.Map `ebpf:"tuples"`
+	Woken          *ebpf.Map `ebpf:"woken"`
 	Works          *ebpf.Map `ebpf:"works"`
 }
 
@@ -626,10 +648,12 @@ func (m *TcMaps) Close() error {
 		m.QosState,
 		m.QosTables,
 		m.Refusals,
+		m.RuleCounters,
 		m.Settings,
 		m.Stats,
 		m.Told,
 		m.Tuples,
+		m.Woken,
 		m.Works,
 	)
 }
@@ -639,6 +663,7 @@ func (m *TcMaps) Close() error {
 // It can be passed to LoadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcVariables struct {
 	EventType     *ebpf.Variable `ebpf:"event_type"`
+	FastNatType   *ebpf.Variable `ebpf:"fast_nat_type"`
 	LineType      *ebpf.Variable `ebpf:"line_type"`
 	ListsLineType *ebpf.Variable `ebpf:"lists_line_type"`
 	MetaType      *ebpf.Variable `ebpf:"meta_type"`

@@ -45,13 +45,25 @@ type XdpEarly struct {
 }
 
 type XdpFast struct {
-	_       structs.HostLayout
-	Key     XdpTuple
-	Packets uint64
-	Bytes   uint64
-	Due     uint32
-	Last    uint32
-	Way     struct {
+	_   structs.HostLayout
+	Key struct {
+		_     structs.HostLayout
+		Src   uint64
+		Dst   uint64
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		V4    uint8
+		Taken uint8
+		Pad   uint8
+		Net   [2]uint64
+	}
+	Count uint64
+	Ack   uint32
+	End   uint32
+	Due   uint32
+	Last  uint32
+	Way   struct {
 		_          structs.HostLayout
 		Active     uint64
 		Seq        uint32
@@ -61,24 +73,14 @@ type XdpFast struct {
 		Macs       [12]uint8
 		MacIn      [6]uint8
 		Mtu        uint16
-		Saddr      uint32
-		Daddr      uint32
-		Sport      uint16
-		Dport      uint16
-		AddressSum uint16
-		PortSum    uint16
-		Form       uint16
+		Form       uint8
 		Zone       uint8
 		Rx         uint8
+		Dir        uint8
 	}
-	Id      uint64
 	Decider uint32
-	Dir     uint16
-	Tcp     uint16
 	Asked   uint32
-	Ack     uint32
-	End     uint32
-	Pad     [9]uint32
+	Id      uint64
 }
 
 type XdpFlow struct {
@@ -299,12 +301,15 @@ const (
 	XdpMapListNames     = "list_names"
 	XdpMapLists         = "lists"
 	XdpMapRefusals      = "refusals"
+	XdpMapRuleCounters  = "rule_counters"
 	XdpMapSettings      = "settings"
 	XdpMapStats         = "stats"
 	XdpMapTold          = "told"
 	XdpMapTuples        = "tuples"
+	XdpMapWoken         = "woken"
 	XdpMapWorks         = "works"
 	XdpProgNgfwXdp      = "ngfw_xdp"
+	XdpVarFastNatType   = "fast_nat_type"
 	XdpVarLineType      = "line_type"
 	XdpVarListsLineType = "lists_line_type"
 	XdpVarMetaType      = "meta_type"
@@ -360,34 +365,37 @@ type XdpProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type XdpMapSpecs struct {
-	Counters    *ebpf.MapSpec `ebpf:"counters"`
-	Drops       *ebpf.MapSpec `ebpf:"drops"`
-	Earlies     *ebpf.MapSpec `ebpf:"earlies"`
-	Events      *ebpf.MapSpec `ebpf:"events"`
-	FastStats   *ebpf.MapSpec `ebpf:"fast_stats"`
-	FastWays    *ebpf.MapSpec `ebpf:"fast_ways"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
-	Fragments   *ebpf.MapSpec `ebpf:"fragments"`
-	GuardStates *ebpf.MapSpec `ebpf:"guard_states"`
-	ImageLines  *ebpf.MapSpec `ebpf:"image_lines"`
-	ImageMeta   *ebpf.MapSpec `ebpf:"image_meta"`
-	ImagePairs  *ebpf.MapSpec `ebpf:"image_pairs"`
-	ImagePorts  *ebpf.MapSpec `ebpf:"image_ports"`
-	ListDrops   *ebpf.MapSpec `ebpf:"list_drops"`
-	ListNames   *ebpf.MapSpec `ebpf:"list_names"`
-	Lists       *ebpf.MapSpec `ebpf:"lists"`
-	Refusals    *ebpf.MapSpec `ebpf:"refusals"`
-	Settings    *ebpf.MapSpec `ebpf:"settings"`
-	Stats       *ebpf.MapSpec `ebpf:"stats"`
-	Told        *ebpf.MapSpec `ebpf:"told"`
-	Tuples      *ebpf.MapSpec `ebpf:"tuples"`
-	Works       *ebpf.MapSpec `ebpf:"works"`
+	Counters     *ebpf.MapSpec `ebpf:"counters"`
+	Drops        *ebpf.MapSpec `ebpf:"drops"`
+	Earlies      *ebpf.MapSpec `ebpf:"earlies"`
+	Events       *ebpf.MapSpec `ebpf:"events"`
+	FastStats    *ebpf.MapSpec `ebpf:"fast_stats"`
+	FastWays     *ebpf.MapSpec `ebpf:"fast_ways"`
+	Flows        *ebpf.MapSpec `ebpf:"flows"`
+	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
+	GuardStates  *ebpf.MapSpec `ebpf:"guard_states"`
+	ImageLines   *ebpf.MapSpec `ebpf:"image_lines"`
+	ImageMeta    *ebpf.MapSpec `ebpf:"image_meta"`
+	ImagePairs   *ebpf.MapSpec `ebpf:"image_pairs"`
+	ImagePorts   *ebpf.MapSpec `ebpf:"image_ports"`
+	ListDrops    *ebpf.MapSpec `ebpf:"list_drops"`
+	ListNames    *ebpf.MapSpec `ebpf:"list_names"`
+	Lists        *ebpf.MapSpec `ebpf:"lists"`
+	Refusals     *ebpf.MapSpec `ebpf:"refusals"`
+	RuleCounters *ebpf.MapSpec `ebpf:"rule_counters"`
+	Settings     *ebpf.MapSpec `ebpf:"settings"`
+	Stats        *ebpf.MapSpec `ebpf:"stats"`
+	Told         *ebpf.MapSpec `ebpf:"told"`
+	Tuples       *ebpf.MapSpec `ebpf:"tuples"`
+	Woken        *ebpf.MapSpec `ebpf:"woken"`
+	Works        *ebpf.MapSpec `ebpf:"works"`
 }
 
 // XdpVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type XdpVariableSpecs struct {
+	FastNatType   *ebpf.VariableSpec `ebpf:"fast_nat_type"`
 	LineType      *ebpf.VariableSpec `ebpf:"line_type"`
 	ListsLineType *ebpf.VariableSpec `ebpf:"lists_line_type"`
 	MetaType      *ebpf.VariableSpec `ebpf:"meta_type"`
@@ -414,28 +422,30 @@ func (o *XdpObjects) Close() error {
 //
 // It can be passed to LoadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type XdpMaps struct {
-	Counters    *ebpf.Map `ebpf:"counters"`
-	Drops       *ebpf.Map `ebpf:"drops"`
-	Earlies     *ebpf.Map `ebpf:"earlies"`
-	Events      *ebpf.Map `ebpf:"events"`
-	FastStats   *ebpf.Map `ebpf:"fast_stats"`
-	FastWays    *ebpf.Map `ebpf:"fast_ways"`
-	Flows       *ebpf.Map `ebpf:"flows"`
-	Fragments   *ebpf.Map `ebpf:"fragments"`
-	GuardStates *ebpf.Map `ebpf:"guard_states"`
-	ImageLines  *ebpf.Map `ebpf:"image_lines"`
-	ImageMeta   *ebpf.Map `ebpf:"image_meta"`
-	ImagePairs  *ebpf.Map `ebpf:"image_pairs"`
-	ImagePorts  *ebpf.Map `ebpf:"image_ports"`
-	ListDrops   *ebpf.Map `ebpf:"list_drops"`
-	ListNames   *ebpf.Map `ebpf:"list_names"`
-	Lists       *ebpf.Map `ebpf:"lists"`
-	Refusals    *ebpf.Map `ebpf:"refusals"`
-	Settings    *ebpf.Map `ebpf:"settings"`
-	Stats       *ebpf.Map `ebpf:"stats"`
-	Told        *ebpf.Map `ebpf:"told"`
-	Tuples      *ebpf.Map `ebpf:"tuples"`
-	Works       *ebpf.Map `ebpf:"works"`
+	Counters     *ebpf.Map `ebpf:"counters"`
+	Drops        *ebpf.Map `ebpf:"drops"`
+	Earlies      *ebpf.Map `ebpf:"earlies"`
+	Events       *ebpf.Map `ebpf:"events"`
+	FastStats    *ebpf.Map `ebpf:"fast_stats"`
+	FastWays     *ebpf.Map `ebpf:"fast_ways"`
+	Flows        *ebpf.Map `ebpf:"flows"`
+	Fragments    *ebpf.Map `ebpf:"fragments"`
+	GuardStates  *ebpf.Map `ebpf:"guard_states"`
+	ImageLines   *ebpf.Map `ebpf:"image_lines"`
+	ImageMeta    *ebpf.Map `ebpf:"image_meta"`
+	ImagePairs   *ebpf.Map `ebpf:"image_pairs"`
+	ImagePorts   *ebpf.Map `ebpf:"image_ports"`
+	ListDrops    *ebpf.Map `ebpf:"list_drops"`
+	ListNames    *ebpf.Map `ebpf:"list_names"`
+	Lists        *ebpf.Map `ebpf:"lists"`
+	Refusals     *ebpf.Map `ebpf:"refusals"`
+	RuleCounters *ebpf.Map `ebpf:"rule_counters"`
+	Settings     *ebpf.Map `ebpf:"settings"`
+	Stats        *ebpf.Map `ebpf:"stats"`
+	Told         *ebpf.Map `ebpf:"told"`
+	Tuples       *ebpf.Map `ebpf:"tuples"`
+	Woken        *ebpf.Map `ebpf:"woken"`
+	Works        *ebpf.Map `ebpf:"works"`
 }
 
 func (m *XdpMaps) Close() error {
@@ -457,10 +467,12 @@ func (m *XdpMaps) Close() error {
 		m.ListNames,
 		m.Lists,
 		m.Refusals,
+		m.RuleCounters,
 		m.Settings,
 		m.Stats,
 		m.Told,
 		m.Tuples,
+		m.Woken,
 		m.Works,
 	)
 }
@@ -469,6 +481,7 @@ func (m *XdpMaps) Close() error {
 //
 // It can be passed to LoadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type XdpVariables struct {
+	FastNatType   *ebpf.Variable `ebpf:"fast_nat_type"`
 	LineType      *ebpf.Variable `ebpf:"line_type"`
 	ListsLineType *ebpf.Variable `ebpf:"lists_line_type"`
 	MetaType      *ebpf.Variable `ebpf:"meta_type"`

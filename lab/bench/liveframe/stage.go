@@ -20,6 +20,11 @@ import (
 type Traffic struct {
 	V6, TCP bool
 	In      bool // from inet to lan1: the direction of answers
+
+	// Shuffled packets come in no order of their flows, as on a line. Otherwise
+	// they come in that in which the flows began, in which whoever allocates
+	// memory flow by flow finds it again, too.
+	Shuffled bool
 }
 
 func (t Traffic) String() string {
@@ -34,7 +39,28 @@ func (t Traffic) String() string {
 	if t.In {
 		way = "in"
 	}
+	if t.Shuffled {
+		way += ", shuffled"
+	}
 	return name + " " + proto + " " + way
+}
+
+// stride is from the flow of one frame to that of the next: far beyond what a
+// processor foresees, and every flow has its turn.
+func (t Traffic) stride(flows int) uint32 {
+	if !t.Shuffled || flows < 3 {
+		return 1
+	}
+	n := flows*7/17 | 1
+	for a, b := n, flows; ; a, b = n, flows {
+		for b != 0 {
+			a, b = b, a%b
+		}
+		if a == 1 {
+			return uint32(n)
+		}
+		n += 2
+	}
 }
 
 // Bytes of a frame.
@@ -206,7 +232,7 @@ func (s *stage) generate(t Traffic, flags byte, flows, frames int, spread bool) 
 	if err != nil {
 		return 0, err
 	}
-	p := trafficobj.TrafficPlan{Flows: uint32(flows), Port: uint32(index), Kind: t.kind()}
+	p := trafficobj.TrafficPlan{Flows: uint32(flows), Stride: t.stride(flows), Port: uint32(index), Kind: t.kind()}
 	if spread {
 		p.Kind |= kindSpread
 	}

@@ -9,13 +9,14 @@ import (
 	"ngfw.sh/lab/bench"
 )
 
-// dataplaneArea is what packets cost: established, first, dropped, classified.
+// dataplaneArea is what packets cost (established, first, dropped, classified) and
+// what changes do (changed).
 func dataplaneArea(ctx context.Context, opts options) ([]bench.Result, error) {
 	var results []bench.Result
 	parts := []struct {
 		name    string
 		measure area
-	}{{"classified", classified}, {"established", established}, {"first", firstPackets}, {"dropped", dropped}}
+	}{{"classified", classified}, {"changed", changed}, {"established", established}, {"first", firstPackets}, {"dropped", dropped}}
 	for _, part := range parts {
 		if opts.part != "" && opts.part != part.name {
 			continue
@@ -27,7 +28,7 @@ func dataplaneArea(ctx context.Context, opts options) ([]bench.Result, error) {
 		}
 	}
 	if results == nil {
-		return nil, fmt.Errorf("the data plane has no part %q: classified, established, first, dropped", opts.part)
+		return nil, fmt.Errorf("the data plane has no part %q: classified, changed, established, first, dropped", opts.part)
 	}
 	return results, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"ngfw.sh/lab/bench"
 	"ngfw.sh/lab/bench/liveframe"
@@ -16,6 +17,9 @@ const repeats = 5
 // short as they can be.
 var kinds = []liveframe.Traffic{{}, {In: true}, {TCP: true}, {TCP: true, In: true}, {V6: true}, {V6: true, TCP: true, In: true}}
 
+// shuffled are some of them in no order; where there is one flow there is none.
+var shuffled = []liveframe.Traffic{{Shuffled: true}, {TCP: true, In: true, Shuffled: true}}
+
 // established is what a packet of an established flow costs.
 func established(ctx context.Context, opts options) ([]bench.Result, error) {
 	agent := filepath.Join(opts.bin, "ngfw-agent")
@@ -27,21 +31,25 @@ func established(ctx context.Context, opts options) ([]bench.Result, error) {
 		floor float64
 	}{{1, 5}, {60_000, 3}} {
 		costs := map[string]map[liveframe.Traffic][]float64{}
+		all := kinds
+		if load.flows > 1 {
+			all = append(slices.Clone(kinds), shuffled...)
+		}
 		for i := range opts.repeats {
 			for _, c := range []liveframe.Case{rival, xdp, tc, off} {
-				some := kinds
+				some := all
 				if c.Name == tc.Name || c.Name == off.Name { // for comparison: no floor, one kind
 					some = kinds[:1]
 				}
 				saying("%s, %s, %d of %d", c.Name, counted(load.flows), i+1, opts.repeats)
-				all, err := liveframe.Established(ctx, c, load.flows, some)
+				measured, err := liveframe.Established(ctx, c, load.flows, some)
 				if err != nil {
 					return results, err
 				}
 				if costs[c.Name] == nil {
 					costs[c.Name] = map[liveframe.Traffic][]float64{}
 				}
-				for t, m := range all {
+				for t, m := range measured {
 					costs[c.Name][t] = append(costs[c.Name][t], m.Cost)
 				}
 			}
@@ -51,7 +59,7 @@ func established(ctx context.Context, opts options) ([]bench.Result, error) {
 			note := fmt.Sprintf("%d-byte frames; policy, counts and masquerade (IPv4) on; each frame verified, counts compared; median of %d", t.Bytes(), opts.repeats)
 			return bench.Figure(name, median(costs[c.Name][t]), "ns", bench.Lower).Against(rival.Name, median(costs[rival.Name][t])).Noting(note)
 		}
-		for _, t := range kinds {
+		for _, t := range all {
 			results = append(results, figure(t, "fast path in XDP", xdp).AtLeast(load.floor))
 		}
 		results = append(results, figure(kinds[0], "fast path in TC", tc), figure(kinds[0], "no fast path", off))

@@ -30,15 +30,15 @@ type TrafficExpected struct {
 }
 
 type TrafficPlan struct {
-	_     structs.HostLayout
-	Next  uint64
-	Flows uint32
-	Port  uint32
-	Kind  uint32
-	IpSum uint32
-	L4Sum uint32
-	Pad   uint32
-	Frame [80]uint8
+	_      structs.HostLayout
+	Next   uint64
+	Flows  uint32
+	Port   uint32
+	Kind   uint32
+	IpSum  uint32
+	L4Sum  uint32
+	Stride uint32
+	Frame  [80]uint8
 }
 
 type TrafficSource struct {
