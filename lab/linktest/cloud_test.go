@@ -228,6 +228,8 @@ func (r reports) Metrics(context.Context, string, *ngfwv1.Metrics) error {
 // do so twice although it had answered where it stood.
 type ingest struct{ *cloud }
 
+func (ingest) Show(string, string, string, *ngfwv1.FlowBatch) {}
+
 func (i ingest) Positions(context.Context, string) (map[string]uint64, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
