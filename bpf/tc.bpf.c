@@ -6,6 +6,7 @@
  */
 #include "lib/guard.h"
 #include "lib/redirect.h"
+#include "lib/trace.h"
 
 #define VLAN_ID 0x0fff
 
@@ -25,6 +26,7 @@ static __always_inline int arrive(struct __sk_buff *skb, struct work *w)
 	w->port = port_of(w->slot, skb->ifindex);
 	w->zone = w->port & PORT_ZONE_MASK;
 	w->dir = 0;
+	w->path = PATH_NONE;
 	w->amount.packets = 1;
 	w->amount.bytes = skb->len;
 	return active != 0;
@@ -116,6 +118,7 @@ static __always_inline int icmp_error(struct __sk_buff *skb, struct work *w)
 	struct flow *f = 0;
 	__u32 dir = 0;
 
+	w->path = PATH_ERROR;
 	if (quoted(skb, w)) {
 		reverse(&w->tuple, &w->orig);	/* it travels against the quoted packet */
 		f = find_flow(&w->tuple, &dir);
@@ -126,6 +129,16 @@ static __always_inline int icmp_error(struct __sk_buff *skb, struct work *w)
 	count_nat(f, w->amount, w->now);
 	count_flow(f, dir, w->amount);
 	set_mark(skb, MARK_JUDGED | mark_zone(far_zone(f, dir)));
+	return TC_NEXT;
+}
+
+/* Not the fast path; a trace tells why. */
+static __always_inline int untaken(__u32 why)
+{
+	struct work *w;
+
+	if (tracing() && (w = element(&works, WORK_INGRESS)))
+		w->miss = why;
 	return TC_NEXT;
 }
 
@@ -143,10 +156,12 @@ SUBPROGRAM int shortcut(struct __sk_buff *skb)
 	__u32 longest;
 
 	if (!c || !(c->fast & FAST_TC) || skb->vlan_present || data + ETH_HLEN > end)
-		return TC_NEXT;
+		return untaken(FAST_MISS_OFF);
 	e = glance(data, end, skb->protocol, skb->len, &g);
-	if (!e || !(e->way.form & FAST_TC))
-		return TC_NEXT;
+	if (!e)
+		return untaken(missed(&g));
+	if (!(e->way.form & FAST_TC))
+		return untaken(FAST_MISS_FORM);
 	a.bytes = g.bytes;
 	longest = g.bytes;
 	if (skb->gso_segs > 1) {
@@ -155,7 +170,9 @@ SUBPROGRAM int shortcut(struct __sk_buff *skb)
 		longest = g.headers + skb->gso_size;
 	}
 	if (!follow(e, FAST_TC, standing(c), skb->ifindex, data, &g, longest, a, &way))
-		return TC_NEXT;
+		return untaken(g.miss);
+	if (tracing())
+		trace_fast(&g, &way, TRACE_INGRESS, TC_REDIRECT);
 	return redirect_skb(skb, &g, &way);
 }
 
@@ -218,36 +235,36 @@ untranslated:
 	return 1;
 }
 
-SEC("tc")
-int ngfw_ingress(struct __sk_buff *skb)
+/* A packet that does not take the fast path. */
+static __always_inline int ingress(struct __sk_buff *skb, struct work *w)
 {
-	struct work *w = element(&works, WORK_INGRESS);
 	struct flow *f;
 	int image, result;
 
-	result = shortcut(skb);
-	if (result != TC_NEXT)
-		return result;
-	if (!w)
-		return TC_DROP;
 	image = arrive(skb, w);
 	result = take(skb, w);
-	if (result == PARSE_OTHER)
+	if (result == PARSE_OTHER) {
+		w->path = PATH_OTHER;
 		return TC_NEXT;
+	}
 	if (!image)
 		return drop(w, REASON_NO_IMAGE);
 	if (result == PARSE_MALFORMED)
 		return drop(w, REASON_MALFORMED);
 	/* Where XDP has not looked. */
-	if (!(w->port & PORT_EARLY) &&
-	    unwanted(&w->packet, w->ifindex, w->amount.packets, result == PARSE_OK))
-		return TC_DROP;
+	if (!(w->port & PORT_EARLY)) {
+		w->reason = unwanted(&w->packet, w->ifindex, w->amount.packets, result == PARSE_OK);
+		if (w->reason != REASON_NONE)
+			return TC_DROP;
+	}
 	count_stat(STAT_PACKETS, w->amount.packets);
 	count_stat(STAT_BYTES, w->amount.bytes);
 	/* Goes to conntrack's defragmentation unjudged; the whole has the mark of
 	 * its first fragment, and without one never becomes whole. */
-	if (result == PARSE_FRAGMENT)
+	if (result == PARSE_FRAGMENT) {
+		w->path = PATH_FRAGMENT;
 		return TC_NEXT;
+	}
 	if (w->packet.flags & PKT_ICMP_ERROR)
 		return icmp_error(skb, w);
 
@@ -281,6 +298,23 @@ int ngfw_ingress(struct __sk_buff *skb)
 	if (w->zone && !direct(skb, w))
 		return drop(w, REASON_NO_IMAGE);
 	return begin(skb, w);
+}
+
+SEC("tc")
+int ngfw_ingress(struct __sk_buff *skb)
+{
+	struct work *w = element(&works, WORK_INGRESS);
+	int result;
+
+	result = shortcut(skb);
+	if (result != TC_NEXT)
+		return result;
+	if (!w)
+		return TC_DROP;
+	result = ingress(skb, w);
+	if (tracing())
+		trace_ingress(skb, w, result);
+	return result;
 }
 
 /*
@@ -366,18 +400,15 @@ static __always_inline int own(struct __sk_buff *skb, struct work *w)
 	return begin(skb, w);
 }
 
-SEC("tc")
-int ngfw_egress(struct __sk_buff *skb)
+static __always_inline int egress(struct __sk_buff *skb, struct work *w)
 {
-	struct work *w = element(&works, WORK_EGRESS);
 	struct fragment_key *key;
 	int image, result;
 
-	if (!w)
-		return TC_DROP;
 	image = arrive(skb, w);
 	/* Judged at ingress: nothing is left to parse, unless there is to learn. */
 	if (skb->mark & MARK_JUDGED && skb->ingress_ifindex && image) {
+		w->path = PATH_FORWARDED;
 		if ((skb->mark & MARK_ZONE_MASK) != mark_zone(w->zone)) {
 			/* Conntrack has taken the flow for one of this zone, translated as
 			 * is usual here: back on its way it would leave like that. */
@@ -392,8 +423,10 @@ int ngfw_egress(struct __sk_buff *skb)
 		return TC_NEXT;
 	}
 	result = take(skb, w);
-	if (result == PARSE_OTHER)
+	if (result == PARSE_OTHER) {
+		w->path = PATH_OTHER;
 		return TC_NEXT;
+	}
 	if (!image)
 		return drop(w, REASON_NO_IMAGE);
 	if (result == PARSE_MALFORMED)
@@ -410,11 +443,30 @@ int ngfw_egress(struct __sk_buff *skb)
 	if (result == PARSE_FRAGMENT) {
 		__u64 *seen = bpf_map_lookup_elem(&fragments, key);
 
+		w->path = PATH_FRAGMENT;
 		return seen && w->now - *seen < 30 * SECOND ? TC_NEXT : drop(w, REASON_FRAGMENT);
 	}
 	result = own(skb, w);
 	if (result == TC_NEXT && w->packet.flags & PKT_FIRST_FRAGMENT)
 		bpf_map_update_elem(&fragments, key, &w->now, BPF_ANY);
+	return result;
+}
+
+SEC("tc")
+int ngfw_egress(struct __sk_buff *skb)
+{
+	struct work *w = element(&works, WORK_EGRESS);
+	int result;
+
+	if (!w)
+		return TC_DROP;
+	result = egress(skb, w);
+	if (tracing()) {
+		/* Of what is judged already nobody has looked at the headers. */
+		if (skb->ingress_ifindex)
+			take(skb, w);
+		trace_egress(skb, w, result);
+	}
 	return result;
 }
 

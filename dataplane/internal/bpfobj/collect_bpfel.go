@@ -194,6 +194,10 @@ type CollectWork struct {
 	Neighbour [8]uint8
 	Way       uint32
 	Cut       uint32
+	Path      uint32
+	Reason    uint32
+	Miss      uint32
+	Pad       uint32
 	Orig      CollectTuple
 	Reply     CollectTuple
 	Tuple     CollectTuple

@@ -151,6 +151,10 @@ type SimulateWork struct {
 	Neighbour [8]uint8
 	Way       uint32
 	Cut       uint32
+	Path      uint32
+	Reason    uint32
+	Miss      uint32
+	Pad       uint32
 	Orig      SimulateTuple
 	Reply     SimulateTuple
 	Tuple     SimulateTuple
