@@ -132,14 +132,12 @@ static __always_inline int icmp_error(struct __sk_buff *skb, struct work *w)
 	return TC_NEXT;
 }
 
-/* Not the fast path; a trace tells why. */
+#define MISSED 0x80			/* of shortcut; above is fast_miss, for a trace */
+#define MISS_SHIFT 8
+
 static __always_inline int untaken(__u32 why)
 {
-	struct work *w;
-
-	if (tracing() && (w = element(&works, WORK_INGRESS)))
-		w->miss = why;
-	return TC_NEXT;
+	return MISSED | why << MISS_SHIFT;
 }
 
 /* The fast path for ports whose frames may carry partial checksums: the packet
@@ -172,7 +170,7 @@ SUBPROGRAM int shortcut(struct __sk_buff *skb)
 	if (!follow(e, FAST_TC, standing(c), skb->ifindex, data, &g, longest, a, &way))
 		return untaken(g.miss);
 	if (tracing())
-		trace_fast(&g, &way, TRACE_INGRESS, TC_REDIRECT);
+		trace_fast_skb(skb);
 	return redirect_skb(skb, &g, &way);
 }
 
@@ -304,16 +302,17 @@ SEC("tc")
 int ngfw_ingress(struct __sk_buff *skb)
 {
 	struct work *w = element(&works, WORK_INGRESS);
-	int result;
+	int result, way = shortcut(skb);
 
-	result = shortcut(skb);
-	if (result != TC_NEXT)
-		return result;
+	if (!(way & MISSED))
+		return way;
 	if (!w)
 		return TC_DROP;
 	result = ingress(skb, w);
-	if (tracing())
+	if (tracing()) {
+		w->miss = way >> MISS_SHIFT;
 		trace_ingress(skb, w, result);
+	}
 	return result;
 }
 

@@ -39,7 +39,7 @@ static __always_inline int shortcut(struct xdp_md *ctx)
 		    length - ETH_HLEN > ETH_ZLEN ? length - ETH_HLEN : g.bytes, a, &way))
 		return XDP_PASS | g.miss << MISS_SHIFT;
 	if (tracing())
-		trace_fast(&g, &way, TRACE_XDP, XDP_REDIRECT);
+		trace_fast_xdp(ctx);
 	__builtin_memcpy(eth, way.macs, sizeof(way.macs));
 	if (eth->h_proto == bpf_htons(ETH_P_IP)) {
 		if (!rewrite4(data, end, &way, g.tcp))

@@ -130,20 +130,23 @@ static __always_inline int trace_port(const struct trace *t, __u32 in, __u32 out
 	return !t->ifindex || t->ifindex == in || t->ifindex == out;
 }
 
-/* A packet that XDP or the fast path of TC has sent on. */
-SUBPROGRAM int trace_fast(const struct glance *g, const struct fast_way *way, __u32 hook, __u32 result)
+/* A packet that the fast path sends on, from before it is rewritten. */
+static __always_inline int trace_fast(void *data, void *end, __be16 proto, __u32 length, __u32 hook, __u32 result)
 {
 	struct trace *t = element(&traces, 0);
+	const struct fast_way *way;
 	struct trace_record *r;
+	struct glance seen = {}, *g = &seen;
 	struct flow *f = 0;
 	struct fast *e;
 	__u64 id;
 
-	if (!t || !g || !way)
+	if (!t)
 		return 0;
-	e = fast_of(&g->key);
+	e = glance(data, end, proto, length, g);
 	if (!e)
 		return 0;
+	way = &e->way;
 	id = e->id;
 	f = bpf_map_lookup_elem(&flows, &id);
 	if ((!trace_wants(t, &g->key) && !(f && t->flags & TRACE_BOTH && trace_wants(t, &f->orig))) ||
@@ -176,7 +179,21 @@ SUBPROGRAM int trace_fast(const struct glance *g, const struct fast_way *way, __
 	return 0;
 }
 
+/*
+ * These look at the packet for themselves: what the program knows of it is best
+ * left in registers, and is not once somebody else gets to see it.
+ */
 #ifdef NGFW_TRACE_XDP
+
+SUBPROGRAM int trace_fast_xdp(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct ethhdr *eth = data;
+
+	if ((void *)(eth + 1) > end)
+		return 0;
+	return trace_fast(data, end, eth->h_proto, end - data, TRACE_XDP, XDP_REDIRECT);
+}
 
 /* A packet that XDP did not send on; it has not changed it. */
 SUBPROGRAM int trace_xdp(struct xdp_md *ctx, __u32 result, __u32 reason, __u32 miss)
@@ -222,6 +239,15 @@ SUBPROGRAM int trace_xdp(struct xdp_md *ctx, __u32 result, __u32 reason, __u32 m
 }
 
 #else
+
+SUBPROGRAM int trace_fast_skb(struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	if (data + ETH_HLEN > end)
+		return 0;
+	return trace_fast(data, end, skb->protocol, skb->len, TRACE_INGRESS, TC_REDIRECT);
+}
 
 /* What a packet is known by. The verifier knows no arithmetic on addresses: a copy is a number. */
 static __always_inline __u64 trace_name(const struct trace *t, struct __sk_buff *skb)
