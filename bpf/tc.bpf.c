@@ -311,7 +311,7 @@ int ngfw_ingress(struct __sk_buff *skb)
 	result = ingress(skb, w);
 	if (tracing()) {
 		w->miss = way >> MISS_SHIFT;
-		trace_ingress(skb, w, result);
+		trace_ingress(skb, result);
 	}
 	return result;
 }
@@ -464,7 +464,7 @@ int ngfw_egress(struct __sk_buff *skb)
 		/* Of what is judged already nobody has looked at the headers. */
 		if (skb->ingress_ifindex)
 			take(skb, w);
-		trace_egress(skb, w, result);
+		trace_egress(skb, result);
 	}
 	return result;
 }

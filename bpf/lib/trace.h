@@ -130,50 +130,59 @@ static __always_inline int trace_port(const struct trace *t, __u32 in, __u32 out
 	return !t->ifindex || t->ifindex == in || t->ifindex == out;
 }
 
-/* A packet that the fast path sends on, from before it is rewritten. */
-static __always_inline int trace_fast(void *data, void *end, __be16 proto, __u32 length, __u32 hook, __u32 result)
+static __always_inline int trace_flow_wanted(const struct trace *t, const struct flow *f)
 {
-	struct trace *t = element(&traces, 0);
-	const struct fast_way *way;
-	struct trace_record *r;
-	struct glance seen = {}, *g = &seen;
-	struct flow *f = 0;
-	struct fast *e;
-	__u64 id;
+	return f && t->flags & TRACE_BOTH && trace_wants(t, &f->orig);
+}
 
-	if (!t)
+/* How a packet of e leaves, translated as its way says. */
+static __always_inline void trace_leaves(const struct fast *e, struct tuple *t)
+{
+	if (!(e->way.form & FAST_REWRITE))
+		return;
+	map_v4(t->saddr, e->way.saddr);
+	map_v4(t->daddr, e->way.daddr);
+	t->sport = e->way.sport;
+	t->dport = e->way.dport;
+}
+
+/* A packet that the fast path sends on, from before it is rewritten, parsed into the work. */
+static __always_inline int trace_fast(__u32 ifindex, __u32 hook, __u32 result)
+{
+	struct work *w = element(&works, WORK_INGRESS);
+	struct trace *t = element(&traces, 0);
+	struct trace_record *r;
+	struct packet *p;
+	struct flow *f;
+	struct fast *e;
+	__u32 dir = 0;
+
+	if (!t || !w)
 		return 0;
-	e = glance(data, end, proto, length, g);
+	p = &w->packet;			/* the stack is small */
+	e = fast_of(&p->tuple);
 	if (!e)
 		return 0;
-	way = &e->way;
-	id = e->id;
-	f = bpf_map_lookup_elem(&flows, &id);
-	if ((!trace_wants(t, &g->key) && !(f && t->flags & TRACE_BOTH && trace_wants(t, &f->orig))) ||
-	    !trace_port(t, way->ifindex_in, way->ifindex_out))
+	f = find_flow(&p->tuple, &dir);
+	if ((!trace_wants(t, &p->tuple) && !trace_flow_wanted(t, f)) || !trace_port(t, ifindex, e->way.ifindex_out))
 		return 0;
 	r = trace_reserve(t, bpf_ktime_get_boot_ns());
 	if (!r)
 		return 0;
 	if (f)
 		trace_flow(r, f);
-	r->flow = id;
+	r->flow = e->id;
 	r->hook = hook;
 	r->path = PATH_FAST;
 	r->result = result;
 	r->decider = e->decider;
-	r->dir = e->dir;
-	r->tuple = g->key;
-	r->after = g->key;
-	if (way->form & FAST_REWRITE) {
-		map_v4(r->after.saddr, way->saddr);
-		map_v4(r->after.daddr, way->daddr);
-		r->after.sport = way->sport;
-		r->after.dport = way->dport;
-	}
-	r->ifindex_in = way->ifindex_in;
-	r->ifindex_out = way->ifindex_out;
-	r->bytes = g->bytes;
+	r->dir = dir;
+	r->tuple = p->tuple;
+	r->after = p->tuple;
+	trace_leaves(e, &r->after);
+	r->ifindex_in = ifindex;
+	r->ifindex_out = e->way.ifindex_out;
+	r->bytes = p->bytes;
 	r->packets = 1;
 	bpf_ringbuf_submit(r, 0);
 	return 0;
@@ -185,37 +194,42 @@ static __always_inline int trace_fast(void *data, void *end, __be16 proto, __u32
  */
 #ifdef NGFW_TRACE_XDP
 
-SUBPROGRAM int trace_fast_xdp(struct xdp_md *ctx)
+/* Into the work; what is behind tags stays with those who drop it. */
+SUBPROGRAM int trace_parse(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct work *w = element(&works, WORK_INGRESS);
 	struct ethhdr *eth = data;
 
-	if ((void *)(eth + 1) > end)
-		return 0;
-	return trace_fast(data, end, eth->h_proto, end - data, TRACE_XDP, XDP_REDIRECT);
+	if (!w || (void *)(eth + 1) > end)
+		return PARSE_OTHER;
+	return parse(data, end, sizeof(*eth), eth->h_proto, bpf_xdp_get_buff_len(ctx), &w->packet);
+}
+
+SUBPROGRAM int trace_fast_xdp(struct xdp_md *ctx)
+{
+	return trace_parse(ctx) == PARSE_OK ? trace_fast(ctx->ingress_ifindex, TRACE_XDP, XDP_REDIRECT) : 0;
 }
 
 /* A packet that XDP did not send on; it has not changed it. */
 SUBPROGRAM int trace_xdp(struct xdp_md *ctx, __u32 result, __u32 reason, __u32 miss)
 {
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct work *w = element(&works, WORK_INGRESS);
 	struct trace *t = element(&traces, 0);
-	struct ethhdr *eth = data;
 	struct trace_record *r;
-	struct packet p = {};
+	struct packet *p;
 	struct flow *f;
 	__u32 dir = 0;
 	int parsed;
 
-	if (!t || (void *)(eth + 1) > end)
+	if (!t || !w)
 		return 0;
-	/* Behind tags only what the program has already dropped is of interest. */
-	parsed = parse(data, end, sizeof(*eth), eth->h_proto, bpf_xdp_get_buff_len(ctx), &p);
+	p = &w->packet;
+	parsed = trace_parse(ctx);
 	if (parsed == PARSE_OTHER)
 		return 0;
-	f = find_flow(&p.tuple, &dir);
-	if ((!trace_wants(t, &p.tuple) && !(f && t->flags & TRACE_BOTH && trace_wants(t, &f->orig))) ||
-	    !trace_port(t, ctx->ingress_ifindex, 0))
+	f = find_flow(&p->tuple, &dir);
+	if ((!trace_wants(t, &p->tuple) && !trace_flow_wanted(t, f)) || !trace_port(t, ctx->ingress_ifindex, 0))
 		return 0;
 	r = trace_reserve(t, bpf_ktime_get_boot_ns());
 	if (!r)
@@ -228,9 +242,9 @@ SUBPROGRAM int trace_xdp(struct xdp_md *ctx, __u32 result, __u32 reason, __u32 m
 	r->result = result;
 	r->reason = reason;
 	r->dir = dir;
-	r->tuple = p.tuple;
-	r->flags = p.flags;
-	r->bytes = p.bytes;
+	r->tuple = p->tuple;
+	r->flags = p->flags;
+	r->bytes = p->bytes;
 	r->packets = 1;
 	r->ifindex_in = ctx->ingress_ifindex;
 	r->ifindex_out = 0;
@@ -240,19 +254,23 @@ SUBPROGRAM int trace_xdp(struct xdp_md *ctx, __u32 result, __u32 reason, __u32 m
 
 #else
 
+int take(struct __sk_buff *skb, struct work *w);
+
 SUBPROGRAM int trace_fast_skb(struct __sk_buff *skb)
 {
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct work *w = element(&works, WORK_INGRESS);
 
-	if (data + ETH_HLEN > end)
+	if (!w)
 		return 0;
-	return trace_fast(data, end, skb->protocol, skb->len, TRACE_INGRESS, TC_REDIRECT);
+	w->port = 0;			/* an Ethernet frame: others have no fast path */
+	return take(skb, w) == PARSE_OK ? trace_fast(skb->ifindex, TRACE_INGRESS, TC_REDIRECT) : 0;
 }
 
-/* What a packet is known by. The verifier knows no arithmetic on addresses: a copy is a number. */
+/* What a packet is known by: a program's context is the packet itself. The
+ * verifier knows no arithmetic on addresses; a copy is a number. */
 static __always_inline __u64 trace_name(const struct trace *t, struct __sk_buff *skb)
 {
-	void *address = bpf_cast_to_kern_ctx(skb);
+	void *address = skb;
 	__u64 name = 0;
 
 	bpf_probe_read_kernel(&name, sizeof(name), &address);
@@ -294,13 +312,11 @@ static __always_inline struct flow *trace_find(struct work *w)
 	return f || (path != PATH_NEW && path != PATH_ADOPTED) ? f : &w->flow;
 }
 
-static __always_inline int trace_flow_wanted(const struct trace *t, const struct flow *f)
+/* These find the work for themselves: from what a function is handed Linux before
+ * 6.2 takes no keys. */
+SUBPROGRAM int trace_ingress(struct __sk_buff *skb, __u32 result)
 {
-	return f && t->flags & TRACE_BOTH && trace_wants(t, &f->orig);
-}
-
-SUBPROGRAM int trace_ingress(struct __sk_buff *skb, struct work *w, __u32 result)
-{
+	struct work *w = element(&works, WORK_INGRESS);
 	struct trace *t = element(&traces, 0);
 	struct trace_record *r;
 	struct flow *f;
@@ -336,8 +352,9 @@ SUBPROGRAM int trace_ingress(struct __sk_buff *skb, struct work *w, __u32 result
 	return 0;
 }
 
-SUBPROGRAM int trace_egress(struct __sk_buff *skb, struct work *w, __u32 result)
+SUBPROGRAM int trace_egress(struct __sk_buff *skb, __u32 result)
 {
+	struct work *w = element(&works, WORK_EGRESS);
 	struct trace *t = element(&traces, 0);
 	struct trace_record *r;
 	struct flow *f = 0;
