@@ -194,16 +194,16 @@ struct work {
 	__u8 neighbour[8];		/* MAC address of the way last looked up; 0: unknown */
 	__u32 way;			/* its interface */
 	__u32 cut;			/* this packet's flow was cut just now */
-	/* What a trace tells: written as it happens, read by nothing else. */
-	__u32 path;			/* trace_path */
-	__u32 reason;			/* of a drop */
-	__u32 miss;			/* fast_miss, while a trace runs */
-	__u32 pad;
 	struct tuple orig, reply;	/* conntrack's */
 	struct tuple tuple;		/* for one lookup */
 	struct flow flow;		/* what the packet would open */
 	struct nat nat;			/* what translates its destination */
 	struct question question;
+	/* What a trace tells: written as it happens, read by nothing else. */
+	__u32 path;			/* trace_path */
+	__u32 reason;			/* of a drop */
+	__u32 miss;			/* fast_miss, while a trace runs */
+	__u32 pad;
 };
 
 struct {

@@ -182,10 +182,6 @@ type BenchWork struct {
 	Neighbour [8]uint8
 	Way       uint32
 	Cut       uint32
-	Path      uint32
-	Reason    uint32
-	Miss      uint32
-	Pad       uint32
 	Orig      BenchTuple
 	Reply     BenchTuple
 	Tuple     BenchTuple
@@ -249,6 +245,10 @@ type BenchWork struct {
 			Timed   uint32
 		}
 	}
+	Path   uint32
+	Reason uint32
+	Miss   uint32
+	Pad    uint32
 }
 
 // Names of all BPF objects in the ELF.

@@ -194,10 +194,6 @@ type CollectWork struct {
 	Neighbour [8]uint8
 	Way       uint32
 	Cut       uint32
-	Path      uint32
-	Reason    uint32
-	Miss      uint32
-	Pad       uint32
 	Orig      CollectTuple
 	Reply     CollectTuple
 	Tuple     CollectTuple
@@ -261,6 +257,10 @@ type CollectWork struct {
 			Timed   uint32
 		}
 	}
+	Path   uint32
+	Reason uint32
+	Miss   uint32
+	Pad    uint32
 }
 
 // Names of all BPF objects in the ELF.

@@ -151,10 +151,6 @@ type SimulateWork struct {
 	Neighbour [8]uint8
 	Way       uint32
 	Cut       uint32
-	Path      uint32
-	Reason    uint32
-	Miss      uint32
-	Pad       uint32
 	Orig      SimulateTuple
 	Reply     SimulateTuple
 	Tuple     SimulateTuple
@@ -218,6 +214,10 @@ type SimulateWork struct {
 			Timed   uint32
 		}
 	}
+	Path   uint32
+	Reason uint32
+	Miss   uint32
+	Pad    uint32
 }
 
 // Names of all BPF objects in the ELF.

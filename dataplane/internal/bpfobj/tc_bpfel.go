@@ -405,10 +405,6 @@ type TcWork struct {
 	Neighbour [8]uint8
 	Way       uint32
 	Cut       uint32
-	Path      uint32
-	Reason    uint32
-	Miss      uint32
-	Pad       uint32
 	Orig      TcTuple
 	Reply     TcTuple
 	Tuple     TcTuple
@@ -422,6 +418,10 @@ type TcWork struct {
 	}
 	_        [4]byte
 	Question TcQuestion
+	Path     uint32
+	Reason   uint32
+	Miss     uint32
+	Pad      uint32
 }
 
 // Names of all BPF objects in the ELF.

@@ -245,10 +245,6 @@ type XdpWork struct {
 	Neighbour [8]uint8
 	Way       uint32
 	Cut       uint32
-	Path      uint32
-	Reason    uint32
-	Miss      uint32
-	Pad       uint32
 	Orig      XdpTuple
 	Reply     XdpTuple
 	Tuple     XdpTuple
@@ -312,6 +308,10 @@ type XdpWork struct {
 			Timed   uint32
 		}
 	}
+	Path   uint32
+	Reason uint32
+	Miss   uint32
+	Pad    uint32
 }
 
 // Names of all BPF objects in the ELF.
