@@ -81,6 +81,21 @@ SUBPROGRAM int quoted(struct __sk_buff *skb, struct work *w)
 		copy16(t->daddr, &ip.daddr);
 		t->proto = ip.nexthdr;
 		at += sizeof(ip);
+		for (int i = 0; i < MAX_EXTENSIONS; i++) {
+			struct extension x;
+
+			if (t->proto != NEXTHDR_HOP && t->proto != NEXTHDR_ROUTING && t->proto != NEXTHDR_DEST &&
+			    t->proto != NEXTHDR_AUTH && t->proto != NEXTHDR_FRAGMENT)
+				break;
+			if (bpf_skb_load_bytes(skb, at, &x, sizeof(x)))
+				return 0;
+			/* A later fragment has no ports (type and left are its offset here). */
+			if (t->proto == NEXTHDR_FRAGMENT && (x.type || x.left & 0xf8))
+				return 0;
+			at += t->proto == NEXTHDR_FRAGMENT ? sizeof(struct fragment)
+			      : t->proto == NEXTHDR_AUTH ? (x.len + 2) * 4 : (x.len + 1) * 8;
+			t->proto = x.nexthdr;
+		}
 	} else {
 		struct iphdr ip;
 
