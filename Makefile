@@ -12,6 +12,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TEST_PARALLEL ?= 2
 TEST_TIMEOUT ?= 15m
 FUZZTIME ?= 30s
+# Series of Debian's kernels, booted by test-kernels. UPDATE=1 takes the verifier's
+# instruction counts for the golden file, there and in the running kernel.
+KERNELS ?= 6.1 6.12
+UPDATE ?=
 
 .PHONY: help
 help: ## List the targets
@@ -45,6 +49,11 @@ test: ## Run every check and every test
 	@$(MAKE) --no-print-directory lint
 	@.ci/check-generate
 	go test -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) ./...
+
+.PHONY: test-kernels
+test-kernels: ## Test the data plane in other kernels, under emulation
+	@KERNELS='$(KERNELS)' .ci/prepare kernels
+	NGFW_KERNELS='$(KERNELS)' NGFW_KERNELS_UPDATE='$(UPDATE)' go test -count=1 -timeout 240m -v ./lab/kernel
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -28,11 +29,14 @@ import (
 	"ngfw.sh/agent/inspect"
 	"ngfw.sh/agent/link"
 	"ngfw.sh/agent/settings"
+	"ngfw.sh/agent/shape"
 	"ngfw.sh/agent/spool"
 	"ngfw.sh/agent/telemetry"
 	"ngfw.sh/dataplane"
 	"ngfw.sh/dataplane/flow"
 	"ngfw.sh/dataplane/netfilter"
+	"ngfw.sh/dataplane/qos"
+	"ngfw.sh/internal/geoip"
 )
 
 // Config of a run.
@@ -54,12 +58,14 @@ type Agent struct {
 	feed      *feed.Feed
 	spool     *spool.Spool
 	facts     *flowlog.Facts // what the matcher knows of flows
+	places    *geoip.File[geoip.Database]
 	flows     *flow.Reader
 	telemetry *telemetry.Collector
 	netlink   *telemetry.Netlink
 	link      *link.Client // nil: no cloud configured
 	confirm   *confirm.Confirmer
 	inspect   *inspect.Section
+	shape     *shape.Section
 	events    *os.File // the matcher's, if it is wanted
 	mode      *mode
 	registry  *prometheus.Registry
@@ -114,7 +120,7 @@ func (a *Agent) open() error {
 	s := a.cfg.Settings
 	var err error
 	a.dataplane, err = dataplane.Open(dataplane.Config{
-		Pins: s.BPFDir, XDP: dataplane.XDPMode(s.XDP), FastPath: dataplane.FastPath(s.FastPath), MaxFlows: uint32(s.Flow.MaxFlows),
+		Pins: s.BPFDir, XDP: dataplane.XDPMode(s.XDP), TC: dataplane.TCMode(s.TC), FastPath: dataplane.FastPath(s.FastPath), MaxFlows: uint32(s.Flow.MaxFlows),
 		Clock: dataplane.Clock(s.Clock),
 	}, dataplane.Deps{Log: a.log})
 	if err != nil {
@@ -137,9 +143,14 @@ func (a *Agent) open() error {
 		return err
 	}
 	a.facts = flowlog.NewFacts(factsKept)
+	a.places = geoip.NewFile(s.GeoIP, geoip.Open)
+	if a.places.Get(); a.places.Err() != nil {
+		a.log.Warn("rows of the traffic log name no country", "err", a.places.Err())
+	}
 	if err := a.openInspection(); err != nil {
 		return err
 	}
+	a.openShaping()
 	fc := flow.DefaultConfig()
 	fc.UpdateInterval = s.Flow.UpdateInterval
 	a.flows = flow.New(fc, flow.Deps{Log: a.log, Sink: a.record, Settle: a.spool.Flush}, a.dataplane.FlowMaps())
@@ -153,7 +164,7 @@ func (a *Agent) open() error {
 	tc.Version = a.cfg.Version
 	a.telemetry = telemetry.New(tc, telemetry.Deps{
 		Network: a.netlink, Conntrack: a.netlink, Registerer: a.registry, Logger: a.log,
-		WANInterfaces: a.firewall.WAN, Dataplane: a.dataplaneReport, Rules: a.ruleReport, NAT: a.natReport,
+		WANInterfaces: a.firewall.WAN, Dataplane: a.dataplaneReport, Rules: a.ruleReport, NAT: a.natReport, QoS: a.shape.Report,
 	})
 	a.registry.MustRegister(&collector{a})
 	return a.openLink()
@@ -205,10 +216,16 @@ func (a *Agent) close() {
 // the agent touches no packet.
 func (a *Agent) enforce(ctx context.Context) error {
 	if a.cfg.PolicyFile != "" {
-		return a.enforceFile(ctx)
+		if err := a.enforceFile(ctx); err != nil {
+			return err
+		}
+		return a.shape.Restore()
 	}
 	have, err := a.firewall.Restore()
 	if err != nil {
+		return err
+	}
+	if err := a.shape.Restore(); err != nil {
 		return err
 	}
 	if err := a.inspect.Restore(ctx); err != nil {
@@ -254,6 +271,13 @@ type names struct{ *Agent }
 
 func (n names) PortName(index uint32) string { return n.dataplane.PortName(index) }
 
+func (n names) Country(addr netip.Addr) string {
+	if db := n.places.Get(); db != nil {
+		return db.Country(addr)
+	}
+	return ""
+}
+
 // reconcile tells the flow reader what the spool remembers to have told.
 func (a *Agent) reconcile() error {
 	told := map[uint64]flow.Told{}
@@ -276,6 +300,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	g.Go(func() error { return a.telemetry.Run(ctx) })
 	g.Go(func() error { return a.prune(ctx) })
 	g.Go(func() error { return a.inspect.Run(ctx) })
+	g.Go(func() error { return a.shape.Run(ctx) })
 	g.Go(func() error { return a.guard(ctx) })
 	g.Go(func() error { return a.firewall.FollowCountries(ctx) })
 	g.Go(func() error { return watchAddresses(ctx, a.log, a.firewall.Readdress) })
@@ -334,6 +359,9 @@ func Remove(s settings.Settings) error {
 		return err
 	}
 	defer held.Close()
+	if err := qos.Remove(); err != nil {
+		return err
+	}
 	// The backstop last: until then what lost its programs is closed.
 	if err := dataplane.Remove(s.BPFDir); err != nil {
 		return err

@@ -68,10 +68,15 @@ func (c *cloud) Connect(stream ngfwv1.LinkService_ConnectServer) error {
 // push sends a policy and waits for the outcome.
 func (c *cloud) push(r *router, version int64, doc string) string {
 	r.t.Helper()
+	return c.pushSection(r, "firewall", version, doc)
+}
+
+func (c *cloud) pushSection(r *router, section string, version int64, doc string) string {
+	r.t.Helper()
 	c.mu.Lock()
 	before := len(c.said)
 	err := c.stream.Send(&ngfwv1.CloudMessage{Id: fmt.Sprint(version), Payload: &ngfwv1.CloudMessage_ConfigPush{
-		ConfigPush: &ngfwv1.ConfigPush{Section: "firewall", Version: version, Config: []byte(doc)},
+		ConfigPush: &ngfwv1.ConfigPush{Section: section, Version: version, Config: []byte(doc)},
 	}})
 	c.mu.Unlock()
 	if err != nil {
@@ -90,10 +95,9 @@ func (c *cloud) push(r *router, version int64, doc string) string {
 	return said
 }
 
-// TestChangeThatCutsTheCloudOffIsTakenBack: the router applies, hears nothing any more, and
-// goes back; flows that both policies allow do not notice.
-func TestChangeThatCutsTheCloudOffIsTakenBack(t *testing.T) {
-	r := newRouter(t)
+// newCloud listens in the router, and has its settings name it.
+func newCloud(r *router) *cloud {
+	r.t.Helper()
 	c := &cloud{}
 	server := grpc.NewServer()
 	ngfwv1.RegisterLinkServiceServer(server, c)
@@ -101,17 +105,19 @@ func TestChangeThatCutsTheCloudOffIsTakenBack(t *testing.T) {
 	r.In("rtr", func() {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			t.Fatal(err)
+			r.t.Fatal(err)
 		}
 		address = l.Addr().String()
 		go server.Serve(l)
 	})
-	t.Cleanup(server.Stop)
+	r.t.Cleanup(server.Stop)
 	r.write(r.settings, fmt.Sprintf("%s\nserver: grpc://%s\napi_key: ngfw_dev_%s\nconfirm_within: 2s\n", r.read(r.settings), address, strings.Repeat("0", 32)))
-	r.rules()
-	open := r.read(r.policy)
-	r.rules(`{"id":1,"name":"no web","zone_from":"LAN","zone_to":"WAN","protocol":"tcp","port":"80","action":"drop"}`)
-	closed := r.read(r.policy)
+	return c
+}
+
+// start runs the agent until it has called.
+func (c *cloud) start(r *router) {
+	r.t.Helper()
 	r.start()
 	r.eventually(func() error {
 		c.mu.Lock()
@@ -121,6 +127,18 @@ func TestChangeThatCutsTheCloudOffIsTakenBack(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestChangeThatCutsTheCloudOffIsTakenBack: the router applies, hears nothing any more, and
+// goes back; flows that both policies allow do not notice.
+func TestChangeThatCutsTheCloudOffIsTakenBack(t *testing.T) {
+	r := newRouter(t)
+	c := newCloud(r)
+	r.rules()
+	open := r.read(r.policy)
+	r.rules(`{"id":1,"name":"no web","zone_from":"LAN","zone_to":"WAN","protocol":"tcp","port":"80","action":"drop"}`)
+	closed := r.read(r.policy)
+	c.start(r)
 	if got := c.push(r, 1, open); got != "1 applied" {
 		t.Fatal(got)
 	}

@@ -19,9 +19,10 @@ type handler struct{ *Agent }
 const (
 	sectionFirewall = "firewall"
 	sectionIDS      = "ids"
+	sectionQoS      = "qos"
 )
 
-var sections = []string{sectionFirewall, sectionIDS}
+var sections = []string{sectionFirewall, sectionIDS, sectionQoS}
 
 func (h handler) ConfigPush(ctx context.Context, section string, version int64, doc []byte) error {
 	return h.apply(ctx, section, version, doc, map[string]json.RawMessage{section: doc})
@@ -86,6 +87,13 @@ func (h handler) try(ctx context.Context, section string, version int64, doc []b
 		}
 		return t, true, err
 	}
+	if section == sectionQoS {
+		t, err := h.shape.Try(version, doc)
+		if t == nil {
+			return nil, false, err
+		}
+		return t, true, err
+	}
 	f, err := h.firewall.Try(ctx, version, doc)
 	if f == nil {
 		return nil, false, err
@@ -130,7 +138,7 @@ func (h handler) Mode(_ context.Context, mode string, sections map[string]string
 
 func (h handler) Applied() map[string]int64 {
 	out := map[string]int64{}
-	for section, version := range map[string]int64{sectionFirewall: h.firewall.Version(), sectionIDS: h.inspect.Version()} {
+	for section, version := range map[string]int64{sectionFirewall: h.firewall.Version(), sectionIDS: h.inspect.Version(), sectionQoS: h.shape.Version()} {
 		if version > 0 {
 			out[section] = version
 		}

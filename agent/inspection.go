@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -29,6 +30,9 @@ func (a *Agent) openInspection() error {
 	a.inspect = inspect.New(cfg, inspect.Deps{
 		Log: a.log, Kernel: a.dataplane, Sets: ruleset.New(ruleset.DefaultConfig(filepath.Join(s.StateDir, "rulesets")), nil),
 		Queue: a.firewall.Queue, Facts: a.facts, Alerts: a.spool.AppendAlerts, Events: events, Registerer: a.registry,
+		Found: func(client, server netip.AddrPort, protocol uint8, app string) {
+			a.shape.Found(client, server, protocol, app)
+		},
 	})
 	return nil
 }

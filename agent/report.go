@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 
+	"google.golang.org/protobuf/proto"
+
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 
 	"ngfw.sh/agent/control"
@@ -61,12 +63,34 @@ func (a *Agent) counted(sign int64) []*ngfwv1.RuleCounter {
 	return out
 }
 
+// maxLacks bounds what a section is told to lack.
+const maxLacks = 16
+
+// lacking is what of the applied sections is not as they want.
+func (a *Agent) lacking() (out []*ngfwv1.SectionLack) {
+	for _, s := range []struct {
+		section string
+		version int64
+		lacks   []string
+	}{
+		{sectionFirewall, a.firewall.Version(), a.firewall.Lacking()},
+		{sectionIDS, a.inspect.Version(), a.inspect.Degraded()},
+		{sectionQoS, a.shape.Version(), a.shape.Degraded()},
+	} {
+		slices.Sort(s.lacks)
+		for _, why := range s.lacks[:min(len(s.lacks), maxLacks)] {
+			out = append(out, &ngfwv1.SectionLack{Section: s.section, Version: s.version, Reason: why})
+		}
+	}
+	return out
+}
+
 // dataplaneReport is what the packet programs and the spool count.
 func (a *Agent) dataplaneReport() *ngfwv1.Dataplane {
 	r := &ngfwv1.Dataplane{
 		PolicyRevision: a.firewall.Version(), Flows: int64(a.flows.Flows()),
-		Drops: map[string]int64{}, Degraded: slices.Concat(a.dataplane.Degraded(), a.firewall.Degraded(), a.feed.Degraded(), a.inspect.Degraded()),
-		IdsRules: a.inspect.Rules(),
+		Drops: map[string]int64{}, Degraded: slices.Concat(a.dataplane.Degraded(), a.firewall.Degraded(), a.feed.Degraded(), a.inspect.Degraded(), a.shape.Degraded()),
+		IdsRules: a.inspect.Rules(), Countries: proto.Bool(a.firewall.HasCountries()), Lacking: a.lacking(),
 	}
 	stats, err := a.dataplane.Stats()
 	if err != nil {
@@ -102,10 +126,11 @@ func (a *Agent) status() control.Status {
 	legend := a.firewall.Legend(s.PolicyRevision)
 	for _, p := range a.dataplane.Ports() {
 		s.Programs = append(s.Programs, control.Program{
-			Interface: p.Name, Zone: legend.Zone(p.Zone), XDP: string(p.XDP), TC: "tcx", FastPath: p.Fast,
+			Interface: p.Name, Zone: legend.Zone(p.Zone), XDP: string(p.XDP), TC: string(p.TC), FastPath: p.Fast,
 		})
 	}
 	s.DropLists = a.dropLists()
+	s.QoS = a.queues()
 	s.Link = control.Link{State: "off", Server: a.cfg.Settings.Server}
 	switch {
 	case a.cfg.PolicyFile != "":

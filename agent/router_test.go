@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ngfw.sh/agent/command"
+	"ngfw.sh/agent/control"
 	"ngfw.sh/lab/labtest"
 )
 
@@ -168,9 +169,11 @@ type status struct {
 	} `json:"counters"`
 	Programs []struct {
 		Interface, Zone string
+		TC              string
 		FastPath        string `json:"fast_path"`
 	} `json:"programs"`
-	Degraded []string `json:"degraded"`
+	Degraded []string        `json:"degraded"`
+	QoS      []control.Queue `json:"qos"`
 }
 
 func (r *router) status() (status, error) {
@@ -247,7 +250,11 @@ func (r *router) blocked(host string, cmd ...string) {
 }
 
 func curl(url string) []string {
-	return []string{"curl", "-sSk", "-m", "2", "-o", os.DevNull, url}
+	limit := "2"
+	if os.Getenv("NGFW_PATIENCE") != "" { // as labtest.Eventually: a slow machine
+		limit = "10"
+	}
+	return []string{"curl", "-sSk", "-m", limit, "-o", os.DevNull, url}
 }
 
 func ping(to string, more ...string) []string {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"ngfw.sh/internal/optional"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -139,11 +140,11 @@ func (a *alert) entry() *ngfwv1.IdsAlert {
 		Id: a.id(), DeviceId: a.deviceID, Timestamp: float64(a.time) / 1e6, Severity: a.severity.String(),
 		Signature: a.signature, SignatureId: a.sid, Category: a.category,
 		SourceIp: a.src.String(), SourcePort: uint32(a.srcPort), DestinationIp: a.dst.String(), DestinationPort: uint32(a.dstPort),
-		Protocol: protocolName(a.protocol), AppProto: known(a.app), Action: a.outcome.String(),
+		Protocol: protocolName(a.protocol), AppProto: optional.Of(a.app), Action: a.outcome.String(),
 		FlowId: fmt.Sprintf("%016x", a.flowID), Metadata: map[string]string{},
 	}
 	if a.payload != "" {
-		e.PayloadPreview = known(base64.StdEncoding.EncodeToString([]byte(a.payload)))
+		e.PayloadPreview = optional.Of(base64.StdEncoding.EncodeToString([]byte(a.payload)))
 	}
 	if a.metadata != "" {
 		_ = json.Unmarshal([]byte(a.metadata), &e.Metadata) // decode wrote it

@@ -103,7 +103,7 @@ func TestAlertShowsEveryField(t *testing.T) {
 	want := []*ngfwv1.IdsAlert{{
 		DeviceId: "dev-1", Timestamp: float64(at.Unix()), Severity: "high", Signature: "GPL ATTACK_RESPONSE id check returned root", SignatureId: 2100498,
 		Category: "Potentially Bad Traffic", SourceIp: "203.0.113.5", SourcePort: 80, DestinationIp: "192.168.1.10", DestinationPort: 40000,
-		Protocol: "tcp", AppProto: optional("http"), Action: "blocked", FlowId: "0000000000001234", PayloadPreview: optional("dWlkPTAocm9vdCn/"),
+		Protocol: "tcp", AppProto: present("http"), Action: "blocked", FlowId: "0000000000001234", PayloadPreview: present("dWlkPTAocm9vdCn/"),
 		Metadata: map[string]string{"created_at": "2010_09_23"},
 	}, {
 		DeviceId: "dev-1", Timestamp: float64(at.Unix() - 1), Severity: "low", Signature: "GPL ATTACK_RESPONSE id check returned root", SignatureId: 2100498,
@@ -148,7 +148,7 @@ func TestAlertFilter(t *testing.T) {
 		{Q: "%_OF sign"}, {Q: "%"}, {Q: `\3`}, {Q: "50__"}, {Q: "10.0.0.1"}, {Q: "malw"}, {DeviceId: "dev-1"}, {DeviceId: "dev-9"},
 		{From: fmt.Sprint(now.Unix() - 3600)}, {To: fmt.Sprint(now.Unix() - 3600), Severity: []string{"high"}},
 	} {
-		r.Limit = optional(int32(500))
+		r.Limit = present(int32(500))
 		q, err := ParseAlerts(r)
 		if err != nil {
 			t.Fatal(err)
@@ -161,12 +161,12 @@ func TestAlertFilter(t *testing.T) {
 	}
 	t.Run("pages", func(t *testing.T) {
 		seen := map[string]bool{}
-		for r := (&ngfwv1.AlertsRequest{Limit: optional(int32(30))}); ; {
+		for r := (&ngfwv1.AlertsRequest{Limit: present(int32(30))}); ; {
 			page := askAlerts(t, db, org.OrgID, r)
 			for _, a := range page.Alerts {
 				seen[a.Id] = true
 			}
-			if r.Cursor = page.NextCursor; r.Cursor == "" {
+			if r.Cursor = page.GetNextCursor(); r.Cursor == "" {
 				break
 			}
 		}
@@ -210,7 +210,7 @@ func TestAlertParameters(t *testing.T) {
 		"severity": {Severity: []string{"worst"}}, "action": {Action: []string{"drop"}}, "category": {Category: []string{"a\x00"}},
 		"signature_id": {SignatureId: []string{"1 OR 1"}}, "flow_id": {FlowId: []string{"12"}}, "src": {Src: []string{"nowhere"}}, "dst": {Dst: []string{"1.2.3.4/33"}},
 		"port": {Port: []string{"9-1"}}, "proto": {Proto: []string{"x"}}, "q": {Q: "a\nb"}, "from": {From: "yesterday"}, "to": {From: "20", To: "10"},
-		"limit": {Limit: optional(int32(501))}, "offset": {Offset: optional(int32(-1))}, "cursor": {Cursor: "x"}, "count": {Count: "all"},
+		"limit": {Limit: present(int32(501))}, "offset": {Offset: present(int32(-1))}, "cursor": {Cursor: "x"}, "count": {Count: "all"},
 	} {
 		_, err := ParseAlerts(r)
 		if f, ok := fault.As(err); !ok || f.Field() != field {

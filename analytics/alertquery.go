@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ngfw.sh/internal/optional"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -148,7 +149,7 @@ func (db *DB) Alerts(ctx context.Context, orgID string, q AlertQuery) (*ngfwv1.A
 	if err != nil {
 		return nil, err
 	}
-	res.Total, res.TotalExact, res.NextCursor = got.total, got.exact, got.next
+	res.Total, res.TotalExact, res.NextCursor = got.total, got.exact, optional.Of(got.next)
 	return res, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -67,11 +68,20 @@ func DefaultConfig() Config {
 	}
 }
 
+// Places tells of addresses what routers do not. Of what is not known it tells "", or
+// number 0. It is asked for every row, by many goroutines.
+type Places interface {
+	Country(netip.Addr) string // ISO 3166 code, kept with a row whose router named none
+	AS(netip.Addr) (number uint32, name string)
+	Vendor(mac string) string // whose card it is
+}
+
 // Deps is what a DB works with.
 type Deps struct {
 	Log     *slog.Logger
 	Metrics prometheus.Registerer // nil: none
 	Now     func() time.Time      // nil: time.Now
+	Places  Places                // nil: nothing is known
 
 	// EngineCommand starts the engine process: a program and its first
 	// arguments; those that chdb.ParseArgs reads follow. nil: this program with

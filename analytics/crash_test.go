@@ -105,7 +105,7 @@ func TestEngineKilledDuringIngest(t *testing.T) {
 	for i := range devices {
 		storedOnce(t, db, fmt.Sprint("dev-", i), acknowledged[i].Load(), rows)
 	}
-	stats := rollupsEqualRows(t, db, 0, &ngfwv1.TopRequest{From: seconds(now.Add(-24 * time.Hour)), To: seconds(now), Limit: optional(int32(100))}, "", Rollup)["stats"].(*ngfwv1.TrafficStats)
+	stats := rollupsEqualRows(t, db, 0, &ngfwv1.TopRequest{From: seconds(now.Add(-24 * time.Hour)), To: seconds(now), Limit: present(int32(100))}, "", Rollup)["stats"].(*ngfwv1.TrafficStats)
 	if stats.TotalBytes == 0 {
 		t.Error("no bytes summed")
 	}

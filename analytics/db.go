@@ -29,6 +29,7 @@ type DB struct {
 	conn    driver.Conn
 	process *chdb.Process // nil: a server, or an engine in this process
 	metrics *metrics
+	places  Places // nil: nothing is known
 
 	live       *hub[row]
 	liveAlerts *hub[alert]
@@ -44,7 +45,7 @@ func New(cfg Config, deps Deps) (*DB, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	db := &DB{cfg: cfg, log: deps.Log, now: deps.Now, exports: make(chan struct{}, cfg.Exports), ready: make(chan struct{})}
+	db := &DB{cfg: cfg, log: deps.Log, now: deps.Now, places: deps.Places, exports: make(chan struct{}, cfg.Exports), ready: make(chan struct{})}
 	if db.log == nil {
 		db.log = slog.Default()
 	}
@@ -94,7 +95,7 @@ func New(cfg Config, deps Deps) (*DB, error) {
 	}
 	db.conn = conn
 	db.metrics = newMetrics(db, deps.Metrics)
-	db.live = newFlowHub(cfg, db.now, db.metrics)
+	db.live = newFlowHub(cfg, db.now, db.metrics, db.entry)
 	db.liveAlerts = newAlertHub(cfg, db.now, db.metrics)
 	db.writer = newWriter(db)
 	return db, nil

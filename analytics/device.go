@@ -36,6 +36,9 @@ func (d *device) release() { d.turn <- struct{}{} }
 
 // load reads from the table what is stored of the device.
 func (db *DB) load(ctx context.Context, id string, d *device) error {
+	if err := db.awaitInserts(ctx); err != nil {
+		return err
+	}
 	// A device's batches are stored in their order, so the highest number of any
 	// table is where it stands. No organisation here: a device's id is unique, and
 	// projections answer this from a handful of rows.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 
+	"ngfw.sh/internal/optional"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -32,15 +33,15 @@ func (r *row) entry() *ngfwv1.LogEntry {
 		Protocol: protocolName(r.protocol),
 		SourceIp: r.src.String(), SourcePort: uint32(r.srcPort),
 		DestinationIp: r.dst.String(), DestinationPort: uint32(r.dstPort),
-		SourceMac:      known(r.mac),
+		SourceMac:      optional.Of(r.mac),
 		PolicyRevision: r.revision,
-		App:            known(r.app), Geo: known(r.geo), Threat: known(r.threat), Hostname: known(r.hostname),
+		App:            optional.Of(r.app), Geo: optional.Of(r.geo), Threat: optional.Of(r.threat), Hostname: optional.Of(r.hostname),
 		Bytes: int64(r.bytesSent + r.bytesReceived), Packets: int64(r.packetsSent + r.packetsReceived),
 		BytesSent: int64(r.bytesSent), BytesReceived: int64(r.bytesReceived),
 		Count: int64(r.count), Reason: r.reason,
 	}
 	if r.ruleID != 0 {
-		e.RuleId, e.RuleName = &r.ruleID, known(r.ruleName)
+		e.RuleId, e.RuleName = &r.ruleID, optional.Of(r.ruleName)
 	}
 	if r.event == eventUpdate || r.event == eventClose {
 		ms := int64(r.duration / 1000)
@@ -63,14 +64,6 @@ func (r *row) entry() *ngfwv1.LogEntry {
 		}
 	}
 	return e
-}
-
-// known leaves out what is empty.
-func known(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }
 
 // translated is a NAT address of the table: :: is none.

@@ -32,4 +32,4 @@ func batch(epoch string, number uint64, events ...*ngfwv1.FlowEvent) *ngfwv1.Flo
 
 var org = Origin{OrgID: "org-1", DeviceID: "dev-1", RetentionDays: 7}
 
-func optional[T any](v T) *T { return &v }
+func present[T any](v T) *T { return &v }

@@ -84,7 +84,7 @@ func genRequest(t *rapid.T, base time.Time) *ngfwv1.LogsRequest {
 		Port: several("port", []string{"0", "53", "80-443", "443", "444-8079", "0-65535", "65535"}),
 		App:  several("app", plain), Threat: several("threat", plain),
 		Geo: several("geo", []string{"DE", "us", "FR"}), RuleId: several("rule_id", []string{"1", "2", "99"}),
-		Limit: optional(int32(maxLimit)),
+		Limit: present(int32(maxLimit)),
 	}
 	if rapid.IntRange(0, 2).Draw(t, "q?") == 0 {
 		r.Q = rapid.SampledFrom(append(plain, "10.0.0.1", "::1", "::ffff:10.0.0.1", "t", "S", "%", "_", "'", "i̇")).Draw(t, "q")

@@ -42,7 +42,7 @@ func (db *DB) Find(ctx context.Context, orgID string, retentionDays int, id stri
 	if err != nil {
 		return nil, err
 	}
-	return r.entry(), nil
+	return db.entry(r), nil
 }
 
 var errNoRow = fault.New(fault.NotFound, "no such log entry, or it is older than the log is kept")

@@ -6,9 +6,9 @@ import (
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
-func newFlowHub(cfg Config, now func() time.Time, m *metrics) *hub[row] {
+func newFlowHub(cfg Config, now func() time.Time, m *metrics, entry func(*row) *ngfwv1.LogEntry) *hub[row] {
 	return newHub(cfg.LiveRows, cfg.LiveBuffer, now, m, flowWeight, func(r *row) *ngfwv1.StreamFrame {
-		return &ngfwv1.StreamFrame{Type: "log", Data: r.entry()}
+		return &ngfwv1.StreamFrame{Type: "log", Data: entry(r)}
 	})
 }
 

@@ -202,7 +202,7 @@ func TestProcessKilledDuringIngest(t *testing.T) {
 	for i := range devices {
 		storedOnce(t, db, fmt.Sprint("dev-", i), stored[i].Load(), rows)
 	}
-	rollupsEqualRows(t, db, 0, &ngfwv1.TopRequest{From: seconds(now.Add(-24 * time.Hour)), To: seconds(now), Limit: optional(int32(100))}, "", Rollup)
+	rollupsEqualRows(t, db, 0, &ngfwv1.TopRequest{From: seconds(now.Add(-24 * time.Hour)), To: seconds(now), Limit: present(int32(100))}, "", Rollup)
 	if n := unsure.Load(); n < int64(rounds/2) {
 		t.Errorf("%d batches were found stored without an answer, want %d at least", n, rounds/2)
 	}

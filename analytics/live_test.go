@@ -21,7 +21,7 @@ func testHub(keep, buffer int, at time.Time) *DB {
 	cfg.LiveRows, cfg.LiveBuffer = keep, buffer
 	db := &DB{cfg: cfg, now: func() time.Time { return at }}
 	db.metrics = newMetrics(db, nil)
-	db.live = newFlowHub(cfg, db.now, db.metrics)
+	db.live = newFlowHub(cfg, db.now, db.metrics, db.entry)
 	return db
 }
 

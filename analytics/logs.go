@@ -3,6 +3,7 @@ package analytics
 import (
 	"context"
 
+	"ngfw.sh/internal/optional"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -49,7 +50,7 @@ func (db *DB) Logs(ctx context.Context, orgID string, q LogQuery) (*ngfwv1.LogsR
 		return nil, db.explain(err)
 	}
 	res := &ngfwv1.LogsResponse{Logs: []*ngfwv1.LogEntry{}}
-	got, err := pageAndTotal(ctx, db, s, q.page, logListing, f.conditions, func(r *row) { res.Logs = append(res.Logs, r.entry()) },
+	got, err := pageAndTotal(ctx, db, s, q.page, logListing, f.conditions, func(r *row) { res.Logs = append(res.Logs, db.entry(r)) },
 		func(ctx context.Context) (int64, error) {
 			if r, ok := f.counted(); ok {
 				return db.rowsOf(ctx, s, f, r)
@@ -59,6 +60,6 @@ func (db *DB) Logs(ctx context.Context, orgID string, q LogQuery) (*ngfwv1.LogsR
 	if err != nil {
 		return nil, err
 	}
-	res.Total, res.TotalExact, res.NextCursor = got.total, got.exact, got.next
+	res.Total, res.TotalExact, res.NextCursor = got.total, got.exact, optional.Of(got.next)
 	return res, nil
 }

@@ -62,10 +62,10 @@ func TestLogShowsEveryField(t *testing.T) {
 		{
 			FlowId: "0000000000001234", DeviceId: "dev-1", Event: "close", Timestamp: ts, Action: "accept",
 			Interface: "lan0", ZoneFrom: "LAN", ZoneTo: "WAN", Protocol: "tcp",
-			SourceIp: "192.168.1.10", SourcePort: 40000, SourceMac: optional("02:00:00:00:00:01"),
-			DestinationIp: "203.0.113.5", DestinationPort: 443, RuleId: optional(int64(7)), RuleName: optional("web"), PolicyRevision: 3,
-			App: optional("tls"), Geo: optional("DE"), Threat: optional("botnet"), Hostname: optional("laptop"),
-			Bytes: 180, Packets: 3, BytesSent: 120, BytesReceived: 60, DurationMs: optional(int64(1500)), Count: 3, Reason: "rule",
+			SourceIp: "192.168.1.10", SourcePort: 40000, SourceMac: present("02:00:00:00:00:01"),
+			DestinationIp: "203.0.113.5", DestinationPort: 443, RuleId: present(int64(7)), RuleName: present("web"), PolicyRevision: 3,
+			App: present("tls"), Geo: present("DE"), Threat: present("botnet"), Hostname: present("laptop"),
+			Bytes: 180, Packets: 3, BytesSent: 120, BytesReceived: 60, DurationMs: present(int64(1500)), Count: 3, Reason: "rule",
 			Nat: &ngfwv1.NatTuple{SourceIp: "198.51.100.1", SourcePort: 61000, DestinationIp: "203.0.113.5", DestinationPort: 443},
 		},
 		{
@@ -73,13 +73,13 @@ func TestLogShowsEveryField(t *testing.T) {
 			Interface: "lan0", ZoneFrom: "LAN", ZoneTo: "WAN", Protocol: "icmpv6",
 			SourceIp: "2001:db8::1", DestinationIp: "2001:db8::2", PolicyRevision: 3,
 			Bytes: 180, Packets: 3, BytesSent: 120, BytesReceived: 60, Count: 1, Reason: "default",
-			IcmpType: optional(uint32(128)), IcmpCode: optional(uint32(0)),
+			IcmpType: present(uint32(128)), IcmpCode: present(uint32(0)),
 		},
 		{
 			FlowId: "0000000000001234", DeviceId: "dev-1", Event: "open", Timestamp: ts - 2, Action: "accept",
 			Interface: "lan0", ZoneFrom: "LAN", ZoneTo: "WAN", Protocol: "47",
-			SourceIp: "192.168.1.10", SourcePort: 40000, SourceMac: optional("02:00:00:00:00:01"),
-			DestinationIp: "203.0.113.5", DestinationPort: 443, RuleId: optional(int64(7)), RuleName: optional("web"), PolicyRevision: 3,
+			SourceIp: "192.168.1.10", SourcePort: 40000, SourceMac: present("02:00:00:00:00:01"),
+			DestinationIp: "203.0.113.5", DestinationPort: 443, RuleId: present(int64(7)), RuleName: present("web"), PolicyRevision: 3,
 			Bytes: 180, Packets: 3, BytesSent: 120, BytesReceived: 60, Count: 1, Reason: "rule",
 		},
 	}}
@@ -118,7 +118,7 @@ func TestPagesAreStableUnderInserts(t *testing.T) {
 	store(t, db, org, batch("e", 1, events(200, now)...))
 	store(t, db, Origin{org.OrgID, "dev-2", 7}, batch("e", 1, events(200, now)...))
 	before := map[string]bool{}
-	for _, e := range ask(t, db, org.OrgID, &ngfwv1.LogsRequest{Limit: optional(int32(500))}).Logs {
+	for _, e := range ask(t, db, org.OrgID, &ngfwv1.LogsRequest{Limit: present(int32(500))}).Logs {
 		before[e.Id] = true
 	}
 	if len(before) != 400 {
@@ -128,7 +128,7 @@ func TestPagesAreStableUnderInserts(t *testing.T) {
 	var last *ngfwv1.LogEntry
 	cursor := ""
 	for page := 0; ; page++ {
-		res := ask(t, db, org.OrgID, &ngfwv1.LogsRequest{Limit: optional(int32(37)), Cursor: cursor})
+		res := ask(t, db, org.OrgID, &ngfwv1.LogsRequest{Limit: present(int32(37)), Cursor: cursor})
 		for _, e := range res.Logs {
 			if seen[e.Id] {
 				t.Fatalf("%s twice", e.Id)
@@ -140,7 +140,7 @@ func TestPagesAreStableUnderInserts(t *testing.T) {
 		}
 		// Newer rows, and older ones that come late, between the pages.
 		store(t, db, org, batch("e", uint64(page+2), flow(now.Add(time.Second)), flow(now.Add(-time.Hour))))
-		if cursor = res.NextCursor; cursor == "" {
+		if cursor = res.GetNextCursor(); cursor == "" {
 			break
 		}
 	}
@@ -169,7 +169,7 @@ func TestTotal(t *testing.T) {
 		{"exact", &ngfwv1.LogsRequest{Count: "exact"}, &ngfwv1.LogsResponse{Total: 10_050}, 50},
 		{"of the filter", &ngfwv1.LogsRequest{To: fmt.Sprint(now.Unix() - 5)}, &ngfwv1.LogsResponse{}, 50},
 		{"one page", &ngfwv1.LogsRequest{From: fmt.Sprintf("%d.%06d", now.Add(-9*time.Millisecond).Unix(), now.Add(-9*time.Millisecond).Nanosecond()/1000)}, &ngfwv1.LogsResponse{Total: 10}, 10},
-		{"beyond the end", &ngfwv1.LogsRequest{Offset: optional(int32(10_000)), Limit: optional(int32(500))}, &ngfwv1.LogsResponse{Total: 10_000, TotalExact: new(bool)}, 50},
+		{"beyond the end", &ngfwv1.LogsRequest{Offset: present(int32(10_000)), Limit: present(int32(500))}, &ngfwv1.LogsResponse{Total: 10_000, TotalExact: new(bool)}, 50},
 		{"none", &ngfwv1.LogsRequest{Action: []string{"drop"}}, &ngfwv1.LogsResponse{}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

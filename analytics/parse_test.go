@@ -49,11 +49,11 @@ func TestParseLogsNamesTheParameter(t *testing.T) {
 		{"to", &ngfwv1.LogsRequest{To: "0x10"}},
 		{"to", &ngfwv1.LogsRequest{From: "2000", To: "1000"}},
 		{"to", &ngfwv1.LogsRequest{From: "2000", To: "2000"}},
-		{"limit", &ngfwv1.LogsRequest{Limit: optional(int32(0))}},
-		{"limit", &ngfwv1.LogsRequest{Limit: optional(int32(501))}},
-		{"offset", &ngfwv1.LogsRequest{Offset: optional(int32(-1))}},
-		{"offset", &ngfwv1.LogsRequest{Offset: optional(int32(10_001))}},
-		{"offset", &ngfwv1.LogsRequest{Offset: optional(int32(1)), Cursor: place{time: 1}.String()}},
+		{"limit", &ngfwv1.LogsRequest{Limit: present(int32(0))}},
+		{"limit", &ngfwv1.LogsRequest{Limit: present(int32(501))}},
+		{"offset", &ngfwv1.LogsRequest{Offset: present(int32(-1))}},
+		{"offset", &ngfwv1.LogsRequest{Offset: present(int32(10_001))}},
+		{"offset", &ngfwv1.LogsRequest{Offset: present(int32(1)), Cursor: place{time: 1}.String()}},
 		{"cursor", &ngfwv1.LogsRequest{Cursor: "AAAA"}},
 		{"cursor", &ngfwv1.LogsRequest{Cursor: "!"}},
 		{"count", &ngfwv1.LogsRequest{Count: "all"}},
@@ -73,7 +73,7 @@ func TestParseLogsTakes(t *testing.T) {
 		{Action: []string{"accept,drop", "reject"}, Proto: []string{"TCP, 17"}},
 		{Src: []string{"10.0.0.1/8,::/0", "2001:db8::1"}, Port: []string{"1-2,443", " 80 - 90 "}},
 		{From: "1700000000.123456789", To: "1700000000.123458"},
-		{Offset: optional(int32(0)), Cursor: place{time: 1}.String()},
+		{Offset: present(int32(0)), Cursor: place{time: 1}.String()},
 	} {
 		if _, err := ParseLogs(r); err != nil {
 			t.Errorf("%v: %v", r, err)
@@ -93,15 +93,15 @@ func TestParseTop(t *testing.T) {
 		{"period", &ngfwv1.TopRequest{Period: "2h"}},
 		{"period", &ngfwv1.TopRequest{Period: "1h", From: "1000"}},
 		{"to", &ngfwv1.TopRequest{From: "2000", To: "1000"}},
-		{"limit", &ngfwv1.TopRequest{Limit: optional(int32(0))}},
-		{"limit", &ngfwv1.TopRequest{Limit: optional(int32(501))}},
+		{"limit", &ngfwv1.TopRequest{Limit: present(int32(0))}},
+		{"limit", &ngfwv1.TopRequest{Limit: present(int32(501))}},
 	} {
 		_, err := ParseTop(c.r)
 		if f, ok := fault.As(err); !ok || f.Field() != c.field {
 			t.Errorf("%v: %v, want a fault of %s", c.r, err, c.field)
 		}
 	}
-	if _, err := ParseTop(&ngfwv1.TopRequest{Period: "7d", Limit: optional(int32(3))}); err != nil {
+	if _, err := ParseTop(&ngfwv1.TopRequest{Period: "7d", Limit: present(int32(3))}); err != nil {
 		t.Error(err)
 	}
 }

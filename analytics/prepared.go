@@ -29,7 +29,9 @@ func (db *DB) prepare(s *stamp, b *ngfwv1.FlowBatch) prepared {
 	case len(b.Queries) > 0:
 		return prepare(&queries, nil, s, decodeAll(s, b.Queries, now, func(q *query) *key { return &q.key }, (*query).decode))
 	default:
-		return prepare(&flows, db.live, s, decode(s, b, now))
+		d := decode(s, b, now)
+		db.locate(d.rows)
+		return prepare(&flows, db.live, s, d)
 	}
 }
 

@@ -26,6 +26,7 @@ type RecordedQuery struct {
 
 // Area is flows of some interfaces, addresses and a service.
 type Area struct {
+	AnyInterface                      bool // else In and Out name them
 	In, Out                           []string
 	SourceFirst, SourceLast           netip.Addr // invalid: any
 	DestinationFirst, DestinationLast netip.Addr
@@ -37,11 +38,13 @@ type Area struct {
 func (w *where) areas(list []Area) {
 	alternatives := []string{"interface_in = ''", "interface_out = ''"}
 	for _, a := range list {
-		if len(a.In) == 0 || len(a.Out) == 0 {
+		terms := []string{"1"}
+		switch {
+		case a.AnyInterface:
+		case len(a.In) == 0 || len(a.Out) == 0:
 			continue
-		}
-		terms := []string{
-			"interface_in IN " + w.bind("Array(String)", a.In), "interface_out IN " + w.bind("Array(String)", a.Out),
+		default:
+			terms = []string{"interface_in IN " + w.bind("Array(String)", a.In), "interface_out IN " + w.bind("Array(String)", a.Out)}
 		}
 		for _, side := range []struct {
 			column      string

@@ -119,6 +119,7 @@ func TestRecorded(t *testing.T) {
 		change func(*Area)
 		want   []Recorded
 	}{
+		"anywhere":      {func(a *Area) { a.In, a.Out, a.AnyInterface = nil, nil, true }, []Recorded{thrown, whole, forwarded, overSix}},
 		"by interfaces": {func(*Area) {}, []Recorded{thrown, whole, overSix}},
 		"by source": {func(a *Area) {
 			a.SourceFirst, a.SourceLast = netip.MustParseAddr("192.168.1.0"), netip.MustParseAddr("192.168.1.255")

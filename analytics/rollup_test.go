@@ -142,7 +142,7 @@ func TestRollupsEqualRows(t *testing.T) {
 				to = from.Add(time.Duration(rnd.Int64N(int64(50 * time.Hour))))
 			}
 			keep := []int{0, 1, 7, 30}[rnd.IntN(4)]
-			r := &ngfwv1.TopRequest{From: second(from), To: second(to), Limit: optional(int32(100))}
+			r := &ngfwv1.TopRequest{From: second(from), To: second(to), Limit: present(int32(100))}
 			if i == 0 {
 				r.DeviceId = "dev-3"
 			}

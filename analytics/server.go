@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"ngfw.sh/internal/fault"
 )
 
 // oldestServer is the first release whose SQL and settings the schema uses.
@@ -66,3 +68,34 @@ func (db *DB) awaitEnd(ctx context.Context, queryID string, err error) {
 		}
 	}
 }
+
+// insertsEnd is how long awaitInserts waits.
+const insertsEnd = time.Minute
+
+// awaitInserts waits until the inserts that a server runs now have ended. One of them
+// may be of a process that was killed and hold batches of a router that is now here:
+// read before its end, the table would not show them, and they would come twice. What
+// is begun later is no such insert.
+func (db *DB) awaitInserts(ctx context.Context) error {
+	if db.cfg.Engine != Server {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, insertsEnd, errStillInserting)
+	defer cancel()
+	processes := db.everyReplica("system", "processes")
+	var running []string
+	err := db.conn.QueryRow(ctx, "SELECT groupUniqArray(initial_query_id) FROM "+processes+" WHERE query_kind = 'Insert'").Scan(&running)
+	for wait := 10 * time.Millisecond; err == nil && len(running) > 0; wait = min(2*wait, time.Second) {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+		err = db.conn.QueryRow(ctx, "SELECT groupUniqArray(initial_query_id) FROM "+processes+" WHERE has({ids:Array(String)}, initial_query_id)", named("ids", running)).Scan(&running)
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, errStillInserting) {
+		return cause
+	}
+	return err
+}
+
+var errStillInserting = fault.New(fault.Unavailable, "the ClickHouse server still runs inserts from before: what is stored is not known yet")

@@ -8,6 +8,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"ngfw.sh/internal/fault"
+	"ngfw.sh/internal/optional"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -65,7 +66,7 @@ func (db *DB) TopClients(ctx context.Context, orgID string, q TopQuery) ([]*ngfw
 			)
 			err := rows.Scan(&ip, &rx, &tx, &connections, &name, &mac)
 			return &ngfwv1.TopClient{
-				Ip: ip.Unmap().String(), Hostname: known(name), Mac: known(mac),
+				Ip: ip.Unmap().String(), Hostname: optional.Of(name), Mac: optional.Of(mac),
 				RxBytes: signed(rx), TxBytes: signed(tx), Connections: signed(connections),
 			}, err
 		},

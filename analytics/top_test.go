@@ -42,22 +42,22 @@ func TestTopClients(t *testing.T) {
 	store(t, db, Origin{org.OrgID, "dev-2", 7}, batch("e", 1, flow(now, from("192.168.1.11", 2, "tv"), bytes(0, 1))))
 	store(t, db, Origin{"org-2", "dev-3", 7}, batch("e", 1, flow(now, bytes(1e9, 1e9))))
 
-	laptop := &ngfwv1.TopClient{Ip: "192.168.1.10", Hostname: optional("laptop"), Mac: optional("02:00:00:00:00:01"), RxBytes: 1507, TxBytes: 153, Connections: 2}
-	tv := &ngfwv1.TopClient{Ip: "192.168.1.11", Hostname: optional("tv"), Mac: optional("02:00:00:00:00:02"), RxBytes: 3, TxBytes: 1, Connections: 6}
-	sensor := &ngfwv1.TopClient{Ip: "192.168.1.12", Mac: optional("02:00:00:00:00:03"), RxBytes: 0, TxBytes: 9, Connections: 1}
-	six := &ngfwv1.TopClient{Ip: "2001:db8::10", Mac: optional("02:00:00:00:00:04"), RxBytes: 5, TxBytes: 1, Connections: 1}
-	yesterday := &ngfwv1.TopClient{Ip: "192.168.1.13", Mac: optional("02:00:00:00:00:05"), RxBytes: 1e9, TxBytes: 1e9, Connections: 1}
+	laptop := &ngfwv1.TopClient{Ip: "192.168.1.10", Hostname: present("laptop"), Mac: present("02:00:00:00:00:01"), RxBytes: 1507, TxBytes: 153, Connections: 2}
+	tv := &ngfwv1.TopClient{Ip: "192.168.1.11", Hostname: present("tv"), Mac: present("02:00:00:00:00:02"), RxBytes: 3, TxBytes: 1, Connections: 6}
+	sensor := &ngfwv1.TopClient{Ip: "192.168.1.12", Mac: present("02:00:00:00:00:03"), RxBytes: 0, TxBytes: 9, Connections: 1}
+	six := &ngfwv1.TopClient{Ip: "2001:db8::10", Mac: present("02:00:00:00:00:04"), RxBytes: 5, TxBytes: 1, Connections: 1}
+	yesterday := &ngfwv1.TopClient{Ip: "192.168.1.13", Mac: present("02:00:00:00:00:05"), RxBytes: 1e9, TxBytes: 1e9, Connections: 1}
 	for _, c := range []struct {
 		name string
 		r    *ngfwv1.TopRequest
 		want []*ngfwv1.TopClient
 	}{
 		{"a day", &ngfwv1.TopRequest{}, []*ngfwv1.TopClient{laptop, sensor, six, tv}},
-		{"a week", &ngfwv1.TopRequest{Period: "7d", Limit: optional(int32(2))}, []*ngfwv1.TopClient{yesterday, laptop}},
+		{"a week", &ngfwv1.TopRequest{Period: "7d", Limit: present(int32(2))}, []*ngfwv1.TopClient{yesterday, laptop}},
 		{"until an hour ago", &ngfwv1.TopRequest{To: seconds(now.Add(-time.Hour))}, []*ngfwv1.TopClient{yesterday}},
 		{"a span", &ngfwv1.TopRequest{From: seconds(now.Add(-26 * time.Hour)), To: seconds(now.Add(-time.Hour))}, []*ngfwv1.TopClient{yesterday}},
 		{"one device", &ngfwv1.TopRequest{DeviceId: "dev-2"}, []*ngfwv1.TopClient{{
-			Ip: "192.168.1.11", Hostname: optional("tv"), Mac: optional("02:00:00:00:00:02"), RxBytes: 1, Connections: 1,
+			Ip: "192.168.1.11", Hostname: present("tv"), Mac: present("02:00:00:00:00:02"), RxBytes: 1, Connections: 1,
 		}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -132,9 +132,9 @@ func TestRankings(t *testing.T) {
 	destinations, source, err := db.TopDestinations(t.Context(), org.OrgID, compared)
 	check("destinations", []*ngfwv1.TopDestination{
 		{Ip: "192.168.2.9", Bytes: 500, Connections: 1, Previous: was(0, 0)},
-		{Ip: "203.0.113.2", Geo: optional("US"), Bytes: 350, Connections: 2, Previous: was(0, 0)},
-		{Ip: "203.0.113.1", Geo: optional("DE"), Bytes: 120, Connections: 2, Previous: was(7, 1)},
-		{Ip: "203.0.113.3", Geo: optional("US"), Bytes: 10, Connections: 4, Previous: was(0, 0)},
+		{Ip: "203.0.113.2", Geo: present("US"), Bytes: 350, Connections: 2, Previous: was(0, 0)},
+		{Ip: "203.0.113.1", Geo: present("DE"), Bytes: 120, Connections: 2, Previous: was(7, 1)},
+		{Ip: "203.0.113.3", Geo: present("US"), Bytes: 10, Connections: 4, Previous: was(0, 0)},
 	}, destinations, source, err, Rollup)
 	applications, source, err := db.TopApplications(t.Context(), org.OrgID, compared)
 	check("applications", []*ngfwv1.TopApplication{
@@ -156,14 +156,14 @@ func TestRankings(t *testing.T) {
 	check("threats", []*ngfwv1.TopThreat{{Threat: "scan", Bytes: 30, Connections: 5, Blocked: 4, Previous: was(0, 0)}}, threats, source, err, Rollup)
 	clients, source, err := db.TopClients(t.Context(), org.OrgID, compared)
 	check("clients", []*ngfwv1.TopClient{{
-		Ip: "192.168.1.10", Mac: optional("02:00:00:00:00:01"), TxBytes: 980, Connections: 9,
+		Ip: "192.168.1.10", Mac: present("02:00:00:00:00:01"), TxBytes: 980, Connections: 9,
 		Previous: &ngfwv1.TopClient_Previous{TxBytes: 9007, Connections: 2},
 	}}, clients, source, err, Rollup)
 
 	// A filter asks the rows.
-	narrow := parse(&ngfwv1.TopRequest{App: []string{"tls"}, Geo: []string{"de", "FR"}, Limit: optional(int32(1))})
+	narrow := parse(&ngfwv1.TopRequest{App: []string{"tls"}, Geo: []string{"de", "FR"}, Limit: present(int32(1))})
 	destinations, source, err = db.TopDestinations(t.Context(), org.OrgID, narrow)
-	check("of tls", []*ngfwv1.TopDestination{{Ip: "203.0.113.1", Geo: optional("DE"), Bytes: 120, Connections: 2}}, destinations, source, err, Exact)
+	check("of tls", []*ngfwv1.TopDestination{{Ip: "203.0.113.1", Geo: present("DE"), Bytes: 120, Connections: 2}}, destinations, source, err, Exact)
 	rules, source, err = db.TopRules(t.Context(), org.OrgID, parse(&ngfwv1.TopRequest{DeviceId: "dev-2"}))
 	check("of a router", []*ngfwv1.TopRule{{DeviceId: "dev-2", RuleId: 1, RuleName: "mine", Bytes: 20, Connections: 1}}, rules, source, err, Rollup)
 

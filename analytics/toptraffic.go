@@ -6,6 +6,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"ngfw.sh/internal/optional"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -22,7 +23,7 @@ func (db *DB) TopDestinations(ctx context.Context, orgID string, q TopQuery) ([]
 				country            uint16
 			)
 			err := rows.Scan(&ip, &bytes, &connections, &country)
-			return &ngfwv1.TopDestination{Ip: ip.Unmap().String(), Geo: known(letters(country)), Bytes: signed(bytes), Connections: signed(connections)}, err
+			return &ngfwv1.TopDestination{Ip: ip.Unmap().String(), Geo: optional.Of(letters(country)), Bytes: signed(bytes), Connections: signed(connections)}, err
 		},
 		id: (*ngfwv1.TopDestination).GetIp,
 		restrict: func(w *where, rows []*ngfwv1.TopDestination) {

@@ -32,6 +32,13 @@ static __always_inline int arrive(struct __sk_buff *skb, struct work *w)
 	return active != 0;
 }
 
+/* Tagged frames are the VLAN interface's, which has our programs too; the tag 0
+ * is a priority alone (802.1Q 9.6). */
+static __always_inline int is_tagged(struct __sk_buff *skb)
+{
+	return skb->vlan_present && skb->vlan_tci & VLAN_ID;
+}
+
 /* Fills w->packet; answers a parse_result. */
 SUBPROGRAM int take(struct __sk_buff *skb, struct work *w)
 {
@@ -40,9 +47,7 @@ SUBPROGRAM int take(struct __sk_buff *skb, struct work *w)
 
 	if (!w)
 		return PARSE_MALFORMED;
-	/* Tagged frames are the VLAN interface's, which has our programs too; the
-	 * tag 0 is a priority alone (802.1Q 9.6). */
-	if (skb->vlan_present && skb->vlan_tci & VLAN_ID)
+	if (is_tagged(skb))
 		return PARSE_OTHER;
 	l3 = w->port & PORT_L3 ? 0 : ETH_HLEN;
 	result = parse((void *)(long)skb->data, (void *)(long)skb->data_end, l3, skb->protocol,
@@ -249,7 +254,7 @@ untranslated:
 }
 
 /* A packet that does not take the fast path. */
-static __always_inline int ingress(struct __sk_buff *skb, struct work *w)
+static __always_inline int judge_arrival(struct __sk_buff *skb, struct work *w)
 {
 	struct flow *f;
 	int image, result;
@@ -323,12 +328,12 @@ int ngfw_ingress(struct __sk_buff *skb)
 		return way;
 	if (!w)
 		return TC_DROP;
-	result = ingress(skb, w);
+	result = judge_arrival(skb, w);
 	if (tracing()) {
 		w->miss = way >> MISS_SHIFT;
 		trace_ingress(skb, result);
 	}
-	return result;
+	return result == TC_NEXT ? qos_divert(skb, result) : result;
 }
 
 /*
@@ -340,7 +345,7 @@ static __always_inline int learn(struct __sk_buff *skb, struct work *w, int pars
 	struct flow *f;
 	__u32 dir = 0;
 
-	if (!ct_of_packet(skb, &w->orig, &w->reply)) {
+	if (!ct_origin(skb, w)) {
 		/* Nobody tracks it, so nobody has translated it. */
 		if (parsed != PARSE_OK)
 			return 1;
@@ -419,6 +424,10 @@ static __always_inline int egress(struct __sk_buff *skb, struct work *w)
 	struct fragment_key *key;
 	int image, result;
 
+	w->path = PATH_OTHER;
+	/* Its VLAN's interface has let it leave, for a zone that need not be ours. */
+	if (is_tagged(skb) || skb->protocol == bpf_htons(ETH_P_8021Q) || skb->protocol == bpf_htons(ETH_P_8021AD))
+		return TC_NEXT;
 	image = arrive(skb, w);
 	/* Judged at ingress: nothing is left to parse, unless there is to learn. */
 	if (skb->mark & MARK_JUDGED && skb->ingress_ifindex && image) {
@@ -426,8 +435,8 @@ static __always_inline int egress(struct __sk_buff *skb, struct work *w)
 		if ((skb->mark & MARK_ZONE_MASK) != mark_zone(w->zone)) {
 			/* Conntrack has taken the flow for one of this zone, translated as
 			 * is usual here: back on its way it would leave like that. */
-			if (take(skb, w) == PARSE_OK && ct_of_packet(skb, &w->orig, &w->reply))
-				ct_end(skb, &w->orig);
+			if (take(skb, w) == PARSE_OK)
+				ct_end_of_packet(skb, w);
 			return drop(w, REASON_EGRESS_ZONE);
 		}
 		if (skb->mark & MARK_LEARN && !learn(skb, w, take(skb, w)))

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,7 +15,7 @@ import (
 )
 
 // Check says what is wrong with the values, all of it at once; file, which may
-// be nil, tells the lines. It reads the certificate files and nothing else.
+// be nil, tells the lines. It reads the certificate files, looks for that of countries, and does nothing else.
 func (c Config) Check(file *File) error {
 	var found Problems
 	add := func(key, format string, args ...any) {
@@ -24,6 +25,14 @@ func (c Config) Check(file *File) error {
 	c.checkTLS(add)
 	c.checkWeb(add)
 	c.checkAnalytics(add)
+	for _, file := range []struct{ key, path string }{{"geoip", c.GeoIP}, {"geoip_asn", c.GeoIPASN}, {"mac_vendors", c.MACVendors}} {
+		if file.path == "" {
+			continue
+		}
+		if _, err := os.Stat(file.path); err != nil {
+			add(file.key, "%v", err)
+		}
+	}
 	if c.DataDir == "" {
 		add("data_dir", "name a directory")
 	}
@@ -137,6 +146,7 @@ func (c Config) checkAnalytics(add adder) {
 	case a.Engine == "embedded" && len(a.Addresses) > 0:
 		add("analytics.addresses", "need engine: server")
 	}
+	oneOf(add, "analytics.protocol", a.Protocol, "native", "http")
 	for i, addr := range a.Addresses {
 		if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || port == "" {
 			add(fmt.Sprintf("analytics.addresses[%d]", i), "must be like clickhouse:9000, not %q", addr)

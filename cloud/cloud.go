@@ -67,7 +67,9 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 		return err
 	}
 
-	flows, err := analytics.New(cfg.analytics(), analytics.Deps{Log: deps.Log.With("part", "analytics"), Metrics: deps.Registry})
+	flows, err := analytics.New(cfg.analytics(), analytics.Deps{
+		Log: deps.Log.With("part", "analytics"), Metrics: deps.Registry, Places: newPlaces(cfg, deps.Log),
+	})
 	if err != nil {
 		return err
 	}
@@ -86,12 +88,11 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 		return err
 	}
 	front, err := api.New(cfg.api(certificate.TLS()), api.Deps{
-		Services: []api.Service{
-			api.Account(core.Account), api.Fleet(core.Fleet), api.Firewall(core.Firewall), api.NAT(core.Firewall.NAT()), api.System(core.System), api.IDS(core.IDS), api.Operations(core.Operations),
+		Services: append(core.services(),
 			api.Traffic(traffic.New(plans, traffic.Deps{Log: record{flows}, Devices: core.Fleet, Policies: core.Firewall})),
 			api.Alert(alert.New(alert.Deps{History: alerts{flows}, Devices: core.Fleet, RetentionDays: plans.DaysOf})),
-		},
-		Link: api.Link(link), Authenticator: core.Account, Devices: core.Fleet,
+		),
+		Link: api.Link(link), Authenticator: core.Account, Devices: core.Fleet, Requests: core.requests,
 		Health:     func(ctx context.Context) map[string]error { return map[string]error{"analytics": flows.Health(ctx)} },
 		Public:     map[string]http.Handler{"/.well-known/jwks.json": jwks(core.Account)},
 		Dashboard:  pages,

@@ -19,6 +19,9 @@ type Config struct {
 	TrustedProxies []string  `yaml:"trusted_proxies"` // prefixes whose X-Forwarded-For is believed
 	Log            Log       `yaml:"log"`
 	MetricsToken   Secret    `yaml:"metrics_token"` // bearer token of /metrics; empty: open
+	GeoIP          string    `yaml:"geoip"`         // database of countries (MMDB): for rows whose router named none, and analyses of rules with geo:; empty: those are refused
+	GeoIPASN       string    `yaml:"geoip_asn"`     // database of autonomous systems (MMDB)
+	MACVendors     string    `yaml:"mac_vendors"`   // the IEEE's registry of MAC addresses: its oui.csv, or a directory of such files
 	Analytics      Analytics `yaml:"analytics"`
 	Limits         Limits    `yaml:"limits"`
 }
@@ -43,6 +46,8 @@ type Analytics struct {
 	Engine    string   `yaml:"engine"`    // embedded, server
 	Library   string   `yaml:"library"`   // of the embedded engine; empty: NGFW_CHDB_LIB, then the cache
 	Addresses []string `yaml:"addresses"` // host:port of ClickHouse servers
+	Protocol  string   `yaml:"protocol"`  // of servers: native, http
+	TLS       bool     `yaml:"tls"`       // to servers
 	Database  string   `yaml:"database"`
 	Username  string   `yaml:"username"`
 	Password  Secret   `yaml:"password"`
@@ -68,7 +73,7 @@ func DefaultConfig() Config {
 		DataDir:    "/var/lib/ngfw-cloud",
 		Issuer:     "urn:ngfw:cloud",
 		Log:        Log{Level: "info", Format: "text"},
-		Analytics:  Analytics{Engine: "embedded", Database: "ngfw", Username: "default"},
+		Analytics:  Analytics{Engine: "embedded", Protocol: "native", Database: "ngfw", Username: "default"},
 		Limits: Limits{Requests: 120, LogRequests: 60, Logins: 10, Streams: 5, BodyBytes: 1 << 20,
 			ConcurrentLogins: 1, TokensPerUser: 100},
 	}

@@ -10,10 +10,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ngfw.sh/cloud/account"
+	"ngfw.sh/cloud/api"
 	"ngfw.sh/cloud/firewall"
 	"ngfw.sh/cloud/fleet"
 	"ngfw.sh/cloud/ids"
 	"ngfw.sh/cloud/operation"
+	"ngfw.sh/cloud/qos"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/cloud/seal"
 	"ngfw.sh/cloud/store"
@@ -30,12 +32,14 @@ type Core struct {
 	Fleet    *fleet.Service
 	Firewall *firewall.Service
 	IDS      *ids.Service
+	QoS      *qos.Service
 	System   *system.Service
 	// Operations run once the server runs them.
 	Operations *operation.Service
 
-	links   *links
-	traffic *recorded
+	requests requests
+	links    *links
+	traffic  *recorded
 }
 
 // Open opens the data directory's database, migrating it if need be, and makes
@@ -53,7 +57,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, registry prometheus
 		db.Close()
 		return nil, err
 	}
-	c := &Core{Store: db, links: &links{}, traffic: &recorded{plans: traffic.DefaultConfig()}}
+	c := &Core{Store: db, requests: requests{db, key}, links: &links{}, traffic: &recorded{plans: traffic.DefaultConfig()}}
 
 	accounts := account.DefaultConfig()
 	accounts.Issuer = cfg.Issuer
@@ -73,11 +77,20 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, registry prometheus
 	c.Operations = operation.New(operation.DefaultConfig(), operation.Deps{Store: db, Logger: log.With("part", "operation")})
 	c.Firewall = firewall.New(firewall.Deps{
 		Configuration: configuration, Devices: c.Fleet, Counters: c.Reports, Addresses: c.Reports, Routers: c.links,
-		Traffic: c.traffic, Operations: c.Operations,
+		Traffic: c.traffic, Operations: c.Operations, Abilities: c.Reports, Countries: newCountries(cfg.GeoIP),
 	})
 	c.IDS = ids.New(ids.DefaultConfig(), ids.Deps{Configuration: configuration, Devices: c.Fleet, Loaded: c.Reports})
+	c.QoS = qos.New(qos.Deps{Configuration: configuration, Devices: c.Fleet, Counters: c.Reports})
 	c.System = system.New(c.Reports, c.Fleet)
 	return c, nil
+}
+
+// services are those that need no record of traffic.
+func (c *Core) services() []api.Service {
+	return []api.Service{
+		api.Account(c.Account), api.Fleet(c.Fleet), api.Firewall(c.Firewall), api.NAT(c.Firewall.NAT()), api.System(c.System),
+		api.IDS(c.IDS), api.QoS(c.QoS), api.Operations(c.Operations),
+	}
 }
 
 // Installed says whether the data directory holds a database.

@@ -31,7 +31,7 @@ func (c Config) analytics() analytics.Config {
 	a := analytics.DefaultConfig()
 	a.Engine, a.DataDir, a.Library = c.Analytics.Engine, c.path(engineDir), c.Analytics.Library
 	a.Addresses, a.Database, a.Username, a.Password = c.Analytics.Addresses, c.Analytics.Database, c.Analytics.Username, analytics.Secret(c.Analytics.Password)
-	a.Cluster = c.Analytics.Cluster
+	a.Protocol, a.TLS, a.Cluster = c.Analytics.Protocol, c.Analytics.TLS, c.Analytics.Cluster
 	return a
 }
 

@@ -62,7 +62,7 @@ func areasOf(list []backtest.Area) []analytics.Area {
 	out := make([]analytics.Area, len(list))
 	for i, a := range list {
 		out[i] = analytics.Area{
-			In: a.In, Out: a.Out, SourceFirst: a.Source.First, SourceLast: a.Source.Last,
+			AnyInterface: a.AnyInterface, In: a.In, Out: a.Out, SourceFirst: a.Source.First, SourceLast: a.Source.Last,
 			DestinationFirst: a.Destination.First, DestinationLast: a.Destination.Last,
 			Protocol: a.Protocol, PortLo: a.PortLo, PortHi: a.PortHi,
 		}

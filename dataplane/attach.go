@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,7 +107,7 @@ func (d *Dataplane) releaseDetached() (n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for index, port := range d.ports {
-		if d.attached(index, "ingress") && d.attached(index, "egress") {
+		if d.attached(index, hookIngress) && d.attached(index, hookEgress) {
 			continue
 		}
 		if _, err := netlink.LinkByIndex(index); err != nil {
@@ -117,21 +118,6 @@ func (d *Dataplane) releaseDetached() (n int) {
 		n++
 	}
 	return n
-}
-
-// attached says whether the pinned link still holds a program on the interface.
-func (d *Dataplane) attached(index int, hook string) bool {
-	l, err := link.LoadPinnedLink(d.pins.link(index, hook), nil)
-	if err != nil {
-		return false
-	}
-	defer l.Close()
-	info, err := l.Info()
-	if err != nil {
-		return false
-	}
-	tcx := info.TCX()
-	return tcx != nil && tcx.Ifindex == uint32(index)
 }
 
 // AttachAll puts the programs on every interface that should have them and
@@ -149,6 +135,9 @@ func (d *Dataplane) AttachAll() error {
 	}
 	var errs []error
 	present := map[int]bool{}
+	// Who carries others' frames comes first: under an interface that has a
+	// program the kernel lets no XDP be attached (dev_xdp_attach).
+	slices.SortStableFunc(links, func(a, b netlink.Link) int { return cmp.Compare(height(a, links), height(b, links)) })
 	for _, l := range links {
 		a := l.Attrs()
 		if !eligible(l, links) {
@@ -191,7 +180,8 @@ func (d *Dataplane) AttachAll() error {
 	return errors.Join(append(errs, d.setFastForms())...)
 }
 
-// pinnedPorts are the interfaces that have the programs of an earlier process.
+// pinnedPorts are the interfaces that have the programs of an earlier process,
+// in whichever way.
 // The first policy after a restart must give them their zones: packets go on
 // meanwhile.
 func (d *Dataplane) pinnedPorts() (map[int]attachedPort, error) {
@@ -202,29 +192,19 @@ func (d *Dataplane) pinnedPorts() (map[int]attachedPort, error) {
 	ports := map[int]attachedPort{}
 	for _, l := range links {
 		a := l.Attrs()
-		if eligible(l, links) && d.attachedBefore(a.Index, "ingress") && d.attachedBefore(a.Index, "egress") {
+		if eligible(l, links) && d.attached(a.Index, hookIngress) && d.attached(a.Index, hookEgress) {
 			ports[a.Index] = attachedPort{name: a.Name, l3: a.EncapType != "ether"}
 		}
 	}
 	return ports, nil
 }
 
-// attachedBefore is false for a link that outlived its interface.
-func (d *Dataplane) attachedBefore(index int, hook string) bool {
-	l, err := link.LoadPinnedLink(d.pins.link(index, hook), nil)
-	if err != nil {
-		return false
-	}
-	defer l.Close()
-	info, err := l.Info()
-	return err == nil && info.TCX() != nil && info.TCX().Ifindex == uint32(index)
-}
-
 // eligible says whether frames are judged here: on every interface but the
 // loopback and those whose frames another one carries up (bridge and bond ports).
 func eligible(l netlink.Link, all []netlink.Link) bool {
 	a := l.Attrs()
-	if a.EncapType == "loopback" {
+	// What comes out of an ifb comes from the interface that it was sent through by.
+	if a.EncapType == "loopback" || l.Type() == "ifb" {
 		return false
 	}
 	if a.MasterIndex == 0 {
@@ -238,23 +218,25 @@ func eligible(l netlink.Link, all []netlink.Link) bool {
 	return true
 }
 
+// height counts the interfaces below a VLAN's and its like.
+func height(l netlink.Link, all []netlink.Link) (n int) {
+	for range 8 { // the kernel's own bound (MAX_NEST_DEV)
+		if l.Type() == "veth" || l.Attrs().ParentIndex == 0 || l.Attrs().NetNsID >= 0 {
+			return n
+		}
+		at := slices.IndexFunc(all, func(below netlink.Link) bool { return below.Attrs().Index == l.Attrs().ParentIndex })
+		if at < 0 {
+			return n
+		}
+		l = all[at]
+		n++
+	}
+	return n
+}
+
 func (d *Dataplane) attach(index int, port *attachedPort) error {
-	for hook, prog := range map[string]struct {
-		program *ebpf.Program
-		at      ebpf.AttachType
-	}{
-		"ingress": {d.tc.NgfwIngress, ebpf.AttachTCXIngress},
-		"egress":  {d.tc.NgfwEgress, ebpf.AttachTCXEgress},
-	} {
-		err := d.hook(d.pins.link(index, hook), prog.program, func() (link.Link, error) {
-			return link.AttachTCX(link.TCXOptions{Interface: index, Program: prog.program, Attach: prog.at})
-		})
-		if errors.Is(err, ebpf.ErrNotSupported) {
-			return fmt.Errorf("attach at %s: this kernel has no TCX (Linux 6.6): %w", hook, err)
-		}
-		if err != nil {
-			return fmt.Errorf("attach at %s: %w", hook, err)
-		}
+	if err := d.attachTC(index); err != nil {
+		return err
 	}
 	d.attachXDP(index, port)
 	return nil
@@ -280,7 +262,7 @@ func (d *Dataplane) attachXDP(index int, port *attachedPort) {
 	}
 	var err error
 	for _, m := range modes {
-		err = d.hook(d.pins.link(index, "xdp"), d.xdp.Program, func() (link.Link, error) {
+		err = d.hook(d.pins.link(index, hookXDP), d.xdp.Program, func() (link.Link, error) {
 			return link.AttachXDP(link.XDPOptions{Interface: index, Program: d.xdp.Program, Flags: m.flags})
 		})
 		if err == nil {
@@ -359,7 +341,9 @@ func (d *Dataplane) sweepLinks(present map[int]bool) {
 	for _, e := range entries {
 		number, _, _ := strings.Cut(e.Name(), "-")
 		if index, err := strconv.Atoi(number); err == nil && !present[index] {
-			os.Remove(filepath.Join(d.pins.links(), e.Name()))
+			if err := releasePin(filepath.Join(d.pins.links(), e.Name())); err != nil {
+				d.log.Warn("programs stay on an interface that is none of ours", "index", index, "err", err)
+			}
 		}
 	}
 }
@@ -369,6 +353,7 @@ type Port struct {
 	Name string
 	Zone uint8 // index in the enforced image
 	XDP  XDPMode
+	TC   TCMode // tcx, clsact
 	Fast string // how the fast path's packets arrive here: "xdp", "tc", "off"
 }
 
@@ -378,7 +363,7 @@ func (d *Dataplane) Ports() []Port {
 	defer d.mu.Unlock()
 	list := make([]Port, 0, len(d.ports))
 	for _, p := range d.ports {
-		list = append(list, Port{Name: p.name, Zone: uint8(p.value(d.image) & portZoneMask), XDP: p.xdp, Fast: d.fastForm(p)})
+		list = append(list, Port{Name: p.name, Zone: uint8(p.value(d.image) & portZoneMask), XDP: p.xdp, TC: d.tcMode, Fast: d.fastForm(p)})
 	}
 	slices.SortFunc(list, func(a, b Port) int { return strings.Compare(a.Name, b.Name) })
 	return list

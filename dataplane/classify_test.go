@@ -6,9 +6,6 @@ import (
 	"os"
 	"testing"
 
-	"github.com/cilium/ebpf"
-
-	"ngfw.sh/dataplane/internal/bpfobj"
 	"ngfw.sh/policy"
 	"ngfw.sh/policy/policytest"
 )
@@ -77,36 +74,5 @@ func agree(t *testing.T, p policy.Policy, v6 bool, packets int) {
 		if want := im.Judge(packet); got != want {
 			t.Fatalf("packet  %+v\nprogram %+v\ntwin    %+v", packet, got, want)
 		}
-	}
-}
-
-// TestVerifierEffort: a program near the verifier's million instructions is one
-// that the next kernel refuses.
-func TestVerifierEffort(t *testing.T) {
-	needRoot(t)
-	for name, load := range map[string]func() (*ebpf.CollectionSpec, error){
-		"simulate": bpfobj.LoadSimulate, "tc": bpfobj.LoadTc, "xdp": bpfobj.LoadXdp,
-	} {
-		spec, err := load()
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := ebpf.NewCollection(spec)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		for program, p := range c.Programs {
-			info, err := p.Info()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n, ok := info.VerifiedInstructions(); ok {
-				t.Logf("%s: %d", program, n)
-				if n > 200_000 {
-					t.Errorf("%s takes the verifier %d instructions", program, n)
-				}
-			}
-		}
-		c.Close()
 	}
 }

@@ -43,6 +43,7 @@ const (
 type Config struct {
 	Pins     string // directory on a bpffs, made if absent
 	XDP      XDPMode
+	TC       TCMode   // "" is TCAuto
 	FastPath FastPath // "" is FastOff
 	Clock    Clock    // "" is ClockKernel
 	MaxFlows uint32   // entries of the flow table, each about 900 bytes at once and 100 more while it runs
@@ -55,7 +56,7 @@ const DefaultMaxFlows = 131072
 
 // DefaultConfig is for a router of its own.
 func DefaultConfig() Config {
-	return Config{Pins: "/sys/fs/bpf/ngfw", XDP: XDPAuto, FastPath: FastAuto, MaxFlows: DefaultMaxFlows}
+	return Config{Pins: "/sys/fs/bpf/ngfw", XDP: XDPAuto, TC: TCAuto, FastPath: FastAuto, MaxFlows: DefaultMaxFlows}
 }
 
 // Deps of a data plane.
@@ -74,7 +75,9 @@ type Dataplane struct {
 		Program *ebpf.Program `ebpf:"ngfw_xdp"`
 	}
 	sim     *Simulator
+	tcMode  TCMode        // TCX or TCClsact
 	collect *ebpf.Program // of the fast path's counts; nil: there is no fast path
+	shape   shaping
 
 	mu       sync.Mutex           // guards what follows, and writers of the image slots
 	image    *policy.Image        // active; nil until Apply, also after a take-over
@@ -105,7 +108,7 @@ func Open(cfg Config, deps Deps) (*Dataplane, error) {
 	if err := d.pins.prepare(); err != nil {
 		return nil, err
 	}
-	if err := d.load(); err != nil {
+	if err := errors.Join(d.chooseTC(), d.load()); err != nil {
 		d.Close()
 		return nil, err
 	}
@@ -146,9 +149,13 @@ func (d *Dataplane) load() error {
 		"lists": d.tc.Lists, "list_drops": d.tc.ListDrops, "list_names": d.tc.ListNames, "earlies": d.tc.Earlies,
 		"guard_states": d.tc.GuardStates, "tuples": d.tc.Tuples,
 		"traces": d.tc.Traces, "trace_records": d.tc.TraceRecords,
+		"qos_state": d.tc.QosState, "qos_tables": d.tc.QosTables, "qos_devices": d.tc.QosDevices, "qos_links": d.tc.QosLinks, "qos_apps": d.tc.QosApps,
 	}
 	if err := loadOver(bpfobj.LoadXdp, &d.xdp, shared); err != nil {
 		return loadError("xdp", err)
+	}
+	if err := loadOver(bpfobj.LoadQos, &d.shape, shared); err != nil {
+		return loadError("qos", err)
 	}
 	d.sim, err = newSimulator(shared)
 	if err != nil {
@@ -207,7 +214,7 @@ func loadError(name string, err error) error {
 		if n := len(verifier.Log); n > 0 {
 			last = verifier.Log[n-1]
 		}
-		return fmt.Errorf("the kernel refused the %s program: %w (%s): Linux 6.6 or newer with BTF and CONFIG_NF_CONNTRACK is needed; run ngfw-agent doctor", name, verifier.Cause, last)
+		return fmt.Errorf("the kernel refused the %s program: %w (%s): Linux 6.1 or newer with BTF and CONFIG_NF_CONNTRACK is needed; run ngfw-agent doctor", name, verifier.Cause, last)
 	}
 	if errors.Is(err, ebpf.ErrMapIncompatible) {
 		return fmt.Errorf("the pinned maps do not fit this version: %w: remove the pin directory, running flows are then taken over from conntrack", err)
@@ -294,7 +301,7 @@ func (d *Dataplane) FlowMaps() flow.Maps {
 
 // Close lets go of everything and changes nothing: what is pinned goes on.
 func (d *Dataplane) Close() error {
-	errs := []error{d.tc.Close()}
+	errs := []error{d.tc.Close(), d.shape.close()}
 	if d.xdp.Program != nil {
 		errs = append(errs, d.xdp.Program.Close())
 	}

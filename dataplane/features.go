@@ -7,7 +7,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
@@ -27,17 +26,33 @@ func (Kernel) Features() map[string]error {
 		"XDP programs":                 features.HaveProgramType(ebpf.XDP),
 		"TC programs":                  features.HaveProgramType(ebpf.SchedCLS),
 		"system call programs":         features.HaveProgramType(ebpf.Syscall),
-		"TCX":                          haveTCX(),
+		"TC attachment":                haveTC(),
 		"maps of maps":                 features.HaveMapType(ebpf.ArrayOfMaps),
 		"ring buffers":                 features.HaveMapType(ebpf.RingBuf),
 		"LRU maps":                     features.HaveMapType(ebpf.LRUHash),
 		"helper bpf_loop":              features.HaveProgramHelper(ebpf.SchedCLS, asm.FnLoop),
 		"helper bpf_fib_lookup":        features.HaveProgramHelper(ebpf.SchedCLS, asm.FnFibLookup),
 		"helper bpf_ktime_get_boot_ns": features.HaveProgramHelper(ebpf.SchedCLS, asm.FnKtimeGetBootNs),
-		"kfunc bpf_cast_to_kern_ctx":   haveKfunc("bpf_cast_to_kern_ctx"),
-		"kfunc bpf_rdonly_cast":        haveKfunc("bpf_rdonly_cast"),
+		"helper bpf_probe_read_kernel": features.HaveProgramHelper(ebpf.SchedCLS, asm.FnProbeReadKernel),
 		"packet programs":              loadable(),
 	}
+}
+
+// Attachment is how the policy's programs would be on interfaces: see TCMode.
+func (Kernel) Attachment() string {
+	if haveTCX() == nil {
+		return string(TCX)
+	}
+	return string(TCClsact)
+}
+
+// haveTC: a kernel without TCX has clsact, whose absence nothing tells but the
+// attempt; an interface that refuses it is named then.
+func haveTC() error {
+	if err := haveTCX(); !errors.Is(err, ebpf.ErrNotSupported) {
+		return err
+	}
+	return features.HaveProgramType(ebpf.SchedCLS)
 }
 
 // haveTCX attaches to an interface that cannot exist: a kernel that knows TCX
@@ -63,25 +78,12 @@ func haveTCX() error {
 	return err
 }
 
-// haveKfunc looks for a function in the kernel's own type information.
-func haveKfunc(name string) error {
-	spec, err := btf.LoadKernelSpec()
-	if err != nil {
-		return fmt.Errorf("the kernel does not describe its functions: %w", err)
-	}
-	var f *btf.Func
-	if err := spec.TypeByName(name, &f); err != nil {
-		return fmt.Errorf("the kernel has no function %s, Linux 6.2 brought it: %w", name, err)
-	}
-	return nil
-}
-
 // loadable has the verifier look at the programs, over tables of one flow.
 func loadable() error {
 	for _, object := range []struct {
 		name string
 		load func() (*ebpf.CollectionSpec, error)
-	}{{"tc", bpfobj.LoadTc}, {"xdp", bpfobj.LoadXdp}, {"simulate", bpfobj.LoadSimulate}} {
+	}{{"tc", bpfobj.LoadTc}, {"xdp", bpfobj.LoadXdp}, {"simulate", bpfobj.LoadSimulate}, {"qos", bpfobj.LoadQos}} {
 		spec, err := object.load()
 		if err != nil {
 			return fmt.Errorf("read the %s program: %w", object.name, err)

@@ -15,7 +15,7 @@ import (
 const abi = 4
 
 // pinDir is the directory of pins: <dir>/v<abi>/maps and …/links. Programs are
-// held by their links.
+// held by their links, or are pinned in their place where they have none.
 type pinDir string
 
 func (p pinDir) version() string            { return filepath.Join(string(p), "v"+strconv.Itoa(abi)) }
@@ -62,7 +62,8 @@ func (p pinDir) removeOlder() error {
 		if err != nil || v >= abi {
 			continue
 		}
-		if err := os.RemoveAll(filepath.Join(string(p), e.Name())); err != nil {
+		dir := filepath.Join(string(p), e.Name())
+		if err := errors.Join(releasePins(filepath.Join(dir, "links")), os.RemoveAll(dir)); err != nil {
 			return fmt.Errorf("remove the pins of version %d: %w", v, err)
 		}
 	}
@@ -95,7 +96,15 @@ func Remove(pins string) error {
 	if err := p.onBPFFS(); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(string(p)); err != nil {
+	versions, err := os.ReadDir(string(p))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove the pins: %w", err)
+	}
+	errs := []error{}
+	for _, v := range versions {
+		errs = append(errs, releasePins(filepath.Join(string(p), v.Name(), "links")))
+	}
+	if err := errors.Join(append(errs, os.RemoveAll(string(p)))...); err != nil {
 		return fmt.Errorf("remove the pins: %w", err)
 	}
 	return nil

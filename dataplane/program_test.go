@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/gopacket/gopacket/layers"
@@ -241,6 +242,19 @@ func TestForwardedPacketsLeaveAsJudged(t *testing.T) {
 	} {
 		tc.want.Mark = tc.mark // left alone
 		equal(t, name, k.send(k.tc.NgfwEgress, frame, skb{mark: tc.mark, ingress: k.lan, ifindex: k.wan}), tc.want)
+	}
+}
+
+// What a VLAN's interface has let go for its zone leaves by a port of another.
+func TestTaggedFramesLeaveAsTheirVLANSays(t *testing.T) {
+	k := newKernel(t, 16)
+	k.apply(1, "", usual)
+	plain := packet{src: inet4, dst: lan4, proto: udp, sport: 1, dport: 2}.frame(t)
+	ctx := skb{mark: markJudged | markZone(zoneIOT), ingress: k.wan, ifindex: k.lan}
+	equal(t, "untagged", k.send(k.tc.NgfwEgress, plain, ctx), outcome{Verdict: "drop", Reason: "egress_zone", Mark: ctx.mark})
+	for name, tag := range map[string]string{"802.1Q": "\x81\x00\x00\x07", "802.1ad": "\x88\xa8\x00\x07"} {
+		frame := slices.Concat(plain[:12], []byte(tag), plain[12:])
+		equal(t, name, k.send(k.tc.NgfwEgress, frame, ctx), outcome{Verdict: "next", Mark: ctx.mark})
 	}
 }
 

@@ -80,11 +80,11 @@ func (a *assembler) take(raw []byte) error {
 	}
 	p.add(a.image(int64(r.Revision)), &r, s, last)
 	switch {
-	case r.Hook == hookXDP && s.Outcome == policy.Passed:
+	case r.Hook == traceXDP && s.Outcome == policy.Passed:
 		p.until = time.Now().Add(traceWait)
 		a.early = append(a.early, p)
 		return nil
-	case r.Hook == hookIngress && s.Outcome == policy.Passed && !p.ends(s):
+	case r.Hook == traceIngress && s.Outcome == policy.Passed && !p.ends(s):
 		p.until = time.Now().Add(traceWait)
 		if s.Queued {
 			p.until = time.Now().Add(traceQueue)
@@ -103,9 +103,9 @@ func (a *assembler) take(raw []byte) error {
 // find is the packet whose record before r is waiting.
 func (a *assembler) find(r *bpfobj.TcTraceRecord) *pendingPacket {
 	switch r.Hook {
-	case hookXDP:
+	case traceXDP:
 		return nil
-	case hookIngress:
+	case traceIngress:
 		return a.joined(r)
 	}
 	p := a.open[r.Packet]
@@ -225,7 +225,7 @@ func (a *assembler) end(p *pendingPacket, unseen bool) error {
 // lost is what may have become of a packet that the next program has not seen.
 func (p *pendingPacket) lost() string {
 	switch {
-	case p.record.Hook == hookXDP:
+	case p.record.Hook == traceXDP:
 		return "not seen at TC: joined with others (GRO), or the trace's rate was exceeded"
 	case p.record.Mark&markInspectBit != 0:
 		return "not seen to leave: still in the matcher's queue, or dropped there"

@@ -10,8 +10,8 @@ import (
 
 // As in bpf/abi/trace.h, abi.h and inspect.h.
 const (
-	hookXDP     = 1
-	hookIngress = 2
+	traceXDP     = 1
+	traceIngress = 2
 
 	pathRejudged = 0x100
 
@@ -38,7 +38,7 @@ var tracePrograms = map[uint8]policy.Program{1: policy.ProgramXDP, 2: policy.Pro
 // sighting puts a record into the policy's terms.
 func sighting(r *bpfobj.TcTraceRecord, name func(uint32) string) policy.Sighting {
 	in, out := name(r.IfindexIn), ""
-	if r.IfindexOut != 0 || (r.Hook != hookXDP && r.Orig != (bpfobj.TcTuple{})) { // else it is not known
+	if r.IfindexOut != 0 || (r.Hook != traceXDP && r.Orig != (bpfobj.TcTuple{})) { // else it is not known
 		out = name(r.IfindexOut)
 	}
 	s := policy.Sighting{
@@ -68,10 +68,10 @@ func sighting(r *bpfobj.TcTraceRecord, name func(uint32) string) policy.Sighting
 	switch {
 	case s.Path == policy.PathFast:
 		s.Outcome = policy.Redirected
-	case (r.Hook == hookXDP && r.Result == xdpDrop) || (r.Hook != hookXDP && r.Result == tcDrop):
+	case (r.Hook == traceXDP && r.Result == xdpDrop) || (r.Hook != traceXDP && r.Result == tcDrop):
 		s.Outcome = policy.Dropped
 		s.Drop = DropReason(r.Reason).String()
-	case r.Hook == hookIngress && r.Mark&markRejectBit != 0 && r.Mark&markJudgedBit == 0:
+	case r.Hook == traceIngress && r.Mark&markRejectBit != 0 && r.Mark&markJudgedBit == 0:
 		s.Outcome = policy.Rejected
 		s.Drop = DropReason(r.Reason).String()
 	}

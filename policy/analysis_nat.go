@@ -100,15 +100,24 @@ func (a *analysedNAT) asItArrives(p Packet) Packet {
 	return p
 }
 
-// sameNAT refuses to compare policies that translate differently: their rules see
-// different packets.
+// sameNAT refuses to compare policies that translate destinations differently: their
+// rules see different packets. Sources are translated behind the rules, and decide nothing.
 func sameNAT(a, b *Policy) error {
-	enabled := func(p *Policy) []NATRule {
-		return slices.DeleteFunc(slices.Clone(p.NAT), func(n NATRule) bool { return !n.Enabled })
-	}
-	x, y := enabled(a), enabled(b)
-	if !slices.Equal(x, y) {
-		return fault.Invalid("nat", "the policies translate differently, which is not compared yet: ask with the same NAT rules in both")
+	if !slices.Equal(destinationRules(a), destinationRules(b)) {
+		return fault.Invalid("nat", "the policies translate destinations differently, so their rules see different packets, which is not compared: "+
+			"a back-test judges both on recorded traffic, or ask with the same dnat, 1:1 and netmap rules in both")
 	}
 	return nil
+}
+
+// destinationRules are those that hold and may change a destination, without what does not
+// matter to it.
+func destinationRules(p *Policy) (out []NATRule) {
+	for _, n := range p.NAT {
+		if n.Enabled && n.Type != NATSource && n.Type != NATMasquerade {
+			n.Name, n.Log = "", false
+			out = append(out, n)
+		}
+	}
+	return out
 }

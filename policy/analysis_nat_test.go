@@ -67,7 +67,7 @@ func TestDiffFollowsNAT(t *testing.T) {
 		t.Errorf("%+v, %v", changes, err)
 	}
 	_, err = policy.Diff(before, natPolicy(t), policy.Env{})
-	if want := "nat: the policies translate differently, which is not compared yet: ask with the same NAT rules in both"; err == nil || fields(err) != want {
+	if want := "nat: the policies translate destinations differently, so their rules see different packets, which is not compared: a back-test judges both on recorded traffic, or ask with the same dnat, 1:1 and netmap rules in both"; err == nil || fields(err) != want {
 		t.Errorf("other NAT rules: %v", err)
 	}
 	oneToOne := natPolicy(t, `"nat_type":"1:1","destination":"203.0.113.16/28","translate_to":"10.0.0.0/28"`)

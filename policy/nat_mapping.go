@@ -46,12 +46,19 @@ func mappingOf(n NATRule) (mapping, error) {
 	return mapping{}, wrong("nat_type", "%q is no kind of NAT: write %s", n.Type, listOfWords(natTypes))
 }
 
-func targetOf(s string) (addressItem, error) {
-	if strings.TrimSpace(s) == "" {
-		return addressItem{}, errors.New("is required: an address, a CIDR or a range")
+// targetForms says what translate_to may be, by type.
+var targetForms = map[string]string{
+	NATDestination: "one address", NATSource: "an address, a CIDR or a range", NATOneToOne: "an address or a CIDR", NATNetmap: "an address or a CIDR",
+}
+
+// targetOf reads addresses that a rule of a type translates to.
+func targetOf(kind, s string) (addressItem, error) {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return addressItem{}, fmt.Errorf("is required: %s", targetForms[kind])
 	}
-	item, err := parseAddressItem(strings.TrimSpace(s))
-	if err != nil {
+	item, err := parseAddressItem(s)
+	if err != nil && strings.ContainsAny(s, "/-") {
 		return item, err
 	}
 	switch item.kind {
@@ -61,7 +68,10 @@ func targetOf(s string) (addressItem, error) {
 		item.first, item.last = item.prefix.Addr(), lastOf(item.prefix)
 	case addressRange:
 	default:
-		return item, errors.New("must be an address, a CIDR or a range")
+		return item, noTarget(kind, s)
+	}
+	if err != nil {
+		return item, err
 	}
 	for _, a := range []netip.Addr{item.first, item.last} {
 		if a.IsMulticast() || a.IsLoopback() || a.IsUnspecified() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
@@ -71,8 +81,19 @@ func targetOf(s string) (addressItem, error) {
 	return item, nil
 }
 
+// noTarget says what was probably meant.
+func noTarget(kind, s string) error {
+	if end, err := netip.ParseAddrPort(s); err == nil && (kind == NATDestination || kind == NATSource) {
+		return fmt.Errorf("%q has a port: write %s here, and %d in translate_port", s, end.Addr(), end.Port())
+	}
+	if s == "self" && kind == NATSource {
+		return errors.New(`"self" is no address: nat_type masquerade takes that of the interface`)
+	}
+	return fmt.Errorf("%q is not %s", s, targetForms[kind])
+}
+
 func destinationMapping(n NATRule) (mapping, error) {
-	item, err := targetOf(n.TranslateTo)
+	item, err := targetOf(n.Type, n.TranslateTo)
 	if err != nil {
 		return mapping{}, mappingError{"translate_to", err}
 	}
@@ -105,7 +126,7 @@ func destinationMapping(n NATRule) (mapping, error) {
 }
 
 func sourceMapping(n NATRule) (mapping, error) {
-	item, err := targetOf(n.TranslateTo)
+	item, err := targetOf(n.Type, n.TranslateTo)
 	if err != nil {
 		return mapping{}, mappingError{"translate_to", err}
 	}
@@ -136,7 +157,7 @@ func (m *mapping) pool(ports string) error {
 // networkMapping reads two networks of one length: 1:1 names the outside one in
 // destination, netmap there or the inside one in source.
 func networkMapping(n NATRule) (mapping, error) {
-	to, err := networkOf(n.TranslateTo)
+	to, err := networkOf(n.Type, n.TranslateTo)
 	if err != nil {
 		return mapping{}, mappingError{"translate_to", err}
 	}
@@ -152,7 +173,7 @@ func networkMapping(n NATRule) (mapping, error) {
 	if n.Type == NATNetmap && strings.TrimSpace(n.Destination) == "any" {
 		named, field, m.bySource = n.Source, "source", true
 	}
-	m.outside, err = networkOf(named)
+	m.outside, err = networkOf(n.Type, named)
 	if err != nil {
 		return m, wrong(field, "must be the one address or CIDR that translate_to stands for, not %q", named)
 	}
@@ -166,8 +187,8 @@ func networkMapping(n NATRule) (mapping, error) {
 }
 
 // networkOf reads an address or a CIDR; an address is a network of one.
-func networkOf(s string) (netip.Prefix, error) {
-	item, err := targetOf(s)
+func networkOf(kind, s string) (netip.Prefix, error) {
+	item, err := targetOf(kind, s)
 	switch {
 	case err != nil:
 		return netip.Prefix{}, err

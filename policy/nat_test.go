@@ -147,7 +147,11 @@ func TestNATMeans(t *testing.T) {
 func TestNATRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		`"nat_type":"dnat","translate_to":"10.0.0.1-10.0.0.9"`: `nat[0].translate_to: dnat translates to one address: write one, or use netmap for a network`,
-		`"nat_type":"dnat"`:                                                                                               `nat[0].translate_to: is required: an address, a CIDR or a range`,
+		`"nat_type":"dnat"`: `nat[0].translate_to: is required: one address`,
+		`"nat_type":"dnat","translate_to":"10.0.0.5:8080"`:                                                                `nat[0].translate_to: "10.0.0.5:8080" has a port: write 10.0.0.5 here, and 8080 in translate_port`,
+		`"nat_type":"dnat","translate_to":"web.lan"`:                                                                      `nat[0].translate_to: "web.lan" is not one address`,
+		`"nat_type":"1:1","translate_to":"@servers"`:                                                                      `nat[0].translate_to: "@servers" is not an address or a CIDR`,
+		`"nat_type":"snat","translate_to":"10.0.0.0/33"`:                                                                  `nat[0].translate_to: "10.0.0.0/33" is no CIDR: write an address, a slash and a prefix length, as in 192.0.2.0/24 or 2001:db8::/32`,
 		`"nat_type":"dnat","translate_to":"224.0.0.1"`:                                                                    `nat[0].translate_to: nothing is translated to 224.0.0.1`,
 		`"nat_type":"dnat","translate_to":"10.0.0.1","translate_port":"80"`:                                               `nat[0].translate_port: protocol all has no ports: set protocol to tcp, udp, tcp+udp or sctp, or remove it`,
 		`"nat_type":"dnat","translate_to":"10.0.0.1","protocol":"tcp","translate_port":"80-90"`:                           `nat[0].translate_port: a range of ports stands for destination_port one by one: make that a range of 11 ports too, or write one port here`,
@@ -161,7 +165,7 @@ func TestNATRefused(t *testing.T) {
 		`"nat_type":"netmap","translate_to":"10.0.0.0/24"`:                                                                `nat[0].source: must be the one address or CIDR that translate_to stands for, not "any"`,
 		`"nat_type":"masquerade","translate_port":"1-2","protocol":"tcp"`:                                                 `nat[0].translate_port: masquerade keeps ports where it can and chooses none: remove it, or use snat`,
 		`"nat_type":"snat","translate_to":"10.0.0.1","translate_port":"0-9","protocol":"udp"`:                             `nat[0].translate_port: port 0 is nobody's: begin with 1`,
-		`"nat_type":"snat","translate_to":"self"`:                                                                         `nat[0].translate_to: must be an address, a CIDR or a range`,
+		`"nat_type":"snat","translate_to":"self"`:                                                                         `nat[0].translate_to: "self" is no address: nat_type masquerade takes that of the interface`,
 	} {
 		p, err := policy.Decode([]byte(`{"zones":[{"name":"LAN"}],"nat":[{"id":1,"name":"n",` + text + `}]}`))
 		if err != nil {

@@ -147,7 +147,7 @@ policies[2].action: "pass" is no action: write accept, drop or reject`},
 			`nat[0].translate_to: masquerade translates to the interface's own address: remove it, or use snat
 nat[1].id: nat[0] has the id 1 already: ids are never used twice
 nat[1].destination_port: protocol gre has no ports: set protocol to tcp, udp, tcp+udp or sctp, or port to "*"
-nat[1].translate_to: is required: an address, a CIDR or a range
+nat[1].translate_to: is required: one address
 nat[1].interface: lo is the loopback interface, which is not judged: leave it out
 nat[2].source: "x" is no address, CIDR, range, @group, geo:XX, mac:…, self or any
 nat[2].destination: mac: is the frame's source: write it in source

@@ -133,10 +133,19 @@ func (f *replayFlags) load(notes io.Writer) (replay.Config, error) {
 		fmt.Fprintf(notes, "without meaning here: %s\n", strings.Join(s.Ignored, ", "))
 	}
 	cfg.Settings = s
-	for _, named := range []struct {
+	type named struct {
 		path string
 		into *rule.File
-	}{{s.ThresholdFile, &cfg.Thresholds}, {s.ClassificationFile, &cfg.Classification}, {s.ReferenceFile, &cfg.References}} {
+	}
+	files := []named{
+		{s.ThresholdFile, &cfg.Thresholds}, {s.ClassificationFile, &cfg.Classification}, {s.ReferenceFile, &cfg.References},
+		{s.ReputationCategories, &cfg.ReputationCategories},
+	}
+	cfg.Reputation = make([]rule.File, len(s.ReputationFiles))
+	for i, path := range s.ReputationFiles {
+		files = append(files, named{path, &cfg.Reputation[i]})
+	}
+	for _, named := range files {
 		if named.path == "" {
 			continue
 		}

@@ -109,6 +109,9 @@ func writeStatus(out io.Writer, s control.Status, now time.Time) error {
 	for i, l := range s.DropLists {
 		row(first(i, "drop lists"), "%s: %d prefixes, %d packets dropped", l.Name, l.Prefixes, l.Packets)
 	}
+	for i, q := range s.QoS {
+		row(first(i, "qos"), "%s", queueText(q))
+	}
 	if len(s.Degraded) == 0 {
 		row("degraded", "nothing")
 	}
@@ -127,6 +130,24 @@ func writeStatus(out io.Writer, s control.Status, now time.Time) error {
 		fmt.Fprintln(w, strings.TrimRight(strings.Join([]string{p.Interface, dash(p.Zone), dash(p.XDP), dash(p.TC), p.Error}, "\t"), "\t"))
 	}
 	return w.Flush()
+}
+
+// queueText is a line of the tree: "wan upload, voice: 2 to 20 Mbit/s, …".
+func queueText(q control.Queue) string {
+	where := strings.TrimSpace(q.Interface + " " + q.Direction)
+	what := q.Class
+	switch {
+	case q.Device != "":
+		what = "device " + q.Device
+	case what == "":
+		what = "other traffic"
+	}
+	rate := fmt.Sprintf("%g to %g Mbit/s", float64(q.Rate)/1e6, float64(q.Ceil)/1e6)
+	if q.Rate == q.Ceil {
+		rate = fmt.Sprintf("%g Mbit/s", float64(q.Ceil)/1e6)
+	}
+	return fmt.Sprintf("%s, %s: %s, priority %d, %d packets, %d bytes, %d dropped, %d bytes wait",
+		where, what, rate, q.Priority, q.Packets, q.Bytes, q.Dropped, q.Backlog)
 }
 
 // first names the first of several rows.

@@ -20,7 +20,8 @@ type Status struct {
 	Link           Link       `json:"link"`
 	Programs       []Program  `json:"programs"`
 	DropLists      []DropList `json:"drop_lists,omitempty"`
-	Degraded       []string   `json:"degraded"` // named modes that lack something
+	QoS            []Queue    `json:"qos,omitempty"` // in the order of the trees
+	Degraded       []string   `json:"degraded"`      // named modes that lack something
 	Spool          Spool      `json:"spool"`
 	Counters       Counters   `json:"counters"`
 }
@@ -52,6 +53,23 @@ type DropList struct {
 	Since    int64   `json:"since,omitempty"`     // when its file was read
 	LoadedIn float64 `json:"loaded_in,omitempty"` // seconds that reading all changed files and loading the table took
 	Error    string  `json:"error,omitempty"`     // why the file as it is now is not in force
+}
+
+// Queue is that of a class on an uplink, or of a limited device. Rates are bits a
+// second, Bytes and Backlog bytes of frames.
+type Queue struct {
+	Interface string `json:"interface,omitempty"` // none: all interfaces with devices
+	Direction string `json:"direction"`           // upload, download
+	Class     string `json:"class,omitempty"`     // "": what matches none, or a device's
+	ClassID   int64  `json:"class_id,omitempty"`
+	Device    string `json:"device,omitempty"` // MAC address
+	Priority  int    `json:"priority"`
+	Rate      uint64 `json:"rate"` // guaranteed
+	Ceil      uint64 `json:"ceil"` // at most
+	Packets   uint64 `json:"packets"`
+	Bytes     uint64 `json:"bytes"`
+	Dropped   uint64 `json:"dropped"`
+	Backlog   uint64 `json:"backlog"`
 }
 
 // Spool is what waits for the cloud's acknowledgement.

@@ -51,6 +51,8 @@ func Worst(results []Result) Outcome {
 // for one that is there, else why not.
 type Kernel interface {
 	Features() map[string]error
+	// Attachment is how the policy's programs would be on interfaces: tcx, clsact.
+	Attachment() string
 }
 
 // Config is what is examined.

@@ -32,6 +32,7 @@ type machine struct {
 type features map[string]error
 
 func (f features) Features() map[string]error { return f }
+func (f features) Attachment() string         { return "clsact" }
 
 func file(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
 
@@ -110,7 +111,7 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		"open key":          {func(m *machine) { os.Chmod(m.file, 0o644) }, "device key", Warn, "chmod 600"},
 		"not root":          {func(m *machine) { m.root["proc/self/status"] = file("CapEff:\t0000000000000000\n") }, "privileges", Fail, "CAP_NET_ADMIN"},
 		"without BPF":       {func(m *machine) { m.root["proc/self/status"] = file("CapEff:\t0000000000003000\n") }, "privileges", Fail, "CAP_BPF"},
-		"old kernel":        {func(m *machine) { m.root["proc/sys/kernel/osrelease"] = file("6.5.0-91-generic\n") }, "kernel", Fail, "6.6"},
+		"old kernel":        {func(m *machine) { m.root["proc/sys/kernel/osrelease"] = file("5.15.0-91-generic\n") }, "kernel", Fail, "6.1"},
 		"odd kernel":        {func(m *machine) { m.root["proc/sys/kernel/osrelease"] = file("custom\n") }, "kernel", Warn, "custom"},
 		"no BTF":            {func(m *machine) { delete(m.root, "sys/kernel/btf/vmlinux") }, "btf", Fail, "CONFIG_DEBUG_INFO_BTF"},
 		"no bpffs":          {func(m *machine) { m.types["/sys/fs/bpf"] = FileSystem{Type: unix.SYSFS_MAGIC} }, "bpffs", Fail, "mount -t bpf"},
@@ -119,7 +120,7 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		"name within name":  {func(m *machine) { m.root["sys/kernel/btf/nf_conntrack"] = file("\x00bpf_skb_ct_lookup2\x00") }, "conntrack kfuncs", Fail, "bpf_skb_ct_lookup"},
 		"no nftables":       {func(m *machine) { m.nft = unix.EPROTONOSUPPORT }, "nftables", Fail, "modprobe nf_tables"},
 		"nftables as user":  {func(m *machine) { m.nft = unix.EPERM }, "nftables", Warn, "root"},
-		"no TCX":            {func(m *machine) { m.kern = features{"TCX": errors.New("6.6 brought it")} }, "TCX", Fail, "6.6 brought it"},
+		"no TC":             {func(m *machine) { m.kern = features{"TC attachment": errors.New("no TC")} }, "TC attachment", Fail, "no TC"},
 		"feature":           {func(m *machine) { m.kern = features{"xdp": errors.New("no XDP")} }, "xdp", Fail, "no XDP"},
 		"optional feature":  {func(m *machine) { m.kern, m.optional = features{"spare": errors.New("no spare")}, []string{"spare"} }, "spare", Warn, "no spare"},
 		"no probing":        {func(m *machine) { m.kern = nil }, "packet programs", Warn, "status"},

@@ -111,8 +111,9 @@ func lackingCapabilities(status []byte) ([]string, error) {
 	return nil, errors.New("proc/self/status: no CapEff")
 }
 
-// Linux 6.6 brought TCX, by which the packet programs are on interfaces.
-const oldestMajor, oldestMinor = 6, 6
+// Linux 6.1 is the oldest long-term kernel whose verifier takes the packet
+// programs and whose conntrack they can ask.
+const oldestMajor, oldestMinor = 6, 1
 
 func (d *Doctor) kernel() Result {
 	const check = "kernel"

@@ -99,6 +99,9 @@ func (d *Doctor) features() []Result {
 	}
 	var results []Result
 	found := d.deps.Kernel.Features()
+	if how := d.deps.Kernel.Attachment(); how != "" {
+		results = append(results, ok("attachment", "by "+how))
+	}
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		err := found[name]
 		switch {

@@ -41,6 +41,18 @@ func CountriesOf(file string) Countries {
 	}
 }
 
+// there says whether there is a database to look countries up in.
+func (c Countries) there() bool {
+	if c.open == nil {
+		return false
+	}
+	_, err := c.state()
+	return err == nil
+}
+
+// HasCountries says whether rules that name countries can be enforced.
+func (s *Section) HasCountries() bool { return s.deps.Countries.there() }
+
 // forPolicy gives env what p names of countries. Without a database such a policy
 // is refused: taking every address for unknown would open what it closes.
 func (c Countries) forPolicy(p policy.Policy, env *policy.Env) (state string, err error) {

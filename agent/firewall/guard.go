@@ -47,17 +47,24 @@ func (s *Section) Guard() {
 
 // Degraded lists what works worse than it could.
 func (s *Section) Degraded() []string {
+	list := s.Lacking()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var list []string
+	if s.lacking != "" {
+		list = append(list, "nftables: "+s.lacking)
+	}
+	return list
+}
+
+// Lacking says what of the policy is not as it wants.
+func (s *Section) Lacking() (list []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.unfit != "" {
 		list = append(list, "firewall: the stored policy is not enforced: "+s.unfit)
 	}
 	if s.stale != "" {
 		list = append(list, "geoip: countries are those of before: "+s.stale)
-	}
-	if s.lacking != "" {
-		list = append(list, "nftables: "+s.lacking)
 	}
 	return list
 }

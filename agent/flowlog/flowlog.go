@@ -10,6 +10,7 @@ import (
 
 	"ngfw.sh/dataplane"
 	"ngfw.sh/dataplane/flow"
+	"ngfw.sh/internal/geoip"
 	"ngfw.sh/policy"
 )
 
@@ -17,6 +18,7 @@ import (
 type Names interface {
 	PortName(index uint32) string
 	Legend(revision int64) policy.Legend
+	Country(addr netip.Addr) string // ISO 3166 code, "" where it is not known
 }
 
 // clockEpoch is before any router runs this: a clock behind it is not set.
@@ -63,6 +65,9 @@ func Row(e flow.Event, names Names) *ngfwv1.FlowEvent {
 	if e.Decider.Kind() == policy.DeciderRule {
 		row.RuleId = int64(e.Decider.ID())
 		row.RuleName = legend.Rules[row.RuleId]
+	}
+	if outer, ok := geoip.Outer(row.ZoneFrom, row.ZoneTo, e.Tuple.Source.Addr(), e.Tuple.Destination.Addr()); ok {
+		row.Geo = names.Country(outer)
 	}
 	if t := e.Translated; t != nil {
 		row.NatSourceIp, row.NatDestinationIp = address(t.Source), address(t.Destination)

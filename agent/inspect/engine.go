@@ -8,6 +8,7 @@ import (
 // engineConfig is how the matcher follows a section's flows.
 func engineConfig(doc ids.Document) matcher.Config {
 	c := matcher.DefaultConfig()
+	c.Flows.Elephant = matcher.Elephant{Bytes: 1 << 30, Seconds: 10} // as the stock suricata.yaml suggests
 	c.Inline = doc.Mode == ids.Prevent
 	c.Stream.Inline = c.Inline
 	// The kernel has looked at checksums, or not finished them yet.

@@ -68,9 +68,11 @@ type Deps struct {
 	// Queue has marked packets go to queues.
 	Queue func(netfilter.Queues) error
 	// Facts take what is learnt of flows, Alerts what is found.
-	Facts      *flowlog.Facts
-	Alerts     func([]*ngfwv1.AlertEvent) error
-	Events     io.Writer // takes EVE; nil: nowhere
+	Facts  *flowlog.Facts
+	Alerts func([]*ngfwv1.AlertEvent) error
+	Events io.Writer // takes EVE; nil: nowhere
+	// Found is told what application a flow is, once; nil: nobody is.
+	Found      func(client, server netip.AddrPort, protocol uint8, app string)
 	Registerer prometheus.Registerer
 }
 
@@ -97,6 +99,7 @@ type Section struct {
 func New(cfg Config, deps Deps) *Section {
 	s := &Section{cfg: cfg, deps: deps, doc: ids.Default(), lacking: map[string]string{}}
 	s.metrics = newMetrics(deps.Registerer, s)
+	newTotals(deps.Registerer, s)
 	return s
 }
 
@@ -239,6 +242,7 @@ func (s *Section) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		s.renew(ctx)
+		s.remember()
 	}
 }
 

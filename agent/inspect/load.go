@@ -21,7 +21,8 @@ type Loaded struct {
 	References map[string]string
 	Rules      int
 	Categories map[string]int64 // rules in force
-	Refused    []string         // rules that are left out, and why
+	reputation reputation
+	Refused    []string // rules that are left out, and why
 }
 
 // maxRefused bounds what is remembered of rules that are left out.
@@ -33,6 +34,7 @@ func (s *Section) load(ctx context.Context, doc ids.Document, fresh bool) (l *Lo
 	lacking = map[string]string{}
 	l = &Loaded{Classes: maps.Clone(rule.DefaultClassification()), Categories: map[string]int64{}}
 	var files []rule.File
+	beside := newBeside(s.cfg.StateDir)
 	fetching, enough := context.WithTimeout(ctx, s.cfg.Patience)
 	defer enough()
 	for i, source := range doc.Sources {
@@ -50,6 +52,7 @@ func (s *Section) load(ctx context.Context, doc ids.Document, fresh bool) (l *Lo
 			continue
 		}
 		files = append(files, set.Files...)
+		beside.add(set)
 		l.take(set)
 	}
 	parsing := rule.DefaultConfig()
@@ -82,10 +85,11 @@ func (s *Section) load(ctx context.Context, doc ids.Document, fresh bool) (l *Lo
 			return nil, nil, fault.Invalid(fmt.Sprintf("rules[%d].rule", i), "%v", err)
 		}
 		add(r, own.Category)
+		beside.own[r] = true
 	}
 	compiling := detect.DefaultConfig()
 	compiling.Variables, compiling.Classes = parsing.Variables, l.Classes
-	compiling.Event = packet.EventByName
+	compiling.Event, compiling.Open = packet.EventByName, beside.open
 	thresholds, bad := rule.ParseThresholds(suppressions(doc), parsing.Variables)
 	compiling.Thresholds = thresholds
 	for _, e := range bad {
@@ -118,6 +122,7 @@ func (l *Loaded) take(set *ruleset.Set) {
 			l.refuse(e)
 		}
 	}
+	l.reputation.take(set)
 	if set.References.Text != "" {
 		systems, bad := rule.ParseReferences(set.References)
 		if l.References == nil {

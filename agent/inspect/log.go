@@ -15,6 +15,7 @@ import (
 	matcher "ngfw.sh/dataplane/ids"
 	"ngfw.sh/dataplane/ids/app"
 	"ngfw.sh/dataplane/ids/eve"
+	"ngfw.sh/dataplane/ids/packet"
 	"ngfw.sh/dataplane/ids/rule"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
@@ -133,6 +134,11 @@ func (g *log) Alert(a *matcher.Alert) {
 		SourceIp: source.Addr().AsSlice(), SourcePort: uint32(source.Port()), DestinationIp: destination.Addr().AsSlice(), DestinationPort: uint32(destination.Port()),
 		Protocol: uint32(a.Packet.Protocol), Blocked: a.Blocked, Payload: head(a), Metadata: metadata(r, class),
 	}
+	for _, c := range a.Match.Context {
+		if len(c.Data) < 1024 {
+			e.Metadata["context."+c.Key] = string(c.Data)
+		}
+	}
 	for i := range own {
 		if own[i].SID == int64(r.SID) && own[i].Enabled {
 			e.Category = own[i].Category
@@ -190,6 +196,13 @@ func (g *log) Drop(d *matcher.Drop) {
 	g.metrics.dropped.Inc()
 	if g.events != nil {
 		g.events.Drop(d)
+	}
+}
+
+// Tagged implements ids.Log.
+func (g *log) Tagged(p *packet.Packet, f *matcher.Flow, d app.Direction) {
+	if g.events != nil {
+		g.events.Tagged(p, f, d)
 	}
 }
 

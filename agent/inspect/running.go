@@ -29,15 +29,19 @@ type running struct {
 	ended  sync.WaitGroup
 	mu     sync.Mutex // guards failed
 	failed map[int]string
+
+	remembered time.Time // when memory was last on disk; of who holds the section's change
 }
 
 func newRunning(cfg Config, deps Deps, m *metrics, doc ids.Document, l *Loaded) *running {
-	r := &running{cfg: cfg, deps: deps, doc: doc, failed: map[int]string{}}
+	r := &running{cfg: cfg, deps: deps, doc: doc, failed: map[int]string{}, remembered: time.Now()}
 	r.log = newLog(deps, m, doc, l)
 	r.engine = matcher.New(engineConfig(doc), matcher.Deps{Log: r.log, Panicked: func(what string) {
 		deps.Log.Error("a panic has cost a flow its inspection", "what", what)
 		m.panics.Inc()
 	}})
+	r.recall()
+	r.know(l)
 	r.engine.Use(l.Set)
 	for i := range cfg.Queues {
 		q := nfqueue.DefaultConfig(cfg.First + uint16(i))
@@ -58,6 +62,7 @@ func (r *running) fits(doc ids.Document) bool {
 // use puts other rules in force, from each worker's next packet on.
 func (r *running) use(doc ids.Document, l *Loaded) {
 	r.log.use(doc, l)
+	r.know(l)
 	r.engine.Use(l.Set)
 }
 
@@ -135,6 +140,7 @@ func (r *running) end() {
 		w.resets.close()
 	}
 	r.log.flush(0)
+	r.remember()
 }
 
 // prefixes reads the networks of a document, which are valid.

@@ -12,6 +12,7 @@ import (
 	matcher "ngfw.sh/dataplane/ids"
 	"ngfw.sh/dataplane/ids/eve"
 	"ngfw.sh/dataplane/ids/packet"
+	"ngfw.sh/dataplane/netfilter"
 	"ngfw.sh/dataplane/nfqueue"
 )
 
@@ -22,6 +23,7 @@ type worker struct {
 	excluded []netip.Prefix
 	told     tellings
 	resets   *resetter
+	totals
 }
 
 func newWorker(w *matcher.Worker, deps Deps, doc ids.Document) *worker {
@@ -34,6 +36,7 @@ func (w *worker) Packet(p *nfqueue.Packet) nfqueue.Verdict {
 	if len(w.excluded) > 0 && w.isExcluded(p.Data) {
 		return pass
 	}
+	w.tell(w.Worker, false)
 	v := w.Worker.Packet(packet.LinkRaw, p.Data, p.Length, time.Now().UnixNano())
 	if v.Flow != nil {
 		w.follow(v.Flow, v.Leave)
@@ -44,6 +47,9 @@ func (w *worker) Packet(p *nfqueue.Packet) nfqueue.Verdict {
 	if v.Drop {
 		return nfqueue.Verdict{Drop: true, Mark: p.Mark}
 	}
+	if mask := v.MarkMask & netfilter.FreeMark; mask != 0 {
+		pass.Mark = p.Mark&^mask | v.Mark&mask
+	}
 	if v.Changed {
 		pass.Data = p.Data
 	}
@@ -51,13 +57,17 @@ func (w *worker) Packet(p *nfqueue.Packet) nfqueue.Verdict {
 }
 
 // Rest implements nfqueue.Handler.
-func (w *worker) Rest() {}
+func (w *worker) Rest() { w.tell(w.Worker, true) }
 
 // follow tells what is learnt of a flow: its application to the log of flows, and
 // that it needs us no more to the programs.
 func (w *worker) follow(f *matcher.Flow, leave matcher.Leave) {
 	if f.Detect.ProtocolKnown && w.told.once(f.ID, toldApp) {
-		w.deps.Facts.Learn(tupleOf(f), flowlog.Fact{App: eve.AppName(f.Detect.Protocol)})
+		app := eve.AppName(f.Detect.Protocol)
+		w.deps.Facts.Learn(tupleOf(f), flowlog.Fact{App: app})
+		if w.deps.Found != nil {
+			w.deps.Found(f.Client, f.Server, f.Protocol, app)
+		}
 	}
 	if leave == matcher.Stay || !w.told.once(f.ID, toldLeave) {
 		return

@@ -51,9 +51,10 @@ func archived(t *testing.T, files map[string]string) []byte {
 
 func TestForms(t *testing.T) {
 	for name, data := range map[string][]byte{
-		"text":   []byte(text),
-		"gzip":   zipped(t, []byte(text)),
-		"tar":    archived(t, map[string]string{"rules/a.rules": text, "rules/classification.config": "config classification: x,y,1\n", "rules/LICENSE": "no"}),
+		"text": []byte(text),
+		"gzip": zipped(t, []byte(text)),
+		"tar": archived(t, map[string]string{"rules/a.rules": text, "rules/classification.config": "config classification: x,y,1\n", "rules/LICENSE": "no",
+			"rules/categories.txt": "1,Bad,known\n", "rules/bad.list": "192.0.2.1,1,100\n", "rules/hosts.lst": "ZXZpbA==\n"}),
 		"tar.gz": zipped(t, archived(t, map[string]string{"rules/a.rules": text})),
 	} {
 		set, err := unpack("s", data, 1<<20)
@@ -62,6 +63,9 @@ func TestForms(t *testing.T) {
 		}
 		if name == "tar" && set != nil && !strings.Contains(set.Classification.Text, "x,y") {
 			t.Error("the classification was lost")
+		}
+		if name == "tar" && set != nil && (set.ReputationCategories.Text == "" || len(set.Reputation) != 1 || len(set.Data["hosts.lst"]) == 0) {
+			t.Errorf("what came along was lost: %+v", set)
 		}
 	}
 	for name, data := range map[string][]byte{

@@ -19,6 +19,32 @@ type Set struct {
 	Files []rule.File // of rules, in the archive's order
 	// Classification and References are the texts that came along, or empty.
 	Classification, References rule.File
+	// ReputationCategories and Reputation are what the set says of addresses (manual, "IP
+	// Reputation Format"); Data are further texts that its rules name, such as datasets, by name.
+	ReputationCategories rule.File
+	Reputation           []rule.File
+	Data                 map[string][]byte
+}
+
+// kind is what a file of an archive is to a set, by its name.
+func kind(base string) string {
+	switch path.Ext(base) {
+	case ".rules":
+		return "rules"
+	case ".list":
+		return "reputation"
+	case ".lst", ".csv", ".json", ".jsonl", ".rep", ".md5", ".sha1", ".sha256":
+		return "data"
+	}
+	switch base {
+	case "classification.config", "reference.config":
+		return base
+	case "categories.txt", "iprep-categories.txt":
+		return "categories"
+	case "iprepdata.txt", "iprep-data.txt":
+		return "reputation"
+	}
+	return ""
 }
 
 // unpack reads a set from the bytes of a source.
@@ -54,7 +80,8 @@ func unpack(name string, data []byte, limit int64) (*Set, error) {
 			continue
 		}
 		base := path.Base(h.Name)
-		if base != "classification.config" && base != "reference.config" && !strings.HasSuffix(base, ".rules") {
+		is := kind(base)
+		if is == "" {
 			continue
 		}
 		text, err := whole(archive, left)
@@ -62,11 +89,20 @@ func unpack(name string, data []byte, limit int64) (*Set, error) {
 			return nil, fmt.Errorf("read %.255q of the archive: %w", h.Name, err)
 		}
 		left -= int64(len(text))
-		switch f := (rule.File{Name: name + "/" + base, Text: string(text)}); base {
+		switch f := (rule.File{Name: name + "/" + base, Text: string(text)}); is {
 		case "classification.config":
 			set.Classification = f
 		case "reference.config":
 			set.References = f
+		case "categories":
+			set.ReputationCategories = f
+		case "reputation":
+			set.Reputation = append(set.Reputation, f)
+		case "data":
+			if set.Data == nil {
+				set.Data = map[string][]byte{}
+			}
+			set.Data[base] = text
 		default:
 			set.Files = append(set.Files, f)
 		}

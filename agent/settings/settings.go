@@ -54,6 +54,7 @@ type Settings struct {
 	Flow  Flow  `yaml:"flow,omitempty"`
 	Spool Spool `yaml:"spool,omitempty"`
 	XDP   XDP   `yaml:"xdp,omitempty"`
+	TC    TC    `yaml:"tc,omitempty"`
 
 	FastPath FastPath `yaml:"fast_path,omitempty"`
 	IDS      IDS      `yaml:"ids,omitempty"`
@@ -98,6 +99,15 @@ const (
 	XDPOff     XDP = "off"     // TC alone
 )
 
+// TC says how the policy's programs are on interfaces.
+type TC string
+
+const (
+	TCAuto   TC = "auto" // TCX where the kernel has it, since Linux 6.6, else clsact
+	TCX      TC = "tcx"
+	TCClsact TC = "clsact"
+)
+
 // FastPath says how packets of established flows pass by the kernel's stack.
 type FastPath string
 
@@ -126,6 +136,7 @@ func Default() Settings {
 		Flow:          Flow{UpdateInterval: 10 * time.Second, MaxFlows: 131072},
 		Spool:         Spool{MaxBytes: 256 << 20},
 		XDP:           XDPAuto,
+		TC:            TCAuto,
 		FastPath:      FastAuto,
 		Clock:         ClockKernel,
 	}
@@ -149,6 +160,7 @@ func (s *Settings) fill() {
 	s.Flow.MaxFlows = cmp.Or(s.Flow.MaxFlows, d.Flow.MaxFlows)
 	s.Spool.MaxBytes = cmp.Or(s.Spool.MaxBytes, d.Spool.MaxBytes)
 	s.XDP = cmp.Or(s.XDP, d.XDP)
+	s.TC = cmp.Or(s.TC, d.TC)
 	s.FastPath = cmp.Or(s.FastPath, d.FastPath)
 	s.Clock = cmp.Or(s.Clock, d.Clock)
 }
@@ -231,6 +243,7 @@ func (s Settings) Validate() error {
 	oneOf(refuse, "log.level", s.Log.Level, "debug", "info", "warn", "error")
 	oneOf(refuse, "log.format", s.Log.Format, "text", "json")
 	oneOf(refuse, "xdp", s.XDP, XDPAuto, XDPNative, XDPGeneric, XDPOff)
+	oneOf(refuse, "tc", s.TC, TCAuto, TCX, TCClsact)
 	oneOf(refuse, "fast_path", s.FastPath, FastAuto, FastXDP, FastOff)
 	if s.ConfirmWithin < time.Second || s.ConfirmWithin > time.Hour {
 		refuse("confirm_within", "%v is not from 1s to 1h", s.ConfirmWithin)

@@ -77,6 +77,7 @@ func TestParseRefuses(t *testing.T) {
 		"log level":         {"log:\n  level: loud\n", "log.level", `"loud"`},
 		"log format":        {"log:\n  format: xml\n", "log.format", "json"},
 		"xdp":               {"xdp: fast\n", "xdp", "native"},
+		"tc":                {"tc: off\n", "tc", "clsact"},
 		"fast path":         {"fast_path: tc\n", "fast_path", "auto"},
 		"list without name": {"drop_lists: [{file: /x}]\n", "drop_lists[0].name", "bytes"},
 		"list twice":        {"drop_lists: [{name: a, file: /x}, {name: a, file: /y}]\n", "drop_lists[1].name", "two lists"},

@@ -76,6 +76,9 @@ func (c *Collector) Metrics(context.Context) *ngfwv1.Metrics {
 	if c.deps.NAT != nil {
 		m.Nat = c.deps.NAT()
 	}
+	if c.deps.QoS != nil {
+		m.Qos = c.deps.QoS()
+	}
 	if c.deps.Rules != nil {
 		m.Rules = c.deps.Rules()
 	}

@@ -64,6 +64,7 @@ type Deps struct {
 	Dataplane     func() *ngfwv1.Dataplane     // counters of the packet programs and the spool
 	Rules         func() []*ngfwv1.RuleCounter // every rule that has counted
 	NAT           func() []*ngfwv1.RuleCounter // every NAT rule that has counted
+	QoS           func() []*ngfwv1.QosCounter  // every queue of the uplinks
 	DNS           func() *ngfwv1.Metrics_Dns   // counters of the DNS filter
 }
 

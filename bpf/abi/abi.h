@@ -160,7 +160,8 @@ struct flow {
 	__u8 smac[6];
 	__u8 to[16];			/* the destination that rules see, where a NAT rule made it */
 	__be16 to_port;
-	__u16 pad;
+	__u8 codepoint;			/* DSCP of its last packet from inside; QoS alone reads it */
+	__u8 rank;			/* of the device inside: abi/qos.h */
 	__u32 nat[2];			/* NAT rules of its destination and its source, 0: none */
 	__u32 priority;			/* NAT_PRIORITY… that tells nftables */
 };

@@ -135,6 +135,7 @@ static __always_inline int entry_at(struct question *q, void *lines, __u32 first
 
 struct long_leaf {
 	struct question *q;
+	void *lines;
 	__u32 first, count;
 };
 
@@ -142,14 +143,8 @@ static long long_entry(__u32 i, void *ctx)
 {
 	struct long_leaf *leaf = ctx;
 	struct search *s = &leaf->q->search;
-	void *lines = element(&image_lines, leaf->q->slot);
-	int rc;
+	int rc = entry_at(leaf->q, leaf->lines, leaf->first, i, leaf->count);
 
-	if (!lines) {
-		s->torn = 1;
-		return 1;
-	}
-	rc = entry_at(leaf->q, lines, leaf->first, i, leaf->count);
 	s->torn |= rc == TORN_ENTRY;
 	return rc != NEXT_ENTRY;
 }
@@ -225,6 +220,7 @@ __attribute__((noinline)) int search_tree(struct question *q, __u32 ref)
 		if (!l)
 			goto torn;
 		leaf.q = q;
+		leaf.lines = lines;
 		leaf.first = REF_LINE(ref) + 1;
 		leaf.count = l->word[0];
 		if (leaf.count > MAX_LEAF)

@@ -75,6 +75,25 @@ static __always_inline void copy_nf_addr(__u8 *to, union nf_inet_addr *from, int
 	w[3] = from->all[3];
 }
 
+static __always_inline void from_nf_ports(struct tuple *to, __be16 sport, __be16 dport)
+{
+	switch (to->proto) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+	case IPPROTO_ICMP:
+		to->sport = sport;
+		to->dport = dport;
+		break;
+	case IPPROTO_ICMPV6:
+		to->dport = dport;
+		/* identifiers only where the message has one; see parse_l4 */
+		if (bpf_ntohs(dport) >> 8 == 128 || bpf_ntohs(dport) >> 8 == 129)
+			to->sport = sport;
+		break;
+	}
+}
+
 static __always_inline void from_nf(struct tuple *to, struct nf_conntrack_tuple *t)
 {
 	int v6 = t->src.l3num == AF_INET6;
@@ -83,21 +102,35 @@ static __always_inline void from_nf(struct tuple *to, struct nf_conntrack_tuple 
 	copy_nf_addr(to->saddr, &t->src.u3, v6);
 	copy_nf_addr(to->daddr, &t->dst.u3, v6);
 	to->proto = t->dst.protonum;
-	switch (to->proto) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-	case IPPROTO_SCTP:
-	case IPPROTO_ICMP:
-		to->sport = t->src.u.all;
-		to->dport = t->dst.u.all;
-		break;
-	case IPPROTO_ICMPV6:
-		to->dport = t->dst.u.all;
-		/* identifiers only where the message has one; see parse_l4 */
-		if (bpf_ntohs(to->dport) >> 8 == 128 || bpf_ntohs(to->dport) >> 8 == 129)
-			to->sport = t->src.u.all;
-		break;
-	}
+	from_nf_ports(to, t->src.u.all, t->dst.u.all);
+}
+
+static __always_inline void copy_kernel_addr(__u8 *to, union nf_inet_addr *from, int v6)
+{
+	if (v6)
+		bpf_probe_read_kernel(to, 16, &from->all);
+	else
+		map_v4(to, kernel_field(from->ip));
+}
+
+/* from_nf of a tuple that the verifier does not know for one. */
+static __always_inline void from_kernel(struct tuple *to, struct nf_conntrack_tuple *t)
+{
+	int v6 = kernel_field(t->src.l3num) == AF_INET6;
+
+	__builtin_memset(to, 0, sizeof(*to));
+	copy_kernel_addr(to->saddr, &t->src.u3, v6);
+	copy_kernel_addr(to->daddr, &t->dst.u3, v6);
+	to->proto = kernel_field(t->dst.protonum);
+	from_nf_ports(to, kernel_field(t->src.u.all), kernel_field(t->dst.u.all));
+}
+
+/* What conntrack has of the packet, for kernel_field. */
+static __always_inline struct nf_conn *ct_raw(struct __sk_buff *skb)
+{
+	struct sk_buff *k = kernel_skb(sk_buff, skb);
+
+	return (struct nf_conn *)(kernel_field(k->_nfct) & ~7UL);	/* NFCT_PTRMASK */
 }
 
 static __always_inline struct nf_conn *ct_find(struct __sk_buff *skb, const struct tuple *t,
@@ -175,16 +208,29 @@ static __always_inline void ct_end(struct __sk_buff *skb, const struct tuple *t)
 /* How the flow that a packet at egress belongs to began, and how its answers arrive. */
 static __always_inline int ct_of_packet(struct __sk_buff *skb, struct tuple *orig, struct tuple *reply)
 {
-	struct sk_buff *k = bpf_cast_to_kern_ctx(skb);
-	struct nf_conn *ct;
-	unsigned long nfct = k->_nfct & ~7UL;	/* NFCT_PTRMASK */
+	struct nf_conn *ct = ct_raw(skb);
 
-	if (!nfct)
+	if (!ct)
 		return 0;
-	ct = bpf_rdonly_cast((void *)nfct, bpf_core_type_id_kernel(struct nf_conn));
-	from_nf(orig, &ct->tuplehash[0].tuple);
-	from_nf(reply, &ct->tuplehash[1].tuple);
+	from_kernel(orig, &ct->tuplehash[0].tuple);
+	from_kernel(reply, &ct->tuplehash[1].tuple);
 	return 1;
+}
+
+/* The same into w. Of its own: egress has no stack to spare. */
+SUBPROGRAM int ct_origin(struct __sk_buff *skb, struct work *w)
+{
+	return w ? ct_of_packet(skb, &w->orig, &w->reply) : 0;
+}
+
+/* Ends conntrack's entry of the packet's flow, translated or not. */
+SUBPROGRAM int ct_end_of_packet(struct __sk_buff *skb, struct work *w)
+{
+	if (!w)
+		return 0;
+	if (ct_origin(skb, w))
+		ct_end(skb, &w->orig);
+	return 0;
 }
 
 #endif

@@ -11,6 +11,7 @@
 #include "flow.h"
 #include "inspect.h"
 #include "learn.h"
+#include "qos.h"
 #include "reset.h"
 #include "translate.h"
 
@@ -227,6 +228,7 @@ static __attribute__((noinline)) int pass(struct __sk_buff *skb, struct work *w,
 {
 	__u32 mark = MARK_JUDGED | mark_zone(far_zone(f, w->dir));
 	int tcp = w->packet.tuple.proto == IPPROTO_TCP, look = inspect(f);
+	__u32 class;
 
 	if (w->dir && !(f->flags & FLOW_SEEN_REPLY))
 		__sync_fetch_and_or(&f->flags, FLOW_SEEN_REPLY);
@@ -250,8 +252,14 @@ static __attribute__((noinline)) int pass(struct __sk_buff *skb, struct work *w,
 		if (f->flags & FLOW_TURN && !(mark & MARK_REPLY))
 			mark |= MARK_TURN;
 	}
-	/* What the matcher looks at takes the long way. */
-	mark |= look ? look : ask_way(skb, w, f);
+	/* What is shaped takes the long way, as the short one passes by qdiscs; only
+	 * its numbers are noted there. What the matcher looks at takes it too. */
+	class = qos_class(skb, w, f);
+	mark |= mark_class(class);
+	if (look)
+		mark |= look;
+	else
+		mark |= ask_way(skb, w, f) & (class ? 0 : MARK_LEARN);
 	set_mark(skb, mark);
 	return TC_NEXT;
 }
@@ -473,6 +481,7 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 {
 	struct flow *f;
 
+	w = of_map(w);
 	if (!w)
 		return TC_DROP;
 	w->path = PATH_ADOPTED;
@@ -540,6 +549,7 @@ SUBPROGRAM int begin(struct __sk_buff *skb, struct work *w)
 {
 	struct flow *f;
 
+	w = of_map(w);
 	if (!w)
 		return TC_DROP;
 	w->path = PATH_NEW;

@@ -82,9 +82,20 @@ extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_
 extern void bpf_ct_release(struct nf_conn *ct) __ksym;
 extern int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout) __ksym; /* ms */
 
-/* kernel/bpf/helpers.c, since 6.2 */
-extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym;
-extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym;
+/*
+ * The kernel's own view of a TC program's packet, whose context it is. Linux 6.2
+ * brought functions that the verifier follows such pointers by
+ * (bpf_cast_to_kern_ctx, bpf_rdonly_cast); to do with 6.1, fields are copied.
+ */
+#define kernel_skb(type, skb) ((struct type *)(void *)(skb))
+
+/* A field of a kernel object: zero where nothing can be read. */
+#define kernel_field(field)                                                  \
+	({                                                                   \
+		__typeof__(field) _copy;                                     \
+		bpf_probe_read_kernel(&_copy, sizeof(_copy), &(field));      \
+		_copy;                                                       \
+	})
 
 /* A subprogram that the verifier takes for itself, knowing no caller. */
 #define SUBPROGRAM __attribute__((noinline))

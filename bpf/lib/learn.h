@@ -9,6 +9,7 @@
 #define NGFW_LEARN_H
 
 #include "fast.h"
+#include "../abi/qos.h"
 
 /* Packets before a flow is worth an entry: most exchanges end sooner. */
 #define FAST_AFTER 8
@@ -27,6 +28,7 @@ struct Qdisc_ops {
 
 struct Qdisc {
 	const struct Qdisc_ops *ops;
+	__u32 handle;
 } __kernel_type;
 
 struct net_device {
@@ -116,9 +118,9 @@ static __always_inline int same_mac(const void *a, const void *b)
 /* Came out of IPsec, say: what arrives in the clear must not pass for it. */
 static __always_inline int decorated(struct __sk_buff *skb)
 {
-	struct sk_buff___way *k = bpf_cast_to_kern_ctx(skb);
+	struct sk_buff___way *k = kernel_skb(sk_buff___way, skb);
 
-	return bpf_core_field_exists(k->active_extensions) && k->active_extensions;
+	return bpf_core_field_exists(k->active_extensions) && kernel_field(k->active_extensions);
 }
 
 /* The flow ends, or is refused: from now on every packet goes the long way. */
@@ -148,9 +150,10 @@ static __always_inline int read_numbers(struct __sk_buff *skb, const struct work
 	return 1;
 }
 
-static __always_inline int is_liberal(const struct nf_conn___way *ct)
+static __always_inline int is_liberal(struct nf_conn___way *ct)
 {
-	return ct->proto.tcp.seen[0].flags & ct->proto.tcp.seen[1].flags & IP_CT_TCP_FLAG_BE_LIBERAL;
+	return kernel_field(ct->proto.tcp.seen[0].flags) & kernel_field(ct->proto.tcp.seen[1].flags) &
+	       IP_CT_TCP_FLAG_BE_LIBERAL;
 }
 
 /* Does conntrack believe any sequence number of the packet's connection? */
@@ -303,16 +306,6 @@ SUBPROGRAM int ask_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 	return MARK_LEARN;
 }
 
-static __always_inline struct nf_conn *ct_raw(struct __sk_buff *skb)
-{
-	struct sk_buff *k = bpf_cast_to_kern_ctx(skb);
-	unsigned long nfct = k->_nfct & ~7UL;	/* NFCT_PTRMASK */
-
-	if (!nfct)
-		return 0;
-	return bpf_rdonly_cast((void *)nfct, bpf_core_type_id_kernel(struct nf_conn));
-}
-
 #define CT_UNSETTLED 0
 #define CT_STRICT 1		/* about sequence numbers */
 #define CT_SETTLED 2
@@ -322,17 +315,19 @@ static __always_inline int ct_settled(struct __sk_buff *skb, __u8 proto)
 {
 	struct nf_conn___way *ct = (void *)ct_raw(skb);
 	struct nf_ct_ext *ext;
+	unsigned long status;
 
 	if (!ct)
 		return 0;
-	if ((ct->status & (IPS_SEEN_REPLY | IPS_CONFIRMED)) != (IPS_SEEN_REPLY | IPS_CONFIRMED) ||
-	    ct->status & (IPS_SEQ_ADJUST | IPS_DYING | IPS_NAT_CLASH))
+	status = kernel_field(ct->status);
+	if ((status & (IPS_SEEN_REPLY | IPS_CONFIRMED)) != (IPS_SEEN_REPLY | IPS_CONFIRMED) ||
+	    status & (IPS_SEQ_ADJUST | IPS_DYING | IPS_NAT_CLASH))
 		return 0;
-	if (proto == IPPROTO_TCP && ct->proto.tcp.state != TCP_CONNTRACK_ESTABLISHED)
+	if (proto == IPPROTO_TCP && kernel_field(ct->proto.tcp.state) != TCP_CONNTRACK_ESTABLISHED)
 		return 0;
 	/* Helpers look into payloads, and may change them. */
-	ext = ct->ext;
-	if (ext && ext->offset[NF_CT_EXT_HELPER])
+	ext = kernel_field(ct->ext);
+	if (ext && kernel_field(ext->offset[NF_CT_EXT_HELPER]))
 		return CT_UNSETTLED;
 	return proto == IPPROTO_TCP && !is_liberal(ct) ? CT_STRICT : CT_SETTLED;
 }
@@ -340,20 +335,17 @@ static __always_inline int ct_settled(struct __sk_buff *skb, __u8 proto)
 /* The longest packet that the port and the packet's route take. */
 static __always_inline __u32 mtu_of(struct __sk_buff *skb)
 {
-	struct sk_buff___way *k = bpf_cast_to_kern_ctx(skb);
-	unsigned long dst = k->_skb_refdst & ~SKB_DST_NOREF, metrics;
-	__u32 mtu = k->dev->mtu, of_route = 0;
-	struct dst_entry *d;
+	struct sk_buff___way *k = kernel_skb(sk_buff___way, skb);
+	struct dst_entry *d = (void *)(kernel_field(k->_skb_refdst) & ~SKB_DST_NOREF);
+	struct net_device *dev = kernel_field(k->dev);
+	__u32 mtu = kernel_field(dev->mtu), of_route = 0;
 	struct dst_metrics *m;
 
-	if (!dst)
+	if (!d)
 		return 0;
-	d = bpf_rdonly_cast((void *)dst, bpf_core_type_id_kernel(struct dst_entry));
-	metrics = d->_metrics & ~DST_METRICS_FLAGS;
-	if (metrics) {
-		m = bpf_rdonly_cast((void *)metrics, bpf_core_type_id_kernel(struct dst_metrics));
-		of_route = m->metrics[RTAX_MTU - 1];
-	}
+	m = (void *)(kernel_field(d->_metrics) & ~DST_METRICS_FLAGS);
+	if (m)
+		of_route = kernel_field(m->metrics[RTAX_MTU - 1]);
 	return of_route && of_route < mtu ? of_route : mtu;
 }
 
@@ -361,20 +353,22 @@ static __always_inline __u32 mtu_of(struct __sk_buff *skb)
 	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 |   \
 	 (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
 
-/* XDP sends past the queueing discipline: only the kernel's defaults allow it. */
+/* XDP sends past the queueing discipline: only the kernel's defaults allow it, and
+ * ours, as what it shapes does not come here. */
 static __always_inline int unshaped(struct __sk_buff *skb)
 {
-	struct sk_buff___way *k = bpf_cast_to_kern_ctx(skb);
-	struct Qdisc *q = k->dev->qdisc;
+	struct sk_buff___way *k = kernel_skb(sk_buff___way, skb);
+	struct net_device *dev = kernel_field(k->dev);
+	struct Qdisc *q = kernel_field(dev->qdisc);
 	const struct Qdisc_ops *ops;
-	__u64 id;
+	__u64 id = 0;
 
-	if (!q)
+	if (!q || kernel_field(q->handle) == QOS_MAJOR << 16)
 		return 1;
-	ops = q->ops;
+	ops = kernel_field(q->ops);
 	if (!ops)
 		return 0;
-	id = *(const __u64 *)ops->id;
+	bpf_probe_read_kernel(&id, sizeof(id), &ops->id);
 	return id == WORD8('n', 'o', 'q', 'u', 'e', 'u', 'e', 0) ||
 	       id == WORD8('f', 'q', '_', 'c', 'o', 'd', 'e', 'l') ||
 	       id == WORD8('p', 'f', 'i', 'f', 'o', '_', 'f', 'a') ||

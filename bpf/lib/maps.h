@@ -222,4 +222,17 @@ static __always_inline void *element(void *map, __u32 i)
 	return bpf_map_lookup_elem(map, &i);
 }
 
+/*
+ * A packet program's own work, as the map's: from what a function was handed
+ * Linux before 6.2 takes neither keys nor values.
+ */
+static __always_inline struct work *of_map(const struct work *w)
+{
+	struct work *own = element(&works, WORK_INGRESS), *same = own;
+
+	/* Or the compiler, finding them the same, goes on with w. */
+	asm volatile("" : "+r"(same));
+	return same == w ? own : element(&works, WORK_EGRESS);
+}
+
 #endif

@@ -17,6 +17,7 @@
 #include "kernel.h"
 
 #define MAX_EXTENSIONS 6		/* IPv6 extension headers; beyond: malformed */
+#define MAX_L4 1024			/* where layer 4 may begin; beyond: malformed */
 
 enum parse_result {
 	PARSE_OK = 0,
@@ -160,9 +161,14 @@ static __always_inline int icmp_is_error(__u8 proto, __u8 type)
 /* Layer 4 of a whole packet or first fragment. */
 static __always_inline int parse_l4(void *data, void *end, struct packet *p)
 {
-	void *l4 = data + p->l4;
-	__u32 ip_headers = p->l4 - p->l3;
+	__u32 at = p->l4, ip_headers = at - p->l3;
+	void *l4;
 
+	/* The compiler knows that it is never so, Linux before 6.2 does not. */
+	asm volatile("" : "+r"(at));
+	if (at > MAX_L4)
+		return PARSE_MALFORMED;
+	l4 = data + at;
 	switch (p->tuple.proto) {
 	case IPPROTO_TCP: {
 		struct tcphdr *t = l4;
@@ -247,6 +253,10 @@ static __always_inline int parse_v4(void *data, void *end, struct packet *p, __u
 	total = bpf_ntohs(ip->tot_len);
 	if (total == 0 && length - p->l3 > 0xffff)	/* a GSO packet over 64 KiB (BIG TCP) */
 		total = length - p->l3;
+	if (total < sizeof(*ip))
+		return PARSE_MALFORMED;
+	/* Linux before 6.2 goes on with a total of 0 below, else, and is lost. */
+	asm volatile("" : "+r"(total));
 	if (total < hlen || p->l3 + total > length)
 		return PARSE_MALFORMED;
 	map_v4(p->tuple.saddr, ip->saddr);
@@ -295,7 +305,7 @@ static __always_inline int parse_v6(void *data, void *end, struct packet *p, __u
 	for (i = 0; i <= MAX_EXTENSIONS; i++) {
 		struct extension *x;
 
-		if (at > 1024)
+		if (at > MAX_L4)
 			return PARSE_MALFORMED;
 		x = data + at;
 		switch (next) {

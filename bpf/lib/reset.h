@@ -75,10 +75,10 @@ static __always_inline int turn_round(struct __sk_buff *skb, const struct work *
 /* 1: the packet is a reset now, for its receiver; its sender has got one. */
 SUBPROGRAM int reset_both(struct __sk_buff *skb, struct work *w)
 {
-	struct sk_buff___sum *k = bpf_cast_to_kern_ctx(skb);
+	struct sk_buff___sum *k = kernel_skb(sk_buff___sum, skb);
 	struct tcp_reset t = {};
 	struct tcphdr old;
-	int partial = BPF_CORE_READ_BITFIELD(k, ip_summed) == CHECKSUM_PARTIAL;
+	int partial = BPF_CORE_READ_BITFIELD_PROBED(k, ip_summed) == CHECKSUM_PARTIAL;
 	__u32 l3, l4, back;
 	__be16 length, was;
 

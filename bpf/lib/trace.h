@@ -369,7 +369,7 @@ SUBPROGRAM int trace_egress(struct __sk_buff *skb, __u32 result)
 		if (!told)
 			return 0;
 		bpf_map_delete_elem(&traced_packets, &name);
-		if (ct_of_packet(skb, &w->orig, &w->reply))
+		if (ct_origin(skb, w))
 			f = find_flow(&w->orig, &dir);
 	} else {
 		f = trace_find(w);

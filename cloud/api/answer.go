@@ -2,8 +2,6 @@ package api
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,13 +10,14 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"ngfw.sh/cloud/api/operation"
+	"ngfw.sh/cloud/etag"
 )
 
 // outgoing lets through what the chain and the services put into the header of
 // a gRPC answer.
 func outgoing(key string) (string, bool) {
 	switch key {
-	case "x-config-version", "x-data-source", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset",
+	case etag.Header, "x-config-version", "x-data-source", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset",
 		"ratelimit", "ratelimit-policy", "retry-after", "link", "location", "idempotent-replayed":
 		return key, true
 	}
@@ -47,7 +46,8 @@ func (a *answer) Write(b []byte) (int, error) {
 }
 
 // send writes the answer as the binding wants it: its status, an ETag where the
-// resource can be written, 304 if the client has it already.
+// service tells a state or the resource can be replaced, 304 if the client has it
+// already.
 func (a *answer) send(w http.ResponseWriter, r *http.Request, b *operation.Binding, writable bool) {
 	h := w.Header()
 	if a.status == http.StatusOK {
@@ -59,8 +59,11 @@ func (a *answer) send(w http.ResponseWriter, r *http.Request, b *operation.Bindi
 		a.header.Del("Content-Type")
 		a.header.Del("Content-Length")
 	}
-	if ok && writable && a.status == http.StatusOK && (b.Verb == http.MethodGet || b.Verb == http.MethodPut) {
-		tag := etag(a.body.Bytes())
+	state := a.header.Get(etag.Header)
+	a.header.Del(etag.Header)
+	replaced := writable && a.status == http.StatusOK && (b.Verb == http.MethodGet || b.Verb == http.MethodPut)
+	if ok && a.status != http.StatusNoContent && (replaced || state != "") {
+		tag := etag.Tag(state, a.body.Bytes())
 		h.Set("ETag", tag)
 		h.Set("Cache-Control", "private, no-cache")
 		if b.Verb == http.MethodGet && matches(r.Header.Values("If-None-Match"), tag) {
@@ -79,11 +82,6 @@ func (a *answer) send(w http.ResponseWriter, r *http.Request, b *operation.Bindi
 	if r.Method != http.MethodHead && a.body.Len() > 0 {
 		_, _ = w.Write(a.body.Bytes()) // a client that is gone
 	}
-}
-
-func etag(body []byte) string {
-	sum := sha256.Sum256(body)
-	return `"` + hex.EncodeToString(sum[:16]) + `"`
 }
 
 // matches compares weakly, as RFC 9110 section 13.1.2 wants for If-None-Match.

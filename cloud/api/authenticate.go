@@ -39,7 +39,7 @@ func (c *chain) authenticate(ctx context.Context, call *call) error {
 func (c *chain) identify(ctx context.Context, call *call) error {
 	token := bearer(call.Authorization)
 	if token == "" {
-		return fault.New(fault.Unauthorized, "a token is needed: send it as Authorization: Bearer <token>")
+		return noToken()
 	}
 	caller, err := c.auth.Authenticate(ctx, token)
 	if err != nil {
@@ -51,6 +51,10 @@ func (c *chain) identify(ctx context.Context, call *call) error {
 		call.answer.Set(userKey, metadataText(caller.UserID))
 	}
 	return nil
+}
+
+func noToken() *fault.Error {
+	return fault.New(fault.Unauthorized, "a token is needed: send it as Authorization: Bearer <token>")
 }
 
 // watch looks at the token of a live stream again and again and cuts the stream

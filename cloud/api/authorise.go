@@ -21,6 +21,7 @@ var featurePlan = map[ngfwv1.Feature]struct{ plan, name string }{
 	ngfwv1.Feature_FEATURE_TRAFFIC_STREAM: {"pro", "Traffic streaming"},
 	ngfwv1.Feature_FEATURE_FLEET:          {"business", "Fleet management"},
 	ngfwv1.Feature_FEATURE_IDS:            {"pro", "IDS/IPS"},
+	ngfwv1.Feature_FEATURE_QOS:            {"pro", "QoS"},
 }
 
 // apiPlan is the least plan whose API tokens may be used; a session of the

@@ -40,6 +40,7 @@ type inward struct {
 	Address       string // remote, without port
 	Agent         string
 	Idempotency   string
+	IfMatch       string
 	Socket        string // that a stream belongs to
 	Fault         []byte // a google.rpc.Status: the input is wrong
 }
@@ -100,6 +101,7 @@ func (c *chain) open(ctx context.Context, rpc string, inside bool) *call {
 			Device:        first("x-device-id"),
 			Agent:         first("user-agent"),
 			Idempotency:   first("idempotency-key"),
+			IfMatch:       strings.Join(md.Get("if-match"), ","),
 			Socket:        newID(),
 		}
 		if p, ok := peer.FromContext(ctx); ok {

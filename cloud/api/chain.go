@@ -15,6 +15,7 @@ import (
 	"ngfw.sh/cloud/api/operation"
 	"ngfw.sh/cloud/api/quota"
 	"ngfw.sh/cloud/api/replay"
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/identity"
 	"ngfw.sh/internal/fault"
 )
@@ -31,6 +32,7 @@ type chain struct {
 	windows  *quota.Windows
 	slots    *quota.Slots
 	answers  *replay.Store[reply]
+	requests Requests
 	log      *slog.Logger
 	metrics  *metrics
 	now      func() time.Time
@@ -80,6 +82,9 @@ func (c *chain) admit(ctx context.Context, call *call) (_ context.Context, relea
 	if f := call.refusal(); f != nil {
 		release()
 		return nil, nil, f
+	}
+	if call.IfMatch != "" && call.op.IfMatch {
+		ctx = etag.With(ctx, call.IfMatch)
 	}
 	if !call.public() {
 		ctx = withToken(identity.With(ctx, call.caller), bearer(call.Authorization))

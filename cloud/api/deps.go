@@ -39,6 +39,8 @@ type Deps struct {
 	Authenticator Authenticator
 	Devices       Devices
 
+	// Requests keep answers by Idempotency-Key; nil: a restart forgets them.
+	Requests Requests
 	// Validate looks at every request after authorisation and before its
 	// service; nil for none. Its errors are faults.
 	Validate func(context.Context, proto.Message) error

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"ngfw.sh/cloud/identity"
@@ -221,7 +222,7 @@ func (t *fakeTraffic) Logs(_ context.Context, r *ngfwv1.LogsRequest) (*ngfwv1.Lo
 		return nil, fault.Invalid("limit", "at most 500")
 	}
 	app := strings.Join(r.GetAction(), "+")
-	return &ngfwv1.LogsResponse{Total: 1, NextCursor: "c2", Logs: []*ngfwv1.LogEntry{
+	return &ngfwv1.LogsResponse{Total: 1, NextCursor: proto.String("c2"), Logs: []*ngfwv1.LogEntry{
 		{Id: "1", DeviceId: r.GetDeviceId(), Timestamp: 1703520000.25, App: &app, Bytes: 847293847234},
 	}}, nil
 }

@@ -19,6 +19,7 @@ import (
 // and hands both on. It decides nothing that the chain decides.
 type front struct {
 	cfg       Config
+	auth      Authenticator
 	table     *operation.Table
 	gateway   *gateway
 	bridge    *bridge
@@ -112,14 +113,7 @@ func (f *front) page(w *seen, r *http.Request, h http.Handler) {
 // operate makes an exchange of the request.
 func (f *front) operate(w *seen, r *http.Request, b *operation.Binding, path map[string]string, writable bool) {
 	w.pattern = b.Pattern
-	body, problem := f.readBody(w, r)
-	if problem == nil && b.Body != "" && len(body) > 0 {
-		problem = checkMedia(r.Header)
-	}
-	if problem != nil {
-		envelope.Write(w, r, problem)
-		return
-	}
+	body, problem := f.takeBody(w, r, b)
 	ex := &exchange{binding: b, request: r, body: body, path: path, inward: inward{
 		RequestID:     w.id,
 		Authorization: r.Header.Get("Authorization"),
@@ -127,11 +121,14 @@ func (f *front) operate(w *seen, r *http.Request, b *operation.Binding, path map
 		Address:       f.address(r),
 		Agent:         r.UserAgent(),
 		Idempotency:   r.Header.Get("Idempotency-Key"),
+		IfMatch:       strings.Join(r.Header.Values("If-Match"), ","),
 		Socket:        w.id + newID(),
 	}}
 	ex.origins, ex.secure, ex.cookieLifetime = f.cfg.Origins, f.isSecure(r), f.cfg.CookieLifetime
-	if header := unsupported(r); header != "" {
-		ex.refuse(badParameter(header, "%s is not supported yet: leave it out", header))
+	if problem != nil {
+		ex.refuse(problem)
+	} else if header := unsupported(r, b); header != "" {
+		ex.refuse(badParameter(header, "%s is not supported here: leave it out", header))
 	}
 	if b.Stream {
 		w.stream = true
@@ -156,12 +153,12 @@ func (f *front) operate(w *seen, r *http.Request, b *operation.Binding, path map
 
 // unsupported names a precondition that would be ignored: a client that sends
 // one relies on it.
-func unsupported(r *http.Request) string {
+func unsupported(r *http.Request, b *operation.Binding) string {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return ""
 	}
-	for _, name := range []string{"If-Match", "If-Unmodified-Since"} {
-		if r.Header.Get(name) != "" {
+	for _, name := range []string{"If-Match", "If-None-Match", "If-Unmodified-Since"} {
+		if r.Header.Get(name) != "" && (name != "If-Match" || !b.IfMatch) {
 			return name
 		}
 	}

@@ -70,7 +70,7 @@ func TestRefusals(t *testing.T) {
 		{name: "too slow", method: "GET", path: "/api/system/hardware", status: 503, code: "UNAVAILABLE"},
 		{name: "panic", method: "POST", path: rules, body: `{"name":"panic"}`, status: 500, code: "INTERNAL_ERROR", message: "request id"},
 		{name: "internals", method: "POST", path: rules, body: `{"name":"secret"}`, status: 500, code: "INTERNAL_ERROR", message: "request id"},
-		{name: "precondition", method: "PUT", path: rules + "/1", body: "{}", header: []string{"If-Match", `"x"`}, status: 400, code: "BAD_REQUEST", field: "If-Match"},
+		{name: "precondition", method: "PUT", path: rules + "/1", body: "{}", header: []string{"If-Unmodified-Since", `"x"`}, status: 400, code: "BAD_REQUEST", field: "If-Unmodified-Since"},
 		{name: "stream as a plain request", method: "GET", path: "/api/traffic/logs/stream", status: 426, code: "UPGRADE_REQUIRED", message: "text/event-stream"},
 		{name: "stream with a page's parameter", method: "GET", path: "/api/traffic/logs/stream?limit=5", header: []string{"Accept", "text/event-stream"}, status: 400, code: "BAD_REQUEST", field: "limit"},
 		{name: "stream refused by its service", method: "GET", path: "/api/traffic/logs/stream?action=explode", header: []string{"Accept", "text/event-stream"}, status: 400, code: "BAD_REQUEST", field: "action", message: "no such action"},

@@ -77,8 +77,8 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		cfg: cfg, auth: deps.Authenticator, devices: deps.Devices, validate: deps.Validate,
 		ops:     map[string]*operation.Operation{},
 		windows: quota.NewWindows(cfg.Limits.Window, cfg.Limits.Keys), slots: quota.NewSlots(),
-		answers: replay.New[reply](replayFor, replayMost),
-		log:     deps.Logger, metrics: m, now: deps.Now, closing: s.closing,
+		answers: replay.New[reply](replayFor, replayMost), requests: deps.Requests,
+		log: deps.Logger, metrics: m, now: deps.Now, closing: s.closing,
 	}
 	tickets := tickets{store: ticket.NewStore(ticketLifetime, maxTickets, deps.Now)}
 	s.deps.Services = append(slices.Clone(deps.Services), tickets.service())
@@ -114,7 +114,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		return nil, err
 	}
 	s.front = &front{
-		cfg: cfg, table: table, gateway: g, pages: pages, log: deps.Logger, metrics: m, now: deps.Now,
+		cfg: cfg, auth: deps.Authenticator, table: table, gateway: g, pages: pages, log: deps.Logger, metrics: m, now: deps.Now,
 		dashboard: deps.Dashboard,
 		bridge:    &bridge{cfg: cfg, tickets: tickets.store, conn: s.conn, log: deps.Logger, metrics: m, closing: s.closing},
 	}

@@ -64,6 +64,14 @@ func NAT(s ngfwv1.NATServiceServer) Service {
 	}
 }
 
+// QoS serves how routers share their uplinks.
+func QoS(s ngfwv1.QoSServiceServer) Service {
+	return Service{
+		Register: func(r grpc.ServiceRegistrar) { ngfwv1.RegisterQoSServiceServer(r, s) },
+		Gateway:  ngfwv1.RegisterQoSServiceHandler,
+	}
+}
+
 // System serves what routers report of themselves.
 func System(s ngfwv1.SystemServiceServer) Service {
 	return Service{

@@ -3,6 +3,7 @@ package domaintest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync"
@@ -45,6 +46,9 @@ func (t *traffic) Recorded(ctx context.Context, q firewall.RecordedQuery, each f
 		}
 	}
 	for _, r := range t.records {
+		if r.LastSeen.Before(q.From) || !r.LastSeen.Before(q.To) {
+			continue
+		}
 		if err := each(r, 2); err != nil {
 			return err
 		}
@@ -139,9 +143,40 @@ func TestBacktest(t *testing.T) {
 	if d := cmp.Diff(want, o.Result, protocmp.Transform()); d != "" {
 		t.Errorf("%s\n%s", d, wirejson.Append(nil, o))
 	}
-	if q := p.traffic.asked[0]; q.DeviceID != device || q.From.Unix() != 100 || q.To.UnixMilli() != 4000500 || q.Minutes || p.traffic.by[0] != "a" {
-		t.Errorf("asked %+v of %q", q, p.traffic.by[0])
+	// The latest first, and without a gap.
+	next := time.UnixMilli(4000500)
+	for i, q := range p.traffic.asked {
+		if q.DeviceID != device || !q.To.Equal(next) || !q.From.Before(q.To) || q.Minutes || p.traffic.by[i] != "a" {
+			t.Errorf("asked %+v of %q", q, p.traffic.by[i])
+		}
+		next = q.From
 	}
+	if n := len(p.traffic.asked); next.Unix() != 100 || n != 12 {
+		t.Errorf("asked %d times, from %v on", n, next)
+	}
+
+	t.Run("progress", func(t *testing.T) {
+		p.traffic.hold = make(chan struct{})
+		started, err := p.firewall.Backtest(as("a"), &ngfwv1.BacktestRequest{DeviceId: device, Change: change, From: proto.Float64(100), To: proto.Float64(4000.5)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 4 {
+			p.traffic.hold <- struct{}{}
+		}
+		labtest.Eventually(t, 20*time.Second, func() error {
+			o, err := p.operations.ReadOperation(as("a"), &ngfwv1.OperationRequest{Id: started.OperationId})
+			if err == nil && (o.Status != "running" || o.GetProgress() != 4.0/12) {
+				err = fmt.Errorf("%s at %v", o.Status, o.GetProgress())
+			}
+			return err
+		})
+		close(p.traffic.hold)
+		if o := p.finished(t, "a", started.OperationId); o.Status != "done" || o.GetProgress() != 1 {
+			t.Errorf("%v", o)
+		}
+		p.traffic.hold = nil
+	})
 
 	t.Run("another organisation sees nothing", func(t *testing.T) {
 		if _, err := p.operations.ReadOperation(as("b"), &ngfwv1.OperationRequest{Id: started.OperationId}); code(err) != fault.NotFound {

@@ -120,6 +120,10 @@ func TestNATRules(t *testing.T) {
 			t.Errorf("%s: %v, want %s at %q", name, err, c.code, c.field)
 		}
 	}
+	_, err = nat.DeleteNATRule(as("a"), &ngfwv1.DeleteNATRuleRequest{DeviceId: device, Id: 9})
+	if f, _ := fault.As(err); f.Message != "no NAT rule 9" {
+		t.Error(err)
+	}
 	if p.version(t, device) != version || p.links.pushes(device) != pushes {
 		t.Error("what was refused has changed something")
 	}

@@ -96,7 +96,7 @@ func startWith(s *store.Store, l routers) *process {
 	p.traffic = &traffic{}
 	p.firewall = firewall.New(firewall.Deps{
 		Configuration: p.config, Devices: p.fleet, Counters: p.reports, Addresses: p.reports, Routers: l,
-		Traffic: p.traffic, Operations: p.operations,
+		Traffic: p.traffic, Operations: p.operations, Abilities: p.reports,
 	})
 	return p
 }

@@ -2,7 +2,9 @@ package firewall
 
 import (
 	"context"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -23,9 +25,9 @@ type Addresses interface {
 	OwnAddresses(ctx context.Context, deviceID string) ([]netip.Addr, error)
 }
 
-// analyse runs f when its turn comes, with what policies mean on the device.
-func (s *Service) analyse(ctx context.Context, deviceID string, f func(policy.Env) error) error {
-	env, err := s.environment(ctx, deviceID)
+// analyse runs f when its turn comes, with what these policies mean on the device.
+func (s *Service) analyse(ctx context.Context, deviceID string, f func(policy.Env) error, policies ...policy.Policy) error {
+	env, err := s.environment(ctx, deviceID, policies...)
 	if err != nil {
 		return err
 	}
@@ -38,15 +40,37 @@ func (s *Service) analyse(ctx context.Context, deviceID string, f func(policy.En
 	return f(env)
 }
 
-// environment is what policies mean on the device.
-func (s *Service) environment(ctx context.Context, deviceID string) (policy.Env, error) {
+// environment is what these policies mean on the device. Countries are those of the
+// cloud's database, which may differ from the router's.
+func (s *Service) environment(ctx context.Context, deviceID string, policies ...policy.Policy) (policy.Env, error) {
 	self, err := s.deps.Addresses.OwnAddresses(ctx, deviceID)
-	return policy.Env{SelfAddresses: self, System: policy.RouterSystem}, err
+	env := policy.Env{SelfAddresses: self, System: policy.RouterSystem}
+	if err != nil {
+		return env, err
+	}
+	for _, p := range policies {
+		codes := policy.CountryCodes(p)
+		if len(codes) == 0 {
+			continue
+		}
+		if s.deps.Countries == nil {
+			var wrong []fault.Field
+			for _, code := range slices.Sorted(maps.Keys(codes)) {
+				wrong = append(wrong, fault.Field{Path: codes[code], Message: "geo:" + code +
+					" cannot be analysed: the cloud has no database of countries, name one as geoip in its configuration"})
+			}
+			return env, fault.InvalidFields(wrong...)
+		}
+		env.Countries, err = s.deps.Countries()
+		return env, err
+	}
+	return env, nil
 }
 
-// Check looks for rules that do not do what they seem to.
+// Check looks for rules that do not do what they seem to: of the stored policy, of
+// another one, or of what a change would make of it.
 func (s *Service) Check(ctx context.Context, req *ngfwv1.CheckRequest) (*ngfwv1.CheckResponse, error) {
-	id, p, err := s.read(ctx, req.GetDeviceId())
+	id, p, err := s.checked(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +88,15 @@ func (s *Service) Check(ctx context.Context, req *ngfwv1.CheckRequest) (*ngfwv1.
 			out.Findings = append(out.Findings, m)
 		}
 		return nil
-	})
+	}, p)
+}
+
+func (s *Service) checked(ctx context.Context, req *ngfwv1.CheckRequest) (id string, p policy.Policy, err error) {
+	if req.GetPolicy() == nil && req.GetChange() == nil {
+		return s.read(ctx, req.GetDeviceId())
+	}
+	id, _, p, err = s.compared(ctx, req.GetDeviceId(), req)
+	return id, p, err
 }
 
 // Diff tells which packets another policy, or a change of the stored one, would
@@ -88,7 +120,7 @@ func (s *Service) Diff(ctx context.Context, req *ngfwv1.DiffRequest) (*ngfwv1.Di
 			out.Changes = append(out.Changes, m)
 		}
 		return nil
-	})
+	}, stored, other)
 }
 
 // proposal is another policy, whole or as a change of the stored one.

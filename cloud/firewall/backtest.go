@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"ngfw.sh/internal/fault"
+	"ngfw.sh/internal/optional"
 	"ngfw.sh/policy"
 	"ngfw.sh/policy/backtest"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
@@ -50,7 +51,7 @@ func (s *Service) Backtest(ctx context.Context, req *ngfwv1.BacktestRequest) (*n
 	if err != nil {
 		return nil, err
 	}
-	env, err := s.environment(ctx, id)
+	env, err := s.environment(ctx, id, stored, other)
 	if err != nil {
 		return nil, err
 	}
@@ -62,21 +63,49 @@ func (s *Service) Backtest(ctx context.Context, req *ngfwv1.BacktestRequest) (*n
 	if !bounded {
 		within = nil
 	}
-	return s.deps.Operations.Start(ctx, "backtest", func(ctx context.Context, _ func(float64)) (proto.Message, error) {
+	return s.deps.Operations.Start(ctx, "backtest", func(ctx context.Context, progress func(float64)) (proto.Message, error) {
 		var rows uint64
-		err := s.deps.Traffic.Recorded(ctx, RecordedQuery{id, from, to, test.Scheduled(), within}, func(r backtest.Record, n uint64) error {
-			rows += n
-			test.Add(r)
-			return nil
-		})
-		if err != nil {
-			return nil, err
+		parts := parts(from, to)
+		for i, p := range parts {
+			err := s.deps.Traffic.Recorded(ctx, RecordedQuery{id, p.from, p.to, test.Scheduled(), within}, func(r backtest.Record, n uint64) error {
+				rows += n
+				test.Add(r)
+				return nil
+			})
+			if err != nil {
+				return nil, err
+			}
+			progress(float64(i+1) / float64(len(parts)))
 		}
 		out := backtestResult(test.Result())
 		out.From, out.To = from.Unix(), to.Unix()
 		out.Rows, out.Judged = int64(rows), int64(test.Judged)
 		return out, nil
 	})
+}
+
+// part is a piece of the time that is tried.
+type part struct{ from, to time.Time }
+
+const (
+	leastPart = 5 * time.Minute
+	mostParts = 12
+)
+
+// parts cuts the time into pieces that are read one after the other, the latest
+// first: what is read at once stays small, and how far it is can be told.
+func parts(from, to time.Time) []part {
+	n := min(max(to.Sub(from)/leastPart, 1), mostParts)
+	out := make([]part, 0, n)
+	for end := to; len(out) < cap(out); {
+		begin := to.Add(-to.Sub(from) / n * time.Duration(len(out)+1))
+		if len(out) == cap(out)-1 {
+			begin = from
+		}
+		out = append(out, part{begin, end})
+		end = begin
+	}
+	return out
 }
 
 func backtestSpan(req *ngfwv1.BacktestRequest, now time.Time) (from, to time.Time, err error) {
@@ -123,10 +152,10 @@ func backtestClass(c backtest.Class) ([]*ngfwv1.BacktestEntry, *ngfwv1.BacktestT
 	out := make([]*ngfwv1.BacktestEntry, len(c.Entries))
 	for i, e := range c.Entries {
 		m := &ngfwv1.BacktestEntry{
-			Client: e.Client.String(), Destination: e.Destination.String(), Hostname: known(e.Hostname),
-			Protocol: policy.ProtocolName(e.Protocol), Port: uint32(e.Port), App: known(e.App), Action: string(e.Action),
+			Client: e.Client.String(), Destination: e.Destination.String(), Hostname: optional.Of(e.Hostname),
+			Protocol: policy.ProtocolName(e.Protocol), Port: uint32(e.Port), App: optional.Of(e.App), Action: string(e.Action),
 			DecidedBy: e.Decider.Reason(), Bytes: int64(e.Bytes), Connections: int64(e.Connections),
-			LastSeen: float64(e.LastSeen.UnixMicro()) / 1e6, Examples: e.Examples, Reason: known(e.Reason),
+			LastSeen: float64(e.LastSeen.UnixMicro()) / 1e6, Examples: e.Examples, Reason: optional.Of(e.Reason),
 		}
 		if e.Decider.Kind() == policy.DeciderRule {
 			id := int64(e.Decider.ID())
@@ -135,11 +164,4 @@ func backtestClass(c backtest.Class) ([]*ngfwv1.BacktestEntry, *ngfwv1.BacktestT
 		out[i] = m
 	}
 	return out, &ngfwv1.BacktestTotal{Bytes: int64(c.Bytes), Connections: int64(c.Connections), Unlisted: int64(c.Unlisted)}
-}
-
-func known(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }

@@ -151,6 +151,7 @@ func policiesEdit(c *ngfwv1.PolicyChange) (edit, error) {
 // replacePolicies is the edit of UpdatePolicies.
 func replacePolicies(list []policy.Default) edit {
 	return resource.NewEdit("policies", func(d *resource.Draft[policy.Policy]) error {
+		d.Current(d.Doc.Policies)
 		d.Note("update", "policy", "", fmt.Sprintf("policies replaced (%d)", len(list)), d.Doc.Policies, list)
 		d.Doc.Policies = list
 		return nil

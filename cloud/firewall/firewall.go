@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/identity"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/internal/fault"
@@ -48,6 +49,9 @@ type Deps struct {
 	Routers       Routers
 	Traffic       Traffic
 	Operations    Operations
+	Abilities     Abilities
+	// Countries opens a database of countries, for analyses; nil: there is none.
+	Countries func() (policy.Countries, error)
 }
 
 // Service is the API's FirewallService.
@@ -65,6 +69,10 @@ type Service struct {
 
 // New makes the service and registers its section.
 func New(deps Deps) *Service {
+	description := description
+	description.Guard = func(ctx context.Context, deviceID string, before, after policy.Policy) error {
+		return enforceable(ctx, deps.Abilities, deviceID, before, after)
+	}
 	section := resource.Register(deps.Configuration, description)
 	return &Service{
 		deps: deps, section: section, rules: ruleMembers(section), zones: zoneMembers(section), groups: groupMembers(section), nat: natMembers(section),
@@ -96,4 +104,10 @@ const VersionHeader = "x-config-version"
 func tellVersion(ctx context.Context, version int64) {
 	// Outside of a gRPC call there is nobody to tell.
 	_ = grpc.SetHeader(ctx, metadata.Pairs(VersionHeader, strconv.FormatInt(version, 10)))
+}
+
+// tellWritten tells the version that holds a write, and the state that it made.
+func tellWritten(ctx context.Context, version int64, resource any) {
+	tellVersion(ctx, version)
+	etag.Tell(ctx, resource)
 }

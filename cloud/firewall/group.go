@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/internal/fault"
 	"ngfw.sh/policy"
@@ -79,6 +80,7 @@ func (s *Service) ListGroups(ctx context.Context, req *ngfwv1.ListGroupsRequest)
 	if err != nil {
 		return nil, err
 	}
+	etag.Tell(ctx, p.Groups)
 	out := &ngfwv1.ListGroupsResponse{}
 	for _, g := range p.Groups {
 		m := &ngfwv1.Group{}
@@ -156,7 +158,7 @@ func answerGroup(ctx context.Context, g policy.Group, version int64, err error) 
 	if err != nil {
 		return nil, err
 	}
-	tellVersion(ctx, version)
+	tellWritten(ctx, version, g)
 	m := &ngfwv1.Group{}
 	return m, resource.ToMessage(g, m)
 }

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/internal/fault"
 	"ngfw.sh/policy"
@@ -17,7 +18,7 @@ const kindNAT = "nat"
 
 func natMembers(s *resource.Section[policy.Policy]) resource.Members[policy.Policy, policy.NATRule] {
 	return resource.Members[policy.Policy, policy.NATRule]{
-		Section: s, Kind: kindNAT, Field: "nat",
+		Section: s, Kind: kindNAT, Noun: "NAT rule", Field: "nat",
 		List:  func(p *policy.Policy) *[]policy.NATRule { return &p.NAT },
 		ID:    func(n *policy.NATRule) *int64 { return &n.ID },
 		Label: func(n policy.NATRule) string { return n.Name },
@@ -40,6 +41,7 @@ func (n *NAT) ListNATRules(ctx context.Context, req *ngfwv1.ListNATRulesRequest)
 	if err != nil {
 		return nil, err
 	}
+	etag.Tell(ctx, p.NAT)
 	list, err := n.show(ctx, id, p.NAT)
 	return &ngfwv1.ListNATRulesResponse{Rules: list}, err
 }
@@ -107,7 +109,7 @@ func (n *NAT) OrderNATRules(ctx context.Context, req *ngfwv1.OrderNATRulesReques
 	if err != nil {
 		return nil, err
 	}
-	tellVersion(ctx, version)
+	tellWritten(ctx, version, ordered)
 	list, err := n.show(ctx, id, ordered)
 	return &ngfwv1.ListNATRulesResponse{Rules: list}, err
 }
@@ -138,7 +140,7 @@ func (n *NAT) answer(ctx context.Context, deviceID string, rule policy.NATRule, 
 	if err != nil {
 		return nil, err
 	}
-	tellVersion(ctx, version)
+	tellWritten(ctx, version, rule)
 	list, err := n.show(ctx, deviceID, []policy.NATRule{rule})
 	if err != nil {
 		return nil, err

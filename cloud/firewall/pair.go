@@ -3,6 +3,7 @@ package firewall
 import (
 	"context"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/policy"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
@@ -13,6 +14,9 @@ func (s *Service) ListPolicies(ctx context.Context, req *ngfwv1.ListPoliciesRequ
 	_, p, err := s.readAsOf(ctx, req.GetDeviceId(), req.AsOf)
 	if err != nil {
 		return nil, err
+	}
+	if req.AsOf == nil {
+		etag.Tell(ctx, p.Policies)
 	}
 	return showPolicies(p.Policies)
 }
@@ -32,7 +36,7 @@ func (s *Service) UpdatePolicies(ctx context.Context, req *ngfwv1.UpdatePolicies
 	if err != nil {
 		return nil, err
 	}
-	tellVersion(ctx, version)
+	tellWritten(ctx, version, list)
 	return showPolicies(list)
 }
 

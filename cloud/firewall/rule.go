@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/internal/fault"
 	"ngfw.sh/policy"
@@ -31,6 +32,8 @@ func (s *Service) ListRules(ctx context.Context, req *ngfwv1.ListRulesRequest) (
 	}
 	if req.AsOf != nil {
 		id = "" // what the rules had counted then is not known
+	} else {
+		etag.Tell(ctx, p.Rules)
 	}
 	list, err := s.showRules(ctx, id, p.Rules)
 	return &ngfwv1.ListRulesResponse{Rules: list}, err
@@ -99,7 +102,7 @@ func (s *Service) OrderRules(ctx context.Context, req *ngfwv1.OrderRulesRequest)
 	if err != nil {
 		return nil, err
 	}
-	tellVersion(ctx, version)
+	tellWritten(ctx, version, ordered)
 	list, err := s.showRules(ctx, id, ordered)
 	return &ngfwv1.ListRulesResponse{Rules: list}, err
 }
@@ -116,7 +119,7 @@ func (s *Service) answerRule(ctx context.Context, deviceID string, rule policy.R
 	if err != nil {
 		return nil, err
 	}
-	tellVersion(ctx, version)
+	tellWritten(ctx, version, rule)
 	list, err := s.showRules(ctx, deviceID, []policy.Rule{rule})
 	if err != nil {
 		return nil, err

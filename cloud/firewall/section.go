@@ -1,7 +1,12 @@
 package firewall
 
 import (
+	"context"
+	"maps"
+	"slices"
+
 	"ngfw.sh/cloud/resource"
+	"ngfw.sh/internal/fault"
 	"ngfw.sh/policy"
 )
 
@@ -22,6 +27,33 @@ var description = resource.Description[policy.Policy]{
 func check(p policy.Policy) error {
 	_, err := policy.Compile(p, policy.Env{})
 	return err
+}
+
+// Abilities knows what a router has said that it can do.
+type Abilities interface {
+	// KnowsCountries: the router has a database of countries; nil: it has not said.
+	KnowsCountries(ctx context.Context, deviceID string) (*bool, error)
+}
+
+// enforceable refuses what a write adds and the router cannot enforce: it would be
+// stored, and the router would keep the policy of before.
+func enforceable(ctx context.Context, can Abilities, deviceID string, before, after policy.Policy) error {
+	named, old := policy.CountryCodes(after), policy.CountryCodes(before)
+	var wrong []fault.Field
+	for _, code := range slices.Sorted(maps.Keys(named)) {
+		if old[code] == "" {
+			wrong = append(wrong, fault.Field{Path: named[code], Message: "geo:" + code +
+				" cannot be enforced: the router has no database of countries, name one as geoip in its settings"})
+		}
+	}
+	if wrong == nil {
+		return nil
+	}
+	knows, err := can.KnowsCountries(ctx, deviceID)
+	if err != nil || knows == nil || *knows {
+		return err
+	}
+	return fault.InvalidFields(wrong...)
 }
 
 // render gives the document its revision, which flow rows and counters name.

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/internal/fault"
 	"ngfw.sh/policy"
@@ -67,6 +68,9 @@ func taken(path, format string, args ...any) error {
 }
 
 func unusedZone(p *policy.Policy, z policy.Zone) error {
+	if z.Name == policy.ZoneSelf {
+		return fault.New(fault.Conflict, "zone SELF is the router itself and is not removed: rules and policies to SELF say who may reach it")
+	}
 	if isFactoryZone(z.Name) {
 		return fault.New(fault.Conflict, "zone %s is one of every router's and is not removed: take its interfaces out instead", z.Name)
 	}
@@ -100,6 +104,7 @@ func (s *Service) ListZones(ctx context.Context, req *ngfwv1.ListZonesRequest) (
 	if err != nil {
 		return nil, err
 	}
+	etag.Tell(ctx, p.Zones)
 	out := &ngfwv1.ListZonesResponse{}
 	for _, z := range p.Zones {
 		m := &ngfwv1.Zone{}
@@ -176,7 +181,7 @@ func answerZone(ctx context.Context, z policy.Zone, version int64, err error) (*
 	if err != nil {
 		return nil, err
 	}
-	tellVersion(ctx, version)
+	tellWritten(ctx, version, z)
 	m := &ngfwv1.Zone{}
 	return m, resource.ToMessage(z, m)
 }

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/store"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
@@ -41,6 +42,7 @@ func (s *Service) Device(ctx context.Context, req *ngfwv1.DeviceRequest) (*ngfwv
 	if err != nil {
 		return nil, err
 	}
+	etag.Tell(ctx, auditForm(d))
 	return s.show(ctx, d)
 }
 
@@ -75,6 +77,9 @@ func (s *Service) RemoveDevice(ctx context.Context, req *ngfwv1.DeviceRequest) (
 	}
 	d, err := s.own(ctx, c, req.GetId())
 	if err != nil {
+		return nil, err
+	}
+	if err := etag.Check(ctx, etag.Of(auditForm(d))); err != nil {
 		return nil, err
 	}
 	entry := store.AuditBy(c, "remove", "device", d.ID)

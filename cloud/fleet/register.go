@@ -8,6 +8,7 @@ import (
 	"errors"
 	"strings"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/identity"
 	"ngfw.sh/cloud/store"
 	"ngfw.sh/internal/fault"
@@ -53,6 +54,7 @@ func (s *Service) RegisterDevice(ctx context.Context, req *ngfwv1.RegisterDevice
 		return nil, err
 	}
 	s.deps.Logger.Info("device registered", "device", d.ID, "organization", c.OrgID, "user", c.UserID)
+	etag.Tell(ctx, auditForm(d))
 	m, err := s.show(ctx, d)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/store"
 	"ngfw.sh/internal/fault"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
@@ -39,6 +40,9 @@ func (s *Service) UpdateDevice(ctx context.Context, req *ngfwv1.UpdateDeviceRequ
 		if err := validate(now); err != nil {
 			return store.DeviceUpdate{}, err
 		}
+		if err := etag.Check(ctx, etag.Of(auditForm(old))); err != nil {
+			return store.DeviceUpdate{}, err
+		}
 		entry := store.AuditBy(c, "update", "device", d.ID)
 		entry.DeviceID = d.ID
 		entry.Changes = store.Changes{Summary: "device " + now.Name + " changed", Before: auditForm(old), After: auditForm(now)}
@@ -53,6 +57,7 @@ func (s *Service) UpdateDevice(ctx context.Context, req *ngfwv1.UpdateDeviceRequ
 	if now.Mode != old.Mode || now.TimeZone != old.TimeZone {
 		s.deps.Links.Wanted(now.ID)
 	}
+	etag.Tell(ctx, auditForm(now))
 	return s.show(ctx, now)
 }
 
@@ -85,10 +90,11 @@ func (s *Service) show(ctx context.Context, d store.Device) (*ngfwv1.Device, err
 	return m, nil
 }
 
-// auditForm is a device as the audit log keeps it.
+// auditForm is what is registered of a device, as the audit log keeps it; it is the
+// state that writes may be meant for, too.
 func auditForm(d store.Device) map[string]any {
 	return map[string]any{
-		"name": d.Name, "model": d.Model, "tags": d.Tags, "location": d.Location,
+		"name": d.Name, "model": d.Model, "tags": append([]string{}, d.Tags...), "location": d.Location,
 		"notes": d.Notes, "mode": d.Mode, "time_zone": d.TimeZone,
 	}
 }

@@ -52,6 +52,19 @@ func From(ctx context.Context) (Caller, bool) {
 	return c, ok
 }
 
+type requestKey struct{}
+
+// WithRequest names the request of a context, for whoever must not do it twice.
+func WithRequest(ctx context.Context, key [32]byte) context.Context {
+	return context.WithValue(ctx, requestKey{}, key)
+}
+
+// RequestFrom finds the name; false for a request that may be repeated.
+func RequestFrom(ctx context.Context) ([32]byte, bool) {
+	k, ok := ctx.Value(requestKey{}).([32]byte)
+	return k, ok
+}
+
 type originKey struct{}
 
 // Origin is where a request came from. Unlike a Caller it is there for public

@@ -3,6 +3,7 @@ package ids
 import (
 	"context"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/config/ids"
 	"ngfw.sh/internal/fault"
@@ -20,6 +21,7 @@ func (s *Service) ListIDSCategories(ctx context.Context, req *ngfwv1.ListIDSCate
 	if err != nil {
 		return nil, err
 	}
+	etag.Tell(ctx, d.Categories)
 	out := &ngfwv1.ListIDSCategoriesResponse{}
 	for _, c := range d.Categories {
 		out.Categories = append(out.Categories, showCategory(c, counts))
@@ -44,6 +46,7 @@ func (s *Service) UpdateIDSCategory(ctx context.Context, req *ngfwv1.UpdateIDSCa
 	version, err := s.section.Change(ctx, id, func(d *resource.Draft[ids.Document]) error {
 		for i := range d.Doc.Categories {
 			if old := d.Doc.Categories[i]; old.ID == want.ID {
+				d.Current(old, d.Doc.Categories)
 				d.Doc.Categories[i] = want
 				d.Note("update", "category", want.ID, "category "+want.ID+" set to "+string(want.Mode), old, want)
 			}
@@ -53,7 +56,7 @@ func (s *Service) UpdateIDSCategory(ctx context.Context, req *ngfwv1.UpdateIDSCa
 	if err != nil {
 		return nil, err
 	}
-	tellVersion(ctx, version)
+	tellWritten(ctx, version, want)
 	counts, err := s.deps.Loaded.LoadedRules(ctx, id)
 	return showCategory(want, counts), err
 }

@@ -5,6 +5,7 @@ import (
 
 	"ngfw.sh/config/ids"
 	"ngfw.sh/internal/fault"
+	"ngfw.sh/internal/optional"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -17,7 +18,7 @@ func showConfig(d ids.Document) *ngfwv1.IDSConfig {
 	}
 	for _, s := range d.Sources {
 		out.Sources = append(out.Sources, &ngfwv1.IDSSource{
-			Name: s.Name, Url: known(s.URL), File: known(s.File), Sha256: known(s.SHA256), Enabled: &s.Enabled,
+			Name: s.Name, Url: optional.Of(s.URL), File: optional.Of(s.File), Sha256: optional.Of(s.SHA256), Enabled: &s.Enabled,
 		})
 	}
 	return out
@@ -57,12 +58,4 @@ func readConfig(m *ngfwv1.IDSConfig, d *ids.Document) error {
 	}
 	*d = fresh
 	return nil
-}
-
-// known is a text, or its absence.
-func known(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }

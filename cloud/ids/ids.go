@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/identity"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/config/ids"
@@ -108,13 +109,21 @@ func tellVersion(ctx context.Context, version int64) {
 	_ = grpc.SetHeader(ctx, metadata.Pairs("x-config-version", strconv.FormatInt(version, 10)))
 }
 
+// tellWritten tells the version that holds a write, and the state that it made.
+func tellWritten(ctx context.Context, version int64, resource any) {
+	tellVersion(ctx, version)
+	etag.Tell(ctx, resource)
+}
+
 // ReadIDSConfig shows what is inspected.
 func (s *Service) ReadIDSConfig(ctx context.Context, req *ngfwv1.IDSConfigRequest) (*ngfwv1.IDSConfig, error) {
 	_, d, err := s.read(ctx, req.GetDeviceId())
 	if err != nil {
 		return nil, err
 	}
-	return showConfig(d), nil
+	out := showConfig(d)
+	etag.Tell(ctx, out)
+	return out, nil
 }
 
 // UpdateIDSConfig replaces what is inspected. Categories, rules and suppressions
@@ -127,6 +136,7 @@ func (s *Service) UpdateIDSConfig(ctx context.Context, req *ngfwv1.UpdateIDSConf
 	var now ids.Document
 	version, err := s.section.Change(ctx, id, func(d *resource.Draft[ids.Document]) error {
 		before := showConfig(d.Doc)
+		d.Current(before)
 		if err := readConfig(req.GetConfig(), &d.Doc); err != nil {
 			return err
 		}
@@ -137,8 +147,9 @@ func (s *Service) UpdateIDSConfig(ctx context.Context, req *ngfwv1.UpdateIDSConf
 	if err != nil {
 		return nil, err
 	}
-	tellVersion(ctx, version)
-	return showConfig(now), nil
+	out := showConfig(now)
+	tellWritten(ctx, version, out)
+	return out, nil
 }
 
 func summary(d ids.Document) string {

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/config/ids"
 	"ngfw.sh/internal/fault"
@@ -26,6 +27,7 @@ func (s *Service) ListIDSRules(ctx context.Context, req *ngfwv1.ListIDSRulesRequ
 	if err != nil {
 		return nil, err
 	}
+	etag.Tell(ctx, d.Rules)
 	out := &ngfwv1.ListIDSRulesResponse{}
 	for _, r := range d.Rules {
 		out.Rules = append(out.Rules, showRule(r))
@@ -71,7 +73,7 @@ func (s *Service) CreateIDSRule(ctx context.Context, req *ngfwv1.CreateIDSRuleRe
 	if err != nil {
 		return nil, err
 	}
-	tellVersion(ctx, version)
+	tellWritten(ctx, version, add)
 	return showRule(add), nil
 }
 

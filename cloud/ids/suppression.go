@@ -6,8 +6,10 @@ import (
 
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/resource"
 	"ngfw.sh/config/ids"
+	"ngfw.sh/internal/optional"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -26,6 +28,7 @@ func (s *Service) ListIDSSuppressions(ctx context.Context, req *ngfwv1.ListIDSSu
 	if err != nil {
 		return nil, err
 	}
+	etag.Tell(ctx, d.Suppressions)
 	out := &ngfwv1.ListIDSSuppressionsResponse{}
 	for _, x := range d.Suppressions {
 		out.Suppressions = append(out.Suppressions, showSuppression(x))
@@ -48,7 +51,7 @@ func (s *Service) CreateIDSSuppression(ctx context.Context, req *ngfwv1.CreateID
 	if err != nil {
 		return nil, err
 	}
-	tellVersion(ctx, version)
+	tellWritten(ctx, version, add)
 	return showSuppression(add), nil
 }
 
@@ -68,6 +71,6 @@ func (s *Service) DeleteIDSSuppression(ctx context.Context, req *ngfwv1.DeleteID
 
 func showSuppression(x ids.Suppression) *ngfwv1.IDSSuppression {
 	return &ngfwv1.IDSSuppression{
-		Id: x.ID, Gid: &x.GID, Sid: x.SID, Track: known(x.Track), Ip: known(x.IP), Reason: known(x.Reason), CreatedAt: x.CreatedAt,
+		Id: x.ID, Gid: &x.GID, Sid: x.SID, Track: optional.Of(x.Track), Ip: optional.Of(x.IP), Reason: optional.Of(x.Reason), CreatedAt: x.CreatedAt,
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 
+	"ngfw.sh/cloud/etag"
 	"ngfw.sh/cloud/identity"
 	"ngfw.sh/cloud/store"
 	"ngfw.sh/internal/fault"
@@ -20,6 +21,8 @@ type Draft[D any] struct {
 	counter func(kind string) string
 	ids     map[string]int64
 	note    *note
+	asked   bool     // the write is meant for one state alone
+	current []string // the states that it may be meant for
 }
 
 type note struct {
@@ -40,6 +43,17 @@ func (d *Draft[D]) NextID(kind string) int64 {
 // taken as they are now.
 func (d *Draft[D]) Note(action, kind, id, summary string, before, after any) {
 	d.note = &note{action, kind, id, summary, before, after}
+}
+
+// Current names what the edit is about as it is now, and the list that holds it: a write
+// may be meant for this state alone (package etag).
+func (d *Draft[D]) Current(resources ...any) {
+	if !d.asked {
+		return
+	}
+	for _, r := range resources {
+		d.current = append(d.current, etag.Of(r))
+	}
 }
 
 // Change applies edit to the newest document and stores the result. edit may be
@@ -76,7 +90,7 @@ func (s *Section[D]) change(ctx context.Context, caller identity.Caller, deviceI
 		outcome("failed")
 		return 0, err
 	}
-	d := &Draft[D]{Doc: doc, counter: s.counter, ids: maps.Clone(ids)}
+	d := &Draft[D]{Doc: doc, counter: s.counter, ids: maps.Clone(ids), asked: etag.Asked(ctx)}
 	if err := edit(d); err != nil {
 		outcome("refused")
 		return 0, err
@@ -91,6 +105,10 @@ func (s *Section[D]) change(ctx context.Context, caller identity.Caller, deviceI
 		return 0, fault.New(fault.PayloadTooLarge, "the section %s would be larger than %d MiB, which is more than a router takes", s.desc.Name, maxDocument>>20)
 	}
 	if bytes.Equal(b, sec.Document) {
+		if err := etag.Check(ctx, d.current...); err != nil {
+			outcome("refused")
+			return 0, err
+		}
 		outcome("unchanged")
 		return sec.Version, nil
 	}
@@ -98,7 +116,11 @@ func (s *Section[D]) change(ctx context.Context, caller identity.Caller, deviceI
 		outcome("failed")
 		return 0, fmt.Errorf("section %s: a change without a note", s.desc.Name)
 	}
-	if err := s.desc.Check(d.Doc); err != nil {
+	err = s.judge(ctx, deviceID, sec, d.Doc)
+	if err == nil {
+		err = etag.Check(ctx, d.current...) // after what would be wrong anyway (RFC 9110 section 13.2.2)
+	}
+	if err != nil {
 		outcome("refused")
 		return 0, err
 	}

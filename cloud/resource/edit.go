@@ -40,7 +40,7 @@ func (s *Section[D]) Preview(ctx context.Context, deviceID string, e *Edit[D]) (
 	}
 	d := &Draft[D]{Doc: doc, counter: s.counter, ids: ids}
 	if err = e.apply(d); err == nil {
-		err = s.desc.Check(d.Doc)
+		err = s.judge(ctx, deviceID, sec, d.Doc)
 	}
 	return before, d.Doc, Relative(err, e.part)
 }
@@ -57,11 +57,12 @@ func (m Members[D, T]) Creation(add *T, before int64) *Edit[D] {
 	e := &Edit[D]{}
 	e.apply = func(d *Draft[D]) error {
 		list := m.List(&d.Doc)
+		d.Current(*list)
 		at := len(*list)
 		if before != 0 {
 			i, err := m.find(*list, before)
 			if err != nil {
-				return fault.Invalid("before", "there is no %s %d to stand before", m.Kind, before)
+				return fault.Invalid("before", "there is no %s %d to stand before", m.noun(), before)
 			}
 			at = i
 		}
@@ -91,6 +92,7 @@ func (m Members[D, T]) Replacement(id int64, with *T) *Edit[D] {
 		}
 		e.part = m.path(i)
 		old := (*list)[i]
+		d.Current(old, *list)
 		*m.ID(with) = id
 		if m.GuardUpdate != nil {
 			if err := m.GuardUpdate(&d.Doc, old, with); err != nil {
@@ -113,6 +115,7 @@ func (m Members[D, T]) Removal(id int64) *Edit[D] {
 			return err
 		}
 		old := (*list)[i]
+		d.Current(old, *list)
 		if m.GuardDelete != nil {
 			if err := m.GuardDelete(&d.Doc, old); err != nil {
 				return err
@@ -129,6 +132,7 @@ func (m Members[D, T]) Removal(id int64) *Edit[D] {
 func (m Members[D, T]) Ordering(field string, ids []int64, ordered *[]T) *Edit[D] {
 	return &Edit[D]{apply: func(d *Draft[D]) error {
 		list := m.List(&d.Doc)
+		d.Current(*list)
 		before := make([]int64, len(*list))
 		left := make(map[int64]T, len(*list))
 		for i, t := range *list {
@@ -141,20 +145,20 @@ func (m Members[D, T]) Ordering(field string, ids []int64, ordered *[]T) *Edit[D
 			path := fmt.Sprintf("%s[%d]", field, i)
 			switch {
 			case !ok && slices.Contains(ids[:i], id):
-				return fault.Invalid(path, "%s %d is named twice", m.Kind, id)
+				return fault.Invalid(path, "%s %d is named twice", m.noun(), id)
 			case !ok:
-				return fault.Invalid(path, "there is no %s %d", m.Kind, id)
+				return fault.Invalid(path, "there is no %s %d", m.noun(), id)
 			}
 			delete(left, id)
 			*ordered = append(*ordered, t)
 		}
 		for _, id := range before {
 			if _, ok := left[id]; ok {
-				return fault.Invalid(field, "%s %d is missing: the order must name every %s exactly once", m.Kind, id, m.Kind)
+				return fault.Invalid(field, "%s %d is missing: the order must name every %s exactly once", m.noun(), id, m.noun())
 			}
 		}
 		*list = *ordered
-		d.Note("reorder", m.Kind, "", m.Field+" reordered", before, ids)
+		d.Note("reorder", m.Kind, "", m.noun()+"s reordered", before, ids)
 		return nil
 	}}
 }

@@ -14,7 +14,8 @@ import (
 // rules, zones, peers. T holds no pointers into the document.
 type Members[D, T any] struct {
 	Section *Section[D]
-	Kind    string // "rule": in texts, in the audit log, as the name of the id counter
+	Kind    string // "rule": in the audit log, as the name of the id counter
+	Noun    string // in texts; "": Kind
 	Field   string // "rules": the list's name in the document, as it stands in error paths
 	List    func(*D) *[]T
 	ID      func(*T) *int64
@@ -27,11 +28,18 @@ type Members[D, T any] struct {
 	GuardDelete func(doc *D, old T) error
 }
 
+func (m Members[D, T]) noun() string {
+	if m.Noun != "" {
+		return m.Noun
+	}
+	return m.Kind
+}
+
 // find returns the index of a member.
 func (m Members[D, T]) find(list []T, id int64) (int, error) {
 	i := slices.IndexFunc(list, func(t T) bool { return *m.ID(&t) == id })
 	if i < 0 {
-		return 0, fault.New(fault.NotFound, "no %s %d", m.Kind, id)
+		return 0, fault.New(fault.NotFound, "no %s %d", m.noun(), id)
 	}
 	return i, nil
 }
@@ -65,7 +73,7 @@ func (m Members[D, T]) Order(ctx context.Context, deviceID, field string, ids []
 func (m Members[D, T]) idText(t T) string { return strconv.FormatInt(*m.ID(&t), 10) }
 
 func (m Members[D, T]) summary(t T, what string) string {
-	return fmt.Sprintf("%s %d (%s) %s", m.Kind, *m.ID(&t), m.Label(t), what)
+	return fmt.Sprintf("%s %d (%s) %s", m.noun(), *m.ID(&t), m.Label(t), what)
 }
 
 // Relative takes the path of a part of the document off the field paths of a

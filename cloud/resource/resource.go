@@ -85,6 +85,7 @@ type Service struct {
 // described is a Section without its document's type.
 type described interface {
 	name() string
+	asked() bool
 	factory() (store.FactorySection, error)
 	timeZone(name string) func(document []byte) ([]byte, error) // nil: holds none
 	render(s store.Section) ([]byte, error)
@@ -111,11 +112,14 @@ func (s *Service) known() []described {
 	return s.sections
 }
 
-// Factory is what a new device starts with: every section as its description
-// has it.
+// Factory is what a new device starts with: every section that it gets unasked, as
+// its description has it.
 func (s *Service) Factory() ([]store.FactorySection, error) {
 	var out []store.FactorySection
 	for _, d := range s.known() {
+		if d.asked() {
+			continue // read as the factory has it until somebody writes it
+		}
 		f, err := d.factory()
 		if err != nil {
 			return nil, fmt.Errorf("factory configuration of %s: %w", d.name(), err)
@@ -137,8 +141,8 @@ func (s *Service) TimeZone(name string) map[string]func(document []byte) ([]byte
 	return out
 }
 
-// Document is the configuration that a device should run: its version and every
-// section as the agent reads it. A device that was removed has none: NOT_FOUND.
+// Document is the configuration that a device should run: its version and its
+// sections as the agent reads them. A device that was removed has none: NOT_FOUND.
 func (s *Service) Document(ctx context.Context, deviceID string) (version int64, sections map[string][]byte, err error) {
 	version, stored, err := s.deps.Store.Sections(ctx, deviceID)
 	if err != nil {
@@ -154,6 +158,9 @@ func (s *Service) Document(ctx context.Context, deviceID string) (version int64,
 	sections = map[string][]byte{}
 	for _, d := range s.known() {
 		sec, ok := byName[d.name()]
+		if !ok && d.asked() {
+			continue
+		}
 		if !ok { // the device is older than the section
 			f, err := d.factory()
 			if err != nil {

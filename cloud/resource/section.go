@@ -20,9 +20,17 @@ type Description[D any] struct {
 	// never kept. Field paths are the document's.
 	Check func(D) error
 
+	// Guard judges what a write would change for a router, beside Check: before is the
+	// newest document. Nil: nothing.
+	Guard func(ctx context.Context, deviceID string, before, after D) error
+
 	// Render makes what the router reads out of the document. Nil: the document
 	// itself.
 	Render func(doc D, version int64) (any, error)
+
+	// Asked: a router gets the section only once somebody has written it. Routers
+	// that are older than the section refuse a configuration that holds it.
+	Asked bool
 
 	// TimeZone puts the router's time zone into the document. Nil: the document
 	// does not hold it.
@@ -47,6 +55,8 @@ func Register[D any](s *Service, d Description[D]) *Section[D] {
 
 func (s *Section[D]) name() string { return s.desc.Name }
 
+func (s *Section[D]) asked() bool { return s.desc.Asked }
+
 func (s *Section[D]) factory() (store.FactorySection, error) {
 	doc, used := s.desc.Factory()
 	ids := map[string]int64{}
@@ -60,6 +70,18 @@ func (s *Section[D]) factory() (store.FactorySection, error) {
 // counter names a kind's id counter, and the kind in the audit log: sections
 // may have kinds of the same name.
 func (s *Section[D]) counter(kind string) string { return s.desc.Name + "." + kind }
+
+// judge is Check and Guard of a draft.
+func (s *Section[D]) judge(ctx context.Context, deviceID string, sec store.Section, after D) error {
+	if err := s.desc.Check(after); err != nil || s.desc.Guard == nil {
+		return err
+	}
+	before, err := s.decode(deviceID, sec)
+	if err != nil {
+		return err
+	}
+	return s.desc.Guard(ctx, deviceID, before, after)
+}
 
 func (s *Section[D]) timeZone(name string) func([]byte) ([]byte, error) {
 	if s.desc.TimeZone == nil {

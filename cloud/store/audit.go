@@ -46,6 +46,7 @@ func AuditBy(c identity.Caller, action, resourceType, resourceID string) AuditEn
 	}
 }
 
+// addAudit ends what is stored on behalf of a caller.
 func addAudit(ctx context.Context, t *sql.Tx, e AuditEntry) error {
 	changes, err := json.Marshal(e.Changes)
 	if err != nil {
@@ -59,7 +60,7 @@ func addAudit(ctx context.Context, t *sql.Tx, e AuditEntry) error {
 	if err != nil {
 		return fmt.Errorf("write audit entry: %w", err)
 	}
-	return nil
+	return markRequest(ctx, t)
 }
 
 // Audit reads an organisation's newest entries, newest first.

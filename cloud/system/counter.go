@@ -61,6 +61,6 @@ func (d *report) ruleCounters(sign int64) map[int64]*ngfwv1.RuleCounter {
 func withoutRules(m *ngfwv1.Metrics) *ngfwv1.Metrics {
 	return &ngfwv1.Metrics{
 		Timestamp: m.GetTimestamp(), Cpu: m.GetCpu(), Memory: m.GetMemory(), Temperature: m.Temperature,
-		Interfaces: m.GetInterfaces(), Connections: m.GetConnections(), Dns: m.GetDns(), Dataplane: m.GetDataplane(),
+		Interfaces: m.GetInterfaces(), Connections: m.GetConnections(), Dns: m.GetDns(), Dataplane: m.GetDataplane(), Qos: m.GetQos(),
 	}
 }

@@ -65,8 +65,25 @@ func (o *outcome) clone() outcome {
 	return outcome{Applied: maps.Clone(o.Applied), Failed: maps.Clone(o.Failed)}
 }
 
-// state compares with the version that the device should run.
-func (o *outcome) state(wanted int64) *ngfwv1.DeviceStatus_ConfigState {
+// state compares with the version that the device should run. lacking is what the router
+// says is not in force of what it has applied; of a document that is no longer the
+// section's it says nothing.
+func (o *outcome) state(wanted int64, lacking []*ngfwv1.SectionLack) *ngfwv1.DeviceStatus_ConfigState {
+	out := o.progress(wanted)
+	if out.State != "synced" {
+		return out
+	}
+	for _, l := range lacking {
+		if l.GetVersion() >= o.Applied[l.GetSection()] {
+			out.State = "degraded"
+			out.Error = &ngfwv1.DeviceStatus_ConfigError{Section: l.GetSection(), Message: l.GetReason()}
+			break
+		}
+	}
+	return out
+}
+
+func (o *outcome) progress(wanted int64) *ngfwv1.DeviceStatus_ConfigState {
 	out := &ngfwv1.DeviceStatus_ConfigState{Wanted: wanted, State: "pending"}
 	for _, version := range o.Applied {
 		out.Applied = max(out.Applied, version)

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
+
+	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
 func TestOutcome(t *testing.T) {
@@ -50,11 +52,36 @@ func TestOutcome(t *testing.T) {
 			if err := json.Unmarshal(b, &again); err != nil {
 				t.Fatal(err)
 			}
-			got := again.state(c.wanted)
+			got := again.state(c.wanted, nil)
 			if got.Wanted != c.wanted || got.Applied != c.applied || got.State != c.state || got.GetError().GetSection() != c.section {
 				t.Errorf("%v, want applied %d, %s, error in %q", got, c.applied, c.state, c.section)
 			}
 		})
+	}
+}
+
+// What is applied and not in force is degraded, with the reason, until a newer document
+// is applied.
+func TestDegraded(t *testing.T) {
+	lack := []*ngfwv1.SectionLack{{Section: "ids", Version: 4, Reason: "rule set a: cannot be fetched"}}
+	var o outcome
+	o.apply(sectionFull, 3)
+	o.apply("ids", 4)
+	o.apply(sectionFull, 4)
+	got := o.state(4, lack)
+	if got.State != "degraded" || got.GetError().GetSection() != "ids" || got.GetError().GetMessage() != lack[0].Reason || got.Applied != 4 {
+		t.Errorf("%v", got)
+	}
+	if got := o.state(5, lack); got.State != "pending" || got.Error != nil {
+		t.Errorf("something newer is wanted: %v", got)
+	}
+	o.apply("ids", 5)
+	if got := o.state(5, lack); got.State != "synced" {
+		t.Errorf("the router has not said it of the newer document: %v", got)
+	}
+	o.fail("firewall", failure{Version: 6, Message: "m"})
+	if got := o.state(6, lack); got.State != "failed" || got.GetError().GetSection() != "firewall" {
+		t.Errorf("%v", got)
 	}
 }
 

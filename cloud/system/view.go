@@ -23,6 +23,7 @@ type snapshot struct {
 	hardware     *ngfwv1.Hardware
 	newer        *ngfwv1.Metrics // nil: status is the newest
 	config       outcome
+	lacking      []*ngfwv1.SectionLack
 }
 
 func (r *Reports) snapshot(ctx context.Context, deviceID string) (s snapshot, err error) {
@@ -30,7 +31,7 @@ func (r *Reports) snapshot(ctx context.Context, deviceID string) (s snapshot, er
 		s = snapshot{
 			online: d.connections > 0, connectedAt: d.connectedAt, lastSeen: d.lastSeen,
 			agentVersion: d.agentVersion, firmware: d.firmware,
-			status: d.status, hardware: d.hardware, config: d.config.clone(),
+			status: d.status, hardware: d.hardware, config: d.config.clone(), lacking: d.last.GetDataplane().GetLacking(),
 		}
 		if d.last != nil && !d.metricsAt.Before(d.statusAt) {
 			s.newer = d.last
@@ -101,7 +102,7 @@ func (r *Reports) DeviceStatus(ctx context.Context, deviceID string, wanted int6
 	}
 	out := &ngfwv1.DeviceStatus{
 		Status: s.state(), LastSeen: unixOrNil(s.lastSeen),
-		Config: s.config.state(wanted), System: s.current(),
+		Config: s.config.state(wanted, s.lacking), System: s.current(),
 	}
 	if s.online {
 		out.ConnectedAt = unixOrNil(s.connectedAt)
@@ -128,6 +129,24 @@ func (r *Reports) NATCounters(ctx context.Context, deviceID string) (out map[int
 // as it last reported them.
 func (r *Reports) LoadedRules(ctx context.Context, deviceID string) (out map[string]int64, err error) {
 	err = r.with(ctx, deviceID, func(d *report) { out = maps.Clone(d.last.GetDataplane().GetIdsRules()) })
+	return out, err
+}
+
+// QoSCounters are what has passed the router's queues as it last reported it.
+func (r *Reports) QoSCounters(ctx context.Context, deviceID string) (out []*ngfwv1.QosCounter, err error) {
+	// The messages are never changed, so they need no copy.
+	err = r.with(ctx, deviceID, func(d *report) { out = d.last.GetQos() })
+	return out, err
+}
+
+// KnowsCountries says whether the router has a database of countries; nil: it has not
+// said.
+func (r *Reports) KnowsCountries(ctx context.Context, deviceID string) (out *bool, err error) {
+	err = r.with(ctx, deviceID, func(d *report) {
+		if d.last.GetDataplane() != nil && d.last.Dataplane.Countries != nil {
+			out = proto.Bool(d.last.Dataplane.GetCountries())
+		}
+	})
 	return out, err
 }
 

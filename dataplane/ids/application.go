@@ -37,7 +37,7 @@ func (w *Worker) open(f *Flow) {
 	limits := w.engine.cfg.Limits
 	limits.HashFiles = limits.HashFiles || w.set != nil && w.set.HashFiles()
 	limits.Frames = limits.Frames || w.set != nil && w.set.WantsFrames()
-	f.app.session = app.Open(app.Flow{
+	f.app.session = w.apps.Open(app.Flow{
 		Over: over, ClientPort: f.Client.Port(), ServerPort: f.Server.Port(), Limits: limits, Choice: &w.engine.cfg.Protocols,
 		Expected: w.takeExpected(f), Client: f.Client.Addr(),
 	})
@@ -81,7 +81,9 @@ func (w *Worker) follow(f *Flow) {
 			f.TCP.Trigger(app.ToServer)
 			f.TCP.Trigger(app.ToClient)
 		}
-		f.app.gaveUp = f.app.done == app.GaveUp && s.Parser() != nil
+		if f.app.gaveUp = f.app.done == app.GaveUp && s.Parser() != nil; f.app.gaveUp {
+			w.Counters.GaveUp++
+		}
 	}
 }
 
@@ -99,11 +101,15 @@ func (w *Worker) triggerComplete(f *Flow) {
 }
 
 // gaveUp applies the policy for flows whose parser has just given up (app-layer.error-policy).
-func (w *Worker) gaveUp(f *Flow, v *Verdict) {
-	if f.app.gaveUp {
-		f.app.gaveUp = false
-		w.except(f, w.engine.cfg.Exceptions.AppError, "applayer error", v)
+// Done says that the packet needs no inspection by it.
+func (w *Worker) gaveUp(f *Flow, v *Verdict) (done bool) {
+	if !f.app.gaveUp {
+		return false
 	}
+	f.app.gaveUp = false
+	policy := w.engine.cfg.Exceptions.AppError
+	w.except(f, policy, "applayer error", v)
+	return policy == DropPacket && w.engine.cfg.Inline || policy == PassPacket
 }
 
 // closeApp says that a direction sends no more.

@@ -50,7 +50,10 @@ func BenchmarkTraffic(b *testing.B) {
 			engine.Use(set)
 			w := engine.Worker()
 			w.Decoder().Verify(false)
-			round := int64(0)
+			round := int64(1)
+			for _, f := range x.Frames { // what flows are kept in is there from then on
+				w.Packet(packet.LinkRaw, f.Data, len(f.Data), f.At)
+			}
 			span := x.Frames[len(x.Frames)-1].At - x.Frames[0].At + 3600e9
 			b.SetBytes(int64(x.Bytes))
 			b.ReportAllocs()
@@ -71,8 +74,8 @@ func BenchmarkTraffic(b *testing.B) {
 			}
 			// The time this thread was running: others may be busy on the machine.
 			seconds := time.Duration(after.Utime.Nano() - before.Utime.Nano() + after.Stime.Nano() - before.Stime.Nano()).Seconds()
-			b.ReportMetric(float64(round)*float64(x.Bytes)*8/seconds/1e9, "Gbit/s")
-			b.ReportMetric(float64(round)*float64(len(x.Frames))/seconds/1e6, "Mpps")
+			b.ReportMetric(float64(round-1)*float64(x.Bytes)*8/seconds/1e9, "Gbit/s")
+			b.ReportMetric(float64(round-1)*float64(len(x.Frames))/seconds/1e6, "Mpps")
 			b.ReportMetric(float64(w.Counters.Alerts)/float64(round), "alerts/round")
 			b.ReportMetric(float64(len(x.Frames)), "packets")
 		})

@@ -40,6 +40,8 @@ type Config struct {
 type FlowConfig struct {
 	Max      int
 	Timeouts map[Class]Timeouts
+	// Elephant is when a flow is one: see flow.elephant.
+	Elephant Elephant
 }
 
 // Class is a kind of flows with timeouts of its own.

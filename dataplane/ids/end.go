@@ -9,6 +9,7 @@ import (
 // end ends a flow: what was not inspected is now, with packets of our own
 // making, one in each direction.
 func (w *Worker) end(f *Flow, reason string) {
+	w.ending = f
 	if f.TCP != nil && !f.broken && f.Action == Inspect {
 		w.guard(f, func() {
 			for _, dir := range [...]app.Direction{app.ToServer, app.ToClient} {
@@ -46,6 +47,28 @@ func (w *Worker) end(f *Flow, reason string) {
 		}
 		log.Flow(f, reason)
 	}
+	w.forget(f)
+	w.ending = nil
+}
+
+// forget gives back what a flow was kept in, for others to use. What has panicked is left alone:
+// nobody knows what state it is in.
+func (w *Worker) forget(f *Flow) {
+	if f.broken {
+		return
+	}
+	if w.detect != nil {
+		w.detect.Forget(&f.Detect)
+	}
+	if f.TCP != nil {
+		f.TCP.Forget()
+		f.TCP = nil
+	}
+	if f.app.session != nil {
+		w.apps.Put(f.app.session)
+		f.app.session = nil
+	}
+	w.flows.forget(f)
 }
 
 // last inspects what is left of a direction.

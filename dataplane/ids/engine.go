@@ -14,6 +14,8 @@ import (
 type Log interface {
 	Alert(*Alert)
 	Drop(*Drop)
+	// Tagged is a packet that a rule which matched before wants to be told (manual, "Tag").
+	Tagged(*packet.Packet, *Flow, app.Direction)
 	Transaction(*Flow, app.Transaction)
 	File(*Flow, app.Transaction, app.Direction, *app.File)
 	Flow(f *Flow, reason string)
@@ -55,8 +57,7 @@ type Anomaly struct {
 
 // Deps are what an Engine uses.
 type Deps struct {
-	Log     Log // may be nil
-	Metrics *Metrics
+	Log Log // may be nil
 	// Panicked is told of panics that were caught; may be nil.
 	Panicked func(what string)
 }
@@ -72,14 +73,14 @@ type Engine struct {
 
 // New makes an engine without rules.
 func New(cfg Config, deps Deps) *Engine {
-	if deps.Metrics == nil {
-		deps.Metrics = NewMetrics(nil)
-	}
 	return &Engine{cfg: cfg, deps: deps, state: detect.NewState(cfg.State)}
 }
 
 // Use puts rules in force, from each worker's next packet on.
 func (e *Engine) Use(set *detect.Set) { e.set.Store(set) }
+
+// State is what is remembered beside flows.
+func (e *Engine) State() *detect.State { return e.state }
 
 // Set is the rules in force.
 func (e *Engine) Set() *detect.Set { return e.set.Load() }

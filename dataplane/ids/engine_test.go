@@ -19,6 +19,7 @@ type told struct {
 	flows  []string
 	txs    int
 	odd    []string
+	tagged []uint64
 }
 
 func (l *told) Alert(a *ids.Alert)                                        { l.alerts = append(l.alerts, a.Match.Rule.SID) }
@@ -26,7 +27,10 @@ func (l *told) Drop(d *ids.Drop)                                          { l.dr
 func (l *told) Transaction(*ids.Flow, app.Transaction)                    { l.txs++ }
 func (l *told) File(*ids.Flow, app.Transaction, app.Direction, *app.File) {}
 func (l *told) Flow(f *ids.Flow, reason string)                           { l.flows = append(l.flows, reason) }
-func (l *told) Anomaly(a *ids.Anomaly)                                    { l.odd = append(l.odd, a.Kind+" "+a.Event) }
+func (l *told) Tagged(p *packet.Packet, _ *ids.Flow, _ app.Direction) {
+	l.tagged = append(l.tagged, p.Number)
+}
+func (l *told) Anomaly(a *ids.Anomaly) { l.odd = append(l.odd, a.Kind+" "+a.Event) }
 
 func engine(t testing.TB, cfg ids.Config, rules string) (*ids.Engine, *told) {
 	t.Helper()

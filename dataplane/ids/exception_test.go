@@ -182,4 +182,5 @@ func (alerts) Drop(*ids.Drop)                                            {}
 func (alerts) Transaction(*ids.Flow, app.Transaction)                    {}
 func (alerts) File(*ids.Flow, app.Transaction, app.Direction, *app.File) {}
 func (alerts) Flow(*ids.Flow, string)                                    {}
+func (alerts) Tagged(*packet.Packet, *ids.Flow, app.Direction)           {}
 func (alerts) Anomaly(*ids.Anomaly)                                      {}

@@ -37,6 +37,7 @@ type Flow struct {
 	reverse bool // client and server were exchanged after the first packet
 	broken  bool // a parser or detection panicked
 	dirty   [2]bool
+	rates   [2]rate
 	list    *lru
 	prev    *Flow
 	next    *Flow

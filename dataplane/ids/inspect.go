@@ -32,10 +32,16 @@ func (w *Worker) inspect(p *packet.Packet, f *Flow, dir app.Direction, v *Verdic
 			f.dirty = [2]bool{}
 		}
 	}
+	if log := w.engine.deps.Log; log != nil && !p.Made && w.detect.Tagged(i) {
+		log.Tagged(p, f, dir)
+	}
 	w.matches = w.matches[:0]
 	w.guard(f, func() { w.matches = w.detect.Inspect(i, w.matches) })
 	if r := w.detect.Replacements(); len(r) > 0 && w.engine.cfg.Inline && !p.Made {
 		w.replace(p, r, v)
+	}
+	if mark, mask := w.detect.Mark(); mask != 0 {
+		v.Mark, v.MarkMask = v.Mark&^mask|mark, v.MarkMask|mask
 	}
 	if f != nil && w.detect.Bypass() && f.Action == Inspect {
 		f.Action, f.Reason = FlowBypassed, "bypass"
@@ -73,7 +79,6 @@ func (w *Worker) apply(p *packet.Packet, f *Flow, dir app.Direction, v *Verdict,
 		}
 		if m.Tell {
 			w.Counters.Alerts++
-			w.engine.deps.Metrics.alerts.Inc()
 			if f != nil {
 				f.Alerted = true
 			}

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"text/tabwriter"
 
+	"github.com/goccy/go-yaml"
+
 	"ngfw.sh/dataplane/ids/eve"
 	"ngfw.sh/dataplane/ids/replay"
 	"ngfw.sh/dataplane/ids/rule"
@@ -53,6 +55,7 @@ type suiteCase struct {
 	settings             []string
 	unchecked, inline    bool
 	config               string
+	skip                 bool
 }
 
 func suiteCases(t testing.TB, dir string) []suiteCase {
@@ -94,10 +97,37 @@ func suiteCases(t testing.TB, dir string) []suiteCase {
 		if p := filepath.Join(own, "suricata.yaml"); exists(p) {
 			c.config = p
 		}
+		c.skip = skips(t, filepath.Join(own, "test.yaml"))
 		c.arguments(get("args"), own, t.TempDir())
 		cases = append(cases, c)
 	}
 	return cases
+}
+
+// features are those of Suricata's builds that cases may depend on, and that are here.
+var features = map[string]bool{"HAVE_JA4": true}
+
+// skips says whether a case is not for who has what is here: it is about doing without.
+func skips(t testing.TB, path string) bool {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+	var test struct {
+		Skip []struct {
+			Feature string `yaml:"feature"`
+		} `yaml:"skip"`
+	}
+	if err := yaml.Unmarshal(text, &test); err != nil {
+		return false // what else is in there may be odd
+	}
+	for _, s := range test.Skip {
+		if features[s.Feature] {
+			return true
+		}
+	}
+	return false
 }
 
 func exists(path string) bool {
@@ -285,6 +315,10 @@ func TestSuite(t *testing.T) {
 	var good []string
 	for _, c := range cases {
 		if !strings.Contains(c.name, *only) {
+			continue
+		}
+		if c.skip {
+			t.Logf("%s is for builds without what is here", c.name)
 			continue
 		}
 		r, why := c.run()

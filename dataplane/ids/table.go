@@ -13,7 +13,13 @@ type table struct {
 	flows map[key]*Flow
 	lists [classes][flowStates]lru
 	next  uint64
+	// retired flows have ended while a packet was looked at, whose verdict may name them; spare
+	// ones are for the next flows.
+	retired, spare []*Flow
 }
+
+// spareFlows bounds those that are kept for the next ones.
+const spareFlows = 8192
 
 // lru is a list of flows, the one that was silent longest first.
 type lru struct{ first, last *Flow }
@@ -96,7 +102,17 @@ func (t *table) oldest() *Flow {
 // create makes a flow whose client sent p.
 func (t *table) create(k key, p *packet.Packet) *Flow {
 	t.next++
-	f := &Flow{
+	var f *Flow
+	if n := len(t.spare); n > 0 {
+		f, t.spare = t.spare[n-1], t.spare[:n-1]
+		f.Detect.Renew()
+		f.rates[0].reset()
+		f.rates[1].reset()
+	} else {
+		f = &Flow{}
+	}
+	*f = Flow{
+		Detect: f.Detect, rates: f.rates,
 		key: k, ID: t.next, Protocol: p.Protocol, VLANs: p.VLANs, VLANCount: p.VLANCount,
 		Client: netip.AddrPortFrom(p.Src, p.SrcPort), Server: netip.AddrPortFrom(p.Dst, p.DstPort),
 		class: classOf(p.Protocol), ICMPType: p.ICMP.Type, ICMPCode: p.ICMP.Code,
@@ -118,6 +134,23 @@ func (t *table) remove(f *Flow) {
 	f.unlink()
 	if t.flows[f.key] == f {
 		delete(t.flows, f.key)
+	}
+}
+
+// forget gives a flow back that nobody knows any more: another will be kept in it.
+func (t *table) forget(f *Flow) {
+	if len(t.retired) < spareFlows {
+		t.retired = append(t.retired, f)
+	}
+}
+
+// settle lets flows that have ended be used again: the next packet begins.
+func (t *table) settle() {
+	if len(t.retired) > 0 {
+		n := min(len(t.retired), spareFlows-len(t.spare))
+		t.spare = append(t.spare, t.retired[:n]...)
+		clear(t.retired)
+		t.retired = t.retired[:0]
 	}
 }
 

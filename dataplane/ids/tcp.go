@@ -55,9 +55,9 @@ func (w *Worker) tcp(p *packet.Packet, f *Flow, dir app.Direction, v *Verdict) {
 	// The packet that ends the handshake may bring data.
 	f.Detect.Established = f.Detect.Established || f.state == flowEstablished && len(p.Payload) > 0
 	w.guard(f, func() { w.advance(f, dir) })
-	w.gaveUp(f, v)
+	done := w.gaveUp(f, v)
 	in := detect.Input{InStream: a.InStream, StreamEvents: &w.events}
-	if f.Detect.StreamBytes = [2]uint64{f.TCP.Sent(app.ToServer), f.TCP.Sent(app.ToClient)}; v.Drop && len(w.events.All()) == 0 {
+	if f.Detect.StreamBytes = [2]uint64{f.TCP.Sent(app.ToServer), f.TCP.Sent(app.ToClient)}; done || v.Drop && len(w.events.All()) == 0 {
 		w.flush(f)
 		return
 	}
@@ -147,6 +147,8 @@ func (w *Worker) swap(f *Flow) {
 	d := &f.Detect
 	d.Packets[0], d.Packets[1] = d.Packets[1], d.Packets[0]
 	d.Bytes[0], d.Bytes[1] = d.Bytes[1], d.Bytes[0]
+	d.Elephant[0], d.Elephant[1] = d.Elephant[1], d.Elephant[0]
+	f.rates[0], f.rates[1] = f.rates[1], f.rates[0]
 	if f.TCP != nil && f.TCP.State() >= stream.Established {
 		f.TCP.Swap()
 	}

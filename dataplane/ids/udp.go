@@ -22,7 +22,8 @@ func (w *Worker) udp(p *packet.Packet, f *Flow, dir app.Direction, v *Verdict) {
 			}
 		})
 	}
-	w.gaveUp(f, v)
-	w.inspect(p, f, dir, v, detect.Input{})
+	if !w.gaveUp(f, v) {
+		w.inspect(p, f, dir, v, detect.Input{})
+	}
 	w.free(f)
 }

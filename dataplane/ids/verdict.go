@@ -19,6 +19,8 @@ type Verdict struct {
 	Leave Leave
 	// Flow is that of the packet, or nil.
 	Flow *Flow
+	// Mark is what rules want the bits of MarkMask in the packet's mark to be.
+	Mark, MarkMask uint32
 	// Reason is why it is dropped.
 	Reason string
 }

@@ -42,6 +42,9 @@ type Worker struct {
 	pseudo   [2]packet.Packet
 	headers  [2][60]byte
 	expected map[announced]expectation
+	apps     app.Pool
+	// flow is the packet's, ending one that is being ended: who is to blame for a panic.
+	flow, ending *Flow
 	// Counters count what the worker did.
 	Counters Counters
 }
@@ -49,8 +52,9 @@ type Worker struct {
 // Counters count what a worker did.
 type Counters struct {
 	Packets, Bytes, Invalid, Flows, Alerts, Dropped, Rejected uint64
-	Panics, Evicted, BadChecksums                             uint64
+	Panics, Evicted, BadChecksums, Elephants                  uint64
 	Refused                                                   uint64 // packets that found no room for their flow
+	GaveUp                                                    uint64 // parsers, at what is broken or beyond their limits
 }
 
 // Worker makes a worker.
@@ -70,15 +74,21 @@ func (w *Worker) Stream() stream.Counters { return w.budget.Counters }
 func (w *Worker) Fragments() defrag.Counters { return w.defrag.Counters }
 
 // Packet takes a frame, of a length on the wire, seen at a time in nanoseconds since 1970.
-func (w *Worker) Packet(link packet.Link, frame []byte, length int, time int64) Verdict {
+func (w *Worker) Packet(link packet.Link, frame []byte, length int, time int64) (v Verdict) {
+	w.flow, w.ending = nil, nil
+	defer func() {
+		if r := recover(); r != nil {
+			w.caught(r, &v)
+		}
+	}()
 	w.use()
+	w.flows.settle()
 	w.now = max(w.now, time)
 	w.expire()
 	w.Counters.Packets++
 	w.Counters.Bytes += uint64(len(frame))
 	evicted := w.defrag.Counters.Evicted
 	packets := w.decoder.Decode(link, frame, length, time)
-	var v Verdict
 	if w.defrag.Counters.Evicted != evicted {
 		w.exceptPacket(w.engine.cfg.Exceptions.Fragments, "defrag memcap", &v)
 	}
@@ -92,6 +102,7 @@ func (w *Worker) Packet(link packet.Link, frame []byte, length int, time int64) 
 			v.Reject = x.Reject
 		}
 		v.Changed = v.Changed || x.Changed
+		v.Mark, v.MarkMask = v.Mark&^x.MarkMask|x.Mark, v.MarkMask|x.MarkMask
 		if p.Outer == nil && !p.Reassembled || v.Flow == nil {
 			v.Flow = x.Flow
 			v.Leave = x.Leave
@@ -99,7 +110,6 @@ func (w *Worker) Packet(link packet.Link, frame []byte, length int, time int64) 
 	}
 	if v.Drop {
 		w.Counters.Dropped++
-		w.engine.deps.Metrics.dropped.Inc()
 	}
 	return v
 }
@@ -122,7 +132,7 @@ func (w *Worker) packet(p *packet.Packet) (v Verdict) {
 		w.Counters.Invalid++
 	}
 	f, dir, full := w.flowOf(p)
-	v.Flow = f
+	v.Flow, w.flow = f, f
 	defer w.anomalies(p, f)
 	if full && w.exceptPacket(w.engine.cfg.Exceptions.FlowMemory, "flow memcap", &v) {
 		w.logDrop(p, nil, dir, &v)
@@ -131,6 +141,7 @@ func (w *Worker) packet(p *packet.Packet) (v Verdict) {
 	if f != nil {
 		f.Detect.Packets[dir]++
 		f.Detect.Bytes[dir] += uint64(p.Length)
+		w.weigh(f, dir, p.Length)
 	}
 	if p.Invalid || f == nil {
 		w.inspect(p, f, dir, &v, detect.Input{})
@@ -175,9 +186,28 @@ func (w *Worker) guard(f *Flow, do func()) {
 	do()
 }
 
+// caught is a panic outside of what is guarded: the packet is treated as one whose inspection
+// has failed, and so is its flow. A flow that was ending is over.
+func (w *Worker) caught(what any, v *Verdict) {
+	f := w.flow
+	if w.ending != nil {
+		w.ending.broken = true
+		w.flows.remove(w.ending)
+		f = nil // the packet itself has not had its turn
+	}
+	w.panicked(f, what)
+	if f != nil {
+		if v.Flow = f; f.Action == FlowDropped {
+			v.drop(f.Reason)
+		}
+		w.leave(f, v)
+		return
+	}
+	w.exceptPacket(w.engine.cfg.Exceptions.AppError, "app-layer error", v)
+}
+
 func (w *Worker) panicked(f *Flow, what any) {
 	w.Counters.Panics++
-	w.engine.deps.Metrics.panics.Inc()
 	if w.engine.deps.Panicked != nil {
 		w.engine.deps.Panicked(fmt.Sprintf("%v\n%s", what, debug.Stack()))
 	}

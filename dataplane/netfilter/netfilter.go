@@ -32,6 +32,10 @@ const (
 	zoneSelf   = 1 << 21
 )
 
+// FreeMark are the bits of the packet mark that are not ours: rules of the matcher may set
+// them, for others to go by.
+const FreeMark = 0x0000ffff
+
 // Ruleset is what the table depends on.
 type Ruleset struct {
 	Masquerade []string // interfaces: IPv4 that leaves here gets the interface's address

@@ -162,3 +162,41 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestNetworks(t *testing.T) {
+	networks := map[string]string{"10.0.0.0/8": "64500", "2001:db8::/32": "64501"}
+	for name, record := range map[string]func(string) mmdbtype.DataType{
+		"maxmind": func(n string) mmdbtype.DataType {
+			v := map[string]mmdbtype.Uint32{"64500": 64500, "64501": 64501}[n]
+			return mmdbtype.Map{"autonomous_system_number": v, "autonomous_system_organization": mmdbtype.String("Net " + n)}
+		},
+		"ipinfo": func(n string) mmdbtype.DataType {
+			return mmdbtype.Map{"asn": mmdbtype.String("AS" + n), "as_name": mmdbtype.String("Net " + n)}
+		},
+		"older ipinfo": func(n string) mmdbtype.DataType {
+			return mmdbtype.Map{"asn": mmdbtype.String("AS" + n), "name": mmdbtype.String("Net " + n)}
+		},
+	} {
+		d, err := geoip.ParseNetworks(written(t, 6, false, networks, record))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for addr, want := range map[string]geoip.AS{
+			"10.1.2.3": {Number: 64500, Name: "Net 64500"}, "::ffff:10.1.2.3": {Number: 64500, Name: "Net 64500"},
+			"2001:db8::1": {Number: 64501, Name: "Net 64501"}, "192.0.2.1": {}, "2001:db9::1": {},
+		} {
+			if got := d.AS(netip.MustParseAddr(addr)); got != want {
+				t.Errorf("%s: %s: %+v, want %+v", name, addr, got, want)
+			}
+		}
+		if got := d.AS(netip.Addr{}); got != (geoip.AS{}) {
+			t.Errorf("no address: %+v", got)
+		}
+	}
+	if _, err := geoip.ParseNetworks(written(t, 6, false, networks, maxmind)); err == nil || !strings.Contains(err.Error(), "one of ASNs") {
+		t.Errorf("a database of countries: %v", err)
+	}
+	if _, err := geoip.ParseNetworks([]byte("none")); err == nil {
+		t.Error("no database was taken")
+	}
+}

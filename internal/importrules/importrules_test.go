@@ -25,7 +25,7 @@ type rule struct {
 }
 
 // Packages of cloud that are not domains: what domains and the service stand on.
-var cloudInfrastructure = []string{"cloud/api", "cloud/devicelink", "cloud/store", "cloud/blob", "cloud/bus", "cloud/identity",
+var cloudInfrastructure = []string{"cloud/api", "cloud/devicelink", "cloud/store", "cloud/blob", "cloud/bus", "cloud/etag", "cloud/identity",
 	"cloud/resource", "cloud/seal", "cloud/tlsca",
 	"cloud/domaintest", // puts the domains together to test them
 }

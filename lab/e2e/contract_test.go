@@ -152,6 +152,29 @@ func TestContract(t *testing.T) {
 	step(http.StatusOK, "PUT", "/api/fleet/devices/{id}", router.ID, map[string]any{"name": "renamed", "mode": "observe", "time_zone": "Europe/Vienna"})
 	step(http.StatusOK, "GET", "/api/fleet/devices/{id}/status", router.ID, nil)
 	step(http.StatusOK, "GET", "/api/fleet/devices/{id}/status", device, nil)
+
+	// The other router is shaped, so that the lab's is as it was.
+	shape := func(status int, method, pattern, path string, body any, into ...any) {
+		t.Helper()
+		made[method+" "+pattern] = true
+		var out any
+		if len(into) > 0 {
+			out = into[0]
+		}
+		api.call(t, status, method, path+"?device_id="+router.ID, body, out)
+	}
+	const shaped, classes, limits = "/api/qos/config", "/api/qos/classes", "/api/qos/device-limits"
+	var class identified
+	shape(http.StatusOK, "PUT", shaped, shaped, map[string]any{"enabled": true, "upload_mbps": 20, "download_mbps": 100, "scheduler": "cake"})
+	shape(http.StatusOK, "GET", shaped, shaped, nil)
+	shape(http.StatusCreated, "POST", classes, classes, map[string]any{"name": "voice", "priority": 0, "guaranteed_mbps": 2.5,
+		"dscp_markings": []any{"EF", 34}, "ports": []any{5060, "udp/8000-8080"}, "applications": []string{"sip"}}, &class)
+	shape(http.StatusOK, "PUT", classes+"/{id}", classes+"/"+class.ID.String(), map[string]any{"name": "voice", "priority": 1, "max_mbps": 10})
+	shape(http.StatusOK, "GET", classes, classes, nil)
+	shape(http.StatusNoContent, "DELETE", classes+"/{id}", classes+"/"+class.ID.String(), nil)
+	shape(http.StatusOK, "PUT", limits+"/{mac}", limits+"/02:00:5e:10:00:01", map[string]any{"hostname": "tv", "download_mbps": 8, "priority": 6})
+	shape(http.StatusOK, "GET", limits, limits, nil)
+	shape(http.StatusNoContent, "DELETE", limits+"/{mac}", limits+"/02:00:5e:10:00:01", nil)
 	step(http.StatusNoContent, "DELETE", "/api/fleet/devices/{id}", router.ID, nil)
 
 	var token named

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -169,9 +170,13 @@ func (l *Lab) Start(host string, cmd *exec.Cmd) {
 }
 
 // Eventually waits for a condition, a tenth of a second between looks, and
-// fails the test with its last complaint when the limit passes.
+// fails the test with its last complaint when the limit passes. NGFW_PATIENCE is
+// how many times longer that is on a slow machine, such as an emulated one.
 func Eventually(t testing.TB, limit time.Duration, condition func() error) {
 	t.Helper()
+	if times, err := strconv.Atoi(os.Getenv("NGFW_PATIENCE")); err == nil && times > 0 {
+		limit *= time.Duration(times)
+	}
 	deadline := time.Now().Add(limit)
 	for {
 		err := condition()

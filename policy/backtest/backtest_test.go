@@ -194,17 +194,26 @@ func TestAreas(t *testing.T) {
 	}
 }
 
-// TestNothingChangesOutsideAreas: of a rule more or less, the areas hold every packet
-// the fate of which it changes, and leave out others.
+// TestNothingChangesOutsideAreas: of a rule more or less, of either kind, the areas
+// hold every packet the fate of which it changes, and leave out others.
 func TestNothingChangesOutsideAreas(t *testing.T) {
-	policytest.Cover(t, []string{"changes true, inside true", "changes false, inside false"}, func(t *rapid.T, seen policytest.Seen) {
-		before, env := untimed(policytest.Policies().Draw(t, "policy")), policytest.Envs().Draw(t, "env")
+	policytest.Cover(t, []string{
+		"rule: changes true, inside true", "rule: changes false, inside false",
+		"nat: changes true, inside true", "nat: changes false, inside false",
+	}, func(t *rapid.T, seen policytest.Seen) {
+		before, env := policytest.Policies().Draw(t, "policy"), policytest.Envs().Draw(t, "env")
 		if env.Countries == nil {
 			env.Countries = policytest.Atlas{} // else policies that name one are refused
 		}
-		after, about := before, before
-		if len(before.Rules) > 0 {
-			cut := rapid.IntRange(0, len(before.Rules)-1).Draw(t, "rule")
+		after, about, kind := before, before, "none"
+		cut := rapid.IntRange(0, 100).Draw(t, "which")
+		switch {
+		case len(before.NAT) > 0 && rapid.Bool().Draw(t, "nat"):
+			cut, kind = cut%len(before.NAT), "nat"
+			after.NAT = slices.Delete(slices.Clone(before.NAT), cut, cut+1)
+			about.NAT, about.Rules = before.NAT[cut:cut+1], nil
+		case len(before.Rules) > 0:
+			cut, kind = cut%len(before.Rules), "rule"
 			after.Rules = slices.Delete(slices.Clone(before.Rules), cut, cut+1)
 			about.Rules = before.Rules[cut : cut+1]
 		}
@@ -239,20 +248,9 @@ func TestNothingChangesOutsideAreas(t *testing.T) {
 			if changes && !inside {
 				t.Fatalf("%+v is outside of all areas %+v, and changes: %+v to %+v", packet, areas, was, now)
 			}
-			seen[fmt.Sprintf("changes %t, inside %t", changes, inside)]++
+			seen[fmt.Sprintf("%s: changes %t, inside %t", kind, changes, inside)]++
 		}
 	})
-}
-
-// untimed leaves of a policy what areas can be found for: no NAT, schedules or MACs.
-func untimed(p policy.Policy) policy.Policy {
-	p.NAT = nil
-	p.Rules = slices.DeleteFunc(slices.Clone(p.Rules), func(r policy.Rule) bool {
-		one := p
-		one.Rules = []policy.Rule{r}
-		return policy.Scheduled(one) || len(policy.MACs(one)) > 0
-	})
-	return p
 }
 
 func asksForMAC(t *rapid.T, before, after policy.Policy, env policy.Env, packet policy.Packet) bool {

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"unicode"
@@ -42,7 +43,7 @@ func Document(ops []*operation.Operation, public ...string) ([]byte, error) {
 			if _, twice := item[verb]; twice {
 				return nil, fmt.Errorf("%s %s is bound twice", binding.Verb, binding.Pattern)
 			}
-			item[verb] = b.operation(binding, i, writable(ops, binding.Pattern))
+			item[verb] = b.operation(binding, i, tagged(ops, binding))
 		}
 	}
 	for _, p := range append([]string{"/", "/health", "/metrics", "/openapi.json"}, public...) {
@@ -72,17 +73,20 @@ func Document(ops []*operation.Operation, public ...string) ([]byte, error) {
 	})
 }
 
-// writable says whether the resource of a path can be replaced, so that it has
-// an ETag.
-func writable(ops []*operation.Operation, pattern string) bool {
+// tagged says whether the answer has an ETag: what is read where it, or a member of it,
+// can be replaced; and what comes of such a write.
+func tagged(ops []*operation.Operation, at *operation.Binding) bool {
+	if at.Verb != http.MethodGet {
+		return at.IfMatch && at.Success != http.StatusNoContent
+	}
 	return slices.ContainsFunc(ops, func(o *operation.Operation) bool {
 		return slices.ContainsFunc(o.Bindings, func(b *operation.Binding) bool {
-			return b.Pattern == pattern && b.Verb == http.MethodPut
+			return b.Pattern == at.Pattern && b.Verb == http.MethodPut || o.IfMatch && path.Dir(b.Pattern) == at.Pattern
 		})
 	})
 }
 
-func (b *builder) operation(o *operation.Binding, index int, writable bool) object {
+func (b *builder) operation(o *operation.Binding, index int, tagged bool) object {
 	service := strings.TrimSuffix(string(o.Method.Parent().Name()), "Service")
 	id := strings.ToLower(service[:1]) + service[1:] + string(o.Method.Name())
 	if index > 0 {
@@ -93,7 +97,7 @@ func (b *builder) operation(o *operation.Binding, index int, writable bool) obje
 		"tags":        []any{strings.ToLower(service)},
 		"summary":     words(string(o.Method.Name())),
 		"parameters":  b.parameters(o),
-		"responses":   b.responses(o, writable),
+		"responses":   b.responses(o, tagged),
 	}
 	if text := ngfwv1.Comments[string(o.Method.FullName())]; text != "" {
 		out["description"] = text
@@ -154,6 +158,9 @@ func (b *builder) parameters(o *operation.Binding) []any {
 	}
 	if o.Verb == http.MethodPost && o.Permission != ngfwv1.Permission_PERMISSION_PUBLIC {
 		out = append(out, ref("parameters", "IdempotencyKey"))
+	}
+	if o.IfMatch {
+		out = append(out, ref("parameters", "IfMatch"))
 	}
 	return out
 }

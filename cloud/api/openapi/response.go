@@ -13,7 +13,7 @@ import (
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
-func (b *builder) responses(o *operation.Binding, writable bool) object {
+func (b *builder) responses(o *operation.Binding, tagged bool) object {
 	out := object{}
 	for _, status := range errorStatuses(o) {
 		out[strconv.Itoa(status)] = ref("responses", responseName(status))
@@ -48,10 +48,10 @@ func (b *builder) responses(o *operation.Binding, writable bool) object {
 	if o.Success != http.StatusNoContent {
 		success["content"] = object{"application/json": object{"schema": b.answer(o)}}
 	}
-	if writable && (o.Verb == http.MethodGet || o.Verb == http.MethodPut) {
+	if tagged {
 		headers["ETag"] = ref("headers", "ETag")
 	}
-	if writable && o.Verb == http.MethodGet {
+	if tagged && o.Verb == http.MethodGet {
 		out["304"] = object{"description": "The resource is still the one of If-None-Match."}
 	}
 	out[strconv.Itoa(o.Success)] = success
@@ -81,6 +81,9 @@ func errorStatuses(o *operation.Binding) []int {
 	if o.Verb != http.MethodGet {
 		out = append(out, 408, 409, 413)
 	}
+	if o.IfMatch {
+		out = append(out, 412)
+	}
 	if o.Body != "" {
 		out = append(out, 415)
 	}
@@ -91,7 +94,7 @@ func errorStatuses(o *operation.Binding) []int {
 	return out
 }
 
-var errorCodes = []int{400, 401, 403, 404, 405, 408, 409, 413, 415, 426, 429, 500, 503}
+var errorCodes = []int{400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 426, 429, 500, 503}
 
 func responseName(status int) string { return "Error" + strconv.Itoa(status) }
 
@@ -135,7 +138,7 @@ func codesOf(status int) string {
 
 func errorSchemas() object {
 	var codes []string
-	for _, status := range append([]int{412}, errorCodes...) {
+	for _, status := range errorCodes {
 		for _, c := range envelope.Codes(status) {
 			codes = append(codes, string(c))
 		}

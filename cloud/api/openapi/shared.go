@@ -14,9 +14,10 @@ func sharedParameters() object {
 			"description": "Cursor to resume after; wins over the query parameter cursor."},
 		"Ticket": object{"name": "ticket", "in": "query", "schema": text,
 			"description": "In place of Authorization, once: of POST /api/stream/ticket."},
+		"IfMatch": object{"name": "If-Match", "in": "header", "schema": text,
+			"description": "ETags of the resource, or of the list that it is a member of: if it is in another state by now, 412 and nothing changes."},
 		"IdempotencyKey": object{"name": "Idempotency-Key", "in": "header", "schema": object{"type": "string", "maxLength": 255},
-			"description": "Repeated within 24 hours with the same body the first answer comes again; with another body 409. " +
-				"Kept in memory: a restart of the service forgets it."},
+			"description": "Repeated within 24 hours with the same body the first answer comes again; with another body 409."},
 	}
 }
 
@@ -24,7 +25,7 @@ func sharedHeaders() object {
 	text, integer := object{"type": "string"}, object{"type": "integer", "format": "int64"}
 	return object{
 		"RequestID":             object{"schema": text, "description": "The request's id, the client's own if it sent a sane one."},
-		"ETag":                  object{"schema": text},
+		"ETag":                  object{"schema": text, "description": "For If-Match and If-None-Match."},
 		"RetryAfter":            object{"schema": integer, "description": "Seconds."},
 		"Challenge":             object{"schema": text, "description": "RFC 6750."},
 		"X-RateLimit-Limit":     object{"schema": integer},

@@ -29,6 +29,7 @@ type Operation struct {
 	Stream     bool // a live stream, not a unary call
 	Download   bool // a file, streamed in chunks
 	Session    bool // a browser's refresh token may be in a cookie
+	IfMatch    bool // a write that may be meant for one state of its resource
 	Success    int  // HTTP status of success
 	Bindings   []*Binding
 }
@@ -89,6 +90,7 @@ func read(m protoreflect.MethodDescriptor) (*Operation, error) {
 		Stream:     opt.GetStream(),
 		Download:   opt.GetDownload(),
 		Session:    opt.GetSession(),
+		IfMatch:    opt.GetIfMatch(),
 		Success:    int(opt.GetHttpStatus()),
 	}
 	if o.Success == 0 {

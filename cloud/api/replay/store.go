@@ -1,7 +1,8 @@
 // Package replay owns the first answers to requests that carry an
 // Idempotency-Key, so that a repeated request is answered and not done again.
-// Answers live in this process alone, for a time and up to a number; failures
-// are forgotten at once, so that they can be tried again.
+// Answers live in this process alone, for a time and up to a number, and while one is
+// made others wait for it; what outlives the process is its user's. Failures are forgotten at
+// once, so that they can be tried again.
 package replay
 
 import (

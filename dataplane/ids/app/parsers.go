@@ -70,12 +70,19 @@ var dialects = map[rule.Protocol]dialect{
 // New makes a parser of a protocol, nil if it is known but not parsed.
 func New(p rule.Protocol, over Transport, limits Limits) Parser {
 	if d, ok := dialects[p]; ok {
+		return d.open(over, limitsOf(p, limits))
+	}
+	return nil
+}
+
+// limitsOf are the limits with those of a protocol.
+func limitsOf(p rule.Protocol, limits Limits) Limits {
+	if len(limits.TransactionsOf) > 0 {
 		if n := limits.TransactionsOf[p.String()]; n > 0 {
 			limits.Transactions = n
 		}
-		return d.open(over, limits)
 	}
-	return nil
+	return limits
 }
 
 var kindsFilled, keywordsAnswered, framesKept = func() (kinds, keywords, frames map[string]bool) {

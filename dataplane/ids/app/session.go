@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"net/netip"
 
 	"ngfw.sh/dataplane/ids/app/ftp"
@@ -35,6 +34,8 @@ type Session struct {
 	past  []Transaction
 	begun uint64 // how many they were
 	all   []Transaction
+	pool  *Pool
+	rooms [2][]byte // that held was in
 }
 
 // Flow is what a Session is opened for.
@@ -83,15 +84,26 @@ func (s *Session) TakeExpected() (all []Expectation) {
 	return all
 }
 
-// Open begins a session.
-func Open(f Flow) *Session {
-	s := &Session{limits: f.Limits.Filled(), choice: f.Choice, over: f.Over, ports: [2]uint16{f.ClientPort, f.ServerPort}}
-	s.client = f.Client
+// Open begins a session of no pool.
+func Open(f Flow) *Session { return new(Pool).Open(f) }
+
+// keptRoom is how much of what a session held before is kept for the next flow.
+const keptRoom = 4 << 10
+
+func (s *Session) open(f Flow) {
+	for i := range s.rooms {
+		if cap(s.rooms[i]) > keptRoom {
+			s.rooms[i] = nil
+		}
+	}
+	*s = Session{
+		limits: f.Limits.Filled(), choice: f.Choice, over: f.Over, ports: [2]uint16{f.ClientPort, f.ServerPort}, client: f.Client,
+		rooms: s.rooms, events: s.events[:0], all: s.all[:0],
+	}
 	if e := f.Expected; e != nil && s.choice.parsed(e.Protocol, s.over) {
 		s.found = [2]rule.Protocol{e.Protocol, e.Protocol}
 		s.parser = ftp.NewData(s.limits, e.what)
 	}
-	return s
 }
 
 // Protocol is the flow's, 0 while it is not known.
@@ -182,7 +194,8 @@ func (s *Session) Feed(dir Direction, data []byte) {
 	s.look(dir, s.over == OverUDP)
 	for d, b := range s.held {
 		if len(b) > 0 && &b[0] == &first[0] {
-			s.held[d] = bytes.Clone(b)
+			s.held[d] = append(s.rooms[d][:0], b...)
+			s.rooms[d] = s.held[d]
 		}
 	}
 }
@@ -260,6 +273,7 @@ func (s *Session) look(dir Direction, final bool) {
 func (s *Session) turn(dir Direction) {
 	s.reversed = true
 	s.held[dir], s.held[dir.Other()] = s.held[dir.Other()], s.held[dir]
+	s.rooms[dir], s.rooms[dir.Other()] = s.rooms[dir.Other()], s.rooms[dir]
 	s.ports[0], s.ports[1] = s.ports[1], s.ports[0]
 	s.first = 1 + int8(dir.Other())
 }
@@ -267,7 +281,7 @@ func (s *Session) turn(dir Direction) {
 // start makes the parser and gives it what was held.
 func (s *Session) start(p rule.Protocol) {
 	if s.choice.parsed(p, s.over) {
-		s.parser = New(p, s.over, s.limits)
+		s.parser = s.pool.parser(p, s.over, s.limits)
 	}
 	if f, ok := s.parser.(*ftp.Parser); ok {
 		f.SetPeer(s.client)

@@ -115,6 +115,9 @@ func (t *Table) Add(p *packet.Packet) []byte {
 	return nil
 }
 
+// Held is how many bytes are held.
+func (t *Table) Held() int { return t.memory }
+
 func (t *Table) expire(now int64) {
 	for e := t.order.Front(); e != nil; e = t.order.Front() {
 		tr := e.Value.(*tracker)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"ngfw.sh/dataplane/ids/app"
 	"ngfw.sh/dataplane/ids/rule"
 )
 
@@ -46,7 +47,7 @@ func (d *definition) loadJSON(name, text string, o rule.SetOptions) error {
 	}
 	for _, x := range objects {
 		member, ok := inside(x, o.ValueKey).(string)
-		if !ok {
+		if !ok || member == "" {
 			continue // an object without the value adds nothing
 		}
 		key := member
@@ -106,16 +107,41 @@ type Enrichment struct {
 	Data json.RawMessage
 }
 
-// Enrichments are those of the sets that the matches of the last Inspect looked into. They are
-// valid until the next one.
-func (w *Worker) Enrichments() []Enrichment { return w.enrichments }
+// maxEnrichments bounds those of one match.
+const maxEnrichments = 16
 
-// enrich notes what a set says of a member that was found.
+// enrich notes what a set says of a member that was found, for the rule that is being tried.
 func (w *Worker) enrich(d *dataset, c *dataCheck, key []byte) {
 	if c.enrichment == "" || d.enrichment == nil {
 		return
 	}
-	if data := d.enrichment[string(key)]; data != nil && len(w.enrichments) < 64 {
+	if data := d.enrichment[string(key)]; data != nil && len(w.enrichments) < maxEnrichments {
 		w.enrichments = append(w.enrichments, Enrichment{c.enrichment, data})
 	}
+}
+
+// txContext is what sets have said to a rule that is pending in a transaction.
+type txContext struct {
+	rule int32
+	dir  app.Direction
+	list []Enrichment
+}
+
+func (t *txState) contextOf(p *pending) []Enrichment {
+	for i := range t.context {
+		if c := &t.context[i]; c.rule == p.rule && c.dir == p.dir {
+			return c.list
+		}
+	}
+	return nil
+}
+
+func (t *txState) keepContext(p *pending, list []Enrichment) {
+	for i := range t.context {
+		if c := &t.context[i]; c.rule == p.rule && c.dir == p.dir {
+			c.list = list
+			return
+		}
+	}
+	t.context = append(t.context, txContext{p.rule, p.dir, list})
 }

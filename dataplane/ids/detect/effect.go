@@ -1,8 +1,6 @@
 package detect
 
 import (
-	"net/netip"
-
 	"ngfw.sh/dataplane/ids/rule"
 )
 
@@ -50,7 +48,7 @@ func (c *compiler) effect(s *signature, e rule.Effect) error {
 		host, expire := x.Name == "hostbits", int64(x.Expire)*1e9
 		add(func(w *Worker) { w.setXBit(bit, x.Track, host, x.Op, expire) })
 	case *rule.Tag:
-		add(func(w *Worker) { w.tag(x, s.rule) })
+		add(func(w *Worker) { w.tag(x) })
 	case *rule.Bypass:
 		add(func(w *Worker) { w.bypass = true })
 	case *rule.SetMark:
@@ -126,102 +124,4 @@ func (w *Worker) capture(to captureTo, value []byte) {
 	if len(w.flow.captured) < maxCaptures {
 		w.flow.captured = append(w.flow.captured, capture{to.name, append([]byte(nil), value...)})
 	}
-}
-
-// Tags: what a rule marked for its packets to be logged.
-
-type tagKey struct {
-	flow *Flow
-	host netip.Addr
-}
-
-type tagValue struct {
-	until   int64
-	packets uint32
-	bytes   uint64
-	metric  uint8
-	gid     uint32
-	sid     uint32
-}
-
-const (
-	tagSeconds uint8 = iota
-	tagPackets
-	tagBytes
-)
-
-// defaultTagged is how many packets are logged where a tag gives no number, and
-// tagTimeout how long a tag of packets or bytes lives without an end.
-const (
-	defaultTagged = 256
-	tagTimeout    = 300e9
-)
-
-func (w *Worker) tag(x *rule.Tag, r *rule.Rule) {
-	v := tagValue{until: w.now + tagTimeout, gid: r.GID, sid: r.SID}
-	switch x.Metric {
-	case "seconds":
-		v.metric, v.until = tagSeconds, w.now+int64(x.Count)*1e9
-	case "bytes":
-		v.metric, v.bytes = tagBytes, uint64(x.Count)
-	case "packets":
-		v.metric, v.packets = tagPackets, x.Count
-	default:
-		v.metric, v.packets = tagPackets, defaultTagged
-	}
-	key := tagKey{flow: w.flow}
-	if x.Host {
-		key = tagKey{host: w.src}
-		if x.Direction == "dst" {
-			key.host = w.dst
-		}
-	} else if w.flow == nil {
-		return
-	}
-	w.tagging = append(w.tagging, tagged{key, v})
-}
-
-type tagged struct {
-	key   tagKey
-	value tagValue
-}
-
-// Tagged says whether a rule that matched before tagged the packet's session or one of its hosts,
-// and counts the packet. The packet that matched is none of those.
-func (w *Worker) Tagged(in *Input) bool {
-	if w.state.tags.empty() {
-		return false
-	}
-	hit := false
-	try := func(k tagKey) {
-		if _, ok := w.state.tags.get(k); !ok {
-			return
-		}
-		w.state.tags.update(k, in.Packet.Time, func(v tagValue, found bool) (tagValue, bool) {
-			if !found || v.until < in.Packet.Time {
-				return v, false
-			}
-			hit = true
-			switch v.metric {
-			case tagPackets:
-				v.packets--
-				return v, v.packets > 0
-			case tagBytes:
-				n := uint64(in.Packet.Length)
-				v.bytes -= min(v.bytes, n)
-				return v, v.bytes > 0
-			}
-			return v, true
-		})
-	}
-	if in.Flow != nil {
-		try(tagKey{flow: in.Flow})
-	}
-	if in.Packet.Version != 0 {
-		try(tagKey{host: in.Packet.Src})
-		if in.Packet.Dst != in.Packet.Src {
-			try(tagKey{host: in.Packet.Dst})
-		}
-	}
-	return hit
 }

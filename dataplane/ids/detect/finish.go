@@ -9,7 +9,7 @@ import (
 
 // matched notes a match; what it sets is set before other rules are tried.
 func (w *Worker) matched(s *signature, tx app.Transaction, onStream bool) {
-	w.found = append(w.found, found{s, tx, w.txDir, onStream})
+	w.found = append(w.found, found{s, tx, w.txDir, onStream, w.enrichments})
 	for _, f := range s.effects {
 		f(w)
 	}
@@ -27,7 +27,7 @@ func (w *Worker) finish(to []Match) []Match {
 	for i := range w.found {
 		f := &w.found[i]
 		s := f.rule
-		m := Match{Rule: s.rule, Action: s.rule.Action, Tell: s.tell, Transaction: f.tx, TxDirection: f.txDir, OnStream: f.onStream}
+		m := Match{Rule: s.rule, Action: s.rule.Action, Tell: s.tell, Transaction: f.tx, TxDirection: f.txDir, OnStream: f.onStream, Context: f.context}
 		m.OnFlow = w.flow != nil && (s.onFlow || f.tx != nil || f.onStream)
 		if s.filter != nil && s.filter.ask(w) == unheard {
 			continue

@@ -42,6 +42,7 @@ type Flow struct {
 	Packets       [2]uint64
 	Bytes         [2]uint64
 	StreamBytes   [2]uint64 // of TCP, as stream_size counts them
+	Elephant      [2]bool   // sends much, by direction: see ids.Elephant
 	Start         int64     // nanoseconds since 1970
 	Protocol      rule.Protocol
 	ProtocolKnown bool             // Protocol is set, for both directions or one
@@ -70,6 +71,8 @@ type Match struct {
 	TxDirection app.Direction
 	// OnStream says that it matched in reassembled data.
 	OnStream bool
+	// Context is what sets in JSON say of the members that were found (manual, "dataset with json").
+	Context []Enrichment
 	// OnFlow says that a pass, drop or reject is about the whole flow, not about this packet alone.
 	OnFlow bool
 }

@@ -14,11 +14,12 @@ type memory struct {
 	captured []capture
 	limits   []flowLimit
 
-	heavy         uint8   // how often its expressions took all that they may, lately
-	addressesDone [2]bool // rules about addresses alone were evaluated
-	protocolDone  [2]bool // and those about the detected protocol
-	passed        bool    // a pass rule was about the flow
-	dropped       bool    // or a drop rule; nothing more of it is inspected, inline or not
+	tag           tagValue // of the session
+	heavy         uint8    // how often its expressions took all that they may, lately
+	addressesDone [2]bool  // rules about addresses alone were evaluated
+	protocolDone  [2]bool  // and those about the detected protocol
+	passed        bool     // a pass rule was about the flow
+	dropped       bool     // or a drop rule; nothing more of it is inspected, inline or not
 
 	set          *Set // whose rules are meant by what follows
 	inStream     [2]inStream
@@ -47,6 +48,34 @@ func (m *memory) adopt(s *Set) {
 		}
 	}
 }
+
+// Renew makes f a new flow that uses what another was remembered in.
+func (f *Flow) Renew() {
+	m := &f.memory
+	keep := memory{bits: m.bits[:0], ints: m.ints[:0], captured: m.captured[:0], limits: m.limits[:0], streamHad: m.streamHad[:0], transactions: m.transactions[:0]}
+	for i := range m.inStream {
+		keep.inStream[i].rules = m.inStream[i].rules[:0]
+	}
+	*f = Flow{memory: keep}
+}
+
+// Forget gives back what is remembered of the transactions of a flow that has ended.
+func (w *Worker) Forget(f *Flow) {
+	w.free = append(w.free, f.transactions...)
+	clear(f.transactions)
+	f.transactions = f.transactions[:0]
+	w.trim()
+}
+
+// trim bounds what is kept for the next transactions.
+func (w *Worker) trim() {
+	if len(w.free) > spareTransactions {
+		clear(w.free[spareTransactions:])
+		w.free = w.free[:spareTransactions]
+	}
+}
+
+const spareTransactions = 1024
 
 // inStream are rules whose fast pattern is in what is kept of a stream.
 type inStream struct {
@@ -231,6 +260,7 @@ type txState struct {
 	filter  [4]uint64
 	sides   [2]sideState
 	told    []uint64 // rules that have matched, by gid and sid, and direction
+	context []txContext
 	done    bool
 }
 
@@ -260,7 +290,7 @@ type pending struct {
 func (t *txState) reset(id uint64) {
 	t.id, t.done = id, false
 	t.pending, t.known, t.told = t.pending[:0], t.known[:0], t.told[:0]
-	t.filter = [4]uint64{}
+	t.filter, t.context = [4]uint64{}, nil
 	for i := range t.sides {
 		s := &t.sides[i]
 		*s = sideState{growing: s.growing[:0]}

@@ -217,8 +217,11 @@ func TestDatasets(t *testing.T) {
 		if got := send(c.host, c.agent); got != c.want {
 			t.Errorf("step %d: %s, want %s", i, got, c.want)
 		}
-		if e := w.Enrichments(); len(e) != 1 || e[0].Key != "who" || !strings.Contains(string(e[0].Data), "test") {
-			t.Errorf("step %d: enrichments %v", i, e)
+	}
+	tx := (&fakeTx{complete: [2]bool{true, true}}).set(app.ToServer, "http.host", "evil.com")
+	for _, m := range w.Inspect(&Input{Packet: tcp(""), Flow: flow(t, "http1"), Transactions: []app.Transaction{tx}}, nil) {
+		if known := m.Rule.SID == 6; known != (len(m.Context) == 1 && m.Context[0].Key == "who" && strings.Contains(string(m.Context[0].Data), "test")) {
+			t.Errorf("sid %d says %v", m.Rule.SID, m.Context)
 		}
 	}
 	for i := range 100 { // more than fits

@@ -100,10 +100,7 @@ func (w *Worker) endTx(st *txState) {
 		copy(f.transactions, f.transactions[1:])
 		f.transactions = f.transactions[:len(f.transactions)-1]
 	}
-	if len(w.free) > 1024 {
-		clear(w.free[1024:])
-		w.free = w.free[:1024]
-	}
+	w.trim()
 }
 
 // pendingRules evaluates what may match by now, in the order of the rules.
@@ -120,10 +117,14 @@ func (w *Worker) pendingRules(st *txState, tx app.Transaction) {
 		w.orient(p.dir)
 		for {
 			var a answer
+			w.enrichments = st.contextOf(&p)
 			if w.set.profile != nil {
 				w.profiled(p.rule, func() bool { a = w.tryTx(s, &p, tx); return a == yes })
 			} else {
 				a = w.tryTx(s, &p, tx)
+			}
+			if len(w.enrichments) > 0 {
+				st.keepContext(&p, w.enrichments)
 			}
 			if a == yes {
 				w.tellTx(st, s, &p, tx)

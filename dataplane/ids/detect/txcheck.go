@@ -216,7 +216,7 @@ func (c *compiler) words(s *signature, x *rule.Words) error {
 	case "asn1":
 		return c.asn1(s, x)
 	case "flow.elephant":
-		return notSupported(x.Name)
+		s.checks = append(s.checks, elephant(x.Args[0]))
 	case "tls_cert_expired", "tls_cert_valid":
 		valid := x.Name == "tls_cert_valid"
 		test(func(w *Worker, tx app.Transaction, dir app.Direction) answer {
@@ -302,4 +302,23 @@ func (c *compiler) sslVersion(x *rule.Words, test func(func(*Worker, app.Transac
 		}
 		return decided(false, tx, dir)
 	})
+}
+
+// elephant is flow.elephant, asked of each packet of a flow.
+func elephant(of string) check {
+	return func(w *Worker) bool {
+		if w.flow == nil {
+			return false
+		}
+		server, client := w.flow.Elephant[app.ToServer], w.flow.Elephant[app.ToClient]
+		switch of {
+		case "toserver":
+			return server
+		case "toclient":
+			return client
+		case "both":
+			return server && client
+		}
+		return server || client
+	}
 }

@@ -32,7 +32,7 @@ type Worker struct {
 
 	found   []found
 	tagging []tagged
-	// What sets in JSON said of members that were found.
+	// What sets in JSON said of members that the rule being tried has found.
 	enrichments []Enrichment
 
 	// Candidates, each once.
@@ -75,6 +75,7 @@ type found struct {
 	tx       app.Transaction
 	txDir    app.Direction
 	onStream bool
+	context  []Enrichment
 }
 
 type cached struct {
@@ -102,7 +103,7 @@ func (w *Worker) Inspect(in *Input, to []Match) []Match {
 	w.in, w.packet, w.flow, w.now, w.dir = in, in.Packet, in.Flow, in.Packet.Time, in.Direction
 	w.bypass, w.mark, w.markMask = false, 0, 0
 	w.replacements, w.inPacket = w.replacements[:0], false
-	w.found, w.tagging, w.enrichments = w.found[:0], w.tagging[:0], w.enrichments[:0]
+	w.found, w.tagging, w.enrichments = w.found[:0], w.tagging[:0], nil
 	w.tx = nil
 	if w.flow != nil && (w.flow.passed || w.flow.dropped) {
 		return to
@@ -136,10 +137,7 @@ func (w *Worker) Inspect(in *Input, to []Match) []Match {
 	}
 	w.weigh()
 	to = w.finish(to)
-	for i := range w.tagging {
-		t := &w.tagging[i]
-		w.state.tags.update(t.key, w.now, func(tagValue, bool) (tagValue, bool) { return t.value, true })
-	}
+	w.keepTags()
 	w.in, w.packet, w.flow, w.tx = nil, nil, nil, nil
 	return to
 }
@@ -161,6 +159,7 @@ func (w *Worker) tryPacket(s *signature) bool {
 		w.tryStream(s)
 		return false
 	}
+	w.enrichments = nil
 	if p := w.packet; p.Invalid && !s.events && (p.Version == 0 || s.transport != rule.IP && s.transport != rule.IPv4 && s.transport != rule.IPv6) {
 		return false // nothing is known of what it carries
 	}

@@ -1,7 +1,7 @@
 package eve
 
 import (
-	"encoding/base64"
+	"encoding/json"
 
 	"ngfw.sh/dataplane/ids"
 	"ngfw.sh/dataplane/ids/app"
@@ -23,6 +23,8 @@ type signature struct {
 	References  []string            `json:"references,omitempty"`
 	Metadata    map[string][]string `json:"metadata,omitempty"`
 	Rule        string              `json:"rule,omitempty"`
+	// Context is what sets in JSON say of what was found in them.
+	Context map[string]json.RawMessage `json:"context,omitempty"`
 }
 
 type side struct {
@@ -58,10 +60,6 @@ type verdict struct {
 	Reject []string `json:"reject,omitempty"`
 }
 
-type packetInfo struct {
-	LinkType int `json:"linktype"`
-}
-
 type alertEvent struct {
 	event
 	Alert       signature      `json:"alert"`
@@ -72,8 +70,7 @@ type alertEvent struct {
 	Printable   string         `json:"payload_printable,omitempty"`
 	PayloadSize int            `json:"payload_length,omitempty"`
 	Stream      *int           `json:"stream,omitempty"`
-	Packet      string         `json:"packet,omitempty"`
-	PacketInfo  *packetInfo    `json:"packet_info,omitempty"`
+	packetPart
 	transaction
 }
 
@@ -115,12 +112,7 @@ func (w *Writer) Alert(a *ids.Alert) {
 		e.Payload, e.Printable = data, printable(data)
 	}
 	if w.cfg.Packet && !p.Made {
-		e.Packet = base64.StdEncoding.EncodeToString(p.Frame[:min(len(p.Frame), 65535)])
-		link := int(packet.LinkRaw)
-		if len(p.Ethernet) > 0 && p.Outer == nil && !p.Reassembled {
-			link = int(packet.LinkEthernet)
-		}
-		e.PacketInfo = &packetInfo{link}
+		e.packetPart = whole(p)
 	}
 	if f := a.Flow; f != nil {
 		e.Metadata = vars(&f.Detect)
@@ -156,6 +148,12 @@ func (w *Writer) signature(m *detect.Match, p *packet.Packet, blocked bool) sign
 			s.Metadata = map[string][]string{}
 		}
 		s.Metadata[pair.Key] = append(s.Metadata[pair.Key], pair.Value)
+	}
+	for _, c := range m.Context {
+		if s.Context == nil {
+			s.Context = map[string]json.RawMessage{}
+		}
+		s.Context[c.Key] = c.Data
 	}
 	if w.cfg.RuleText {
 		s.Rule = r.Text

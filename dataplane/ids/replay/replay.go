@@ -26,6 +26,9 @@ type Config struct {
 	IgnoreChecksums bool
 	// Files that the settings name, as texts; empty: the defaults.
 	Thresholds, Classification, References rule.File
+	// ReputationCategories and Reputation are the texts that say what is known of addresses.
+	ReputationCategories rule.File
+	Reputation           []rule.File
 	// Open reads a file that a rule names.
 	Open func(r *rule.Rule, name string) ([]byte, error)
 	// NoPrefilter evaluates every rule: the slow reference.
@@ -122,6 +125,15 @@ func New(cfg Config, out io.Writer) (*Replay, error) {
 	r.engine = ids.New(engine, ids.Deps{Log: r.log, Panicked: func(what string) {
 		r.Notes = append(r.Notes, fmt.Errorf("frame %d: caught: %s", r.Packets, what))
 	}})
+	if cfg.ReputationCategories.Text != "" {
+		var lists []string
+		for _, f := range cfg.Reputation {
+			lists = append(lists, f.Text)
+		}
+		if err := r.engine.State().LoadReputation(cfg.ReputationCategories.Text, lists...); err != nil {
+			r.Notes = append(r.Notes, err)
+		}
+	}
 	r.engine.Use(set)
 	r.worker = r.engine.Worker()
 	return r, nil

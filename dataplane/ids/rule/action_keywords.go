@@ -7,7 +7,7 @@ type Tag struct {
 	Host      bool   // of the host, else of the session
 	Count     uint32 // 0: the default
 	Metric    string // packets, seconds or bytes; "" where there is no count
-	Direction string // of a host: src or dst
+	Direction string // of a host: src or dst; "": dst
 }
 
 func (*Tag) Keyword() string { return "tag" }
@@ -57,9 +57,6 @@ func parseTag(p *parser, o *option) error {
 		if !t.Host {
 			return faultf(o.valueAt, "src and dst are of a host, not of a session")
 		}
-	}
-	if t.Host && t.Direction == "" {
-		return faultf(o.valueAt, "a tag of a host needs src or dst")
 	}
 	p.rule.Effects = append(p.rule.Effects, t)
 	return nil

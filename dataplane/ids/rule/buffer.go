@@ -211,8 +211,8 @@ func (p *parser) settle() {
 	}
 	r.Buffers = make([]Buffer, buffers)
 	all := make([]Match, len(p.placed)) // one array for all buffers
-	r.order = make([]int, len(p.placed))
-	for i, m := range p.placed {
+	r.order = make([]int, 0, len(p.placed))
+	for _, m := range p.placed {
 		b := &r.Buffers[place[m.slot]]
 		if b.Kind == nil {
 			s := &p.slots[m.slot]
@@ -223,6 +223,15 @@ func (p *parser) settle() {
 			b.Matches, all = all[:0:n], all[n:]
 		}
 		b.Matches = append(b.Matches, m.match)
-		r.order[i] = place[m.slot]
+		n := 1
+		if b.Kind.Many {
+			// One of which there may be several is named once: its matches stand together.
+			if n = 0; len(b.Matches) == 1 {
+				n = count[m.slot]
+			}
+		}
+		for range n {
+			r.order = append(r.order, place[m.slot])
+		}
 	}
 }

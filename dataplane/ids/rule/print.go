@@ -37,30 +37,19 @@ func (r *Rule) printMatching(b []byte) []byte {
 			b = append(b, "prefilter; "...)
 		}
 	}
-	// Matches come in the order in which they set and use variables. A buffer
-	// of which there may be several is written as a whole, since naming it
-	// again would mean another.
+	// Matches come in the order in which they set and use variables.
 	done := make([]int, len(r.Buffers))
 	current := -1
 	for _, i := range r.order {
 		buffer := &r.Buffers[i]
-		if done[i] == len(buffer.Matches) {
-			continue
-		}
 		if i != current {
 			if buffer.Kind != payloadKind || current >= 0 {
 				b = buffer.printName(b)
 			}
 			current = i
 		}
-		n := 1
-		if buffer.Kind.Many {
-			n = len(buffer.Matches)
-		}
-		for range n {
-			b = buffer.Matches[done[i]].print(b, r)
-			done[i]++
-		}
+		b = buffer.Matches[done[i]].print(b, r)
+		done[i]++
 	}
 	for _, e := range r.Effects {
 		b = append(e.print(b), "; "...)

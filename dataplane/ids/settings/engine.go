@@ -120,6 +120,14 @@ func (s *Settings) flow(rest string, e entry) (bool, error) {
 		var err error
 		s.exception.flowMemory, err = e.policy()
 		return true, err
+	case "rate-tracking.bytes":
+		var err error
+		s.Engine.Flows.Elephant.Bytes, err = e.size()
+		return true, err
+	case "rate-tracking.interval":
+		var err error
+		s.Engine.Flows.Elephant.Seconds, err = e.int(1, 3600)
+		return true, err
 	}
 	return false, nil
 }

@@ -9,6 +9,7 @@ package settings
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -22,6 +23,10 @@ type Settings struct {
 	Variables rule.Variables
 	// Files that were named, empty if none was.
 	ThresholdFile, ClassificationFile, ReferenceFile string
+	// ReputationCategories and ReputationFiles say what is known of addresses (manual, "IP Reputation").
+	ReputationCategories string
+	ReputationFiles      []string
+	reputationPath       string
 	// ActionOrder is the order in which rules are evaluated, by action.
 	ActionOrder []rule.Action
 	// AlertMax bounds the alerts of a packet, Recursion the steps in one buffer; 0: default.
@@ -134,6 +139,10 @@ func (s *Settings) single(e entry) (bool, error) {
 		s.ClassificationFile = e.value
 	case "reference-config-file":
 		s.ReferenceFile = e.value
+	case "reputation-categories-file":
+		s.ReputationCategories = e.value
+	case "default-reputation-path":
+		s.reputationPath = e.value
 	case "exception-policy":
 		s.exception.master, err = e.policy()
 	case "packet-alert-max":
@@ -153,6 +162,10 @@ func (s *Settings) single(e entry) (bool, error) {
 	default:
 		if strings.HasPrefix(e.key, "action-order.") {
 			return true, s.order(e)
+		}
+		if strings.HasPrefix(e.key, "reputation-files.") {
+			s.ReputationFiles = append(s.ReputationFiles, e.value)
+			return true, nil
 		}
 		return false, nil
 	}
@@ -187,6 +200,11 @@ func (s *Settings) variable(rest string, e entry) (bool, error) {
 // settle decides what depends on several keys.
 func (s *Settings) settle() error {
 	c := &s.Engine
+	for i, name := range s.ReputationFiles {
+		if !filepath.IsAbs(name) {
+			s.ReputationFiles[i] = filepath.Join(s.reputationPath, name)
+		}
+	}
 	pick := func(name string, joins bool) ids.Policy {
 		if name == "" {
 			name = s.exception.master

@@ -31,6 +31,7 @@ type Half struct {
 	// in order of their beginning. They may overlap.
 	first    uint64
 	buf      []byte
+	rooms    *rooms // where buf is from
 	spans    []span
 	gaps     []span  // missing for good
 	urgentAt []int64 // left out, counted with themselves
@@ -140,7 +141,7 @@ func (h *Half) write(f uint64, data []byte) {
 	at := int(f - h.first)
 	if need := at + len(data); need > len(h.buf) {
 		old := len(h.buf)
-		h.buf = slices.Grow(h.buf, need-old)[:need]
+		h.buf = h.rooms.grow(h.buf, need)[:need]
 		if at > old {
 			clear(h.buf[old:at])
 		}
@@ -204,7 +205,8 @@ func (h *Half) release(offset uint64) {
 	}
 	rest := copy(h.buf, h.buf[n:])
 	h.buf = h.buf[:rest]
-	if rest == 0 && cap(h.buf) > 64<<10 {
+	if rest == 0 {
+		h.rooms.put(h.buf)
 		h.buf = nil
 	}
 	h.first = offset
@@ -230,5 +232,25 @@ func (h *Half) bytes(from, to uint64) []byte {
 // halt keeps nothing more and forgets what is there.
 func (h *Half) halt() {
 	h.stopped = true
-	h.buf, h.spans = nil, nil
+	h.empty()
+}
+
+// empty gives back what the bytes are kept in.
+func (h *Half) empty() {
+	h.rooms.put(h.buf)
+	h.buf, h.spans = nil, h.spans[:0]
+	if cap(h.spans) > keptSpans {
+		h.spans = nil
+	}
+}
+
+// keptSpans is how many a half that holds nothing keeps the memory of.
+const keptSpans = 64
+
+// renew makes h a new half that uses what it was kept in.
+func (h *Half) renew(r *rooms) {
+	*h = Half{rooms: r, spans: h.spans[:0], gaps: h.gaps[:0], urgentAt: h.urgentAt[:0]}
+	if cap(h.gaps) > keptSpans {
+		h.gaps = nil
+	}
 }

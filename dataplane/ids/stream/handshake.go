@@ -283,6 +283,11 @@ func (c *step) thirdAck(client, server *Half) {
 				c.invalid(packet.StreamThreeWayRightSeqWrongAckEvasion)
 				return
 			}
+			if c.cfg.Inline && !c.cfg.Midstream {
+				// Nothing of the server's passes us by, and what came too early was dropped.
+				c.invalid(packet.StreamThreeWayRightSeqWrongAckEvasion)
+				return
+			}
 			// It acknowledges more than we have seen: data of the server was lost.
 		case t.Ack == server.nextSeq && before(client.nextSeq, t.Seq):
 			// A packet before this one was lost.

@@ -118,6 +118,7 @@ func (c *step) put(from int64, data []byte) {
 		c.answer.InStream = !c.cfg.Inline || h.edge > edge || overlap
 		c.answer.Changed = c.answer.Changed || changed
 	case refused:
+		c.budget.Counters.MemoryRefused++
 		c.ev.Add(packet.StreamReassemblyInsertLimit)
 	}
 	c.account()
@@ -127,7 +128,10 @@ func (c *step) put(from int64, data []byte) {
 func (s *Session) account() {
 	now := 0
 	for i := range s.half {
-		now += cap(s.half[i].buf) + cap(s.half[i].spans)*16
+		now += cap(s.half[i].buf)
+		if n := cap(s.half[i].spans); n > keptSpans {
+			now += n * 16
+		}
 	}
 	s.budget.Bytes += now - s.held
 	s.held = now
@@ -135,17 +139,27 @@ func (s *Session) account() {
 
 // dropHeld forgets what a direction has sent.
 func (s *Session) dropHeld(h *Half) {
-	h.buf, h.spans = nil, nil
+	h.empty()
 	h.edge, h.app, h.raw, h.first = 0, 0, 0, 0
 	s.account()
 }
 
-// Close gives everything back.
+// Close gives back all that it holds; what it says of the connection stays.
 func (s *Session) Close() {
 	for i := range s.half {
 		s.half[i].halt()
 	}
 	s.account()
+}
+
+// spareSessions bounds those that are kept for the next connections.
+const spareSessions = 4096
+
+// Forget gives a closed session itself back: another connection will use it.
+func (s *Session) Forget() {
+	if b := s.budget; len(b.spare) < spareSessions {
+		b.spare = append(b.spare, s)
+	}
 }
 
 // limit is how far bytes of a direction count.

@@ -61,7 +61,17 @@ type offer struct {
 // NewSession follows a connection.
 func NewSession(cfg *Config, budget *Budget) *Session {
 	budget.Counters.Sessions++
-	return &Session{cfg: cfg, budget: budget}
+	var s *Session
+	if n := len(budget.spare); n > 0 {
+		s, budget.spare = budget.spare[n-1], budget.spare[:n-1]
+	} else {
+		s = &Session{}
+	}
+	*s = Session{cfg: cfg, budget: budget, half: s.half, queue: s.queue[:0]}
+	for i := range s.half {
+		s.half[i].renew(&budget.rooms)
+	}
+	return s
 }
 
 // State is how far the connection is.

@@ -71,6 +71,8 @@ func DefaultConfig() Config {
 type Budget struct {
 	Bytes    int
 	Counters Counters
+	rooms    rooms
+	spare    []*Session
 }
 
 // Counters count what happened.

@@ -107,6 +107,25 @@ func TestInline(t *testing.T) {
 	}
 }
 
+// Inline nothing passes by: a server that speaks before the handshake is over is not heard,
+// and who acknowledges what it said has no connection. Where connections are met in the
+// middle, packets may have.
+func TestInlineHandshake(t *testing.T) {
+	for _, midstream := range []bool{false, true} {
+		cfg := DefaultConfig()
+		cfg.Inline, cfg.Midstream = true, midstream
+		c := newTalk(cfg)
+		c.send(app.ToServer, syn, 1000, 0, "")
+		c.send(app.ToClient, syn|ack, 5000, 1001, "")
+		if a := c.send(app.ToClient, ack, 5001, 1001, "220 ready"); !a.Drop {
+			t.Errorf("midstream %v: %+v", midstream, a)
+		}
+		if a := c.send(app.ToServer, ack, 1001, 5010, ""); a.Valid != midstream || (c.State() == Established) != midstream {
+			t.Errorf("midstream %v: %+v, %v", midstream, a, c.State())
+		}
+	}
+}
+
 func TestGap(t *testing.T) {
 	c := newTalk(DefaultConfig())
 	c.open()
@@ -238,7 +257,7 @@ func TestReassembly(t *testing.T) {
 func TestOverlapModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policy := Policy(rapid.IntRange(0, int(Last)).Draw(t, "policy"))
-		h := &Half{started: true}
+		h := &Half{started: true, rooms: &rooms{}}
 		type segment struct {
 			from int
 			data []byte

@@ -97,7 +97,8 @@ type CollectFlow struct {
 	Smac       [6]uint8
 	To         [16]uint8
 	ToPort     uint16
-	Pad        uint16
+	Codepoint  uint8
+	Rank       uint8
 	Nat        [2]uint32
 	Priority   uint32
 }

@@ -116,7 +116,8 @@ type TcFlow struct {
 	Smac       [6]uint8
 	To         [16]uint8
 	ToPort     uint16
-	Pad        uint16
+	Codepoint  uint8
+	Rank       uint8
 	Nat        [2]uint32
 	Priority   uint32
 }
@@ -219,6 +220,37 @@ type TcPair struct {
 	Tree4    uint32
 	Tree6    uint32
 	Fallback TcVerdict
+}
+
+type TcQosDevice struct {
+	_        structs.HostLayout
+	Rank     uint8
+	Upload   uint8
+	Download uint8
+	Pad      uint8
+	Number   uint32
+}
+
+type TcQosDeviceKey struct {
+	_    structs.HostLayout
+	Mac  [6]uint8
+	Slot uint8
+	Pad  uint8
+}
+
+type TcQosLink struct {
+	_      structs.HostLayout
+	Kind   uint32
+	Divert uint32
+}
+
+type TcQosTable struct {
+	_         structs.HostLayout
+	Codepoint [64]uint8
+	App       [256]uint8
+	Rest      [16]uint8
+	Apps      uint32
+	Port      [2][65536]uint8
 }
 
 type TcQuestion struct {
@@ -451,6 +483,11 @@ const (
 	TcMapListDrops       = "list_drops"
 	TcMapListNames       = "list_names"
 	TcMapLists           = "lists"
+	TcMapQosApps         = "qos_apps"
+	TcMapQosDevices      = "qos_devices"
+	TcMapQosLinks        = "qos_links"
+	TcMapQosState        = "qos_state"
+	TcMapQosTables       = "qos_tables"
 	TcMapRefusals        = "refusals"
 	TcMapSettings        = "settings"
 	TcMapStats           = "stats"
@@ -545,6 +582,11 @@ type TcMapSpecs struct {
 	ListDrops      *ebpf.MapSpec `ebpf:"list_drops"`
 	ListNames      *ebpf.MapSpec `ebpf:"list_names"`
 	Lists          *ebpf.MapSpec `ebpf:"lists"`
+	QosApps        *ebpf.MapSpec `ebpf:"qos_apps"`
+	QosDevices     *ebpf.MapSpec `ebpf:"qos_devices"`
+	QosLinks       *ebpf.MapSpec `ebpf:"qos_links"`
+	QosState       *ebpf.MapSpec `ebpf:"qos_state"`
+	QosTables      *ebpf.MapSpec `ebpf:"qos_tables"`
 	Refusals       *ebpf.MapSpec `ebpf:"refusals"`
 	Settings       *ebpf.MapSpec `ebpf:"settings"`
 	Stats          *ebpf.MapSpec `ebpf:"stats"`
@@ -613,6 +655,11 @@ type TcMaps struct {
 	ListDrops      *ebpf.Map `ebpf:"list_drops"`
 	ListNames      *ebpf.Map `ebpf:"list_names"`
 	Lists          *ebpf.Map `ebpf:"lists"`
+	QosApps        *ebpf.Map `ebpf:"qos_apps"`
+	QosDevices     *ebpf.Map `ebpf:"qos_devices"`
+	QosLinks       *ebpf.Map `ebpf:"qos_links"`
+	QosState       *ebpf.Map `ebpf:"qos_state"`
+	QosTables      *ebpf.Map `ebpf:"qos_tables"`
 	Refusals       *ebpf.Map `ebpf:"refusals"`
 	Settings       *ebpf.Map `ebpf:"settings"`
 	Stats          *ebpf.Map `ebpf:"stats"`
@@ -649,6 +696,11 @@ func (m *TcMaps) Close() error {
 		m.ListDrops,
 		m.ListNames,
 		m.Lists,
+		m.QosApps,
+		m.QosDevices,
+		m.QosLinks,
+		m.QosState,
+		m.QosTables,
 		m.Refusals,
 		m.Settings,
 		m.Stats,

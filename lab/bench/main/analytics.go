@@ -17,9 +17,22 @@ const (
 	analyticsAsked   = 60   // times each question
 )
 
-// analyticsArea loads a day's rows through the routers' protocol and asks the
-// REST API about them, as a client would.
+// analyticsArea is a day of rows, and ten minutes without the cloud.
 func analyticsArea(ctx context.Context, opts options) ([]bench.Result, error) {
+	if opts.part == "away" {
+		return away(ctx, opts)
+	}
+	results, err := wholeDay(ctx, opts)
+	if err != nil || opts.part == "day" {
+		return results, err
+	}
+	more, err := away(ctx, opts)
+	return append(results, more...), err
+}
+
+// wholeDay loads a day's rows through the routers' protocol and asks the
+// REST API about them, as a client would.
+func wholeDay(ctx context.Context, opts options) ([]bench.Result, error) {
 	say := func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 	say("starting the cloud")
 	c, err := startCloud(ctx, opts.bin, opts.data)

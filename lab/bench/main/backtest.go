@@ -33,6 +33,12 @@ func (c *cloud) backtest(ctx context.Context, until time.Time) (bench.Result, er
 				return bench.Result{}, err
 			}
 		}
+		// A policy as people have it: with a port forwarded.
+		forward := map[string]any{"name": "web server", "nat_type": "dnat", "protocol": "tcp", "source": "any", "destination": "self", "destination_port": "8443",
+			"translate_to": "192.168.1.2", "translate_port": "443", "interface": "wan0"}
+		if err := c.call(ctx, "POST", "/api/nat/rules"+of, forward, nil); err != nil {
+			return bench.Result{}, err
+		}
 		begun := time.Now()
 		var started struct {
 			OperationID string `json:"operation_id"`

@@ -43,7 +43,7 @@ func main() {
 	flag.StringVar(&opts.bin, "bin", "bin", "directory of the built programs")
 	flag.IntVar(&opts.rows, "rows", 10_000_000, "rows of the traffic log, where an area fills one")
 	flag.StringVar(&opts.data, "data", "", "directory to keep the filled traffic log in; one that is there is asked as it is")
-	flag.StringVar(&opts.part, "part", "", "of area dataplane alone: classified, established, first, dropped")
+	flag.StringVar(&opts.part, "part", "", "of area dataplane: classified, established, first, dropped; of area analytics: day, away")
 	flag.IntVar(&opts.repeats, "repeats", repeats, "of each measurement in which rivals take turns")
 	flag.Parse()
 	measure, ok := areas[*name]

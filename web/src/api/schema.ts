@@ -59,7 +59,8 @@ export interface AlertStatsSource {
 
 export interface AlertsResponse {
   alerts: IdsAlert[]
-  next_cursor: string
+  /** absent: this is the last page */
+  next_cursor?: string
   total: number
   /** false: there are more than total */
   total_exact?: boolean
@@ -103,7 +104,11 @@ export interface BacktestRequest {
   to?: number | null
 }
 
-export type CheckRequest = Record<string, unknown>
+export interface CheckRequest {
+  change?: PolicyChangeWrite | null
+  /** Instead of the stored policy a whole one, or a change of the stored one: at most one of both. */
+  policy?: Record<string, unknown> | null
+}
 
 export interface CreateTokenRequest {
   name?: string
@@ -148,7 +153,7 @@ export interface DeviceStatusConfigError {
 export interface DeviceStatusConfigState {
   applied: number
   error?: DeviceStatusConfigError
-  /** synced, pending, failed */
+  /** synced, pending, failed; degraded: applied, and not wholly in force */
   state: string
   wanted: number
 }
@@ -535,6 +540,9 @@ export interface LogEntry {
   /** accept, drop, reject */
   action: string
   app?: string
+  as_name?: string
+  /** autonomous system of the outer address, as the cloud's database has it now */
+  asn?: number
   bytes: number
   bytes_received: number
   bytes_sent: number
@@ -567,6 +575,8 @@ export interface LogEntry {
   source_ip: string
   source_mac?: string
   source_port: number
+  /** of source_mac */
+  source_vendor?: string
   threat?: string
   /** Unix seconds with fraction */
   timestamp: number
@@ -600,7 +610,8 @@ export interface LogoutRequest {
 
 export interface LogsResponse {
   logs: LogEntry[]
-  next_cursor: string
+  /** absent: this is the last page */
+  next_cursor?: string
   total: number
   /** false: there are more than total */
   total_exact?: boolean
@@ -788,6 +799,120 @@ export interface Profile {
   name?: string
   organization_id?: string
   plan: string
+}
+
+export interface QoSCakeOptions {
+  ack_filter?: boolean
+  /** triple-isolate, dual-srchost, dual-dsthost, hosts, flows; default triple-isolate */
+  isolation?: string
+  /** default true */
+  nat?: boolean
+  /** 1 to 1000; default 100 */
+  rtt_ms?: number
+  wash?: boolean
+}
+
+export interface QoSCakeOptionsWrite {
+  ack_filter?: boolean | null
+  /** triple-isolate, dual-srchost, dual-dsthost, hosts, flows; default triple-isolate */
+  isolation?: string | null
+  /** default true */
+  nat?: boolean | null
+  /** 1 to 1000; default 100 */
+  rtt_ms?: number | null
+  wash?: boolean | null
+}
+
+export interface QoSClass {
+  applications: string[]
+  /** 0 to 63; a write may have names, such as EF */
+  dscp_markings: unknown[]
+  /** all of them together fit the link */
+  guaranteed_mbps?: number
+  id: number
+  max_mbps?: number
+  name: string
+  /** of the destination: 443, "8000-8080", "udp/5060" */
+  ports: unknown[]
+  /** 0, served first, to 7; required */
+  priority?: number
+  stats?: QoSClassStats
+}
+
+export interface QoSClassStats {
+  /** bytes that wait now */
+  backlog: number
+  bytes: number
+  /** packets */
+  dropped: number
+  packets: number
+}
+
+export interface QoSClassStatsWrite {
+  /** bytes that wait now */
+  backlog?: number
+  bytes?: number
+  /** packets */
+  dropped?: number
+  packets?: number
+}
+
+export interface QoSClassWrite {
+  applications?: string[]
+  /** 0 to 63; a write may have names, such as EF */
+  dscp_markings?: unknown[]
+  /** all of them together fit the link */
+  guaranteed_mbps?: number | null
+  id?: number
+  max_mbps?: number | null
+  name?: string
+  /** of the destination: 443, "8000-8080", "udp/5060" */
+  ports?: unknown[]
+  /** 0, served first, to 7; required */
+  priority?: number | null
+  stats?: QoSClassStatsWrite | null
+}
+
+export interface QoSConfig {
+  /** with scheduler cake alone */
+  cake_options?: QoSCakeOptions
+  download_mbps: number
+  enabled: boolean
+  /** fq_codel, htb, cake; default fq_codel */
+  scheduler?: string
+  /** of each uplink; required to enable */
+  upload_mbps: number
+}
+
+export interface QoSConfigWrite {
+  /** with scheduler cake alone */
+  cake_options?: QoSCakeOptionsWrite | null
+  download_mbps?: number
+  enabled?: boolean
+  /** fq_codel, htb, cake; default fq_codel */
+  scheduler?: string | null
+  /** of each uplink; required to enable */
+  upload_mbps?: number
+}
+
+export interface QoSDeviceLimit {
+  download_mbps?: number
+  hostname?: string
+  /** in a write the path says it */
+  mac: string
+  /** 0 to 7, of what no class matches */
+  priority?: number
+  upload_mbps?: number
+}
+
+export interface QoSDeviceLimitWrite {
+  download_mbps?: number | null
+  hostname?: string | null
+  /** in a write the path says it */
+  mac?: string
+  /** 0 to 7, of what no class matches */
+  priority?: number | null
+  upload_mbps?: number | null
 }
 
 export interface RefreshRequest {

@@ -14,7 +14,7 @@ export function Converging({ device, name, version, since }: { device: string; n
   const status = useResource<DeviceStatus>({ path: `/api/fleet/devices/${device}/status` }, done.current ? 0 : pace(since))
   const s = status.data
   const c = s?.config
-  const applied = Boolean(c && c.applied >= version && c.state === "synced")
+  const applied = Boolean(c && c.applied >= version && (c.state === "synced" || c.state === "degraded"))
   if (applied && !done.current) done.current = Date.now()
   return (
     <section aria-live="polite" class="converging">
@@ -34,7 +34,7 @@ export function Converging({ device, name, version, since }: { device: string; n
           <Dot state="warn" label={`${name} is taking it; it enforces version ${c?.applied ?? "?"} so far`} />
         )}
       </p>
-      {c?.state === "failed" && c.error && (
+      {(c?.state === "failed" || c?.state === "degraded") && c.error && (
         <p class="field-error" role="alert">
           {c.error.message}
           {c.error.field && (

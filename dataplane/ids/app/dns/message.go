@@ -208,7 +208,9 @@ func (t *Transaction) parse(b []byte) error {
 		return errNone
 	}
 	m.id, m.flags = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
-	m.questions, m.answers = m.room[:0:1], m.room[1:1:2]
+	if m.questions == nil {
+		m.questions, m.answers = m.room[:0:1], m.room[1:1:2]
+	}
 	r := &reader{b: b, at: 12, t: t}
 	var counts [4]int
 	for i := range counts {

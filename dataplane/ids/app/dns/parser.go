@@ -20,6 +20,7 @@ type Parser struct {
 	list     tx.List[*Transaction]
 	pending  [2]tx.Pending
 	lost     [2]bool
+	spare    []*Transaction // for the next ones
 }
 
 // New makes a parser; of a stream, each message has its length before it.
@@ -31,8 +32,45 @@ func (p *Parser) Protocol() rule.Protocol        { return p.protocol }
 func (p *Parser) Begin(id uint64)                { p.list.Begin(id) }
 func (p *Parser) Count() uint64                  { return p.list.Count() }
 func (p *Parser) Transactions() []tx.Transaction { return p.list.Transactions() }
-func (p *Parser) Free(id uint64)                 { p.list.Free(id) }
 func (p *Parser) Close(tx.Direction)             {}
+
+// Free forgets the transactions before id.
+func (p *Parser) Free(id uint64) {
+	for _, t := range p.list.All() {
+		if t.ID() >= id {
+			break
+		}
+		p.forget(t)
+	}
+	p.list.Free(id)
+}
+
+// spareTransactions bounds those that a parser keeps for the next messages.
+const spareTransactions = 4
+
+func (p *Parser) forget(t *Transaction) {
+	if len(p.spare) < spareTransactions {
+		p.spare = append(p.spare, t)
+	}
+}
+
+// Forget gives back what the flow, which is over, was kept in. The parser is of no use until
+// Renew.
+func (p *Parser) Forget() {
+	for _, t := range p.list.All() {
+		p.forget(t)
+	}
+	p.list.Renew()
+}
+
+// Renew makes it the parser of another flow.
+func (p *Parser) Renew(protocol rule.Protocol, stream bool, limits tx.Limits) {
+	p.protocol, p.stream, p.limits, p.FrameLog = protocol, stream, limits.Filled(), tx.NewFrameLog(limits)
+	p.lost = [2]bool{}
+	for i := range p.pending {
+		p.pending[i].Drop()
+	}
+}
 
 // Gap ends a direction: where the next message begins is not known.
 func (p *Parser) Gap(dir tx.Direction, _ int) { p.lost[dir] = p.stream }
@@ -76,20 +114,29 @@ func (p *Parser) message(dir tx.Direction, b []byte) {
 	if len(p.list.All()) >= p.limits.Transactions {
 		return
 	}
-	if t := read(dir, b, p.protocol == protoDNS); t != nil {
+	var t *Transaction
+	if n := len(p.spare); n > 0 {
+		t, p.spare = p.spare[n-1], p.spare[:n-1]
+		t.renew()
+	} else {
+		t = &Transaction{}
+	}
+	if !t.read(dir, b, p.protocol == protoDNS) {
+		p.forget(t)
+	} else {
 		p.Note(dir, "pdu", b)
 		p.list.Add(t)
 	}
 }
 
-// read makes a message's transaction, nil if it is none.
-func read(dir tx.Direction, b []byte, sided bool) *Transaction {
-	t := &Transaction{dir: dir}
+// read makes it a message's transaction, unless the bytes are none.
+func (t *Transaction) read(dir tx.Direction, b []byte, sided bool) bool {
+	t.dir = dir
 	// The transaction outlives the bytes: record data are parts of the copy.
 	m := &t.message
 	err := t.parse(m.texts.Keep(b))
 	if errors.Is(err, errNone) {
-		return nil
+		return false
 	}
 	response := m.flags&0x8000 != 0
 	if sided && dir == tx.ToServer && response {
@@ -108,17 +155,18 @@ func read(dir tx.Direction, b []byte, sided bool) *Transaction {
 		t.Event("invalid_opcode")
 	}
 	t.Ended = [2]bool{true, true}
-	return t
+	return true
 }
 
 // NewTransaction reads a message that another protocol carries; its events are told
 // to odd. It is nil if the bytes are no message.
 func NewTransaction(dir tx.Direction, b []byte, odd func(string)) *Transaction {
-	t := read(dir, b, true)
-	if t != nil {
-		for _, e := range t.Events() {
-			odd(e)
-		}
+	t := &Transaction{}
+	if !t.read(dir, b, true) {
+		return nil
+	}
+	for _, e := range t.Events() {
+		odd(e)
 	}
 	return t
 }

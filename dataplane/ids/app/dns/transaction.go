@@ -15,6 +15,22 @@ type Transaction struct {
 	dir tx.Direction
 }
 
+// keptRecords is how many records of a section the memory is kept of.
+const keptRecords = 16
+
+// renew makes it a new transaction that uses what it was kept in.
+func (t *Transaction) renew() {
+	t.Common.Renew()
+	m := &t.message
+	m.texts.Reset()
+	for _, section := range []*[]record{&m.questions, &m.answers, &m.authority, &m.extra} {
+		if *section = (*section)[:0]; cap(*section) > keptRecords {
+			*section = make([]record, 0, 1)
+		}
+	}
+	m.id, m.flags, t.dir = 0, 0, 0
+}
+
 var kinds = map[string]bool{
 	"dns.query": true, "dns.query.name": true, "dns.queries.rrname": true, "dns.answer.name": true, "dns.answers.rrname": true,
 	"dns.authorities.rrname": true, "dns.additionals.rrname": true, "dns.response.rrname": true,

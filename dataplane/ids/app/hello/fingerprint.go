@@ -27,27 +27,27 @@ func join[T uint8 | uint16](b []byte, list []T) []byte {
 	return b
 }
 
-// JA3 is the text that JA3 hashes.
-func (h *Client) JA3() []byte {
-	b := strconv.AppendUint(nil, uint64(h.Version), 10)
+// JA3 is the text that JA3 hashes, appended to b.
+func (h *Client) JA3(b []byte) []byte {
+	b = strconv.AppendUint(b, uint64(h.Version), 10)
 	b = join(append(b, ','), h.Ciphers)
 	b = join(append(b, ','), h.Extensions)
 	b = join(append(b, ','), h.Groups)
 	return join(append(b, ','), h.Formats)
 }
 
-// JA3S is the text that JA3S hashes.
-func (h *Server) JA3S() []byte {
-	b := strconv.AppendUint(nil, uint64(h.Version), 10)
+// JA3S is the text that JA3S hashes, appended to b.
+func (h *Server) JA3S(b []byte) []byte {
+	b = strconv.AppendUint(b, uint64(h.Version), 10)
 	b = append(b, ',')
 	b = strconv.AppendUint(b, uint64(h.Cipher), 10)
 	return join(append(b, ','), h.Extensions)
 }
 
-// MD5 is the hash of a fingerprint's text, in hexadecimal.
-func MD5(text []byte) []byte {
+// MD5 is the hash of a fingerprint's text, in hexadecimal, appended to b.
+func MD5(b, text []byte) []byte {
 	sum := md5.Sum(text)
-	return hex.AppendEncode(nil, sum[:])
+	return hex.AppendEncode(b, sum[:])
 }
 
 // JA4 is the client's fingerprint by FoxIO's scheme; quic says that it came over it.

@@ -81,8 +81,18 @@ func (c *cursor) vec16() cursor { return cursor{c.take(int(c.u16())), true} }
 
 // ParseClient reads the body of a ClientHello. It keeps parts of b.
 func ParseClient(b []byte) (h *Client, ok bool) {
+	h = &Client{}
+	return h, h.Parse(b)
+}
+
+// Parse makes h what the body of a ClientHello says. It keeps parts of b.
+func (h *Client) Parse(b []byte) (ok bool) {
 	c := &cursor{b, true}
-	h = &Client{Version: c.u16()}
+	*h = Client{
+		Ciphers: h.Ciphers[:0], Extensions: h.Extensions[:0], Groups: h.Groups[:0], Versions: h.Versions[:0], Signatures: h.Signatures[:0],
+		ALPN: h.ALPN[:0], Odd: h.Odd[:0],
+	}
+	h.Version = c.u16()
 	h.Random = c.take(32)
 	id := c.vec8()
 	h.SessionID = id.b
@@ -92,7 +102,7 @@ func ParseClient(b []byte) (h *Client, ok bool) {
 	}
 	c.vec8() // compression
 	if !c.ok || len(c.b) == 0 {
-		return h, c.ok
+		return c.ok
 	}
 	exts := c.vec16()
 	sni := 0
@@ -135,7 +145,7 @@ func ParseClient(b []byte) (h *Client, ok bool) {
 			h.transportParameters(e)
 		}
 	}
-	return h, c.ok && exts.ok
+	return c.ok && exts.ok
 }
 
 func (h *Client) serverName(e cursor) {
@@ -182,14 +192,21 @@ func (c *cursor) varint() uint64 {
 
 // ParseServer reads the body of a ServerHello.
 func ParseServer(b []byte) (h *Server, ok bool) {
+	h = &Server{}
+	return h, h.Parse(b)
+}
+
+// Parse makes h what the body of a ServerHello says. It keeps parts of b.
+func (h *Server) Parse(b []byte) (ok bool) {
 	c := &cursor{b, true}
-	h = &Server{Version: c.u16()}
+	*h = Server{Extensions: h.Extensions[:0]}
+	h.Version = c.u16()
 	h.Random = c.take(32)
 	c.vec8()
 	h.Cipher = c.u16()
 	c.u8()
 	if !c.ok || len(c.b) == 0 {
-		return h, c.ok
+		return c.ok
 	}
 	exts := c.vec16()
 	for len(exts.b) >= 4 {
@@ -205,5 +222,5 @@ func ParseServer(b []byte) (h *Server, ok bool) {
 			h.ALPN = name.b
 		}
 	}
-	return h, c.ok && exts.ok
+	return c.ok && exts.ok
 }

@@ -177,14 +177,14 @@ const (
 
 // build makes such a buffer, once.
 func (m *message) build(kind int, dir tx.Direction) []byte {
-	if m.built[kind] != nil || len(m.fields) == 0 && kind != wholeStart {
+	if m.made[kind] || len(m.fields) == 0 && kind != wholeStart {
 		return m.built[kind]
 	}
 	size := len(m.line) + 6
 	for i := range m.fields {
 		size += len(m.fields[i].name) + len(m.fields[i].value) + 4
 	}
-	b := make([]byte, 0, size)
+	b := slices.Grow(m.built[kind][:0], size)
 	switch kind {
 	case allHeaders:
 		cookie := [...]string{"cookie", "set-cookie"}[dir]
@@ -206,6 +206,6 @@ func (m *message) build(kind int, dir tx.Direction) []byte {
 		}
 		b = append(b, "\r\n"...)
 	}
-	m.built[kind] = b
+	m.built[kind], m.made[kind] = b, true
 	return b
 }

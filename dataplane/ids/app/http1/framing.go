@@ -122,7 +122,7 @@ func (p *Parser) responseHeadersDone(t *Transaction) {
 		return
 	}
 	p.layers(t, tx.ToClient)
-	if ct := m.value("content-type"); bytes.Contains(bytes.ToLower(ct), []byte("multipart/byteranges")) {
+	if ct := m.value("content-type"); bytes.Contains(lower(&m.texts, ct), []byte("multipart/byteranges")) {
 		t.Event("response_multipart_byteranges")
 	}
 	t.startBody(tx.ToClient)

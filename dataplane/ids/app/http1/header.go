@@ -71,7 +71,7 @@ func (p *Parser) headerLine(dir tx.Direction, b []byte) (int, bool) {
 		}
 	}
 	if s.state == headers && len(m.raw) < 1<<17 {
-		if m.raw == nil {
+		if cap(m.raw) == 0 {
 			m.raw = make([]byte, 0, max(usualRaw, n))
 		}
 		m.raw = append(m.raw, b[:n]...)
@@ -151,7 +151,7 @@ func (p *Parser) flushField(dir tx.Direction) {
 		}
 		return
 	}
-	if m.fields == nil {
+	if cap(m.fields) == 0 {
 		m.fields = make([]field, 0, usualFields)
 	}
 	m.fields = append(m.fields, f)

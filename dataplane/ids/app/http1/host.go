@@ -2,6 +2,8 @@ package http1
 
 import (
 	"bytes"
+
+	"ngfw.sh/dataplane/ids/app/tx"
 )
 
 // splitPort takes "name:port" apart; an address in brackets keeps its colons.
@@ -21,6 +23,22 @@ func splitPort(b []byte) (name, port []byte) {
 	return b, nil
 }
 
+// lower is bytes.ToLower, kept in a store.
+func lower(s *tx.Store, b []byte) []byte {
+	for _, c := range b {
+		if c >= 0x80 {
+			return bytes.ToLower(b)
+		}
+	}
+	b = s.Keep(b)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return b
+}
+
 func isPort(b []byte) bool {
 	n := 0
 	for _, c := range b {
@@ -34,8 +52,9 @@ func isPort(b []byte) bool {
 	return n > 0
 }
 
-func normalHost(b []byte) []byte {
-	b = bytes.ToLower(bytes.TrimSpace(b))
+// normalHost is a name in small letters, without the dot at its end.
+func (t *Transaction) normalHost(b []byte) []byte {
+	b = lower(&t.request.texts, bytes.TrimSpace(b))
 	for len(b) > 0 && b[len(b)-1] == '.' {
 		b = b[:len(b)-1]
 	}
@@ -87,7 +106,7 @@ func (t *Transaction) setHost() {
 		t.Event("request_header_host_invalid")
 	}
 	if t.host != nil {
-		if !bytes.Equal(normalHost(name), t.host) {
+		if !bytes.Equal(t.normalHost(name), t.host) {
 			t.Event("host_header_ambiguous")
 		}
 		if t.rawHost == nil {
@@ -96,7 +115,7 @@ func (t *Transaction) setHost() {
 		return
 	}
 	t.rawHost = f.value
-	t.host = normalHost(name)
+	t.host = t.normalHost(name)
 }
 
 // checkAuthorization looks at whether a credential is of a kind that is known.

@@ -151,3 +151,25 @@ func TestEvents(t *testing.T) {
 		}
 	}
 }
+
+// A line that lacks a few bytes goes on without them, though it is no frame; what lacks more is
+// given up.
+func TestGapInALine(t *testing.T) {
+	for lost, want := range map[int][]string{1: {"/malicious"}, 4000: nil} {
+		p := New(tx.Limits{Frames: true})
+		p.Feed(tx.ToServer, []byte("GET /malic"))
+		p.Gap(tx.ToServer, lost)
+		p.Feed(tx.ToServer, []byte("ious HTTP/1.1\r\nHost: a\r\n\r\nGET /next HTTP/1.1\r\nHost: a\r\n\r\n"))
+		var got []string
+		if all := p.list.All(); len(all) > 0 {
+			got = texts(all[0], "http.uri", tx.ToServer)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%d lost (-want +got):\n%s", lost, diff)
+		}
+		frames := p.TakeFrames()
+		if len(frames) != len(want) || len(frames) == 1 && !strings.HasPrefix(string(frames[0].Data), "GET /next") {
+			t.Errorf("%d lost: %d frames, %+v", lost, len(frames), frames)
+		}
+	}
+}

@@ -112,8 +112,7 @@ func (m *multipart) header(b []byte) {
 		}
 		disposition = true
 		if file := dispositionName(value); file != "" {
-			m.file = m.t.p.newFile(file)
-			m.t.AddFile(tx.ToServer, m.file)
+			m.file = m.t.NewFile(tx.ToServer, m.t.p.fileID(), file, &m.t.p.limits)
 		}
 	}
 	if !disposition {

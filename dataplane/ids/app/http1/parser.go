@@ -26,6 +26,7 @@ type Parser struct {
 	// tunnel is set when both sides speak something else from here on.
 	tunnel  bool
 	changed rule.Protocol
+	spare   []*Transaction // for the next ones
 }
 
 type state uint8
@@ -58,6 +59,7 @@ type side struct {
 	afterLF bool
 	lfcr    bool
 	closed  bool
+	torn    bool // bytes of the message are missing: it is no frame
 	chunks  int
 }
 
@@ -130,10 +132,11 @@ func (p *Parser) run(dir tx.Direction, b []byte) []byte {
 			if t == nil {
 				t = p.sides[dir].tx
 			}
-			if t != nil {
+			if t != nil && !p.sides[dir].torn {
 				p.Grow(dir, []string{"request", "response"}[dir], b[:n])
 			}
 			if p.sides[dir].tx == nil {
+				p.sides[dir].torn = false
 				p.Finish(dir)
 			}
 		}
@@ -226,10 +229,18 @@ func (p *Parser) current(dir tx.Direction) *Transaction {
 	return s.tx
 }
 
+// open begins a transaction. Where there are too many the connection is given up: what is
+// returned is none of its own, for the caller to see that it is dead.
 func (p *Parser) open() *Transaction {
 	if len(p.list.All()) >= p.limits.Transactions {
 		p.kill(tx.ToServer)
 		p.kill(tx.ToClient)
+		return &Transaction{p: p}
+	}
+	if n := len(p.spare); n > 0 {
+		t := p.spare[n-1]
+		p.spare = p.spare[:n-1]
+		return p.list.Add(t)
 	}
 	return p.list.Add(&Transaction{p: p})
 }
@@ -318,9 +329,20 @@ func (p *Parser) Gap(dir tx.Direction, n int) {
 	case untilEnd:
 		s.tx.gap(dir)
 		return
+	case startLine, headers:
+		if n <= maxLost && s.pending.Len() > 0 {
+			// The line goes on without them, as where they were never sent. A frame is what was
+			// sent, in one piece: this is none.
+			s.torn = true
+			p.Discard(dir)
+			return
+		}
 	}
 	p.kill(dir)
 }
+
+// maxLost is how many bytes a line may lack: what urgent data that is dropped leaves out.
+const maxLost = 16
 
 // Close says that no more comes of a direction.
 func (p *Parser) Close(dir tx.Direction) {
@@ -371,10 +393,57 @@ func (p *Parser) Close(dir tx.Direction) {
 
 // Free forgets the transactions before id, and gives back what their bodies were kept in.
 func (p *Parser) Free(id uint64) {
+	var room [8]*Transaction
+	gone := room[:0]
 	for _, t := range p.list.All() {
-		if t.ID() < id {
-			t.release()
+		if t.ID() >= id {
+			break
 		}
+		if t == p.sides[0].tx || t == p.sides[1].tx {
+			t.release()
+			continue
+		}
+		gone = append(gone, t)
 	}
 	p.list.Free(id)
+	for _, t := range gone {
+		p.forget(t)
+	}
+}
+
+// spareTransactions bounds those that a parser keeps for the next requests.
+const spareTransactions = 4
+
+// forget takes a transaction back that nobody knows any more.
+func (p *Parser) forget(t *Transaction) {
+	if len(p.spare) < spareTransactions {
+		t.renew()
+		p.spare = append(p.spare, t)
+	} else {
+		t.release()
+	}
+}
+
+// Forget gives back what the connection, which is over, was kept in. The parser is of no use
+// until Renew.
+func (p *Parser) Forget() {
+	all := p.list.All()
+	for i := range p.sides {
+		p.sides[i].tx = nil
+	}
+	for _, t := range all {
+		p.forget(t)
+	}
+	p.list.Renew()
+}
+
+// Renew makes it the parser of another connection.
+func (p *Parser) Renew(limits tx.Limits) {
+	p.limits, p.FrameLog = limits.Filled(), tx.NewFrameLog(limits)
+	p.files, p.tunnel, p.changed = 0, false, 0
+	for i := range p.sides {
+		s := &p.sides[i]
+		s.pending.Drop()
+		*s = side{pending: s.pending, field: emptied(s.field)}
+	}
 }

@@ -43,8 +43,11 @@ func (p *Parser) requestLine(b []byte) (int, bool) {
 		return i + 1, true
 	}
 	t := p.current(tx.ToServer)
+	if p.sides[tx.ToServer].state == dead {
+		return len(b), true
+	}
 	m := &t.request
-	m.line = append([]byte(nil), line...)
+	m.line = m.texts.Keep(line)
 	t.parseRequestLine(p)
 	m.lineDone = true
 	if m.short {

@@ -58,6 +58,9 @@ func (p *Parser) statusLine(b []byte) (int, bool) {
 		return 0, false
 	}
 	t := p.current(tx.ToClient)
+	if s.state == dead {
+		return len(b), true
+	}
 	p.answered(t)
 	m := &t.response
 	m.line = m.texts.Keep(line)

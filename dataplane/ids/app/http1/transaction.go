@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"unsafe"
 
 	"ngfw.sh/dataplane/ids/app/inflate"
 	"ngfw.sh/dataplane/ids/app/tx"
@@ -48,7 +49,43 @@ type message struct {
 	doubtful    bool // the length is not to be trusted: more may follow
 	cut         bool // something of the body is missing
 	built       [assembled][]byte
+	made        [assembled]bool // of built
 	texts       tx.Store
+}
+
+// keptBytes and keptFields are how much memory of a message is kept for the next.
+const (
+	keptBytes  = 2 << 10
+	keptFields = 64
+)
+
+// renew makes m a new message that uses what it was kept in.
+func (m *message) renew() {
+	m.texts.Reset()
+	old := *m
+	*m = message{fields: old.fields[:0], raw: emptied(old.raw), texts: old.texts}
+	if cap(m.fields) > keptFields {
+		m.fields = nil
+	}
+	for i, b := range old.built {
+		m.built[i] = emptied(b)
+	}
+}
+
+func emptied(b []byte) []byte {
+	if cap(b) > keptBytes {
+		return nil
+	}
+	return b[:0]
+}
+
+// renew makes t a new transaction that uses what it was kept in.
+func (t *Transaction) renew() {
+	t.release()
+	t.Common.Renew()
+	t.request.renew()
+	t.response.renew()
+	*t = Transaction{Common: t.Common, p: t.p, request: t.request, response: t.response}
 }
 
 // Request is what was asked, for the protocol that takes over.
@@ -152,21 +189,21 @@ func (t *Transaction) toFiles(dir tx.Direction, b []byte) {
 		}
 	}
 	if m.file == nil {
-		name := string(t.path)
+		name := unsafe.String(unsafe.SliceData(t.path), len(t.path)) // both live as long as the transaction
 		if dir == tx.ToClient {
 			if d := dispositionName(m.value("content-disposition")); d != "" {
 				name = d
 			}
 		}
-		m.file = t.p.newFile(name)
-		t.AddFile(dir, m.file)
+		m.file = t.NewFile(dir, t.p.fileID(), name, &t.p.limits)
 	}
 	m.file.Share(m.data, b)
 }
 
-func (p *Parser) newFile(name string) *tx.File {
+// fileID numbers the files of the connection.
+func (p *Parser) fileID() uint32 {
 	p.files++
-	return tx.NewFile(p.files-1, name, &p.limits)
+	return p.files - 1
 }
 
 func (t *Transaction) closeBodyFiles(dir tx.Direction, how tx.FileState) {

@@ -15,7 +15,7 @@ func (t *Transaction) setURI(p *Parser, raw []byte) {
 			return // no authority, as it should be
 		}
 		if name, _ := splitPort(t.rawURI); validHost(name) {
-			t.host = normalHost(name)
+			t.host = t.normalHost(name)
 		}
 		return
 	}
@@ -38,8 +38,8 @@ func (t *Transaction) setURI(p *Parser, raw []byte) {
 				if port != nil && !isPort(port) {
 					t.Event("request_uri_host_invalid")
 				}
-				t.rawHost = bytes.Clone(name)
-				t.host = normalHost(name)
+				t.rawHost = t.request.texts.Keep(name)
+				t.host = t.normalHost(name)
 			}
 		}
 	}
@@ -58,16 +58,16 @@ func (t *Transaction) setURI(p *Parser, raw []byte) {
 		}
 	}
 	t.path = withoutDots(t.path)
-	t.uri = t.request.texts.Keep(t.path)
+	t.uri = t.path
 	if hasQuery {
-		q := decode(bytes.Clone(query), false)
+		q := decode(t.request.texts.Keep(query), false)
 		if p.limits.DoubleDecodeQuery {
 			if again := decode(bytes.Clone(q), false); !bytes.Equal(again, q) {
 				t.Event("double_encoded_uri")
 				q = again
 			}
 		}
-		t.uri = append(append(t.uri, '?'), q...)
+		t.uri = append(append(append(t.request.texts.Make(len(t.path) + 1 + len(q))[:0], t.path...), '?'), q...)
 	}
 }
 

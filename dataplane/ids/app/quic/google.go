@@ -57,7 +57,7 @@ func (p *Parser) google(dir tx.Direction, b []byte) int {
 		text = bytes.TrimLeft(text, "0")
 	}
 	t.Put(dir, "quic.cyu.string", text)
-	t.Put(dir, "quic.cyu.hash", hello.MD5(text))
+	t.Put(dir, "quic.cyu.hash", hello.MD5(nil, text))
 	p.done[dir] = true
 	return 0
 }

@@ -295,17 +295,17 @@ func (p *Parser) hello(dir tx.Direction, t *tx.Plain) {
 			t.Put(dir, "quic.ua", h.UserAgent)
 			t.Field("ua", string(h.UserAgent))
 		}
-		text := h.JA3()
+		text := h.JA3(nil)
 		t.Put(dir, "ja3.string", text)
-		t.Put(dir, "ja3.hash", hello.MD5(text))
+		t.Put(dir, "ja3.hash", hello.MD5(nil, text))
 		t.Put(dir, "ja4.hash", h.JA4(true))
-		t.Field("ja3", map[string]string{"hash": string(hello.MD5(text)), "string": string(text)})
+		t.Field("ja3", map[string]string{"hash": string(hello.MD5(nil, text)), "string": string(text)})
 		t.Field("ja4", string(h.JA4(true)))
 	case b[0] == 2 && dir == tx.ToClient:
 		h, _ := hello.ParseServer(body)
-		text := h.JA3S()
+		text := h.JA3S(nil)
 		t.Put(dir, "ja3s.string", text)
-		t.Put(dir, "ja3s.hash", hello.MD5(text))
-		t.Field("ja3s", map[string]string{"hash": string(hello.MD5(text)), "string": string(text)})
+		t.Put(dir, "ja3s.hash", hello.MD5(nil, text))
+		t.Field("ja3s", map[string]string{"hash": string(hello.MD5(nil, text)), "string": string(text)})
 	}
 }

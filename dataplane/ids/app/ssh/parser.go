@@ -194,5 +194,5 @@ func (h *half) exchange(b []byte, dir tx.Direction) {
 		}
 		h.lists = append(h.lists, lists[c]...)
 	}
-	h.hash = hello.MD5(h.lists)
+	h.hash = hello.MD5(nil, h.lists)
 }

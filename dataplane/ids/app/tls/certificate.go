@@ -1,9 +1,7 @@
 package tls
 
 import (
-	"bytes"
 	"crypto/sha1"
-	"encoding/hex"
 	"errors"
 	"net/netip"
 	"strconv"
@@ -27,45 +25,46 @@ type certificate struct {
 var errLength = errors.New("certificate_invalid_length")
 var errBroken = errors.New("invalid_certificate")
 
-// parseCertificate reads a certificate. The error is the event's name.
-func parseCertificate(der []byte) (*certificate, error) {
-	c := &certificate{der: der}
+// parse makes c what a certificate says, kept in a store. The error is the event's name.
+func (c *certificate) parse(der []byte, texts *tx.Store) error {
+	c.der = der
 	sum := sha1.Sum(der)
-	c.fingerprint = colons(sum[:], false)
+	c.fingerprint = colons(texts, sum[:], false)
 	// What claims to be longer than it is has lost its end.
 	if len(der) < 2 {
-		return c, errLength
+		return errLength
 	}
 	body, _, ok := exact(der, 0x30)
 	if !ok {
-		return c, errLength
+		return errLength
 	}
 	if _, _, _, ok := tx.DERAny(body); !ok {
-		return c, errLength
+		return errLength
 	}
 	tbs, _, ok := exact(body, 0x30)
 	if !ok {
-		return c, errBroken
+		return errBroken
 	}
 	if _, rest, ok := tx.DER(tbs, 0xa0); ok { // version
 		tbs = rest
 	}
 	serial, rest, ok := tx.DER(tbs, 2)
 	if !ok {
-		return c, errBroken
+		return errBroken
 	}
-	c.serial = colons(serial, true)
+	c.serial = colons(texts, serial, true)
 	if _, rest, ok = tx.DER(rest, 0x30); !ok { // algorithm
-		return c, errBroken
+		return errBroken
 	}
 	issuer, rest, ok := tx.DER(rest, 0x30)
 	if !ok {
-		return c, errBroken
+		return errBroken
 	}
-	c.issuer = distinguished(issuer)
+	var room [512]byte
+	c.issuer = texts.Keep(distinguished(room[:0], issuer))
 	validity, rest, ok := tx.DER(rest, 0x30)
 	if !ok {
-		return c, errBroken
+		return errBroken
 	}
 	if from, more, ok := date(validity); ok {
 		if to, _, ok := date(more); ok {
@@ -74,19 +73,19 @@ func parseCertificate(der []byte) (*certificate, error) {
 	}
 	subject, rest, ok := tx.DER(rest, 0x30)
 	if !ok {
-		return c, errBroken
+		return errBroken
 	}
-	c.subject = distinguished(subject)
+	c.subject = texts.Keep(distinguished(room[:0], subject))
 	for len(rest) > 0 {
 		tag, inner, more, ok := tx.DERAny(rest)
 		if !ok {
-			return c, errBroken
+			return errBroken
 		}
 		if rest = more; tag == 0xa3 {
 			c.extensions(inner)
 		}
 	}
-	return c, nil
+	return nil
 }
 
 // exact takes an element that must be there to its end.
@@ -107,16 +106,18 @@ func exact(b []byte, tag byte) (inner, rest []byte, ok bool) {
 	return inner, rest, n == len(inner)
 }
 
-func colons(b []byte, upper bool) []byte {
-	out := make([]byte, 0, 3*len(b))
+// colons writes bytes in hexadecimal.
+func colons(texts *tx.Store, b []byte, upper bool) []byte {
+	digits := "0123456789abcdef"
+	if upper {
+		digits = "0123456789ABCDEF"
+	}
+	out := texts.Make(3 * len(b))[:0]
 	for i, c := range b {
 		if i > 0 {
 			out = append(out, ':')
 		}
-		out = hex.AppendEncode(out, []byte{c})
-	}
-	if upper {
-		return bytes.ToUpper(out)
+		out = append(out, digits[c>>4], digits[c&15])
 	}
 	return out
 }
@@ -143,9 +144,8 @@ var attributeNames = map[string]string{
 	"\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x01": "UID",
 }
 
-// distinguished writes a name as Suricata does: "C=FR, O=Org, CN=name".
-func distinguished(b []byte) []byte {
-	var out []byte
+// distinguished writes a name as Suricata does, "C=FR, O=Org, CN=name", to what is empty.
+func distinguished(out, b []byte) []byte {
 	for len(b) > 0 {
 		set, rest, ok := tx.DER(b, 0x31)
 		if !ok {
@@ -241,7 +241,7 @@ func (c *certificate) extensions(b []byte) {
 				}
 			case 0xa4:
 				if dn, _, ok := tx.DER(name, 0x30); ok {
-					c.names = append(c.names, distinguished(dn))
+					c.names = append(c.names, distinguished(nil, dn))
 				}
 			}
 		}

@@ -40,6 +40,7 @@ type Parser struct {
 	t     *Transaction
 	sides [2]side
 	done  tx.Done
+	spare *Transaction // for the next flow
 }
 
 type side struct {
@@ -60,8 +61,41 @@ func (p *Parser) Protocol() rule.Protocol        { return protocol }
 func (p *Parser) Begin(id uint64)                { p.list.Begin(id) }
 func (p *Parser) Count() uint64                  { return p.list.Count() }
 func (p *Parser) Transactions() []tx.Transaction { return p.list.Transactions() }
-func (p *Parser) Free(id uint64)                 { p.list.Free(id) }
 func (p *Parser) Done() tx.Done                  { return p.done }
+
+// Free forgets the transaction, if it is before id.
+func (p *Parser) Free(id uint64) {
+	if p.t != nil && p.t.ID() < id {
+		// More may yet be said of it: it is used again when the flow is over.
+		p.list.Free(id)
+	}
+}
+
+// Forget gives back what the flow, which is over, was kept in. The parser is of no use until
+// Renew.
+func (p *Parser) Forget() {
+	if p.t != nil {
+		p.spare = p.t
+	}
+	p.t = nil
+	p.list.Renew()
+}
+
+// Renew makes it the parser of another flow.
+func (p *Parser) Renew(l tx.Limits) {
+	p.FrameLog, p.done = tx.NewFrameLog(l), tx.NotDone
+	for i := range p.sides {
+		s := &p.sides[i]
+		s.pending.Drop()
+		*s = side{pending: s.pending, messages: s.messages[:0]}
+		if cap(s.messages) > keptMessages {
+			s.messages = nil
+		}
+	}
+}
+
+// keptMessages is how much memory is kept for messages of the next flow.
+const keptMessages = 4 << 10
 
 // Gap gives the side up, unless it falls into data nobody reads.
 func (p *Parser) Gap(dir tx.Direction, n int) {
@@ -90,7 +124,13 @@ func (p *Parser) Feed(dir tx.Direction, data []byte) {
 		return
 	}
 	if p.t == nil {
-		p.t = p.list.Add(&Transaction{})
+		t := p.spare
+		if p.spare = nil; t == nil {
+			t = &Transaction{}
+		} else {
+			t.renew()
+		}
+		p.t = p.list.Add(t)
 	}
 	p.t.heard[dir] = true
 	b := s.pending.Join(data)
@@ -228,33 +268,36 @@ func (p *Parser) handshake(dir tx.Direction, b []byte) {
 	if s.deaf {
 		return
 	}
-	s.messages = append(s.messages, b...)
-	for !s.deaf && len(s.messages) >= 4 {
-		m := s.messages
+	if len(s.messages) > 0 {
+		s.messages = append(s.messages, b...)
+		b = s.messages
+	}
+	for !s.deaf && len(b) >= 4 {
+		m := b
 		n := int(m[1])<<16 | int(binary.BigEndian.Uint16(m[2:]))
 		if n > maxHandshake || m[0] > 24 && m[0] != 67 && m[0] != 203 && m[0] != 254 {
 			p.t.Event("handshake_invalid_length")
-			s.messages = nil
+			s.messages = s.messages[:0]
 			return
 		}
 		if len(m) < 4+n {
 			break
 		}
-		p.message(dir, m[0], append([]byte(nil), m[4:4+n]...))
-		s.messages = m[4+n:]
+		p.message(dir, m[0], p.t.texts.Keep(m[4:4+n]))
+		b = m[4+n:]
 	}
-	if len(s.messages) == 0 {
-		s.messages = nil
-	} else {
-		s.messages = append([]byte(nil), s.messages...)
-	}
+	s.messages = append(s.messages[:0], b...)
 }
 
 func (p *Parser) message(dir tx.Direction, kind byte, b []byte) {
 	t := p.t
 	switch kind {
 	case clientHello:
-		h, ok := hello.ParseClient(b)
+		h := &t.clientRoom
+		if t.client != nil {
+			h = &hello.Client{} // the first one counts
+		}
+		ok := h.Parse(b)
 		for _, e := range h.Odd {
 			t.Event(e)
 		}
@@ -266,7 +309,11 @@ func (p *Parser) message(dir tx.Direction, kind byte, b []byte) {
 		}
 		t.progress(tx.ToServer, helloSeen)
 	case serverHello:
-		h, ok := hello.ParseServer(b)
+		h := &t.serverRoom
+		if t.server != nil {
+			h = &hello.Server{}
+		}
+		ok := h.Parse(b)
 		if !ok {
 			t.Event("invalid_handshake_message")
 		}

@@ -38,7 +38,63 @@ type Transaction struct {
 	recordVersion [2]uint16
 	states        uint8
 	heard         [2]bool
-	made          map[string][]byte
+	fingerprints  [fingerprints][]byte
+	made          [fingerprints]bool
+
+	// What the handshake is kept in, for the next one, too.
+	texts       tx.Store
+	clientRoom  hello.Client
+	serverRoom  hello.Server
+	certificate []*certificate // those in use first
+	inUse       int
+}
+
+// The fingerprints that are made of hellos, each once.
+const (
+	ja3Text = iota
+	ja3Hash
+	ja4Hash
+	ja3sText
+	ja3sHash
+	fingerprints
+)
+
+// keptFingerprint is how much memory of a fingerprint is kept, keptCertificates of
+// how many certificates.
+const (
+	keptFingerprint  = 1 << 10
+	keptCertificates = 8
+)
+
+// renew makes it a new transaction that uses what it was kept in.
+func (t *Transaction) renew() {
+	t.Common.Renew()
+	old := *t
+	*t = Transaction{Common: old.Common, texts: old.texts, clientRoom: old.clientRoom, serverRoom: old.serverRoom}
+	t.texts.Reset()
+	if n := min(len(old.certificate), keptCertificates); n > 0 {
+		t.certificate = old.certificate[:n:n]
+	}
+	for i, b := range old.fingerprints {
+		if cap(b) <= keptFingerprint {
+			t.fingerprints[i] = b[:0]
+		}
+	}
+	for dir := range old.certs {
+		clear(old.certs[dir])
+		t.certs[dir] = old.certs[dir][:0]
+	}
+}
+
+// newCertificate is an empty one.
+func (t *Transaction) newCertificate() *certificate {
+	if t.inUse == len(t.certificate) {
+		t.certificate = append(t.certificate, &certificate{})
+	}
+	c := t.certificate[t.inUse]
+	t.inUse++
+	*c = certificate{names: c.names[:0]}
+	return c
 }
 
 func (t *Transaction) progress(dir tx.Direction, s stage) { t.stage[dir] = max(t.stage[dir], s) }
@@ -65,8 +121,8 @@ func (t *Transaction) certificates(dir tx.Direction, b []byte) bool {
 		if n == 0 {
 			continue
 		}
-		c, err := parseCertificate(b[:n])
-		if err != nil {
+		c := t.newCertificate()
+		if err := c.parse(b[:n], &t.texts); err != nil {
 			t.Event(err.Error())
 			whole = false
 		}
@@ -128,7 +184,7 @@ func (t *Transaction) Buffers(kind *rule.BufferKind, dir tx.Direction, to []tx.B
 				to = append(to, tx.Buffer{Data: name, Whole: true})
 			}
 		case "ja3.string", "ja3.hash", "ja4.hash":
-			return add(t.make(kind.Name))
+			return add(t.make(fingerprintOf[kind.Name]))
 		}
 	}
 	if dir == tx.ToClient && t.server != nil {
@@ -136,11 +192,13 @@ func (t *Transaction) Buffers(kind *rule.BufferKind, dir tx.Direction, to []tx.B
 		case "tls.alpn":
 			return add(t.server.ALPN)
 		case "ja3s.string", "ja3s.hash":
-			return add(t.make(kind.Name))
+			return add(t.make(fingerprintOf[kind.Name]))
 		}
 	}
 	return to
 }
+
+var fingerprintOf = map[string]int{"ja3.string": ja3Text, "ja3.hash": ja3Hash, "ja4.hash": ja4Hash, "ja3s.string": ja3sText, "ja3s.hash": ja3sHash}
 
 func (t *Transaction) random(dir tx.Direction) []byte {
 	switch {
@@ -186,27 +244,24 @@ func (t *Transaction) certificateBuffers(kind string, dir tx.Direction, to []tx.
 }
 
 // make makes a fingerprint once.
-func (t *Transaction) make(kind string) []byte {
-	if b, ok := t.made[kind]; ok {
-		return b
+func (t *Transaction) make(kind int) []byte {
+	if t.made[kind] {
+		return t.fingerprints[kind]
 	}
-	var b []byte
+	b := t.fingerprints[kind][:0]
 	switch kind {
-	case "ja3.string":
-		b = t.client.JA3()
-	case "ja3.hash":
-		b = hello.MD5(t.make("ja3.string"))
-	case "ja4.hash":
-		b = t.client.JA4(false)
-	case "ja3s.string":
-		b = t.server.JA3S()
-	case "ja3s.hash":
-		b = hello.MD5(t.make("ja3s.string"))
+	case ja3Text:
+		b = t.client.JA3(b)
+	case ja3Hash:
+		b = hello.MD5(b, t.make(ja3Text))
+	case ja4Hash:
+		b = append(b, t.client.JA4(false)...)
+	case ja3sText:
+		b = t.server.JA3S(b)
+	case ja3sHash:
+		b = hello.MD5(b, t.make(ja3sText))
 	}
-	if t.made == nil {
-		t.made = map[string][]byte{}
-	}
-	t.made[kind] = b
+	t.fingerprints[kind], t.made[kind] = b, true
 	return b
 }
 
@@ -335,14 +390,14 @@ func (t *Transaction) Record() (string, any) {
 	r := record{Version: versionNames[t.version(tx.ToClient)]}
 	if t.client != nil {
 		r.SNI = string(t.client.SNI)
-		r.JA3 = &ja3{string(t.make("ja3.hash")), string(t.make("ja3.string"))}
-		r.JA4 = string(t.make("ja4.hash"))
+		r.JA3 = &ja3{string(t.make(ja3Hash)), string(t.make(ja3Text))}
+		r.JA4 = string(t.make(ja4Hash))
 		for _, name := range t.client.ALPN {
 			r.ALPN = append(r.ALPN, string(name))
 		}
 	}
 	if t.server != nil {
-		r.JA3S = &ja3{string(t.make("ja3s.hash")), string(t.make("ja3s.string"))}
+		r.JA3S = &ja3{string(t.make(ja3sHash)), string(t.make(ja3sText))}
 	}
 	if certs := t.certs[tx.ToClient]; len(certs) > 0 {
 		c := certs[0]

@@ -14,6 +14,7 @@ type Common struct {
 	events []string
 	Ended  [2]bool
 	files  [2][]*File
+	spare  []*File
 }
 
 func (c *Common) ID() uint64                     { return c.id }
@@ -71,6 +72,37 @@ func (c *Common) CloseFiles(dir Direction, state FileState) {
 	}
 }
 
+// spareFiles bounds those that a transaction keeps for the next ones.
+const spareFiles = 4
+
+// Renew makes it a new transaction that uses what it was kept in. Its files are no longer
+// anybody's.
+func (c *Common) Renew() {
+	spare := c.spare
+	for dir := range c.files {
+		spare = append(spare, c.files[dir]...)
+		clear(c.files[dir])
+	}
+	if len(spare) > spareFiles {
+		clear(spare[spareFiles:])
+		spare = spare[:spareFiles]
+	}
+	*c = Common{events: c.events[:0], files: [2][]*File{c.files[0][:0], c.files[1][:0]}, spare: spare}
+}
+
+// NewFile opens a file of a direction.
+func (c *Common) NewFile(dir Direction, id uint32, name string, limits *Limits) *File {
+	var f *File
+	if n := len(c.spare); n > 0 {
+		f, c.spare = c.spare[n-1], c.spare[:n-1]
+	} else {
+		f = &File{}
+	}
+	f.open(id, name, limits)
+	c.AddFile(dir, f)
+	return f
+}
+
 type numbered interface {
 	Transaction
 	setID(uint64)
@@ -95,6 +127,13 @@ func (l *List[T]) Add(t T) T {
 	}
 	l.all, l.some = append(l.all, t), append(l.some, t)
 	return t
+}
+
+// Renew makes it the empty list of another flow.
+func (l *List[T]) Renew() {
+	clear(l.all)
+	clear(l.some)
+	l.all, l.some, l.next = l.all[:0], l.some[:0], 0
 }
 
 // Begin says which number the first transaction has, in a flow that spoke another
@@ -150,5 +189,12 @@ func (p *Pending) Keep(rest []byte) {
 // Len is how much is kept.
 func (p *Pending) Len() int { return len(p.left) }
 
+// keptPending is how much memory is kept where nothing is pending.
+const keptPending = 4 << 10
+
 // Drop forgets what is kept.
-func (p *Pending) Drop() { p.left = nil }
+func (p *Pending) Drop() {
+	if p.left = p.left[:0]; cap(p.left) > keptPending {
+		p.left = nil
+	}
+}

@@ -110,7 +110,7 @@ type Limits struct {
 	DecompressedBytes         uint64 // of one body; 1 MiB
 	DecompressLayers          int    // content encodings on one body; 2
 	HashFiles                 bool   // compute sums of files
-	FileStore                 uint64 // bytes of a file to keep while it is open; 128 KiB
+	FileStore                 uint64 // bytes of a file to keep while it is open; 128 KiB, and no less than of a body
 	Frames                    bool   // keep frames for rules that ask for them
 	DNP3Objects, DNP3Points   int    // of a message; 2048 and 16384
 	MQTTMessage               uint64 // of one message; 1 MiB
@@ -137,6 +137,8 @@ func (l Limits) Filled() Limits {
 	set64(&l.ResponseBody, 100<<10)
 	set64(&l.DecompressedBytes, 1<<20)
 	set64(&l.FileStore, 128<<10)
+	// What is looked at of a body is kept until it was: one packet may bring all of it.
+	l.FileStore = max(l.FileStore, l.RequestBody, l.ResponseBody)
 	set(&l.Transactions, 512)
 	set(&l.Headers, 1024)
 	set(&l.HeaderBytes, 18000)

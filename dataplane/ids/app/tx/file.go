@@ -11,7 +11,7 @@ import (
 // File is a file that a transaction carries.
 type File struct {
 	ID   uint32 // in its flow
-	Name string
+	Name string // valid as long as the transaction
 	// Data is what is kept of it, from Offset on; Size is what has been seen.
 	Data   []byte
 	Offset uint64
@@ -36,11 +36,16 @@ const (
 
 // NewFile opens a file.
 func NewFile(id uint32, name string, limits *Limits) *File {
-	f := &File{ID: id, Name: name, keep: limits.FileStore}
+	f := &File{}
+	f.open(id, name, limits)
+	return f
+}
+
+func (f *File) open(id uint32, name string, limits *Limits) {
+	*f = File{ID: id, Name: name, keep: limits.FileStore}
 	if limits.HashFiles {
 		f.hashes = [3]hash.Hash{md5.New(), sha1.New(), sha256.New()}
 	}
-	return f
 }
 
 // Write takes the file's next bytes. Of a file larger than what is kept, the

@@ -66,6 +66,9 @@ func (l *FrameLog) Finish(dir Direction) {
 	l.open[dir] = nil
 }
 
+// Discard forgets the frame of a direction that grows.
+func (l *FrameLog) Discard(dir Direction) { l.open[dir] = nil }
+
 // TakeFrames gives the frames away.
 func (l *FrameLog) TakeFrames() []Frame {
 	f := l.frames

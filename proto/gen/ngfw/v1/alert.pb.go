@@ -372,7 +372,7 @@ type AlertsResponse struct {
 	Total         int64                  `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
 	TotalExact    *bool                  `protobuf:"varint,2,opt,name=total_exact,json=totalExact,proto3,oneof" json:"total_exact,omitempty"` // false: there are more than total
 	Alerts        []*IdsAlert            `protobuf:"bytes,3,rep,name=alerts,proto3" json:"alerts,omitempty"`
-	NextCursor    string                 `protobuf:"bytes,4,opt,name=next_cursor,json=nextCursor,proto3" json:"next_cursor,omitempty"`
+	NextCursor    *string                `protobuf:"bytes,4,opt,name=next_cursor,json=nextCursor,proto3,oneof" json:"next_cursor,omitempty"` // absent: this is the last page
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -429,8 +429,8 @@ func (x *AlertsResponse) GetAlerts() []*IdsAlert {
 }
 
 func (x *AlertsResponse) GetNextCursor() string {
-	if x != nil {
-		return x.NextCursor
+	if x != nil && x.NextCursor != nil {
+		return *x.NextCursor
 	}
 	return ""
 }
@@ -1006,15 +1006,16 @@ const file_ngfw_v1_alert_proto_rawDesc = "" +
 	"\x06cursor\x18\x10 \x01(\tR\x06cursor\x12\x14\n" +
 	"\x05count\x18\x11 \x01(\tR\x05countB\b\n" +
 	"\x06_limitB\t\n" +
-	"\a_offset\"\xa8\x01\n" +
+	"\a_offset\"\xbd\x01\n" +
 	"\x0eAlertsResponse\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\x03R\x05total\x12$\n" +
 	"\vtotal_exact\x18\x02 \x01(\bH\x00R\n" +
 	"totalExact\x88\x01\x01\x12)\n" +
-	"\x06alerts\x18\x03 \x03(\v2\x11.ngfw.v1.IdsAlertR\x06alerts\x12\x1f\n" +
-	"\vnext_cursor\x18\x04 \x01(\tR\n" +
-	"nextCursorB\x0e\n" +
-	"\f_total_exact\"\x80\x01\n" +
+	"\x06alerts\x18\x03 \x03(\v2\x11.ngfw.v1.IdsAlertR\x06alerts\x12$\n" +
+	"\vnext_cursor\x18\x04 \x01(\tH\x01R\n" +
+	"nextCursor\x88\x01\x01B\x0e\n" +
+	"\f_total_exactB\x0e\n" +
+	"\f_next_cursor\"\x80\x01\n" +
 	"\x11AlertStatsRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x16\n" +
 	"\x06period\x18\x02 \x01(\tR\x06period\x12\x12\n" +

@@ -2130,8 +2130,11 @@ func (x *DeleteGroupRequest) GetId() int64 {
 }
 
 type CheckRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	DeviceId string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	// Instead of the stored policy a whole one, or a change of the stored one: at most one of both.
+	Policy        *structpb.Struct `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
+	Change        *PolicyChange    `protobuf:"bytes,3,opt,name=change,proto3" json:"change,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2171,6 +2174,20 @@ func (x *CheckRequest) GetDeviceId() string {
 		return x.DeviceId
 	}
 	return ""
+}
+
+func (x *CheckRequest) GetPolicy() *structpb.Struct {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *CheckRequest) GetChange() *PolicyChange {
+	if x != nil {
+		return x.Change
+	}
+	return nil
 }
 
 type CheckResponse struct {
@@ -3037,9 +3054,11 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\x05group\x18\x03 \x01(\v2\x0e.ngfw.v1.GroupR\x05group\"A\n" +
 	"\x12DeleteGroupRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\x03R\x02id\"+\n" +
+	"\x02id\x18\x02 \x01(\x03R\x02id\"\x8b\x01\n" +
 	"\fCheckRequest\x12\x1b\n" +
-	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\"=\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12/\n" +
+	"\x06policy\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06policy\x12-\n" +
+	"\x06change\x18\x03 \x01(\v2\x15.ngfw.v1.PolicyChangeR\x06change\"=\n" +
 	"\rCheckResponse\x12,\n" +
 	"\bfindings\x18\x01 \x03(\v2\x10.ngfw.v1.FindingR\bfindings\"\x8a\x01\n" +
 	"\vDiffRequest\x12\x1b\n" +
@@ -3097,31 +3116,31 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\a_reason\"W\n" +
 	"\x0fSimulateRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12'\n" +
-	"\x06packet\x18\x02 \x01(\v2\x0f.ngfw.v1.PacketR\x06packet2\xed\x10\n" +
+	"\x06packet\x18\x02 \x01(\v2\x0f.ngfw.v1.PacketR\x06packet2\x83\x11\n" +
 	"\x0fFirewallService\x12n\n" +
-	"\tListRules\x12\x19.ngfw.v1.ListRulesRequest\x1a\x1a.ngfw.v1.ListRulesResponse\"*\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02\x1cb\x05rules\x12\x13/api/firewall/rules\x12m\n" +
+	"\tListRules\x12\x19.ngfw.v1.ListRulesRequest\x1a\x1a.ngfw.v1.ListRulesResponse\"*\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02\x1cb\x05rules\x12\x13/api/firewall/rules\x12o\n" +
 	"\n" +
-	"CreateRule\x12\x1a.ngfw.v1.CreateRuleRequest\x1a\x15.ngfw.v1.FirewallRule\",\x8a\xb5\x18\a\b\x03\x18\xc9\x01 \x01\x82\xd3\xe4\x93\x02\x1b:\x04rule\"\x13/api/firewall/rules\x12y\n" +
+	"CreateRule\x12\x1a.ngfw.v1.CreateRuleRequest\x1a\x15.ngfw.v1.FirewallRule\".\x8a\xb5\x18\t\b\x03\x18\xc9\x01 \x01@\x01\x82\xd3\xe4\x93\x02\x1b:\x04rule\"\x13/api/firewall/rules\x12{\n" +
 	"\n" +
-	"OrderRules\x12\x1a.ngfw.v1.OrderRulesRequest\x1a\x1a.ngfw.v1.ListRulesResponse\"3\x8a\xb5\x18\x04\b\x03 \x01\x82\xd3\xe4\x93\x02%:\x01*b\x05rules\x1a\x19/api/firewall/rules/order\x12o\n" +
+	"OrderRules\x12\x1a.ngfw.v1.OrderRulesRequest\x1a\x1a.ngfw.v1.ListRulesResponse\"5\x8a\xb5\x18\x06\b\x03 \x01@\x01\x82\xd3\xe4\x93\x02%:\x01*b\x05rules\x1a\x19/api/firewall/rules/order\x12q\n" +
 	"\n" +
-	"UpdateRule\x12\x1a.ngfw.v1.UpdateRuleRequest\x1a\x15.ngfw.v1.FirewallRule\".\x8a\xb5\x18\x04\b\x03 \x01\x82\xd3\xe4\x93\x02 :\x04rule\x1a\x18/api/firewall/rules/{id}\x12m\n" +
+	"UpdateRule\x12\x1a.ngfw.v1.UpdateRuleRequest\x1a\x15.ngfw.v1.FirewallRule\"0\x8a\xb5\x18\x06\b\x03 \x01@\x01\x82\xd3\xe4\x93\x02 :\x04rule\x1a\x18/api/firewall/rules/{id}\x12o\n" +
 	"\n" +
-	"DeleteRule\x12\x1a.ngfw.v1.DeleteRuleRequest\x1a\x16.google.protobuf.Empty\"+\x8a\xb5\x18\a\b\x03\x18\xcc\x01 \x01\x82\xd3\xe4\x93\x02\x1a*\x18/api/firewall/rules/{id}\x12n\n" +
-	"\tListZones\x12\x19.ngfw.v1.ListZonesRequest\x1a\x1a.ngfw.v1.ListZonesResponse\"*\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02\x1cb\x05zones\x12\x13/api/firewall/zones\x12e\n" +
+	"DeleteRule\x12\x1a.ngfw.v1.DeleteRuleRequest\x1a\x16.google.protobuf.Empty\"-\x8a\xb5\x18\t\b\x03\x18\xcc\x01 \x01@\x01\x82\xd3\xe4\x93\x02\x1a*\x18/api/firewall/rules/{id}\x12n\n" +
+	"\tListZones\x12\x19.ngfw.v1.ListZonesRequest\x1a\x1a.ngfw.v1.ListZonesResponse\"*\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02\x1cb\x05zones\x12\x13/api/firewall/zones\x12g\n" +
 	"\n" +
-	"CreateZone\x12\x1a.ngfw.v1.CreateZoneRequest\x1a\r.ngfw.v1.Zone\",\x8a\xb5\x18\a\b\x03\x18\xc9\x01 \x01\x82\xd3\xe4\x93\x02\x1b:\x04zone\"\x13/api/firewall/zones\x12g\n" +
+	"CreateZone\x12\x1a.ngfw.v1.CreateZoneRequest\x1a\r.ngfw.v1.Zone\".\x8a\xb5\x18\t\b\x03\x18\xc9\x01 \x01@\x01\x82\xd3\xe4\x93\x02\x1b:\x04zone\"\x13/api/firewall/zones\x12i\n" +
 	"\n" +
-	"UpdateZone\x12\x1a.ngfw.v1.UpdateZoneRequest\x1a\r.ngfw.v1.Zone\".\x8a\xb5\x18\x04\b\x03 \x01\x82\xd3\xe4\x93\x02 :\x04zone\x1a\x18/api/firewall/zones/{id}\x12m\n" +
+	"UpdateZone\x12\x1a.ngfw.v1.UpdateZoneRequest\x1a\r.ngfw.v1.Zone\"0\x8a\xb5\x18\x06\b\x03 \x01@\x01\x82\xd3\xe4\x93\x02 :\x04zone\x1a\x18/api/firewall/zones/{id}\x12o\n" +
 	"\n" +
-	"DeleteZone\x12\x1a.ngfw.v1.DeleteZoneRequest\x1a\x16.google.protobuf.Empty\"+\x8a\xb5\x18\a\b\x03\x18\xcc\x01 \x01\x82\xd3\xe4\x93\x02\x1a*\x18/api/firewall/zones/{id}\x12}\n" +
-	"\fListPolicies\x12\x1c.ngfw.v1.ListPoliciesRequest\x1a\x1d.ngfw.v1.ListPoliciesResponse\"0\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02\"b\bpolicies\x12\x16/api/firewall/policies\x12\x8b\x01\n" +
-	"\x0eUpdatePolicies\x12\x1e.ngfw.v1.UpdatePoliciesRequest\x1a\x1d.ngfw.v1.ListPoliciesResponse\":\x8a\xb5\x18\x04\b\x03 \x01\x82\xd3\xe4\x93\x02,:\bpoliciesb\bpolicies\x1a\x16/api/firewall/policies\x12s\n" +
+	"DeleteZone\x12\x1a.ngfw.v1.DeleteZoneRequest\x1a\x16.google.protobuf.Empty\"-\x8a\xb5\x18\t\b\x03\x18\xcc\x01 \x01@\x01\x82\xd3\xe4\x93\x02\x1a*\x18/api/firewall/zones/{id}\x12}\n" +
+	"\fListPolicies\x12\x1c.ngfw.v1.ListPoliciesRequest\x1a\x1d.ngfw.v1.ListPoliciesResponse\"0\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02\"b\bpolicies\x12\x16/api/firewall/policies\x12\x8d\x01\n" +
+	"\x0eUpdatePolicies\x12\x1e.ngfw.v1.UpdatePoliciesRequest\x1a\x1d.ngfw.v1.ListPoliciesResponse\"<\x8a\xb5\x18\x06\b\x03 \x01@\x01\x82\xd3\xe4\x93\x02,:\bpoliciesb\bpolicies\x1a\x16/api/firewall/policies\x12s\n" +
 	"\n" +
-	"ListGroups\x12\x1a.ngfw.v1.ListGroupsRequest\x1a\x1b.ngfw.v1.ListGroupsResponse\",\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02\x1eb\x06groups\x12\x14/api/firewall/groups\x12j\n" +
-	"\vCreateGroup\x12\x1b.ngfw.v1.CreateGroupRequest\x1a\x0e.ngfw.v1.Group\".\x8a\xb5\x18\a\b\x03\x18\xc9\x01 \x01\x82\xd3\xe4\x93\x02\x1d:\x05group\"\x14/api/firewall/groups\x12l\n" +
-	"\vUpdateGroup\x12\x1b.ngfw.v1.UpdateGroupRequest\x1a\x0e.ngfw.v1.Group\"0\x8a\xb5\x18\x04\b\x03 \x01\x82\xd3\xe4\x93\x02\":\x05group\x1a\x19/api/firewall/groups/{id}\x12p\n" +
-	"\vDeleteGroup\x12\x1b.ngfw.v1.DeleteGroupRequest\x1a\x16.google.protobuf.Empty\",\x8a\xb5\x18\a\b\x03\x18\xcc\x01 \x01\x82\xd3\xe4\x93\x02\x1b*\x19/api/firewall/groups/{id}\x12h\n" +
+	"ListGroups\x12\x1a.ngfw.v1.ListGroupsRequest\x1a\x1b.ngfw.v1.ListGroupsResponse\",\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02\x1eb\x06groups\x12\x14/api/firewall/groups\x12l\n" +
+	"\vCreateGroup\x12\x1b.ngfw.v1.CreateGroupRequest\x1a\x0e.ngfw.v1.Group\"0\x8a\xb5\x18\t\b\x03\x18\xc9\x01 \x01@\x01\x82\xd3\xe4\x93\x02\x1d:\x05group\"\x14/api/firewall/groups\x12n\n" +
+	"\vUpdateGroup\x12\x1b.ngfw.v1.UpdateGroupRequest\x1a\x0e.ngfw.v1.Group\"2\x8a\xb5\x18\x06\b\x03 \x01@\x01\x82\xd3\xe4\x93\x02\":\x05group\x1a\x19/api/firewall/groups/{id}\x12r\n" +
+	"\vDeleteGroup\x12\x1b.ngfw.v1.DeleteGroupRequest\x1a\x16.google.protobuf.Empty\".\x8a\xb5\x18\t\b\x03\x18\xcc\x01 \x01@\x01\x82\xd3\xe4\x93\x02\x1b*\x19/api/firewall/groups/{id}\x12h\n" +
 	"\x05Check\x12\x15.ngfw.v1.CheckRequest\x1a\x16.ngfw.v1.CheckResponse\"0\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02\":\x01*b\bfindings\"\x13/api/firewall/check\x12c\n" +
 	"\x04Diff\x12\x14.ngfw.v1.DiffRequest\x1a\x15.ngfw.v1.DiffResponse\".\x8a\xb5\x18\x04\b\x02 \x01\x82\xd3\xe4\x93\x02 :\x01*b\achanges\"\x12/api/firewall/diff\x12m\n" +
 	"\bBacktest\x12\x18.ngfw.v1.BacktestRequest\x1a\x19.ngfw.v1.OperationStarted\",\x8a\xb5\x18\a\b\x02\x18\xca\x01 \x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/api/firewall/backtest\x12e\n" +
@@ -3205,63 +3224,65 @@ var file_ngfw_v1_firewall_proto_depIdxs = []int32{
 	4,  // 14: ngfw.v1.ListGroupsResponse.groups:type_name -> ngfw.v1.Group
 	4,  // 15: ngfw.v1.CreateGroupRequest.group:type_name -> ngfw.v1.Group
 	4,  // 16: ngfw.v1.UpdateGroupRequest.group:type_name -> ngfw.v1.Group
-	7,  // 17: ngfw.v1.CheckResponse.findings:type_name -> ngfw.v1.Finding
-	42, // 18: ngfw.v1.DiffRequest.policy:type_name -> google.protobuf.Struct
-	9,  // 19: ngfw.v1.DiffRequest.change:type_name -> ngfw.v1.PolicyChange
-	8,  // 20: ngfw.v1.DiffResponse.changes:type_name -> ngfw.v1.ActionChange
-	42, // 21: ngfw.v1.BacktestRequest.policy:type_name -> google.protobuf.Struct
-	9,  // 22: ngfw.v1.BacktestRequest.change:type_name -> ngfw.v1.PolicyChange
-	39, // 23: ngfw.v1.BacktestResult.blocked:type_name -> ngfw.v1.BacktestEntry
-	39, // 24: ngfw.v1.BacktestResult.allowed:type_name -> ngfw.v1.BacktestEntry
-	39, // 25: ngfw.v1.BacktestResult.uncertain:type_name -> ngfw.v1.BacktestEntry
-	37, // 26: ngfw.v1.BacktestResult.totals:type_name -> ngfw.v1.BacktestTotals
-	38, // 27: ngfw.v1.BacktestTotals.blocked:type_name -> ngfw.v1.BacktestTotal
-	38, // 28: ngfw.v1.BacktestTotals.allowed:type_name -> ngfw.v1.BacktestTotal
-	38, // 29: ngfw.v1.BacktestTotals.uncertain:type_name -> ngfw.v1.BacktestTotal
-	5,  // 30: ngfw.v1.SimulateRequest.packet:type_name -> ngfw.v1.Packet
-	12, // 31: ngfw.v1.FirewallService.ListRules:input_type -> ngfw.v1.ListRulesRequest
-	14, // 32: ngfw.v1.FirewallService.CreateRule:input_type -> ngfw.v1.CreateRuleRequest
-	17, // 33: ngfw.v1.FirewallService.OrderRules:input_type -> ngfw.v1.OrderRulesRequest
-	15, // 34: ngfw.v1.FirewallService.UpdateRule:input_type -> ngfw.v1.UpdateRuleRequest
-	16, // 35: ngfw.v1.FirewallService.DeleteRule:input_type -> ngfw.v1.DeleteRuleRequest
-	18, // 36: ngfw.v1.FirewallService.ListZones:input_type -> ngfw.v1.ListZonesRequest
-	20, // 37: ngfw.v1.FirewallService.CreateZone:input_type -> ngfw.v1.CreateZoneRequest
-	21, // 38: ngfw.v1.FirewallService.UpdateZone:input_type -> ngfw.v1.UpdateZoneRequest
-	22, // 39: ngfw.v1.FirewallService.DeleteZone:input_type -> ngfw.v1.DeleteZoneRequest
-	23, // 40: ngfw.v1.FirewallService.ListPolicies:input_type -> ngfw.v1.ListPoliciesRequest
-	25, // 41: ngfw.v1.FirewallService.UpdatePolicies:input_type -> ngfw.v1.UpdatePoliciesRequest
-	26, // 42: ngfw.v1.FirewallService.ListGroups:input_type -> ngfw.v1.ListGroupsRequest
-	28, // 43: ngfw.v1.FirewallService.CreateGroup:input_type -> ngfw.v1.CreateGroupRequest
-	29, // 44: ngfw.v1.FirewallService.UpdateGroup:input_type -> ngfw.v1.UpdateGroupRequest
-	30, // 45: ngfw.v1.FirewallService.DeleteGroup:input_type -> ngfw.v1.DeleteGroupRequest
-	31, // 46: ngfw.v1.FirewallService.Check:input_type -> ngfw.v1.CheckRequest
-	33, // 47: ngfw.v1.FirewallService.Diff:input_type -> ngfw.v1.DiffRequest
-	35, // 48: ngfw.v1.FirewallService.Backtest:input_type -> ngfw.v1.BacktestRequest
-	40, // 49: ngfw.v1.FirewallService.Simulate:input_type -> ngfw.v1.SimulateRequest
-	13, // 50: ngfw.v1.FirewallService.ListRules:output_type -> ngfw.v1.ListRulesResponse
-	1,  // 51: ngfw.v1.FirewallService.CreateRule:output_type -> ngfw.v1.FirewallRule
-	13, // 52: ngfw.v1.FirewallService.OrderRules:output_type -> ngfw.v1.ListRulesResponse
-	1,  // 53: ngfw.v1.FirewallService.UpdateRule:output_type -> ngfw.v1.FirewallRule
-	43, // 54: ngfw.v1.FirewallService.DeleteRule:output_type -> google.protobuf.Empty
-	19, // 55: ngfw.v1.FirewallService.ListZones:output_type -> ngfw.v1.ListZonesResponse
-	2,  // 56: ngfw.v1.FirewallService.CreateZone:output_type -> ngfw.v1.Zone
-	2,  // 57: ngfw.v1.FirewallService.UpdateZone:output_type -> ngfw.v1.Zone
-	43, // 58: ngfw.v1.FirewallService.DeleteZone:output_type -> google.protobuf.Empty
-	24, // 59: ngfw.v1.FirewallService.ListPolicies:output_type -> ngfw.v1.ListPoliciesResponse
-	24, // 60: ngfw.v1.FirewallService.UpdatePolicies:output_type -> ngfw.v1.ListPoliciesResponse
-	27, // 61: ngfw.v1.FirewallService.ListGroups:output_type -> ngfw.v1.ListGroupsResponse
-	4,  // 62: ngfw.v1.FirewallService.CreateGroup:output_type -> ngfw.v1.Group
-	4,  // 63: ngfw.v1.FirewallService.UpdateGroup:output_type -> ngfw.v1.Group
-	43, // 64: ngfw.v1.FirewallService.DeleteGroup:output_type -> google.protobuf.Empty
-	32, // 65: ngfw.v1.FirewallService.Check:output_type -> ngfw.v1.CheckResponse
-	34, // 66: ngfw.v1.FirewallService.Diff:output_type -> ngfw.v1.DiffResponse
-	44, // 67: ngfw.v1.FirewallService.Backtest:output_type -> ngfw.v1.OperationStarted
-	11, // 68: ngfw.v1.FirewallService.Simulate:output_type -> ngfw.v1.Explanation
-	50, // [50:69] is the sub-list for method output_type
-	31, // [31:50] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	42, // 17: ngfw.v1.CheckRequest.policy:type_name -> google.protobuf.Struct
+	9,  // 18: ngfw.v1.CheckRequest.change:type_name -> ngfw.v1.PolicyChange
+	7,  // 19: ngfw.v1.CheckResponse.findings:type_name -> ngfw.v1.Finding
+	42, // 20: ngfw.v1.DiffRequest.policy:type_name -> google.protobuf.Struct
+	9,  // 21: ngfw.v1.DiffRequest.change:type_name -> ngfw.v1.PolicyChange
+	8,  // 22: ngfw.v1.DiffResponse.changes:type_name -> ngfw.v1.ActionChange
+	42, // 23: ngfw.v1.BacktestRequest.policy:type_name -> google.protobuf.Struct
+	9,  // 24: ngfw.v1.BacktestRequest.change:type_name -> ngfw.v1.PolicyChange
+	39, // 25: ngfw.v1.BacktestResult.blocked:type_name -> ngfw.v1.BacktestEntry
+	39, // 26: ngfw.v1.BacktestResult.allowed:type_name -> ngfw.v1.BacktestEntry
+	39, // 27: ngfw.v1.BacktestResult.uncertain:type_name -> ngfw.v1.BacktestEntry
+	37, // 28: ngfw.v1.BacktestResult.totals:type_name -> ngfw.v1.BacktestTotals
+	38, // 29: ngfw.v1.BacktestTotals.blocked:type_name -> ngfw.v1.BacktestTotal
+	38, // 30: ngfw.v1.BacktestTotals.allowed:type_name -> ngfw.v1.BacktestTotal
+	38, // 31: ngfw.v1.BacktestTotals.uncertain:type_name -> ngfw.v1.BacktestTotal
+	5,  // 32: ngfw.v1.SimulateRequest.packet:type_name -> ngfw.v1.Packet
+	12, // 33: ngfw.v1.FirewallService.ListRules:input_type -> ngfw.v1.ListRulesRequest
+	14, // 34: ngfw.v1.FirewallService.CreateRule:input_type -> ngfw.v1.CreateRuleRequest
+	17, // 35: ngfw.v1.FirewallService.OrderRules:input_type -> ngfw.v1.OrderRulesRequest
+	15, // 36: ngfw.v1.FirewallService.UpdateRule:input_type -> ngfw.v1.UpdateRuleRequest
+	16, // 37: ngfw.v1.FirewallService.DeleteRule:input_type -> ngfw.v1.DeleteRuleRequest
+	18, // 38: ngfw.v1.FirewallService.ListZones:input_type -> ngfw.v1.ListZonesRequest
+	20, // 39: ngfw.v1.FirewallService.CreateZone:input_type -> ngfw.v1.CreateZoneRequest
+	21, // 40: ngfw.v1.FirewallService.UpdateZone:input_type -> ngfw.v1.UpdateZoneRequest
+	22, // 41: ngfw.v1.FirewallService.DeleteZone:input_type -> ngfw.v1.DeleteZoneRequest
+	23, // 42: ngfw.v1.FirewallService.ListPolicies:input_type -> ngfw.v1.ListPoliciesRequest
+	25, // 43: ngfw.v1.FirewallService.UpdatePolicies:input_type -> ngfw.v1.UpdatePoliciesRequest
+	26, // 44: ngfw.v1.FirewallService.ListGroups:input_type -> ngfw.v1.ListGroupsRequest
+	28, // 45: ngfw.v1.FirewallService.CreateGroup:input_type -> ngfw.v1.CreateGroupRequest
+	29, // 46: ngfw.v1.FirewallService.UpdateGroup:input_type -> ngfw.v1.UpdateGroupRequest
+	30, // 47: ngfw.v1.FirewallService.DeleteGroup:input_type -> ngfw.v1.DeleteGroupRequest
+	31, // 48: ngfw.v1.FirewallService.Check:input_type -> ngfw.v1.CheckRequest
+	33, // 49: ngfw.v1.FirewallService.Diff:input_type -> ngfw.v1.DiffRequest
+	35, // 50: ngfw.v1.FirewallService.Backtest:input_type -> ngfw.v1.BacktestRequest
+	40, // 51: ngfw.v1.FirewallService.Simulate:input_type -> ngfw.v1.SimulateRequest
+	13, // 52: ngfw.v1.FirewallService.ListRules:output_type -> ngfw.v1.ListRulesResponse
+	1,  // 53: ngfw.v1.FirewallService.CreateRule:output_type -> ngfw.v1.FirewallRule
+	13, // 54: ngfw.v1.FirewallService.OrderRules:output_type -> ngfw.v1.ListRulesResponse
+	1,  // 55: ngfw.v1.FirewallService.UpdateRule:output_type -> ngfw.v1.FirewallRule
+	43, // 56: ngfw.v1.FirewallService.DeleteRule:output_type -> google.protobuf.Empty
+	19, // 57: ngfw.v1.FirewallService.ListZones:output_type -> ngfw.v1.ListZonesResponse
+	2,  // 58: ngfw.v1.FirewallService.CreateZone:output_type -> ngfw.v1.Zone
+	2,  // 59: ngfw.v1.FirewallService.UpdateZone:output_type -> ngfw.v1.Zone
+	43, // 60: ngfw.v1.FirewallService.DeleteZone:output_type -> google.protobuf.Empty
+	24, // 61: ngfw.v1.FirewallService.ListPolicies:output_type -> ngfw.v1.ListPoliciesResponse
+	24, // 62: ngfw.v1.FirewallService.UpdatePolicies:output_type -> ngfw.v1.ListPoliciesResponse
+	27, // 63: ngfw.v1.FirewallService.ListGroups:output_type -> ngfw.v1.ListGroupsResponse
+	4,  // 64: ngfw.v1.FirewallService.CreateGroup:output_type -> ngfw.v1.Group
+	4,  // 65: ngfw.v1.FirewallService.UpdateGroup:output_type -> ngfw.v1.Group
+	43, // 66: ngfw.v1.FirewallService.DeleteGroup:output_type -> google.protobuf.Empty
+	32, // 67: ngfw.v1.FirewallService.Check:output_type -> ngfw.v1.CheckResponse
+	34, // 68: ngfw.v1.FirewallService.Diff:output_type -> ngfw.v1.DiffResponse
+	44, // 69: ngfw.v1.FirewallService.Backtest:output_type -> ngfw.v1.OperationStarted
+	11, // 70: ngfw.v1.FirewallService.Simulate:output_type -> ngfw.v1.Explanation
+	52, // [52:71] is the sub-list for method output_type
+	33, // [33:52] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_ngfw_v1_firewall_proto_init() }

@@ -65,7 +65,7 @@ type FirewallServiceClient interface {
 	CreateGroup(ctx context.Context, in *CreateGroupRequest, opts ...grpc.CallOption) (*Group, error)
 	UpdateGroup(ctx context.Context, in *UpdateGroupRequest, opts ...grpc.CallOption) (*Group, error)
 	DeleteGroup(ctx context.Context, in *DeleteGroupRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
-	// What the stored rules do that their author may not think. Writes nothing.
+	// What rules do that their author may not think: the stored ones, or others. Writes nothing.
 	Check(ctx context.Context, in *CheckRequest, opts ...grpc.CallOption) (*CheckResponse, error)
 	// The packets that get another action than under the stored policy. Writes nothing.
 	Diff(ctx context.Context, in *DiffRequest, opts ...grpc.CallOption) (*DiffResponse, error)
@@ -295,7 +295,7 @@ type FirewallServiceServer interface {
 	CreateGroup(context.Context, *CreateGroupRequest) (*Group, error)
 	UpdateGroup(context.Context, *UpdateGroupRequest) (*Group, error)
 	DeleteGroup(context.Context, *DeleteGroupRequest) (*emptypb.Empty, error)
-	// What the stored rules do that their author may not think. Writes nothing.
+	// What rules do that their author may not think: the stored ones, or others. Writes nothing.
 	Check(context.Context, *CheckRequest) (*CheckResponse, error)
 	// The packets that get another action than under the stored policy. Writes nothing.
 	Diff(context.Context, *DiffRequest) (*DiffResponse, error)

@@ -678,7 +678,7 @@ type DeviceStatus_ConfigState struct {
 	state         protoimpl.MessageState    `protogen:"open.v1"`
 	Wanted        int64                     `protobuf:"varint,1,opt,name=wanted,proto3" json:"wanted,omitempty"`
 	Applied       int64                     `protobuf:"varint,2,opt,name=applied,proto3" json:"applied,omitempty"`
-	State         string                    `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // synced, pending, failed
+	State         string                    `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // synced, pending, failed; degraded: applied, and not wholly in force
 	Error         *DeviceStatus_ConfigError `protobuf:"bytes,4,opt,name=error,proto3,oneof" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -890,13 +890,13 @@ const file_ngfw_v1_fleet_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"N\n" +
 	"\x13UpdateDeviceRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
-	"\x06device\x18\x02 \x01(\v2\x0f.ngfw.v1.DeviceR\x06device2\x97\x05\n" +
+	"\x06device\x18\x02 \x01(\v2\x0f.ngfw.v1.DeviceR\x06device2\x9b\x05\n" +
 	"\fFleetService\x12s\n" +
 	"\vListDevices\x12\x1b.ngfw.v1.ListDevicesRequest\x1a\x1c.ngfw.v1.ListDevicesResponse\")\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x1db\adevices\x12\x12/api/fleet/devices\x12s\n" +
 	"\x0eRegisterDevice\x12\x1e.ngfw.v1.RegisterDeviceRequest\x1a\x19.ngfw.v1.RegisteredDevice\"&\x8a\xb5\x18\x05\b\x04\x18\xc9\x01\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/api/fleet/devices\x12X\n" +
-	"\x06Device\x12\x16.ngfw.v1.DeviceRequest\x1a\x0f.ngfw.v1.Device\"%\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x19\x12\x17/api/fleet/devices/{id}\x12l\n" +
-	"\fUpdateDevice\x12\x1c.ngfw.v1.UpdateDeviceRequest\x1a\x0f.ngfw.v1.Device\"-\x8a\xb5\x18\x02\b\x03\x82\xd3\xe4\x93\x02!:\x06device\x1a\x17/api/fleet/devices/{id}\x12h\n" +
-	"\fRemoveDevice\x12\x16.ngfw.v1.DeviceRequest\x1a\x16.google.protobuf.Empty\"(\x8a\xb5\x18\x05\b\x04\x18\xcc\x01\x82\xd3\xe4\x93\x02\x19*\x17/api/fleet/devices/{id}\x12k\n" +
+	"\x06Device\x12\x16.ngfw.v1.DeviceRequest\x1a\x0f.ngfw.v1.Device\"%\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x19\x12\x17/api/fleet/devices/{id}\x12n\n" +
+	"\fUpdateDevice\x12\x1c.ngfw.v1.UpdateDeviceRequest\x1a\x0f.ngfw.v1.Device\"/\x8a\xb5\x18\x04\b\x03@\x01\x82\xd3\xe4\x93\x02!:\x06device\x1a\x17/api/fleet/devices/{id}\x12j\n" +
+	"\fRemoveDevice\x12\x16.ngfw.v1.DeviceRequest\x1a\x16.google.protobuf.Empty\"*\x8a\xb5\x18\a\b\x04\x18\xcc\x01@\x01\x82\xd3\xe4\x93\x02\x19*\x17/api/fleet/devices/{id}\x12k\n" +
 	"\fDeviceStatus\x12\x16.ngfw.v1.DeviceRequest\x1a\x15.ngfw.v1.DeviceStatus\",\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02 \x12\x1e/api/fleet/devices/{id}/statusB\"Z ngfw.sh/proto/gen/ngfw/v1;ngfwv1b\x06proto3"
 
 var (

@@ -90,6 +90,7 @@ const (
 	Feature_FEATURE_TRAFFIC_STREAM Feature = 1
 	Feature_FEATURE_FLEET          Feature = 2
 	Feature_FEATURE_IDS            Feature = 3
+	Feature_FEATURE_QOS            Feature = 4
 )
 
 // Enum value maps for Feature.
@@ -99,12 +100,14 @@ var (
 		1: "FEATURE_TRAFFIC_STREAM",
 		2: "FEATURE_FLEET",
 		3: "FEATURE_IDS",
+		4: "FEATURE_QOS",
 	}
 	Feature_value = map[string]int32{
 		"FEATURE_UNSPECIFIED":    0,
 		"FEATURE_TRAFFIC_STREAM": 1,
 		"FEATURE_FLEET":          2,
 		"FEATURE_IDS":            3,
+		"FEATURE_QOS":            4,
 	}
 )
 
@@ -148,7 +151,9 @@ type Operation struct {
 	// The REST form is a file, sent as it is made: the RPC streams FileChunk.
 	Download bool `protobuf:"varint,6,opt,name=download,proto3" json:"download,omitempty"`
 	// A browser's refresh token may come and go in a cookie instead of the body.
-	Session       bool `protobuf:"varint,7,opt,name=session,proto3" json:"session,omitempty"`
+	Session bool `protobuf:"varint,7,opt,name=session,proto3" json:"session,omitempty"`
+	// A write that may be meant for one state of its resource: If-Match counts.
+	IfMatch       bool `protobuf:"varint,8,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -232,6 +237,13 @@ func (x *Operation) GetSession() bool {
 	return false
 }
 
+func (x *Operation) GetIfMatch() bool {
+	if x != nil {
+		return x.IfMatch
+	}
+	return false
+}
+
 var file_ngfw_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -281,7 +293,7 @@ var File_ngfw_v1_options_proto protoreflect.FileDescriptor
 
 const file_ngfw_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x15ngfw/v1/options.proto\x12\angfw.v1\x1a google/protobuf/descriptor.proto\"\xf3\x01\n" +
+	"\x15ngfw/v1/options.proto\x12\angfw.v1\x1a google/protobuf/descriptor.proto\"\x8e\x02\n" +
 	"\tOperation\x123\n" +
 	"\n" +
 	"permission\x18\x01 \x01(\x0e2\x13.ngfw.v1.PermissionR\n" +
@@ -292,19 +304,21 @@ const file_ngfw_v1_options_proto_rawDesc = "" +
 	"\x06device\x18\x04 \x01(\bR\x06device\x12\x16\n" +
 	"\x06stream\x18\x05 \x01(\bR\x06stream\x12\x1a\n" +
 	"\bdownload\x18\x06 \x01(\bR\bdownload\x12\x18\n" +
-	"\asession\x18\a \x01(\bR\asession*\x80\x01\n" +
+	"\asession\x18\a \x01(\bR\asession\x12\x19\n" +
+	"\bif_match\x18\b \x01(\bR\aifMatch*\x80\x01\n" +
 	"\n" +
 	"Permission\x12\x1a\n" +
 	"\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PERMISSION_PUBLIC\x10\x01\x12\x13\n" +
 	"\x0fPERMISSION_READ\x10\x02\x12\x14\n" +
 	"\x10PERMISSION_WRITE\x10\x03\x12\x14\n" +
-	"\x10PERMISSION_ADMIN\x10\x04*b\n" +
+	"\x10PERMISSION_ADMIN\x10\x04*s\n" +
 	"\aFeature\x12\x17\n" +
 	"\x13FEATURE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16FEATURE_TRAFFIC_STREAM\x10\x01\x12\x11\n" +
 	"\rFEATURE_FLEET\x10\x02\x12\x0f\n" +
-	"\vFEATURE_IDS\x10\x03:R\n" +
+	"\vFEATURE_IDS\x10\x03\x12\x0f\n" +
+	"\vFEATURE_QOS\x10\x04:R\n" +
 	"\toperation\x12\x1e.google.protobuf.MethodOptions\x18ц\x03 \x01(\v2\x12.ngfw.v1.OperationR\toperation:G\n" +
 	"\x0fnull_when_unset\x12\x1d.google.protobuf.FieldOptions\x18҆\x03 \x01(\bR\rnullWhenUnset:<\n" +
 	"\tread_only\x12\x1d.google.protobuf.FieldOptions\x18ӆ\x03 \x01(\bR\breadOnlyB\"Z ngfw.sh/proto/gen/ngfw/v1;ngfwv1b\x06proto3"

@@ -362,6 +362,7 @@ type Metrics struct {
 	Dataplane     *Dataplane                `protobuf:"bytes,8,opt,name=dataplane,proto3" json:"dataplane,omitempty"`
 	Rules         []*RuleCounter            `protobuf:"bytes,9,rep,name=rules,proto3" json:"rules,omitempty"` // every rule that has counted, absolute values
 	Nat           []*RuleCounter            `protobuf:"bytes,10,rep,name=nat,proto3" json:"nat,omitempty"`    // likewise every NAT rule
+	Qos           []*QosCounter             `protobuf:"bytes,11,rep,name=qos,proto3" json:"qos,omitempty"`    // every class, interface and direction that is shaped
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -466,6 +467,13 @@ func (x *Metrics) GetNat() []*RuleCounter {
 	return nil
 }
 
+func (x *Metrics) GetQos() []*QosCounter {
+	if x != nil {
+		return x.Qos
+	}
+	return nil
+}
+
 // RuleCounter holds absolute counts since the rule was created.
 type RuleCounter struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -536,6 +544,101 @@ func (x *RuleCounter) GetLastHit() int64 {
 }
 
 // Dataplane is what the packet programs count.
+// QosCounter is what has passed a class's queue. A class's numbers are the sum over
+// interfaces and directions; they count since the router shapes; an agent that is
+// started anew counts from the last change of the section on.
+type QosCounter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ClassId       int64                  `protobuf:"varint,1,opt,name=class_id,json=classId,proto3" json:"class_id,omitempty"` // 0: what no class matches
+	Interface     string                 `protobuf:"bytes,2,opt,name=interface,proto3" json:"interface,omitempty"`             // the uplink
+	Direction     string                 `protobuf:"bytes,3,opt,name=direction,proto3" json:"direction,omitempty"`             // upload, download
+	Packets       int64                  `protobuf:"varint,4,opt,name=packets,proto3" json:"packets,omitempty"`
+	Bytes         int64                  `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Dropped       int64                  `protobuf:"varint,6,opt,name=dropped,proto3" json:"dropped,omitempty"` // packets that the queue had no room for, or that waited too long
+	Backlog       int64                  `protobuf:"varint,7,opt,name=backlog,proto3" json:"backlog,omitempty"` // bytes that wait now
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QosCounter) Reset() {
+	*x = QosCounter{}
+	mi := &file_ngfw_v1_system_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QosCounter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QosCounter) ProtoMessage() {}
+
+func (x *QosCounter) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_system_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QosCounter.ProtoReflect.Descriptor instead.
+func (*QosCounter) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *QosCounter) GetClassId() int64 {
+	if x != nil {
+		return x.ClassId
+	}
+	return 0
+}
+
+func (x *QosCounter) GetInterface() string {
+	if x != nil {
+		return x.Interface
+	}
+	return ""
+}
+
+func (x *QosCounter) GetDirection() string {
+	if x != nil {
+		return x.Direction
+	}
+	return ""
+}
+
+func (x *QosCounter) GetPackets() int64 {
+	if x != nil {
+		return x.Packets
+	}
+	return 0
+}
+
+func (x *QosCounter) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *QosCounter) GetDropped() int64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+func (x *QosCounter) GetBacklog() int64 {
+	if x != nil {
+		return x.Backlog
+	}
+	return 0
+}
+
 type Dataplane struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	PolicyRevision  int64                  `protobuf:"varint,1,opt,name=policy_revision,json=policyRevision,proto3" json:"policy_revision,omitempty"`
@@ -548,13 +651,15 @@ type Dataplane struct {
 	Degraded        []string               `protobuf:"bytes,8,rep,name=degraded,proto3" json:"degraded,omitempty"`                                                                                             // named modes that lack something, e.g. "xdp:eth0: generic mode"
 	FastpathPackets int64                  `protobuf:"varint,9,opt,name=fastpath_packets,json=fastpathPackets,proto3" json:"fastpath_packets,omitempty"`                                                       // of packets: those that passed by the kernel's stack
 	IdsRules        map[string]int64       `protobuf:"bytes,10,rep,name=ids_rules,json=idsRules,proto3" json:"ids_rules,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // rules of the matcher that are in force, by category
+	Countries       *bool                  `protobuf:"varint,15,opt,name=countries,proto3,oneof" json:"countries,omitempty"`                                                                                   // a database of countries is there, which rules with geo: need; absent: it does not say
+	Lacking         []*SectionLack         `protobuf:"bytes,16,rep,name=lacking,proto3" json:"lacking,omitempty"`                                                                                              // what of the applied configuration is not as it wants
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Dataplane) Reset() {
 	*x = Dataplane{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[5]
+	mi := &file_ngfw_v1_system_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -566,7 +671,7 @@ func (x *Dataplane) String() string {
 func (*Dataplane) ProtoMessage() {}
 
 func (x *Dataplane) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[5]
+	mi := &file_ngfw_v1_system_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -579,7 +684,7 @@ func (x *Dataplane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dataplane.ProtoReflect.Descriptor instead.
 func (*Dataplane) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{5}
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Dataplane) GetPolicyRevision() int64 {
@@ -652,6 +757,81 @@ func (x *Dataplane) GetIdsRules() map[string]int64 {
 	return nil
 }
 
+func (x *Dataplane) GetCountries() bool {
+	if x != nil && x.Countries != nil {
+		return *x.Countries
+	}
+	return false
+}
+
+func (x *Dataplane) GetLacking() []*SectionLack {
+	if x != nil {
+		return x.Lacking
+	}
+	return nil
+}
+
+// SectionLack is of a section that is applied, and yet not wholly in force.
+type SectionLack struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Section       string                 `protobuf:"bytes,1,opt,name=section,proto3" json:"section,omitempty"`
+	Version       int64                  `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"` // of the applied document
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SectionLack) Reset() {
+	*x = SectionLack{}
+	mi := &file_ngfw_v1_system_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SectionLack) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SectionLack) ProtoMessage() {}
+
+func (x *SectionLack) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_system_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SectionLack.ProtoReflect.Descriptor instead.
+func (*SectionLack) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SectionLack) GetSection() string {
+	if x != nil {
+		return x.Section
+	}
+	return ""
+}
+
+func (x *SectionLack) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *SectionLack) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type Spool struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Bytes          int64                  `protobuf:"varint,1,opt,name=bytes,proto3" json:"bytes,omitempty"`
@@ -665,7 +845,7 @@ type Spool struct {
 
 func (x *Spool) Reset() {
 	*x = Spool{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[6]
+	mi := &file_ngfw_v1_system_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +857,7 @@ func (x *Spool) String() string {
 func (*Spool) ProtoMessage() {}
 
 func (x *Spool) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[6]
+	mi := &file_ngfw_v1_system_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +870,7 @@ func (x *Spool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Spool.ProtoReflect.Descriptor instead.
 func (*Spool) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{6}
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Spool) GetBytes() int64 {
@@ -737,7 +917,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[7]
+	mi := &file_ngfw_v1_system_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -749,7 +929,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[7]
+	mi := &file_ngfw_v1_system_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -762,7 +942,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{7}
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *StatusRequest) GetDeviceId() string {
@@ -781,7 +961,7 @@ type InterfacesRequest struct {
 
 func (x *InterfacesRequest) Reset() {
 	*x = InterfacesRequest{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[8]
+	mi := &file_ngfw_v1_system_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -793,7 +973,7 @@ func (x *InterfacesRequest) String() string {
 func (*InterfacesRequest) ProtoMessage() {}
 
 func (x *InterfacesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[8]
+	mi := &file_ngfw_v1_system_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -806,7 +986,7 @@ func (x *InterfacesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterfacesRequest.ProtoReflect.Descriptor instead.
 func (*InterfacesRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{8}
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *InterfacesRequest) GetDeviceId() string {
@@ -825,7 +1005,7 @@ type InterfacesResponse struct {
 
 func (x *InterfacesResponse) Reset() {
 	*x = InterfacesResponse{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[9]
+	mi := &file_ngfw_v1_system_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -837,7 +1017,7 @@ func (x *InterfacesResponse) String() string {
 func (*InterfacesResponse) ProtoMessage() {}
 
 func (x *InterfacesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[9]
+	mi := &file_ngfw_v1_system_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -850,7 +1030,7 @@ func (x *InterfacesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterfacesResponse.ProtoReflect.Descriptor instead.
 func (*InterfacesResponse) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{9}
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *InterfacesResponse) GetInterfaces() []*InterfaceStatus {
@@ -869,7 +1049,7 @@ type HardwareRequest struct {
 
 func (x *HardwareRequest) Reset() {
 	*x = HardwareRequest{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[10]
+	mi := &file_ngfw_v1_system_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -881,7 +1061,7 @@ func (x *HardwareRequest) String() string {
 func (*HardwareRequest) ProtoMessage() {}
 
 func (x *HardwareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[10]
+	mi := &file_ngfw_v1_system_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -894,7 +1074,7 @@ func (x *HardwareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HardwareRequest.ProtoReflect.Descriptor instead.
 func (*HardwareRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{10}
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *HardwareRequest) GetDeviceId() string {
@@ -916,7 +1096,7 @@ type Hardware_Cpu struct {
 
 func (x *Hardware_Cpu) Reset() {
 	*x = Hardware_Cpu{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[11]
+	mi := &file_ngfw_v1_system_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -928,7 +1108,7 @@ func (x *Hardware_Cpu) String() string {
 func (*Hardware_Cpu) ProtoMessage() {}
 
 func (x *Hardware_Cpu) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[11]
+	mi := &file_ngfw_v1_system_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -984,7 +1164,7 @@ type Hardware_Memory struct {
 
 func (x *Hardware_Memory) Reset() {
 	*x = Hardware_Memory{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[12]
+	mi := &file_ngfw_v1_system_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -996,7 +1176,7 @@ func (x *Hardware_Memory) String() string {
 func (*Hardware_Memory) ProtoMessage() {}
 
 func (x *Hardware_Memory) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[12]
+	mi := &file_ngfw_v1_system_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1054,7 +1234,7 @@ type Hardware_Storage struct {
 
 func (x *Hardware_Storage) Reset() {
 	*x = Hardware_Storage{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[13]
+	mi := &file_ngfw_v1_system_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1066,7 +1246,7 @@ func (x *Hardware_Storage) String() string {
 func (*Hardware_Storage) ProtoMessage() {}
 
 func (x *Hardware_Storage) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[13]
+	mi := &file_ngfw_v1_system_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1137,7 +1317,7 @@ type Hardware_HardwareInterface struct {
 
 func (x *Hardware_HardwareInterface) Reset() {
 	*x = Hardware_HardwareInterface{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[14]
+	mi := &file_ngfw_v1_system_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1149,7 +1329,7 @@ func (x *Hardware_HardwareInterface) String() string {
 func (*Hardware_HardwareInterface) ProtoMessage() {}
 
 func (x *Hardware_HardwareInterface) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[14]
+	mi := &file_ngfw_v1_system_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1391,7 @@ type Hardware_TemperatureSensor struct {
 
 func (x *Hardware_TemperatureSensor) Reset() {
 	*x = Hardware_TemperatureSensor{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[15]
+	mi := &file_ngfw_v1_system_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1223,7 +1403,7 @@ func (x *Hardware_TemperatureSensor) String() string {
 func (*Hardware_TemperatureSensor) ProtoMessage() {}
 
 func (x *Hardware_TemperatureSensor) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[15]
+	mi := &file_ngfw_v1_system_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1271,7 +1451,7 @@ type Hardware_Fan struct {
 
 func (x *Hardware_Fan) Reset() {
 	*x = Hardware_Fan{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[16]
+	mi := &file_ngfw_v1_system_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1283,7 +1463,7 @@ func (x *Hardware_Fan) String() string {
 func (*Hardware_Fan) ProtoMessage() {}
 
 func (x *Hardware_Fan) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[16]
+	mi := &file_ngfw_v1_system_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1330,7 +1510,7 @@ type Metrics_Rates struct {
 
 func (x *Metrics_Rates) Reset() {
 	*x = Metrics_Rates{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[18]
+	mi := &file_ngfw_v1_system_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1342,7 +1522,7 @@ func (x *Metrics_Rates) String() string {
 func (*Metrics_Rates) ProtoMessage() {}
 
 func (x *Metrics_Rates) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[18]
+	mi := &file_ngfw_v1_system_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1383,7 +1563,7 @@ type Metrics_Connections struct {
 
 func (x *Metrics_Connections) Reset() {
 	*x = Metrics_Connections{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[19]
+	mi := &file_ngfw_v1_system_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1395,7 +1575,7 @@ func (x *Metrics_Connections) String() string {
 func (*Metrics_Connections) ProtoMessage() {}
 
 func (x *Metrics_Connections) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[19]
+	mi := &file_ngfw_v1_system_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +1623,7 @@ type Metrics_Dns struct {
 
 func (x *Metrics_Dns) Reset() {
 	*x = Metrics_Dns{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[20]
+	mi := &file_ngfw_v1_system_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1455,7 +1635,7 @@ func (x *Metrics_Dns) String() string {
 func (*Metrics_Dns) ProtoMessage() {}
 
 func (x *Metrics_Dns) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[20]
+	mi := &file_ngfw_v1_system_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1757,7 @@ const file_ngfw_v1_system_proto_rawDesc = "" +
 	"\x03rpm\x18\x02 \x01(\x05R\x03rpm\x12\x1d\n" +
 	"\apercent\x18\x03 \x01(\x05H\x00R\apercent\x88\x01\x01B\n" +
 	"\n" +
-	"\b_percent\"\xec\x05\n" +
+	"\b_percent\"\x93\x06\n" +
 	"\aMetrics\x12\x1c\n" +
 	"\ttimestamp\x18\x01 \x01(\x03R\ttimestamp\x12\x10\n" +
 	"\x03cpu\x18\x02 \x01(\x05R\x03cpu\x12\x16\n" +
@@ -1591,7 +1771,8 @@ const file_ngfw_v1_system_proto_rawDesc = "" +
 	"\tdataplane\x18\b \x01(\v2\x12.ngfw.v1.DataplaneR\tdataplane\x12*\n" +
 	"\x05rules\x18\t \x03(\v2\x14.ngfw.v1.RuleCounterR\x05rules\x12&\n" +
 	"\x03nat\x18\n" +
-	" \x03(\v2\x14.ngfw.v1.RuleCounterR\x03nat\x1aU\n" +
+	" \x03(\v2\x14.ngfw.v1.RuleCounterR\x03nat\x12%\n" +
+	"\x03qos\x18\v \x03(\v2\x13.ngfw.v1.QosCounterR\x03qos\x1aU\n" +
 	"\x0fInterfacesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12,\n" +
 	"\x05value\x18\x02 \x01(\v2\x16.ngfw.v1.Metrics.RatesR\x05value:\x028\x01\x1a9\n" +
@@ -1611,7 +1792,16 @@ const file_ngfw_v1_system_proto_rawDesc = "" +
 	"\arule_id\x18\x01 \x01(\x03R\x06ruleId\x12\x12\n" +
 	"\x04hits\x18\x02 \x01(\x03R\x04hits\x12\x1b\n" +
 	"\thit_bytes\x18\x03 \x01(\x03R\bhitBytes\x12\x19\n" +
-	"\blast_hit\x18\x04 \x01(\x03R\alastHit\"\xf3\x03\n" +
+	"\blast_hit\x18\x04 \x01(\x03R\alastHit\"\xc7\x01\n" +
+	"\n" +
+	"QosCounter\x12\x19\n" +
+	"\bclass_id\x18\x01 \x01(\x03R\aclassId\x12\x1c\n" +
+	"\tinterface\x18\x02 \x01(\tR\tinterface\x12\x1c\n" +
+	"\tdirection\x18\x03 \x01(\tR\tdirection\x12\x18\n" +
+	"\apackets\x18\x04 \x01(\x03R\apackets\x12\x14\n" +
+	"\x05bytes\x18\x05 \x01(\x03R\x05bytes\x12\x18\n" +
+	"\adropped\x18\x06 \x01(\x03R\adropped\x12\x18\n" +
+	"\abacklog\x18\a \x01(\x03R\abacklog\"\xd4\x04\n" +
 	"\tDataplane\x12'\n" +
 	"\x0fpolicy_revision\x18\x01 \x01(\x03R\x0epolicyRevision\x12\x18\n" +
 	"\apackets\x18\x02 \x01(\x03R\apackets\x12\x14\n" +
@@ -1624,14 +1814,22 @@ const file_ngfw_v1_system_proto_rawDesc = "" +
 	"\bdegraded\x18\b \x03(\tR\bdegraded\x12)\n" +
 	"\x10fastpath_packets\x18\t \x01(\x03R\x0ffastpathPackets\x12=\n" +
 	"\tids_rules\x18\n" +
-	" \x03(\v2 .ngfw.v1.Dataplane.IdsRulesEntryR\bidsRules\x1a8\n" +
+	" \x03(\v2 .ngfw.v1.Dataplane.IdsRulesEntryR\bidsRules\x12!\n" +
+	"\tcountries\x18\x0f \x01(\bH\x00R\tcountries\x88\x01\x01\x12.\n" +
+	"\alacking\x18\x10 \x03(\v2\x14.ngfw.v1.SectionLackR\alacking\x1a8\n" +
 	"\n" +
 	"DropsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1a;\n" +
 	"\rIdsRulesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x99\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01B\f\n" +
+	"\n" +
+	"_countries\"Y\n" +
+	"\vSectionLack\x12\x18\n" +
+	"\asection\x18\x01 \x01(\tR\asection\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x03R\aversion\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x99\x01\n" +
 	"\x05Spool\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\x03R\x05bytes\x12\x18\n" +
 	"\abatches\x18\x02 \x01(\x03R\abatches\x12'\n" +
@@ -1667,62 +1865,66 @@ func file_ngfw_v1_system_proto_rawDescGZIP() []byte {
 	return file_ngfw_v1_system_proto_rawDescData
 }
 
-var file_ngfw_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_ngfw_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_ngfw_v1_system_proto_goTypes = []any{
 	(*SystemStatus)(nil),               // 0: ngfw.v1.SystemStatus
 	(*InterfaceStatus)(nil),            // 1: ngfw.v1.InterfaceStatus
 	(*Hardware)(nil),                   // 2: ngfw.v1.Hardware
 	(*Metrics)(nil),                    // 3: ngfw.v1.Metrics
 	(*RuleCounter)(nil),                // 4: ngfw.v1.RuleCounter
-	(*Dataplane)(nil),                  // 5: ngfw.v1.Dataplane
-	(*Spool)(nil),                      // 6: ngfw.v1.Spool
-	(*StatusRequest)(nil),              // 7: ngfw.v1.StatusRequest
-	(*InterfacesRequest)(nil),          // 8: ngfw.v1.InterfacesRequest
-	(*InterfacesResponse)(nil),         // 9: ngfw.v1.InterfacesResponse
-	(*HardwareRequest)(nil),            // 10: ngfw.v1.HardwareRequest
-	(*Hardware_Cpu)(nil),               // 11: ngfw.v1.Hardware.Cpu
-	(*Hardware_Memory)(nil),            // 12: ngfw.v1.Hardware.Memory
-	(*Hardware_Storage)(nil),           // 13: ngfw.v1.Hardware.Storage
-	(*Hardware_HardwareInterface)(nil), // 14: ngfw.v1.Hardware.HardwareInterface
-	(*Hardware_TemperatureSensor)(nil), // 15: ngfw.v1.Hardware.TemperatureSensor
-	(*Hardware_Fan)(nil),               // 16: ngfw.v1.Hardware.Fan
-	nil,                                // 17: ngfw.v1.Metrics.InterfacesEntry
-	(*Metrics_Rates)(nil),              // 18: ngfw.v1.Metrics.Rates
-	(*Metrics_Connections)(nil),        // 19: ngfw.v1.Metrics.Connections
-	(*Metrics_Dns)(nil),                // 20: ngfw.v1.Metrics.Dns
-	nil,                                // 21: ngfw.v1.Dataplane.DropsEntry
-	nil,                                // 22: ngfw.v1.Dataplane.IdsRulesEntry
+	(*QosCounter)(nil),                 // 5: ngfw.v1.QosCounter
+	(*Dataplane)(nil),                  // 6: ngfw.v1.Dataplane
+	(*SectionLack)(nil),                // 7: ngfw.v1.SectionLack
+	(*Spool)(nil),                      // 8: ngfw.v1.Spool
+	(*StatusRequest)(nil),              // 9: ngfw.v1.StatusRequest
+	(*InterfacesRequest)(nil),          // 10: ngfw.v1.InterfacesRequest
+	(*InterfacesResponse)(nil),         // 11: ngfw.v1.InterfacesResponse
+	(*HardwareRequest)(nil),            // 12: ngfw.v1.HardwareRequest
+	(*Hardware_Cpu)(nil),               // 13: ngfw.v1.Hardware.Cpu
+	(*Hardware_Memory)(nil),            // 14: ngfw.v1.Hardware.Memory
+	(*Hardware_Storage)(nil),           // 15: ngfw.v1.Hardware.Storage
+	(*Hardware_HardwareInterface)(nil), // 16: ngfw.v1.Hardware.HardwareInterface
+	(*Hardware_TemperatureSensor)(nil), // 17: ngfw.v1.Hardware.TemperatureSensor
+	(*Hardware_Fan)(nil),               // 18: ngfw.v1.Hardware.Fan
+	nil,                                // 19: ngfw.v1.Metrics.InterfacesEntry
+	(*Metrics_Rates)(nil),              // 20: ngfw.v1.Metrics.Rates
+	(*Metrics_Connections)(nil),        // 21: ngfw.v1.Metrics.Connections
+	(*Metrics_Dns)(nil),                // 22: ngfw.v1.Metrics.Dns
+	nil,                                // 23: ngfw.v1.Dataplane.DropsEntry
+	nil,                                // 24: ngfw.v1.Dataplane.IdsRulesEntry
 }
 var file_ngfw_v1_system_proto_depIdxs = []int32{
 	1,  // 0: ngfw.v1.SystemStatus.interfaces:type_name -> ngfw.v1.InterfaceStatus
-	11, // 1: ngfw.v1.Hardware.cpu:type_name -> ngfw.v1.Hardware.Cpu
-	12, // 2: ngfw.v1.Hardware.memory:type_name -> ngfw.v1.Hardware.Memory
-	13, // 3: ngfw.v1.Hardware.storage:type_name -> ngfw.v1.Hardware.Storage
-	14, // 4: ngfw.v1.Hardware.interfaces:type_name -> ngfw.v1.Hardware.HardwareInterface
-	15, // 5: ngfw.v1.Hardware.temperature_sensors:type_name -> ngfw.v1.Hardware.TemperatureSensor
-	16, // 6: ngfw.v1.Hardware.fans:type_name -> ngfw.v1.Hardware.Fan
-	17, // 7: ngfw.v1.Metrics.interfaces:type_name -> ngfw.v1.Metrics.InterfacesEntry
-	19, // 8: ngfw.v1.Metrics.connections:type_name -> ngfw.v1.Metrics.Connections
-	20, // 9: ngfw.v1.Metrics.dns:type_name -> ngfw.v1.Metrics.Dns
-	5,  // 10: ngfw.v1.Metrics.dataplane:type_name -> ngfw.v1.Dataplane
+	13, // 1: ngfw.v1.Hardware.cpu:type_name -> ngfw.v1.Hardware.Cpu
+	14, // 2: ngfw.v1.Hardware.memory:type_name -> ngfw.v1.Hardware.Memory
+	15, // 3: ngfw.v1.Hardware.storage:type_name -> ngfw.v1.Hardware.Storage
+	16, // 4: ngfw.v1.Hardware.interfaces:type_name -> ngfw.v1.Hardware.HardwareInterface
+	17, // 5: ngfw.v1.Hardware.temperature_sensors:type_name -> ngfw.v1.Hardware.TemperatureSensor
+	18, // 6: ngfw.v1.Hardware.fans:type_name -> ngfw.v1.Hardware.Fan
+	19, // 7: ngfw.v1.Metrics.interfaces:type_name -> ngfw.v1.Metrics.InterfacesEntry
+	21, // 8: ngfw.v1.Metrics.connections:type_name -> ngfw.v1.Metrics.Connections
+	22, // 9: ngfw.v1.Metrics.dns:type_name -> ngfw.v1.Metrics.Dns
+	6,  // 10: ngfw.v1.Metrics.dataplane:type_name -> ngfw.v1.Dataplane
 	4,  // 11: ngfw.v1.Metrics.rules:type_name -> ngfw.v1.RuleCounter
 	4,  // 12: ngfw.v1.Metrics.nat:type_name -> ngfw.v1.RuleCounter
-	21, // 13: ngfw.v1.Dataplane.drops:type_name -> ngfw.v1.Dataplane.DropsEntry
-	6,  // 14: ngfw.v1.Dataplane.spool:type_name -> ngfw.v1.Spool
-	22, // 15: ngfw.v1.Dataplane.ids_rules:type_name -> ngfw.v1.Dataplane.IdsRulesEntry
-	1,  // 16: ngfw.v1.InterfacesResponse.interfaces:type_name -> ngfw.v1.InterfaceStatus
-	18, // 17: ngfw.v1.Metrics.InterfacesEntry.value:type_name -> ngfw.v1.Metrics.Rates
-	7,  // 18: ngfw.v1.SystemService.Status:input_type -> ngfw.v1.StatusRequest
-	8,  // 19: ngfw.v1.SystemService.Interfaces:input_type -> ngfw.v1.InterfacesRequest
-	10, // 20: ngfw.v1.SystemService.Hardware:input_type -> ngfw.v1.HardwareRequest
-	0,  // 21: ngfw.v1.SystemService.Status:output_type -> ngfw.v1.SystemStatus
-	9,  // 22: ngfw.v1.SystemService.Interfaces:output_type -> ngfw.v1.InterfacesResponse
-	2,  // 23: ngfw.v1.SystemService.Hardware:output_type -> ngfw.v1.Hardware
-	21, // [21:24] is the sub-list for method output_type
-	18, // [18:21] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	5,  // 13: ngfw.v1.Metrics.qos:type_name -> ngfw.v1.QosCounter
+	23, // 14: ngfw.v1.Dataplane.drops:type_name -> ngfw.v1.Dataplane.DropsEntry
+	8,  // 15: ngfw.v1.Dataplane.spool:type_name -> ngfw.v1.Spool
+	24, // 16: ngfw.v1.Dataplane.ids_rules:type_name -> ngfw.v1.Dataplane.IdsRulesEntry
+	7,  // 17: ngfw.v1.Dataplane.lacking:type_name -> ngfw.v1.SectionLack
+	1,  // 18: ngfw.v1.InterfacesResponse.interfaces:type_name -> ngfw.v1.InterfaceStatus
+	20, // 19: ngfw.v1.Metrics.InterfacesEntry.value:type_name -> ngfw.v1.Metrics.Rates
+	9,  // 20: ngfw.v1.SystemService.Status:input_type -> ngfw.v1.StatusRequest
+	10, // 21: ngfw.v1.SystemService.Interfaces:input_type -> ngfw.v1.InterfacesRequest
+	12, // 22: ngfw.v1.SystemService.Hardware:input_type -> ngfw.v1.HardwareRequest
+	0,  // 23: ngfw.v1.SystemService.Status:output_type -> ngfw.v1.SystemStatus
+	11, // 24: ngfw.v1.SystemService.Interfaces:output_type -> ngfw.v1.InterfacesResponse
+	2,  // 25: ngfw.v1.SystemService.Hardware:output_type -> ngfw.v1.Hardware
+	23, // [23:26] is the sub-list for method output_type
+	20, // [20:23] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_ngfw_v1_system_proto_init() }
@@ -1734,16 +1936,17 @@ func file_ngfw_v1_system_proto_init() {
 	file_ngfw_v1_system_proto_msgTypes[0].OneofWrappers = []any{}
 	file_ngfw_v1_system_proto_msgTypes[1].OneofWrappers = []any{}
 	file_ngfw_v1_system_proto_msgTypes[3].OneofWrappers = []any{}
-	file_ngfw_v1_system_proto_msgTypes[14].OneofWrappers = []any{}
-	file_ngfw_v1_system_proto_msgTypes[15].OneofWrappers = []any{}
+	file_ngfw_v1_system_proto_msgTypes[6].OneofWrappers = []any{}
 	file_ngfw_v1_system_proto_msgTypes[16].OneofWrappers = []any{}
+	file_ngfw_v1_system_proto_msgTypes[17].OneofWrappers = []any{}
+	file_ngfw_v1_system_proto_msgTypes[18].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ngfw_v1_system_proto_rawDesc), len(file_ngfw_v1_system_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -126,7 +126,10 @@ type LogEntry struct {
 	IcmpCode        *uint32                `protobuf:"varint,29,opt,name=icmp_code,json=icmpCode,proto3,oneof" json:"icmp_code,omitempty"`
 	Count           int64                  `protobuf:"varint,30,opt,name=count,proto3" json:"count,omitempty"` // flows this row stands for
 	Nat             *NatTuple              `protobuf:"bytes,31,opt,name=nat,proto3,oneof" json:"nat,omitempty"`
-	Reason          string                 `protobuf:"bytes,32,opt,name=reason,proto3" json:"reason,omitempty"` // rule, policy, default, system:NAME, no_zone, no_state, malformed …
+	Reason          string                 `protobuf:"bytes,32,opt,name=reason,proto3" json:"reason,omitempty"`  // rule, policy, default, system:NAME, no_zone, no_state, malformed …
+	Asn             *uint32                `protobuf:"varint,33,opt,name=asn,proto3,oneof" json:"asn,omitempty"` // autonomous system of the outer address, as the cloud's database has it now
+	AsName          *string                `protobuf:"bytes,34,opt,name=as_name,json=asName,proto3,oneof" json:"as_name,omitempty"`
+	SourceVendor    *string                `protobuf:"bytes,35,opt,name=source_vendor,json=sourceVendor,proto3,oneof" json:"source_vendor,omitempty"` // of source_mac
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -385,6 +388,27 @@ func (x *LogEntry) GetReason() string {
 	return ""
 }
 
+func (x *LogEntry) GetAsn() uint32 {
+	if x != nil && x.Asn != nil {
+		return *x.Asn
+	}
+	return 0
+}
+
+func (x *LogEntry) GetAsName() string {
+	if x != nil && x.AsName != nil {
+		return *x.AsName
+	}
+	return ""
+}
+
+func (x *LogEntry) GetSourceVendor() string {
+	if x != nil && x.SourceVendor != nil {
+		return *x.SourceVendor
+	}
+	return ""
+}
+
 type LogsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
@@ -570,7 +594,7 @@ type LogsResponse struct {
 	Total         int64                  `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
 	TotalExact    *bool                  `protobuf:"varint,2,opt,name=total_exact,json=totalExact,proto3,oneof" json:"total_exact,omitempty"` // false: there are more than total
 	Logs          []*LogEntry            `protobuf:"bytes,3,rep,name=logs,proto3" json:"logs,omitempty"`
-	NextCursor    string                 `protobuf:"bytes,4,opt,name=next_cursor,json=nextCursor,proto3" json:"next_cursor,omitempty"`
+	NextCursor    *string                `protobuf:"bytes,4,opt,name=next_cursor,json=nextCursor,proto3,oneof" json:"next_cursor,omitempty"` // absent: this is the last page
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -627,8 +651,8 @@ func (x *LogsResponse) GetLogs() []*LogEntry {
 }
 
 func (x *LogsResponse) GetNextCursor() string {
-	if x != nil {
-		return x.NextCursor
+	if x != nil && x.NextCursor != nil {
+		return *x.NextCursor
 	}
 	return ""
 }
@@ -2867,7 +2891,7 @@ const file_ngfw_v1_traffic_proto_rawDesc = "" +
 	"\vsource_port\x18\x02 \x01(\rR\n" +
 	"sourcePort\x12%\n" +
 	"\x0edestination_ip\x18\x03 \x01(\tR\rdestinationIp\x12)\n" +
-	"\x10destination_port\x18\x04 \x01(\rR\x0fdestinationPort\"\xd2\b\n" +
+	"\x10destination_port\x18\x04 \x01(\rR\x0fdestinationPort\"\xd7\t\n" +
 	"\bLogEntry\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\aflow_id\x18\x02 \x01(\tR\x06flowId\x12\x1b\n" +
@@ -2906,7 +2930,10 @@ const file_ngfw_v1_traffic_proto_rawDesc = "" +
 	"\x05count\x18\x1e \x01(\x03R\x05count\x12(\n" +
 	"\x03nat\x18\x1f \x01(\v2\x11.ngfw.v1.NatTupleH\n" +
 	"R\x03nat\x88\x01\x01\x12\x16\n" +
-	"\x06reason\x18  \x01(\tR\x06reasonB\r\n" +
+	"\x06reason\x18  \x01(\tR\x06reason\x12\x15\n" +
+	"\x03asn\x18! \x01(\rH\vR\x03asn\x88\x01\x01\x12\x1c\n" +
+	"\aas_name\x18\" \x01(\tH\fR\x06asName\x88\x01\x01\x12(\n" +
+	"\rsource_vendor\x18# \x01(\tH\rR\fsourceVendor\x88\x01\x01B\r\n" +
 	"\v_source_macB\n" +
 	"\n" +
 	"\b_rule_idB\f\n" +
@@ -2921,7 +2948,11 @@ const file_ngfw_v1_traffic_proto_rawDesc = "" +
 	"_icmp_typeB\f\n" +
 	"\n" +
 	"_icmp_codeB\x06\n" +
-	"\x04_nat\"\xa8\x03\n" +
+	"\x04_natB\x06\n" +
+	"\x04_asnB\n" +
+	"\n" +
+	"\b_as_nameB\x10\n" +
+	"\x0e_source_vendor\"\xa8\x03\n" +
 	"\vLogsRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x16\n" +
 	"\x06action\x18\x02 \x03(\tR\x06action\x12\x14\n" +
@@ -2943,15 +2974,16 @@ const file_ngfw_v1_traffic_proto_rawDesc = "" +
 	"\x06cursor\x18\x11 \x01(\tR\x06cursor\x12\x14\n" +
 	"\x05count\x18\x12 \x01(\tR\x05countB\b\n" +
 	"\x06_limitB\t\n" +
-	"\a_offset\"\xa2\x01\n" +
+	"\a_offset\"\xb7\x01\n" +
 	"\fLogsResponse\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\x03R\x05total\x12$\n" +
 	"\vtotal_exact\x18\x02 \x01(\bH\x00R\n" +
 	"totalExact\x88\x01\x01\x12%\n" +
-	"\x04logs\x18\x03 \x03(\v2\x11.ngfw.v1.LogEntryR\x04logs\x12\x1f\n" +
-	"\vnext_cursor\x18\x04 \x01(\tR\n" +
-	"nextCursorB\x0e\n" +
-	"\f_total_exact\"\x83\x03\n" +
+	"\x04logs\x18\x03 \x03(\v2\x11.ngfw.v1.LogEntryR\x04logs\x12$\n" +
+	"\vnext_cursor\x18\x04 \x01(\tH\x01R\n" +
+	"nextCursor\x88\x01\x01B\x0e\n" +
+	"\f_total_exactB\x0e\n" +
+	"\f_next_cursor\"\x83\x03\n" +
 	"\n" +
 	"TopRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x19\n" +
