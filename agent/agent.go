@@ -311,7 +311,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	g.Go(func() error { return watchAddresses(ctx, a.log, a.firewall.Readdress) })
 	g.Go(func() error { return a.reload(ctx) })
 	g.Go(func() error {
-		return control.New(control.Config{Socket: s.ControlSocket}, control.Deps{Status: a.status, Simulate: a.simulate, Logger: a.log}).Run(ctx)
+		return control.New(control.Config{Socket: s.ControlSocket}, control.Deps{Status: a.status, Simulate: a.simulate, Trace: a.trace, Logger: a.log}).Run(ctx)
 	})
 	g.Go(func() error {
 		return telemetry.NewServer(telemetry.ServerConfig{Listen: s.MetricsListen, AllowRemote: s.AllowRemoteMetrics},

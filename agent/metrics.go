@@ -43,6 +43,7 @@ var (
 	listBytes    = prometheus.NewDesc("ngfw_drop_list_bytes_total", "IP bytes dropped because of the list.", []string{"list"}, nil)
 	listPrefixes = prometheus.NewDesc("ngfw_drop_list_prefixes", "Prefixes of the list in force.", []string{"list"}, nil)
 	listsMemory  = prometheus.NewDesc("ngfw_drop_lists_memory_bytes", "Kernel memory of the table of all drop lists.", nil, nil)
+	failuresDesc = prometheus.NewDesc("ngfw_conntrack_failures_total", "Packets and flows that conntrack gave up: no_port (none is left for a translation), table_full, evicted.", []string{"kind"}, nil)
 	brokenDesc   = prometheus.NewDesc("ngfw_dataplane_faults_total", "Things that must not happen in the packet programs.", []string{"kind"}, nil)
 )
 
@@ -100,6 +101,14 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for reason, n := range backstop {
 		counter(backstopDesc, n, reason)
+	}
+	failures, err := netfilter.Failures()
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(failuresDesc, err)
+		return
+	}
+	for kind, n := range failures {
+		counter(failuresDesc, n, kind)
 	}
 	rules, err := c.hits.Counts()
 	if err != nil {

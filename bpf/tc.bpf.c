@@ -6,6 +6,7 @@
  */
 #include "lib/guard.h"
 #include "lib/redirect.h"
+#include "lib/trace.h"
 
 #define VLAN_ID 0x0fff
 
@@ -25,6 +26,7 @@ static __always_inline int arrive(struct __sk_buff *skb, struct work *w)
 	w->port = port_of(w->slot, skb->ifindex);
 	w->zone = w->port & PORT_ZONE_MASK;
 	w->dir = 0;
+	w->path = PATH_NONE;
 	w->amount.packets = 1;
 	w->amount.bytes = skb->len;
 	return active != 0;
@@ -84,6 +86,21 @@ SUBPROGRAM int quoted(struct __sk_buff *skb, struct work *w)
 		copy16(t->daddr, &ip.daddr);
 		t->proto = ip.nexthdr;
 		at += sizeof(ip);
+		for (int i = 0; i < MAX_EXTENSIONS; i++) {
+			struct extension x;
+
+			if (t->proto != NEXTHDR_HOP && t->proto != NEXTHDR_ROUTING && t->proto != NEXTHDR_DEST &&
+			    t->proto != NEXTHDR_AUTH && t->proto != NEXTHDR_FRAGMENT)
+				break;
+			if (bpf_skb_load_bytes(skb, at, &x, sizeof(x)))
+				return 0;
+			/* A later fragment has no ports (type and left are its offset here). */
+			if (t->proto == NEXTHDR_FRAGMENT && (x.type || x.left & 0xf8))
+				return 0;
+			at += t->proto == NEXTHDR_FRAGMENT ? sizeof(struct fragment)
+			      : t->proto == NEXTHDR_AUTH ? (x.len + 2) * 4 : (x.len + 1) * 8;
+			t->proto = x.nexthdr;
+		}
 	} else {
 		struct iphdr ip;
 
@@ -121,6 +138,7 @@ static __always_inline int icmp_error(struct __sk_buff *skb, struct work *w)
 	struct flow *f = 0;
 	__u32 dir = 0;
 
+	w->path = PATH_ERROR;
 	if (quoted(skb, w)) {
 		reverse(&w->tuple, &w->orig);	/* it travels against the quoted packet */
 		f = find_flow(&w->tuple, &dir);
@@ -132,6 +150,14 @@ static __always_inline int icmp_error(struct __sk_buff *skb, struct work *w)
 	count_flow(f, dir, w->amount);
 	set_mark(skb, MARK_JUDGED | mark_zone(far_zone(f, dir)));
 	return TC_NEXT;
+}
+
+#define MISSED 0x80			/* of shortcut; above is fast_miss, for a trace */
+#define MISS_SHIFT 8
+
+static __always_inline int untaken(__u32 why)
+{
+	return MISSED | why << MISS_SHIFT;
 }
 
 /* The fast path for ports whose frames may carry partial checksums: the packet
@@ -148,10 +174,12 @@ SUBPROGRAM int shortcut(struct __sk_buff *skb)
 	__u32 longest;
 
 	if (!c || !(c->fast & FAST_TC) || skb->vlan_present || data + ETH_HLEN > end)
-		return TC_NEXT;
+		return untaken(FAST_MISS_OFF);
 	e = glance(data, end, skb->protocol, skb->len, &g);
-	if (!e || !(e->way.form & FAST_TC))
-		return TC_NEXT;
+	if (!e)
+		return untaken(missed(&g));
+	if (!(e->way.form & FAST_TC))
+		return untaken(FAST_MISS_FORM);
 	a.bytes = g.bytes;
 	longest = g.bytes;
 	if (skb->gso_segs > 1) {
@@ -160,7 +188,9 @@ SUBPROGRAM int shortcut(struct __sk_buff *skb)
 		longest = g.headers + skb->gso_size;
 	}
 	if (!follow(e, FAST_TC, standing(c), skb->ifindex, data, &g, longest, a, &r))
-		return TC_NEXT;
+		return untaken(g.miss);
+	if (tracing())
+		trace_fast_skb(skb);
 	return redirect_skb(skb, &g, &r);
 }
 
@@ -223,32 +253,36 @@ untranslated:
 	return 1;
 }
 
-static __always_inline int judge_arrival(struct __sk_buff *skb)
+/* A packet that does not take the fast path. */
+static __always_inline int judge_arrival(struct __sk_buff *skb, struct work *w)
 {
-	struct work *w = element(&works, WORK_INGRESS);
 	struct flow *f;
 	int image, result;
 
-	if (!w)
-		return TC_DROP;
 	image = arrive(skb, w);
 	result = take(skb, w);
-	if (result == PARSE_OTHER)
+	if (result == PARSE_OTHER) {
+		w->path = PATH_OTHER;
 		return TC_NEXT;
+	}
 	if (!image)
 		return drop(w, REASON_NO_IMAGE);
 	if (result == PARSE_MALFORMED)
 		return drop(w, REASON_MALFORMED);
 	/* Where XDP has not looked. */
-	if (!(w->port & PORT_EARLY) &&
-	    unwanted(&w->packet, w->ifindex, w->amount.packets, result == PARSE_OK))
-		return TC_DROP;
+	if (!(w->port & PORT_EARLY)) {
+		w->reason = unwanted(&w->packet, w->ifindex, w->amount.packets, result == PARSE_OK);
+		if (w->reason != REASON_NONE)
+			return TC_DROP;
+	}
 	count_stat(STAT_PACKETS, w->amount.packets);
 	count_stat(STAT_BYTES, w->amount.bytes);
 	/* Goes to conntrack's defragmentation unjudged; the whole has the mark of
 	 * its first fragment, and without one never becomes whole. */
-	if (result == PARSE_FRAGMENT)
+	if (result == PARSE_FRAGMENT) {
+		w->path = PATH_FRAGMENT;
 		return TC_NEXT;
+	}
 	if (w->packet.flags & PKT_ICMP_ERROR)
 		return icmp_error(skb, w);
 
@@ -287,11 +321,18 @@ static __always_inline int judge_arrival(struct __sk_buff *skb)
 SEC("tc")
 int ngfw_ingress(struct __sk_buff *skb)
 {
-	int result = shortcut(skb);
+	struct work *w = element(&works, WORK_INGRESS);
+	int result, way = shortcut(skb);
 
-	if (result != TC_NEXT)
-		return result;
-	result = judge_arrival(skb);
+	if (!(way & MISSED))
+		return way;
+	if (!w)
+		return TC_DROP;
+	result = judge_arrival(skb, w);
+	if (tracing()) {
+		w->miss = way >> MISS_SHIFT;
+		trace_ingress(skb, result);
+	}
 	return result == TC_NEXT ? qos_divert(skb, result) : result;
 }
 
@@ -378,21 +419,19 @@ static __always_inline int own(struct __sk_buff *skb, struct work *w)
 	return begin(skb, w);
 }
 
-SEC("tc")
-int ngfw_egress(struct __sk_buff *skb)
+static __always_inline int egress(struct __sk_buff *skb, struct work *w)
 {
-	struct work *w = element(&works, WORK_EGRESS);
 	struct fragment_key *key;
 	int image, result;
 
-	if (!w)
-		return TC_DROP;
+	w->path = PATH_OTHER;
 	/* Its VLAN's interface has let it leave, for a zone that need not be ours. */
 	if (is_tagged(skb) || skb->protocol == bpf_htons(ETH_P_8021Q) || skb->protocol == bpf_htons(ETH_P_8021AD))
 		return TC_NEXT;
 	image = arrive(skb, w);
 	/* Judged at ingress: nothing is left to parse, unless there is to learn. */
 	if (skb->mark & MARK_JUDGED && skb->ingress_ifindex && image) {
+		w->path = PATH_FORWARDED;
 		if ((skb->mark & MARK_ZONE_MASK) != mark_zone(w->zone)) {
 			/* Conntrack has taken the flow for one of this zone, translated as
 			 * is usual here: back on its way it would leave like that. */
@@ -407,8 +446,10 @@ int ngfw_egress(struct __sk_buff *skb)
 		return TC_NEXT;
 	}
 	result = take(skb, w);
-	if (result == PARSE_OTHER)
+	if (result == PARSE_OTHER) {
+		w->path = PATH_OTHER;
 		return TC_NEXT;
+	}
 	if (!image)
 		return drop(w, REASON_NO_IMAGE);
 	if (result == PARSE_MALFORMED)
@@ -425,11 +466,30 @@ int ngfw_egress(struct __sk_buff *skb)
 	if (result == PARSE_FRAGMENT) {
 		__u64 *seen = bpf_map_lookup_elem(&fragments, key);
 
+		w->path = PATH_FRAGMENT;
 		return seen && w->now - *seen < 30 * SECOND ? TC_NEXT : drop(w, REASON_FRAGMENT);
 	}
 	result = own(skb, w);
 	if (result == TC_NEXT && w->packet.flags & PKT_FIRST_FRAGMENT)
 		bpf_map_update_elem(&fragments, key, &w->now, BPF_ANY);
+	return result;
+}
+
+SEC("tc")
+int ngfw_egress(struct __sk_buff *skb)
+{
+	struct work *w = element(&works, WORK_EGRESS);
+	int result;
+
+	if (!w)
+		return TC_DROP;
+	result = egress(skb, w);
+	if (tracing()) {
+		/* Of what is judged already nobody has looked at the headers. */
+		if (skb->ingress_ifindex)
+			take(skb, w);
+		trace_egress(skb, result);
+	}
 	return result;
 }
 

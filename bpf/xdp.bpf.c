@@ -6,12 +6,17 @@
  */
 #include "lib/fast.h"
 #include "lib/guard.h"
+#define NGFW_TRACE_XDP
+#include "lib/trace.h"
+
+#define REASON_SHIFT 8			/* of a drop, above the action */
+#define MISS_SHIFT 16			/* why it is not the short way, above XDP_PASS */
 
 struct vlan_header {
 	__be16 tci, proto;
 };
 
-/* The short way, for a frame that is whole in its first buffer. */
+/* The short way, for a frame that is whole in its first buffer; or XDP_PASS and why not. */
 static __always_inline int shortcut(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
@@ -24,15 +29,17 @@ static __always_inline int shortcut(struct xdp_md *ctx)
 	__u32 length = end - data;
 
 	if (!c || !(c->fast & FAST_XDP) || (void *)(eth + 1) > end)
-		return XDP_PASS;
+		return XDP_PASS | FAST_MISS_OFF << MISS_SHIFT;
 	e = glance(data, end, eth->h_proto, length, &g);
 	if (!e)
-		return XDP_PASS;
+		return XDP_PASS | missed(&g) << MISS_SHIFT;
 	a.bytes = g.bytes;
 	/* Behind a packet there may be padding, which leaves with it. */
 	if (!follow(e, FAST_XDP, standing(c), ctx->ingress_ifindex, eth, &g,
 		    length - ETH_HLEN > ETH_ZLEN ? length - ETH_HLEN : g.bytes, a, &r))
-		return XDP_PASS;
+		return XDP_PASS | g.miss << MISS_SHIFT;
+	if (tracing())
+		trace_fast_xdp(ctx);
 	__builtin_memcpy(eth, r.way.macs, sizeof(r.way.macs));
 	if (eth->h_proto == bpf_htons(ETH_P_IP)) {
 		if (!rewrite4(data, end, &r, g.tcp))
@@ -47,8 +54,13 @@ static __always_inline int shortcut(struct xdp_md *ctx)
 	return bpf_redirect(r.way.ifindex_out, 0);
 }
 
-SEC("xdp.frags")
-int ngfw_xdp(struct xdp_md *ctx)
+static __always_inline int dropped(__u32 reason)
+{
+	return reason == REASON_NONE ? XDP_PASS : XDP_DROP | reason << REASON_SHIFT;
+}
+
+/* What does not take the short way: its action, and the reason of a drop. */
+static __always_inline int look(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct ethhdr *eth = data;
@@ -58,9 +70,6 @@ int ngfw_xdp(struct xdp_md *ctx)
 	__be16 proto;
 	int i;
 
-	i = shortcut(ctx);
-	if (i != XDP_PASS)
-		return i;
 	if ((void *)(eth + 1) > end)
 		return XDP_PASS;	/* not ours to judge: no Ethernet */
 	a.packets = 1;
@@ -82,14 +91,27 @@ int ngfw_xdp(struct xdp_md *ctx)
 	if (i == PARSE_OTHER)
 		return XDP_PASS;
 	if (i != PARSE_MALFORMED)
-		return unwanted(&p, ctx->ingress_ifindex, 1, i == PARSE_OK) ? XDP_DROP : XDP_PASS;
+		return dropped(unwanted(&p, ctx->ingress_ifindex, 1, i == PARSE_OK));
 malformed:
 	/* Headers beyond the linear part of a multi-buffer frame: TC looks again.
 	 * Addresses are not, or they are zero. */
 	if (ctx->data_end - ctx->data < a.bytes)
-		return unwanted(&p, ctx->ingress_ifindex, 1, 0) ? XDP_DROP : XDP_PASS;
+		return dropped(unwanted(&p, ctx->ingress_ifindex, 1, 0));
 	count(&drops, REASON_MALFORMED, a, bpf_ktime_get_boot_ns());
-	return XDP_DROP;
+	return dropped(REASON_MALFORMED);
+}
+
+SEC("xdp.frags")
+int ngfw_xdp(struct xdp_md *ctx)
+{
+	__u32 way = shortcut(ctx), result;
+
+	if ((way & 0xff) != XDP_PASS)
+		return way;
+	result = look(ctx);
+	if (tracing())
+		trace_xdp(ctx, result & 0xff, result >> REASON_SHIFT, way >> MISS_SHIFT);
+	return result & 0xff;
 }
 
 char _license[] SEC("license") = "GPL";

@@ -18,6 +18,7 @@ import (
 	"math/bits"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -90,6 +91,8 @@ type Dataplane struct {
 
 	inspection Inspection
 	lists      []string // drop lists in force
+
+	tracing chan struct{} // room for the one trace
 }
 
 // Open loads the programs over the pinned maps, or over new ones. It attaches
@@ -100,7 +103,7 @@ func Open(cfg Config, deps Deps) (*Dataplane, error) {
 	}
 	d := &Dataplane{
 		cfg: cfg, log: deps.Log, pins: pinDir(cfg.Pins),
-		ports: map[int]attachedPort{}, degraded: map[string]string{},
+		ports: map[int]attachedPort{}, degraded: map[string]string{}, tracing: make(chan struct{}, 1),
 	}
 	if err := d.pins.prepare(); err != nil {
 		return nil, err
@@ -128,7 +131,7 @@ func (d *Dataplane) load() error {
 		return fmt.Errorf("read the packet programs: %w", err)
 	}
 	for name, m := range spec.Maps {
-		if name[0] != '.' { // not .rodata and the like
+		if name[0] != '.' && !strings.HasPrefix(name, "trace") { // not .rodata and the like; a trace ends with its process
 			m.Pinning = ebpf.PinByName
 		}
 	}
@@ -145,6 +148,7 @@ func (d *Dataplane) load() error {
 		"fast_ways": d.tc.FastWays, "fast_stats": d.tc.FastStats,
 		"lists": d.tc.Lists, "list_drops": d.tc.ListDrops, "list_names": d.tc.ListNames, "earlies": d.tc.Earlies,
 		"guard_states": d.tc.GuardStates, "tuples": d.tc.Tuples,
+		"traces": d.tc.Traces, "trace_records": d.tc.TraceRecords,
 		"qos_state": d.tc.QosState, "qos_tables": d.tc.QosTables, "qos_devices": d.tc.QosDevices, "qos_links": d.tc.QosLinks, "qos_apps": d.tc.QosApps,
 	}
 	if err := loadOver(bpfobj.LoadXdp, &d.xdp, shared); err != nil {

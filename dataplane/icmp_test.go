@@ -107,3 +107,55 @@ func TestICMPErrorsOfNothingAreDropped(t *testing.T) {
 		t.Errorf("counted %d", c.Packets)
 	}
 }
+
+// IPv6 packets are quoted with their extension headers, in which ports are not
+// where they else would be.
+func TestICMPErrorsQuoteExtensionHeaders(t *testing.T) {
+	k := newKernel(t, 64)
+	k.apply(1, "", usual)
+	flow := packet{src: lan6, dst: inet6, proto: udp, sport: 40000, dport: 80, payload: make([]byte, 8)}
+	plain := flow.frame(t)
+	// extended puts headers between IPv6's own and UDP: each of kind, with its bytes behind the next header's number.
+	type header struct {
+		kind byte
+		rest []byte
+	}
+	extended := func(headers ...header) []byte {
+		frame := append([]byte{}, plain[:14+40]...)
+		at := 14 + 6 // where the next header's number belongs
+		for _, h := range headers {
+			frame[at] = h.kind
+			at = len(frame)
+			frame = append(append(frame, 0), h.rest...)
+		}
+		frame[at] = byte(udp)
+		return append(frame, plain[14+40:]...)
+	}
+	options := header{0, make([]byte, 7)}
+	destination := header{60, append([]byte{1}, make([]byte, 14)...)}
+	authentication := header{51, append([]byte{4}, make([]byte, 22)...)}
+	fragment := header{44, []byte{0, 0, 1, 0, 0, 0, 7}} // the first of some
+	later := header{44, []byte{0, 0, 9, 0, 0, 0, 7}}
+	far := header{44, []byte{0, 1, 0, 0, 0, 0, 7}}
+	follows := outcome{Verdict: "next", Mark: markJudged | markZone(zoneLAN)}
+	lost := outcome{Verdict: "drop", Reason: "no_state"}
+	for name, tc := range map[string]struct {
+		quoted []byte
+		want   outcome
+	}{
+		"none":                 {plain, follows},
+		"options":              {extended(options), follows},
+		"several":              {extended(options, destination, authentication), follows},
+		"a first fragment":     {extended(options, fragment), follows},
+		"a later fragment":     {extended(later), lost},
+		"a much later one":     {extended(far), lost},
+		"more than are walked": {extended(options, destination, destination, destination, destination, destination, destination), lost},
+		"cut within":           {extended(options)[:14+40+8+3], lost},
+		"another flow's":       {set(extended(options), 14+40+8+1, 1), lost},
+	} {
+		k.forget()
+		k.arrive(k.lan, plain)
+		k.answered()
+		equal(t, name, k.arrive(k.wan, icmpError(t, "2001:db8:fe::1", lan6, 2, tc.quoted)), tc.want)
+	}
+}

@@ -2,7 +2,9 @@ package policy
 
 import (
 	"encoding/json"
+	"net/netip"
 	"strconv"
+	"time"
 )
 
 // MarshalJSON writes what DecodePacket reads. Interfaces that are not known, and
@@ -36,6 +38,48 @@ func (p Packet) MarshalJSON() ([]byte, error) {
 	}
 	return json.Marshal(out)
 }
+
+// UnmarshalJSON reads what MarshalJSON writes, where interfaces may be missing;
+// what people write is read by DecodePacket.
+func (p *Packet) UnmarshalJSON(text []byte) error {
+	var in struct {
+		In       string     `json:"in"`
+		Out      string     `json:"out"`
+		Src      netip.Addr `json:"src"`
+		Dst      netip.Addr `json:"dst"`
+		Protocol string     `json:"protocol"`
+		SrcPort  uint16     `json:"sport"`
+		DstPort  uint16     `json:"dport"`
+		ICMPType uint8      `json:"icmp_type"`
+		ICMPCode uint8      `json:"icmp_code"`
+		SrcMAC   string     `json:"src_mac"`
+		VLAN     uint16     `json:"vlan"`
+		Time     int64      `json:"time"`
+	}
+	if err := json.Unmarshal(text, &in); err != nil {
+		return err
+	}
+	protocol, err := ParseProtocol(in.Protocol)
+	if err != nil {
+		return err
+	}
+	*p = Packet{
+		In: in.In, Out: in.Out, Src: in.Src, Dst: in.Dst, Protocol: protocol, SrcPort: in.SrcPort, DstPort: in.DstPort,
+		ICMPType: in.ICMPType, ICMPCode: in.ICMPCode, VLAN: in.VLAN,
+	}
+	if in.SrcMAC != "" {
+		if p.SrcMAC, err = ParseMAC(in.SrcMAC); err != nil {
+			return err
+		}
+	}
+	if in.Time != 0 {
+		p.Time = time.Unix(in.Time, 0)
+	}
+	return nil
+}
+
+// ParseProtocol reads the name of one protocol, or its number.
+func ParseProtocol(s string) (uint8, error) { return parseOneProtocol(s) }
 
 // ProtocolName is a protocol as policies write it: tcp, udp, icmp …, or its
 // number.

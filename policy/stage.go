@@ -45,7 +45,7 @@ func (im *Image) Stages(p Packet, v Verdict) []Stage {
 	switch {
 	case w.step("headers", reason == DropMalformed, "addresses that no packet may have", "well-formed"):
 	case w.step("zone_in", zoneIn, p.In+" is in no zone", w.link(p.In, w.from)):
-	case w.step("state", reason == DropNoState, "an ICMP error, and no flow is known that it belongs to", "the first packet of a flow"):
+	case w.step("state", reason == DropNoState, w.stateless(), "the first packet of a flow"):
 	case w.step("zone_out", zoneOut, p.Out+" is in no zone", w.link(p.Out, w.to)):
 	case w.step("system", v.Decider.Kind() == DeciderSystem, "system rule "+SystemRule(v.Decider.ID()).String(), "no system rule is for it"):
 	case w.translated():
@@ -66,8 +66,19 @@ func (im *Image) Stages(p Packet, v Verdict) []Stage {
 	return w.out
 }
 
-func (w *stages) natRule(id int64) string {
-	return fmt.Sprintf("NAT rule %d (%s)", id, w.image.Legend.NAT[id])
+func (w *stages) natRule(id int64) string { return w.image.natText(id) }
+
+func (im *Image) natText(id int64) string {
+	return fmt.Sprintf("NAT rule %d (%s)", id, im.Legend.NAT[id])
+}
+
+// stateless is why a packet that begins nothing belongs to nothing. Simulation
+// knows ICMP errors alone: it takes TCP packets for first ones.
+func (w *stages) stateless() string {
+	if w.packet.Protocol == ProtocolTCP {
+		return "a TCP packet that begins no connection, and no flow is known that it belongs to"
+	}
+	return "an ICMP error, and no flow is known that it belongs to"
 }
 
 // translated tells of a new destination; it decides nothing.
@@ -115,11 +126,22 @@ func (w *stages) link(name string, zone uint8) string {
 	return fmt.Sprintf("%s is in zone %s", name, w.image.Zones[zone])
 }
 
-func (w *stages) rule() string {
-	id := int64(w.verdict.Decider.ID())
-	text := fmt.Sprintf("rule %d (%s)", id, w.image.Legend.Rules[id])
-	for _, c := range w.image.Conditional {
-		if c.Decider == w.verdict.Decider && c.Scheduled {
+// linkText is link for a name alone.
+func (im *Image) linkText(name string) string {
+	zone := im.zoneOf(name)
+	if zone == ZoneIndexNone {
+		return name + ", which is in no zone"
+	}
+	return (&stages{image: im}).link(name, zone)
+}
+
+func (w *stages) rule() string { return w.image.ruleText(w.verdict.Decider) }
+
+func (im *Image) ruleText(d Decider) string {
+	id := int64(d.ID())
+	text := fmt.Sprintf("rule %d (%s)", id, im.Legend.Rules[id])
+	for _, c := range im.Conditional {
+		if c.Decider == d && c.Scheduled {
 			return text + ", which has a schedule"
 		}
 	}

@@ -52,7 +52,7 @@ func New(env Env) *cobra.Command {
 	root.SetErr(env.Stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.PersistentFlags().String("config", settings.DefaultPath, "the agent's settings `file`")
-	root.AddCommand(configureCommand(env), runCommand(env), removeCommand(env), policyCommand(env), simulateCommand(env), idsCommand(env),
+	root.AddCommand(configureCommand(env), runCommand(env), removeCommand(env), policyCommand(env), simulateCommand(env), traceCommand(env), idsCommand(env),
 		statusCommand(env), doctorCommand(env), versionCommand(env))
 	return root
 }

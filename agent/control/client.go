@@ -38,24 +38,35 @@ func ask(ctx context.Context, socket, method, path string, body io.Reader, answe
 		return err
 	}
 	resp, err := (&http.Client{Transport: transport}).Do(req)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w: nobody answers on %s", ErrNotRunning, socket)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("not allowed to open %s: run as root", socket)
-	case err != nil:
-		return fmt.Errorf("ask the agent on %s: %w", socket, err)
+	if err != nil {
+		return unanswered(socket, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		var r refusal
-		if json.NewDecoder(resp.Body).Decode(&r) == nil && r.Message != "" {
-			return &fault.Error{Code: r.Code, Message: r.Message, Fields: r.Fields}
-		}
-		return fmt.Errorf("ask the agent on %s: it answered %s", socket, resp.Status)
+		return refused(socket, resp)
 	}
 	if err := json.NewDecoder(resp.Body).Decode(answer); err != nil {
 		return fmt.Errorf("read the agent's answer: %w", err)
 	}
 	return nil
+}
+
+// unanswered says why nobody has answered.
+func unanswered(socket string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w: nobody answers on %s", ErrNotRunning, socket)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("not allowed to open %s: run as root", socket)
+	}
+	return fmt.Errorf("ask the agent on %s: %w", socket, err)
+}
+
+// refused reads what is answered instead of an answer.
+func refused(socket string, resp *http.Response) error {
+	var r refusal
+	if json.NewDecoder(resp.Body).Decode(&r) == nil && r.Message != "" {
+		return &fault.Error{Code: r.Code, Message: r.Message, Fields: r.Fields}
+	}
+	return fmt.Errorf("ask the agent on %s: it answered %s", socket, resp.Status)
 }

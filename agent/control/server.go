@@ -28,10 +28,11 @@ type Config struct {
 type Deps struct {
 	Status   func() Status
 	Simulate func(policy.Packet) (policy.Explanation, error) // nil: not to be asked
+	Trace    Tracer                                          // nil: not to be asked
 	Logger   *slog.Logger
 }
 
-// Server answers GET /status and POST /simulate on the socket.
+// Server answers GET /status, POST /simulate and POST /trace on the socket.
 type Server struct {
 	cfg  Config
 	deps Deps
@@ -66,6 +67,7 @@ func (s *Server) Run(ctx context.Context) error {
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
 		WriteTimeout:      30 * time.Second,
+		BaseContext:       func(net.Listener) context.Context { return ctx }, // a trace ends with the agent
 		ErrorLog:          slog.NewLogLogger(s.deps.Logger.Handler(), slog.LevelDebug),
 	}
 	stopped := make(chan struct{})
@@ -95,6 +97,7 @@ func (s *Server) handler() http.Handler {
 		}
 	})
 	mux.HandleFunc("POST /simulate", s.simulate)
+	mux.HandleFunc("POST /trace", s.trace)
 	return mux
 }
 

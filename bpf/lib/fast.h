@@ -16,6 +16,7 @@
 #define NGFW_FAST_H
 
 #include "../abi/fast.h"
+#include "../abi/trace.h"
 #include "flow.h"
 
 /*
@@ -262,6 +263,7 @@ struct glance {
 	__u32 headers;			/* IP and L4: repeats per segment */
 	__u32 tcp;
 	__u32 ack, end;			/* TCP's: what it acknowledges, where its data end */
+	__u32 miss;			/* fast_miss: why it is not followed */
 };
 
 /* Only ACK, PSH, URG, ECE and CWR; and ACK (RFC 9293: always, once established). */
@@ -374,6 +376,19 @@ struct route_taken {
 	struct fast_nat nat;
 };
 
+/* A packet goes the long way, and why. */
+static __always_inline int miss(struct glance *g, __u32 why)
+{
+	g->miss = why;
+	return 0;
+}
+
+/* Why glance has found nothing; the key is complete where the packet is plain. */
+static __always_inline __u32 missed(const struct glance *g)
+{
+	return g->key.proto ? FAST_MISS_UNKNOWN : FAST_MISS_NOT_PLAIN;
+}
+
 /*
  * May a packet of e go the short way in this form? Then it is counted, and r is
  * where to. packets and bytes are on the wire, longest the IP length of its
@@ -390,19 +405,25 @@ static __always_inline int follow(struct fast *e, __u32 form, __u64 active, __u3
 
 	__builtin_memcpy(&r->way, &e->way, sizeof(r->way));
 	__builtin_memcpy(&r->nat, e->key.net, sizeof(r->nat));
-	if (!active || way->active != active || !(way->form & form) || way->ifindex_in != ifindex ||
-	    reached(now, way->until) || longest > way->mtu ||
-	    mac[0] != ours[0] || mac[1] != ours[1] || mac[2] != ours[2])
-		return 0;
+	if (!active || way->active != active)
+		return miss(g, FAST_MISS_STALE);
+	if (!(way->form & form))
+		return miss(g, FAST_MISS_FORM);
+	if (way->ifindex_in != ifindex || mac[0] != ours[0] || mac[1] != ours[1] || mac[2] != ours[2])
+		return miss(g, FAST_MISS_PORT);
+	if (reached(now, way->until))
+		return miss(g, FAST_MISS_EXPIRED);
+	if (longest > way->mtu)
+		return miss(g, FAST_MISS_MTU);
 	due = *(volatile __u32 *)&e->due;
 	/* One packet is enough: who moves the mark goes. */
 	if (reached(now, due) && __sync_val_compare_and_swap(&e->due, due, now + FAST_DUE) == due)
-		return 0;
+		return miss(g, FAST_MISS_DUE);
 	before = __sync_fetch_and_add(&e->count, amount); /* also a barrier */
 	/* A full entry is emptied by who goes the long way. */
 	if (seq & 1 || *(volatile __u32 *)&e->way.seq != seq || before >> 63) {
 		atomic_add(&e->count, -amount);
-		return 0;
+		return miss(g, before >> 63 ? FAST_MISS_DUE : FAST_MISS_RACE);
 	}
 	e->last = now;
 	if (g->tcp)

@@ -56,6 +56,7 @@ static __always_inline __u32 far_zone(const struct flow *f, __u32 dir)
 
 static __always_inline int drop(struct work *w, __u32 reason)
 {
+	w->reason = reason;
 	count(&drops, reason, w->amount, w->now);
 	return TC_DROP;
 }
@@ -269,9 +270,9 @@ static __always_inline void note_refused(struct work *w)
 	__u32 decider = w->question.verdict.decider;
 
 	w->flow.decider = decider;
+	w->reason = decider >> 28 == DECIDER_REASON ? decider & (REASON_MAX - 1) : REASON_POLICY;
 	count_decider(decider, w->amount, w->now);
-	count(&drops, decider >> 28 == DECIDER_REASON ? decider & (REASON_MAX - 1) : REASON_POLICY,
-	      w->amount, w->now);
+	count(&drops, w->reason, w->amount, w->now);
 	refuse(w);
 }
 
@@ -464,8 +465,11 @@ static __always_inline int known(struct __sk_buff *skb, struct work *w, struct f
 		return UNKNOWN;
 	w->question.verdict.action = 0;
 	w->cut = 0;
-	if (f->revision != w->revision || f->flags & FLOW_CUT || expired(f))
+	w->path = PATH_KNOWN;
+	if (f->revision != w->revision || f->flags & FLOW_CUT || expired(f)) {
+		w->path = PATH_KNOWN | PATH_REJUDGED;
 		rejudge(skb, w, f);
+	}
 	return go_on(skb, w, f);
 }
 
@@ -480,6 +484,7 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 	w = of_map(w);
 	if (!w)
 		return TC_DROP;
+	w->path = PATH_ADOPTED;
 	f = &w->flow;
 	f->orig = w->orig;
 	f->reply = w->reply;
@@ -547,6 +552,7 @@ SUBPROGRAM int begin(struct __sk_buff *skb, struct work *w)
 	w = of_map(w);
 	if (!w)
 		return TC_DROP;
+	w->path = PATH_NEW;
 	if (w->packet.tuple.proto == IPPROTO_TCP && !(w->packet.flags & PKT_SYN))
 		return refused_for(skb, w, w->flow.zone_in ? REASON_NO_STATE : REASON_NO_ZONE);
 	decide_flow(w, &w->flow);

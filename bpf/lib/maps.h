@@ -8,6 +8,7 @@
 #define NGFW_MAPS_H
 
 #include "../abi/abi.h"
+#include "../abi/trace.h"
 #include "kernel.h"
 #include "parse.h"
 
@@ -210,6 +211,11 @@ struct work {
 	struct flow flow;		/* what the packet would open */
 	struct nat nat;			/* what translates its destination */
 	struct question question;
+	/* What a trace tells: written as it happens, read by nothing else. */
+	__u32 path;			/* trace_path */
+	__u32 reason;			/* of a drop */
+	__u32 miss;			/* fast_miss, while a trace runs */
+	__u32 pad;
 };
 
 struct {

@@ -15,6 +15,9 @@ func bootNanos() int64 {
 	return ts.Nano()
 }
 
+// BootClock is what the programs stamp with now, in ns.
+func BootClock() uint64 { return uint64(bootNanos()) }
+
 // BootTime is when the boot clock was 0, by the wall clock as it is set now.
 func BootTime() time.Time { return time.Now().Add(-time.Duration(bootNanos())) }
 

@@ -56,6 +56,7 @@ type router struct {
 	dir      string
 	settings string
 	agent    *exec.Cmd
+	resume   bool // the agent starts with what it has stored
 	taps     map[string]*tap
 	marks    int
 	flow     uint16   // the client's port of the attack under way
@@ -96,7 +97,11 @@ func (r *router) start() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.agent = exec.Command(self, "run", "--config", r.settings, "--policy", filepath.Join(r.dir, "policy.json"))
+	args := []string{"run", "--config", r.settings}
+	if !r.resume {
+		args = append(args, "--policy", filepath.Join(r.dir, "policy.json"))
+	}
+	r.agent = exec.Command(self, args...)
 	r.agent.Env = append(os.Environ(), asAgent+"=1")
 	r.agent.Stdout, r.agent.Stderr = r.t.Output(), r.t.Output()
 	r.Start(lab.RTR, r.agent)

@@ -340,6 +340,67 @@ type TcReport struct {
 	Pad     uint32
 }
 
+type TcTrace struct {
+	_        structs.HostLayout
+	Until    uint64
+	Interval uint64
+	Burst    uint64
+	Empty    uint64
+	Skipped  uint64
+	Lost     uint64
+	Seed     uint64
+	Host     TcTraceSide
+	Src      TcTraceSide
+	Dst      TcTraceSide
+	Ifindex  uint32
+	Sport    uint16
+	Dport    uint16
+	Port     uint16
+	Proto    uint8
+	Flags    uint8
+	Pad      uint32
+}
+
+type TcTraceRecord struct {
+	_          structs.HostLayout
+	Time       uint64
+	Packet     uint64
+	Flow       uint64
+	Revision   uint64
+	Hook       uint8
+	Miss       uint8
+	Path       uint16
+	Result     uint32
+	Reason     uint32
+	Mark       uint32
+	IfindexIn  uint32
+	IfindexOut uint32
+	Decider    uint32
+	Nat        [2]uint32
+	Bytes      uint32
+	Packets    uint32
+	Flags      uint32
+	FlowFlags  uint32
+	Action     uint8
+	Dir        uint8
+	ZoneIn     uint8
+	ZoneOut    uint8
+	Smac       [6]uint8
+	ToPort     uint16
+	To         [16]uint8
+	Tuple      TcTuple
+	After      TcTuple
+	Orig       TcTuple
+	Cpu        uint32
+	Pad        uint32
+}
+
+type TcTraceSide struct {
+	_       structs.HostLayout
+	Address [16]uint8
+	Mask    [16]uint8
+}
+
 type TcTuple struct {
 	_     structs.HostLayout
 	Saddr [16]uint8
@@ -403,58 +464,66 @@ type TcWork struct {
 	}
 	_        [4]byte
 	Question TcQuestion
+	Path     uint32
+	Reason   uint32
+	Miss     uint32
+	Pad      uint32
 }
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	TcMapCounters       = "counters"
-	TcMapDrops          = "drops"
-	TcMapEarlies        = "earlies"
-	TcMapEvents         = "events"
-	TcMapFastAsks       = "fast_asks"
-	TcMapFastStats      = "fast_stats"
-	TcMapFastWays       = "fast_ways"
-	TcMapFastWork       = "fast_work"
-	TcMapFlows          = "flows"
-	TcMapFragments      = "fragments"
-	TcMapGuardStates    = "guard_states"
-	TcMapImageLines     = "image_lines"
-	TcMapImageMeta      = "image_meta"
-	TcMapImageNat       = "image_nat"
-	TcMapImageNatmeta   = "image_natmeta"
-	TcMapImagePairs     = "image_pairs"
-	TcMapImagePorts     = "image_ports"
-	TcMapInspected      = "inspected"
-	TcMapInspectedPorts = "inspected_ports"
-	TcMapInspection     = "inspection"
-	TcMapListDrops      = "list_drops"
-	TcMapListNames      = "list_names"
-	TcMapLists          = "lists"
-	TcMapQosApps        = "qos_apps"
-	TcMapQosDevices     = "qos_devices"
-	TcMapQosLinks       = "qos_links"
-	TcMapQosState       = "qos_state"
-	TcMapQosTables      = "qos_tables"
-	TcMapRefusals       = "refusals"
-	TcMapRuleCounters   = "rule_counters"
-	TcMapSettings       = "settings"
-	TcMapStats          = "stats"
-	TcMapTold           = "told"
-	TcMapTuples         = "tuples"
-	TcMapWoken          = "woken"
-	TcMapWorks          = "works"
-	TcProgNgfwEgress    = "ngfw_egress"
-	TcProgNgfwIngress   = "ngfw_ingress"
-	TcVarEventType      = "event_type"
-	TcVarFastNatType    = "fast_nat_type"
-	TcVarLineType       = "line_type"
-	TcVarListsLineType  = "lists_line_type"
-	TcVarMetaType       = "meta_type"
-	TcVarNatBoxType     = "nat_box_type"
-	TcVarNatMetaType    = "nat_meta_type"
-	TcVarPairType       = "pair_type"
+	TcMapCounters        = "counters"
+	TcMapDrops           = "drops"
+	TcMapEarlies         = "earlies"
+	TcMapEvents          = "events"
+	TcMapFastAsks        = "fast_asks"
+	TcMapFastStats       = "fast_stats"
+	TcMapFastWays        = "fast_ways"
+	TcMapFastWork        = "fast_work"
+	TcMapFlows           = "flows"
+	TcMapFragments       = "fragments"
+	TcMapGuardStates     = "guard_states"
+	TcMapImageLines      = "image_lines"
+	TcMapImageMeta       = "image_meta"
+	TcMapImageNat        = "image_nat"
+	TcMapImageNatmeta    = "image_natmeta"
+	TcMapImagePairs      = "image_pairs"
+	TcMapImagePorts      = "image_ports"
+	TcMapInspected       = "inspected"
+	TcMapInspectedPorts  = "inspected_ports"
+	TcMapInspection      = "inspection"
+	TcMapListDrops       = "list_drops"
+	TcMapListNames       = "list_names"
+	TcMapLists           = "lists"
+	TcMapQosApps         = "qos_apps"
+	TcMapQosDevices      = "qos_devices"
+	TcMapQosLinks        = "qos_links"
+	TcMapQosState        = "qos_state"
+	TcMapQosTables       = "qos_tables"
+	TcMapRefusals        = "refusals"
+	TcMapRuleCounters    = "rule_counters"
+	TcMapSettings        = "settings"
+	TcMapStats           = "stats"
+	TcMapTold            = "told"
+	TcMapTraceRecords    = "trace_records"
+	TcMapTracedPackets   = "traced_packets"
+	TcMapTraces          = "traces"
+	TcMapTuples          = "tuples"
+	TcMapWoken           = "woken"
+	TcMapWorks           = "works"
+	TcProgNgfwEgress     = "ngfw_egress"
+	TcProgNgfwIngress    = "ngfw_ingress"
+	TcVarEventType       = "event_type"
+	TcVarFastNatType     = "fast_nat_type"
+	TcVarLineType        = "line_type"
+	TcVarListsLineType   = "lists_line_type"
+	TcVarMetaType        = "meta_type"
+	TcVarNatBoxType      = "nat_box_type"
+	TcVarNatMetaType     = "nat_meta_type"
+	TcVarPairType        = "pair_type"
+	TcVarTraceRecordType = "trace_record_type"
 )
 
 // LoadTc returns the embedded CollectionSpec for Tc.
@@ -540,6 +609,9 @@ type TcMapSpecs struct {
 	Settings       *ebpf.MapSpec `ebpf:"settings"`
 	Stats          *ebpf.MapSpec `ebpf:"stats"`
 	Told           *ebpf.MapSpec `ebpf:"told"`
+	TraceRecords   *ebpf.MapSpec `ebpf:"trace_records"`
+	TracedPackets  *ebpf.MapSpec `ebpf:"traced_packets"`
+	Traces         *ebpf.MapSpec `ebpf:"traces"`
 	Tuples         *ebpf.MapSpec `ebpf:"tuples"`
 	Woken          *ebpf.MapSpec `ebpf:"woken"`
 	Works          *ebpf.MapSpec `ebpf:"works"`
@@ -549,14 +621,15 @@ type TcMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcVariableSpecs struct {
-	EventType     *ebpf.VariableSpec `ebpf:"event_type"`
-	FastNatType   *ebpf.VariableSpec `ebpf:"fast_nat_type"`
-	LineType      *ebpf.VariableSpec `ebpf:"line_type"`
-	ListsLineType *ebpf.VariableSpec `ebpf:"lists_line_type"`
-	MetaType      *ebpf.VariableSpec `ebpf:"meta_type"`
-	NatBoxType    *ebpf.VariableSpec `ebpf:"nat_box_type"`
-	NatMetaType   *ebpf.VariableSpec `ebpf:"nat_meta_type"`
-	PairType      *ebpf.VariableSpec `ebpf:"pair_type"`
+	EventType       *ebpf.VariableSpec `ebpf:"event_type"`
+	FastNatType     *ebpf.VariableSpec `ebpf:"fast_nat_type"`
+	LineType        *ebpf.VariableSpec `ebpf:"line_type"`
+	ListsLineType   *ebpf.VariableSpec `ebpf:"lists_line_type"`
+	MetaType        *ebpf.VariableSpec `ebpf:"meta_type"`
+	NatBoxType      *ebpf.VariableSpec `ebpf:"nat_box_type"`
+	NatMetaType     *ebpf.VariableSpec `ebpf:"nat_meta_type"`
+	PairType        *ebpf.VariableSpec `ebpf:"pair_type"`
+	TraceRecordType *ebpf.VariableSpec `ebpf:"trace_record_type"`
 }
 
 // TcObjects contains all objects after they have been loaded into the kernel.
@@ -612,6 +685,9 @@ type TcMaps struct {
 	Settings       *ebpf.Map `ebpf:"settings"`
 	Stats          *ebpf.Map `ebpf:"stats"`
 	Told           *ebpf.Map `ebpf:"told"`
+	TraceRecords   *ebpf.Map `ebpf:"trace_records"`
+	TracedPackets  *ebpf.Map `ebpf:"traced_packets"`
+	Traces         *ebpf.Map `ebpf:"traces"`
 	Tuples         *ebpf.Map `ebpf:"tuples"`
 	Woken          *ebpf.Map `ebpf:"woken"`
 	Works          *ebpf.Map `ebpf:"works"`
@@ -652,6 +728,9 @@ func (m *TcMaps) Close() error {
 		m.Settings,
 		m.Stats,
 		m.Told,
+		m.TraceRecords,
+		m.TracedPackets,
+		m.Traces,
 		m.Tuples,
 		m.Woken,
 		m.Works,
@@ -662,14 +741,15 @@ func (m *TcMaps) Close() error {
 //
 // It can be passed to LoadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcVariables struct {
-	EventType     *ebpf.Variable `ebpf:"event_type"`
-	FastNatType   *ebpf.Variable `ebpf:"fast_nat_type"`
-	LineType      *ebpf.Variable `ebpf:"line_type"`
-	ListsLineType *ebpf.Variable `ebpf:"lists_line_type"`
-	MetaType      *ebpf.Variable `ebpf:"meta_type"`
-	NatBoxType    *ebpf.Variable `ebpf:"nat_box_type"`
-	NatMetaType   *ebpf.Variable `ebpf:"nat_meta_type"`
-	PairType      *ebpf.Variable `ebpf:"pair_type"`
+	EventType       *ebpf.Variable `ebpf:"event_type"`
+	FastNatType     *ebpf.Variable `ebpf:"fast_nat_type"`
+	LineType        *ebpf.Variable `ebpf:"line_type"`
+	ListsLineType   *ebpf.Variable `ebpf:"lists_line_type"`
+	MetaType        *ebpf.Variable `ebpf:"meta_type"`
+	NatBoxType      *ebpf.Variable `ebpf:"nat_box_type"`
+	NatMetaType     *ebpf.Variable `ebpf:"nat_meta_type"`
+	PairType        *ebpf.Variable `ebpf:"pair_type"`
+	TraceRecordType *ebpf.Variable `ebpf:"trace_record_type"`
 }
 
 // TcPrograms contains all programs after they have been loaded into the kernel.

@@ -173,6 +173,39 @@ type XdpReport struct {
 	Pad     uint32
 }
 
+type XdpTrace struct {
+	_        structs.HostLayout
+	Until    uint64
+	Interval uint64
+	Burst    uint64
+	Empty    uint64
+	Skipped  uint64
+	Lost     uint64
+	Seed     uint64
+	Host     struct {
+		_       structs.HostLayout
+		Address [16]uint8
+		Mask    [16]uint8
+	}
+	Src struct {
+		_       structs.HostLayout
+		Address [16]uint8
+		Mask    [16]uint8
+	}
+	Dst struct {
+		_       structs.HostLayout
+		Address [16]uint8
+		Mask    [16]uint8
+	}
+	Ifindex uint32
+	Sport   uint16
+	Dport   uint16
+	Port    uint16
+	Proto   uint8
+	Flags   uint8
+	Pad     uint32
+}
+
 type XdpTuple struct {
 	_     structs.HostLayout
 	Saddr [16]uint8
@@ -278,42 +311,50 @@ type XdpWork struct {
 			Timed   uint32
 		}
 	}
+	Path   uint32
+	Reason uint32
+	Miss   uint32
+	Pad    uint32
 }
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	XdpMapCounters      = "counters"
-	XdpMapDrops         = "drops"
-	XdpMapEarlies       = "earlies"
-	XdpMapEvents        = "events"
-	XdpMapFastStats     = "fast_stats"
-	XdpMapFastWays      = "fast_ways"
-	XdpMapFlows         = "flows"
-	XdpMapFragments     = "fragments"
-	XdpMapGuardStates   = "guard_states"
-	XdpMapImageLines    = "image_lines"
-	XdpMapImageMeta     = "image_meta"
-	XdpMapImagePairs    = "image_pairs"
-	XdpMapImagePorts    = "image_ports"
-	XdpMapListDrops     = "list_drops"
-	XdpMapListNames     = "list_names"
-	XdpMapLists         = "lists"
-	XdpMapRefusals      = "refusals"
-	XdpMapRuleCounters  = "rule_counters"
-	XdpMapSettings      = "settings"
-	XdpMapStats         = "stats"
-	XdpMapTold          = "told"
-	XdpMapTuples        = "tuples"
-	XdpMapWoken         = "woken"
-	XdpMapWorks         = "works"
-	XdpProgNgfwXdp      = "ngfw_xdp"
-	XdpVarFastNatType   = "fast_nat_type"
-	XdpVarLineType      = "line_type"
-	XdpVarListsLineType = "lists_line_type"
-	XdpVarMetaType      = "meta_type"
-	XdpVarPairType      = "pair_type"
+	XdpMapCounters        = "counters"
+	XdpMapDrops           = "drops"
+	XdpMapEarlies         = "earlies"
+	XdpMapEvents          = "events"
+	XdpMapFastStats       = "fast_stats"
+	XdpMapFastWays        = "fast_ways"
+	XdpMapFlows           = "flows"
+	XdpMapFragments       = "fragments"
+	XdpMapGuardStates     = "guard_states"
+	XdpMapImageLines      = "image_lines"
+	XdpMapImageMeta       = "image_meta"
+	XdpMapImagePairs      = "image_pairs"
+	XdpMapImagePorts      = "image_ports"
+	XdpMapListDrops       = "list_drops"
+	XdpMapListNames       = "list_names"
+	XdpMapLists           = "lists"
+	XdpMapRefusals        = "refusals"
+	XdpMapRuleCounters    = "rule_counters"
+	XdpMapSettings        = "settings"
+	XdpMapStats           = "stats"
+	XdpMapTold            = "told"
+	XdpMapTraceRecords    = "trace_records"
+	XdpMapTracedPackets   = "traced_packets"
+	XdpMapTraces          = "traces"
+	XdpMapTuples          = "tuples"
+	XdpMapWoken           = "woken"
+	XdpMapWorks           = "works"
+	XdpProgNgfwXdp        = "ngfw_xdp"
+	XdpVarFastNatType     = "fast_nat_type"
+	XdpVarLineType        = "line_type"
+	XdpVarListsLineType   = "lists_line_type"
+	XdpVarMetaType        = "meta_type"
+	XdpVarPairType        = "pair_type"
+	XdpVarTraceRecordType = "trace_record_type"
 )
 
 // LoadXdp returns the embedded CollectionSpec for Xdp.
@@ -365,41 +406,45 @@ type XdpProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type XdpMapSpecs struct {
-	Counters     *ebpf.MapSpec `ebpf:"counters"`
-	Drops        *ebpf.MapSpec `ebpf:"drops"`
-	Earlies      *ebpf.MapSpec `ebpf:"earlies"`
-	Events       *ebpf.MapSpec `ebpf:"events"`
-	FastStats    *ebpf.MapSpec `ebpf:"fast_stats"`
-	FastWays     *ebpf.MapSpec `ebpf:"fast_ways"`
-	Flows        *ebpf.MapSpec `ebpf:"flows"`
-	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
-	GuardStates  *ebpf.MapSpec `ebpf:"guard_states"`
-	ImageLines   *ebpf.MapSpec `ebpf:"image_lines"`
-	ImageMeta    *ebpf.MapSpec `ebpf:"image_meta"`
-	ImagePairs   *ebpf.MapSpec `ebpf:"image_pairs"`
-	ImagePorts   *ebpf.MapSpec `ebpf:"image_ports"`
-	ListDrops    *ebpf.MapSpec `ebpf:"list_drops"`
-	ListNames    *ebpf.MapSpec `ebpf:"list_names"`
-	Lists        *ebpf.MapSpec `ebpf:"lists"`
-	Refusals     *ebpf.MapSpec `ebpf:"refusals"`
-	RuleCounters *ebpf.MapSpec `ebpf:"rule_counters"`
-	Settings     *ebpf.MapSpec `ebpf:"settings"`
-	Stats        *ebpf.MapSpec `ebpf:"stats"`
-	Told         *ebpf.MapSpec `ebpf:"told"`
-	Tuples       *ebpf.MapSpec `ebpf:"tuples"`
-	Woken        *ebpf.MapSpec `ebpf:"woken"`
-	Works        *ebpf.MapSpec `ebpf:"works"`
+	Counters      *ebpf.MapSpec `ebpf:"counters"`
+	Drops         *ebpf.MapSpec `ebpf:"drops"`
+	Earlies       *ebpf.MapSpec `ebpf:"earlies"`
+	Events        *ebpf.MapSpec `ebpf:"events"`
+	FastStats     *ebpf.MapSpec `ebpf:"fast_stats"`
+	FastWays      *ebpf.MapSpec `ebpf:"fast_ways"`
+	Flows         *ebpf.MapSpec `ebpf:"flows"`
+	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
+	GuardStates   *ebpf.MapSpec `ebpf:"guard_states"`
+	ImageLines    *ebpf.MapSpec `ebpf:"image_lines"`
+	ImageMeta     *ebpf.MapSpec `ebpf:"image_meta"`
+	ImagePairs    *ebpf.MapSpec `ebpf:"image_pairs"`
+	ImagePorts    *ebpf.MapSpec `ebpf:"image_ports"`
+	ListDrops     *ebpf.MapSpec `ebpf:"list_drops"`
+	ListNames     *ebpf.MapSpec `ebpf:"list_names"`
+	Lists         *ebpf.MapSpec `ebpf:"lists"`
+	Refusals      *ebpf.MapSpec `ebpf:"refusals"`
+	RuleCounters  *ebpf.MapSpec `ebpf:"rule_counters"`
+	Settings      *ebpf.MapSpec `ebpf:"settings"`
+	Stats         *ebpf.MapSpec `ebpf:"stats"`
+	Told          *ebpf.MapSpec `ebpf:"told"`
+	TraceRecords  *ebpf.MapSpec `ebpf:"trace_records"`
+	TracedPackets *ebpf.MapSpec `ebpf:"traced_packets"`
+	Traces        *ebpf.MapSpec `ebpf:"traces"`
+	Tuples        *ebpf.MapSpec `ebpf:"tuples"`
+	Woken         *ebpf.MapSpec `ebpf:"woken"`
+	Works         *ebpf.MapSpec `ebpf:"works"`
 }
 
 // XdpVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type XdpVariableSpecs struct {
-	FastNatType   *ebpf.VariableSpec `ebpf:"fast_nat_type"`
-	LineType      *ebpf.VariableSpec `ebpf:"line_type"`
-	ListsLineType *ebpf.VariableSpec `ebpf:"lists_line_type"`
-	MetaType      *ebpf.VariableSpec `ebpf:"meta_type"`
-	PairType      *ebpf.VariableSpec `ebpf:"pair_type"`
+	FastNatType     *ebpf.VariableSpec `ebpf:"fast_nat_type"`
+	LineType        *ebpf.VariableSpec `ebpf:"line_type"`
+	ListsLineType   *ebpf.VariableSpec `ebpf:"lists_line_type"`
+	MetaType        *ebpf.VariableSpec `ebpf:"meta_type"`
+	PairType        *ebpf.VariableSpec `ebpf:"pair_type"`
+	TraceRecordType *ebpf.VariableSpec `ebpf:"trace_record_type"`
 }
 
 // XdpObjects contains all objects after they have been loaded into the kernel.
@@ -422,30 +467,33 @@ func (o *XdpObjects) Close() error {
 //
 // It can be passed to LoadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type XdpMaps struct {
-	Counters     *ebpf.Map `ebpf:"counters"`
-	Drops        *ebpf.Map `ebpf:"drops"`
-	Earlies      *ebpf.Map `ebpf:"earlies"`
-	Events       *ebpf.Map `ebpf:"events"`
-	FastStats    *ebpf.Map `ebpf:"fast_stats"`
-	FastWays     *ebpf.Map `ebpf:"fast_ways"`
-	Flows        *ebpf.Map `ebpf:"flows"`
-	Fragments    *ebpf.Map `ebpf:"fragments"`
-	GuardStates  *ebpf.Map `ebpf:"guard_states"`
-	ImageLines   *ebpf.Map `ebpf:"image_lines"`
-	ImageMeta    *ebpf.Map `ebpf:"image_meta"`
-	ImagePairs   *ebpf.Map `ebpf:"image_pairs"`
-	ImagePorts   *ebpf.Map `ebpf:"image_ports"`
-	ListDrops    *ebpf.Map `ebpf:"list_drops"`
-	ListNames    *ebpf.Map `ebpf:"list_names"`
-	Lists        *ebpf.Map `ebpf:"lists"`
-	Refusals     *ebpf.Map `ebpf:"refusals"`
-	RuleCounters *ebpf.Map `ebpf:"rule_counters"`
-	Settings     *ebpf.Map `ebpf:"settings"`
-	Stats        *ebpf.Map `ebpf:"stats"`
-	Told         *ebpf.Map `ebpf:"told"`
-	Tuples       *ebpf.Map `ebpf:"tuples"`
-	Woken        *ebpf.Map `ebpf:"woken"`
-	Works        *ebpf.Map `ebpf:"works"`
+	Counters      *ebpf.Map `ebpf:"counters"`
+	Drops         *ebpf.Map `ebpf:"drops"`
+	Earlies       *ebpf.Map `ebpf:"earlies"`
+	Events        *ebpf.Map `ebpf:"events"`
+	FastStats     *ebpf.Map `ebpf:"fast_stats"`
+	FastWays      *ebpf.Map `ebpf:"fast_ways"`
+	Flows         *ebpf.Map `ebpf:"flows"`
+	Fragments     *ebpf.Map `ebpf:"fragments"`
+	GuardStates   *ebpf.Map `ebpf:"guard_states"`
+	ImageLines    *ebpf.Map `ebpf:"image_lines"`
+	ImageMeta     *ebpf.Map `ebpf:"image_meta"`
+	ImagePairs    *ebpf.Map `ebpf:"image_pairs"`
+	ImagePorts    *ebpf.Map `ebpf:"image_ports"`
+	ListDrops     *ebpf.Map `ebpf:"list_drops"`
+	ListNames     *ebpf.Map `ebpf:"list_names"`
+	Lists         *ebpf.Map `ebpf:"lists"`
+	Refusals      *ebpf.Map `ebpf:"refusals"`
+	RuleCounters  *ebpf.Map `ebpf:"rule_counters"`
+	Settings      *ebpf.Map `ebpf:"settings"`
+	Stats         *ebpf.Map `ebpf:"stats"`
+	Told          *ebpf.Map `ebpf:"told"`
+	TraceRecords  *ebpf.Map `ebpf:"trace_records"`
+	TracedPackets *ebpf.Map `ebpf:"traced_packets"`
+	Traces        *ebpf.Map `ebpf:"traces"`
+	Tuples        *ebpf.Map `ebpf:"tuples"`
+	Woken         *ebpf.Map `ebpf:"woken"`
+	Works         *ebpf.Map `ebpf:"works"`
 }
 
 func (m *XdpMaps) Close() error {
@@ -471,6 +519,9 @@ func (m *XdpMaps) Close() error {
 		m.Settings,
 		m.Stats,
 		m.Told,
+		m.TraceRecords,
+		m.TracedPackets,
+		m.Traces,
 		m.Tuples,
 		m.Woken,
 		m.Works,
@@ -481,11 +532,12 @@ func (m *XdpMaps) Close() error {
 //
 // It can be passed to LoadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type XdpVariables struct {
-	FastNatType   *ebpf.Variable `ebpf:"fast_nat_type"`
-	LineType      *ebpf.Variable `ebpf:"line_type"`
-	ListsLineType *ebpf.Variable `ebpf:"lists_line_type"`
-	MetaType      *ebpf.Variable `ebpf:"meta_type"`
-	PairType      *ebpf.Variable `ebpf:"pair_type"`
+	FastNatType     *ebpf.Variable `ebpf:"fast_nat_type"`
+	LineType        *ebpf.Variable `ebpf:"line_type"`
+	ListsLineType   *ebpf.Variable `ebpf:"lists_line_type"`
+	MetaType        *ebpf.Variable `ebpf:"meta_type"`
+	PairType        *ebpf.Variable `ebpf:"pair_type"`
+	TraceRecordType *ebpf.Variable `ebpf:"trace_record_type"`
 }
 
 // XdpPrograms contains all programs after they have been loaded into the kernel.
