@@ -89,10 +89,11 @@ static __always_inline __u32 first_of(__u32 a, __u32 b)
 static __always_inline __u32 qos_choose(const struct qos_table *t, const struct flow *f, __u32 codepoint)
 {
 	__u32 class = t->codepoint[codepoint & (QOS_CODEPOINTS - 1)];
-	__u16 port = bpf_ntohs(f->orig.dport);
-	__u64 id = f->id;
+	__u64 id = f->id, port = bpf_ntohs(f->orig.dport);
 	__u32 *app;
 
+	/* Linux 6.1's verifier knows no bound of what was swapped. */
+	asm volatile("%0 &= 0xffff" : "+r"(port));
 	if (f->orig.proto == IPPROTO_TCP)
 		class = first_of(class, t->port[QOS_TCP][port]);
 	else if (f->orig.proto == IPPROTO_UDP)
