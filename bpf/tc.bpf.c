@@ -189,8 +189,6 @@ SUBPROGRAM int shortcut(struct __sk_buff *skb)
 	}
 	if (!follow(e, FAST_TC, standing(c), skb->ifindex, data, &g, longest, a, &way))
 		return untaken(g.miss);
-	if (tracing())
-		trace_fast_skb(skb);
 	return redirect_skb(skb, &g, &way);
 }
 
@@ -322,14 +320,23 @@ SEC("tc")
 int ngfw_ingress(struct __sk_buff *skb)
 {
 	struct work *w = element(&works, WORK_INGRESS);
-	int result, way = shortcut(skb);
+	int result, way, traced = w && tracing();
 
-	if (!(way & MISSED))
+	/* As it arrived: the fast path rewrites it, and has no stack to spare. */
+	if (traced) {
+		w->port = 0;
+		traced = take(skb, w) == PARSE_OK ? 2 : 1;
+	}
+	way = shortcut(skb);
+	if (!(way & MISSED)) {
+		if (traced == 2 && way == TC_REDIRECT)
+			trace_fast_skb(skb);
 		return way;
+	}
 	if (!w)
 		return TC_DROP;
 	result = judge_arrival(skb, w);
-	if (tracing()) {
+	if (traced) {
 		w->miss = way >> MISS_SHIFT;
 		trace_ingress(skb, result);
 	}
