@@ -70,7 +70,7 @@ SUBPROGRAM int quoted(struct __sk_buff *skb, struct work *w)
 	struct tuple *t;
 	__be16 ports[4] = {};
 	__u32 at;
-	__u8 type;
+	__u8 type, next;
 
 	if (!w)
 		return 0;
@@ -84,23 +84,24 @@ SUBPROGRAM int quoted(struct __sk_buff *skb, struct work *w)
 			return 0;
 		copy16(t->saddr, &ip.saddr);
 		copy16(t->daddr, &ip.daddr);
-		t->proto = ip.nexthdr;
+		next = ip.nexthdr;
 		at += sizeof(ip);
 		for (int i = 0; i < MAX_EXTENSIONS; i++) {
 			struct extension x;
 
-			if (t->proto != NEXTHDR_HOP && t->proto != NEXTHDR_ROUTING && t->proto != NEXTHDR_DEST &&
-			    t->proto != NEXTHDR_AUTH && t->proto != NEXTHDR_FRAGMENT)
+			if (next != NEXTHDR_HOP && next != NEXTHDR_ROUTING && next != NEXTHDR_DEST &&
+			    next != NEXTHDR_AUTH && next != NEXTHDR_FRAGMENT)
 				break;
 			if (bpf_skb_load_bytes(skb, at, &x, sizeof(x)))
 				return 0;
 			/* A later fragment has no ports (type and left are its offset here). */
-			if (t->proto == NEXTHDR_FRAGMENT && (x.type || x.left & 0xf8))
+			if (next == NEXTHDR_FRAGMENT && (x.type || x.left & 0xf8))
 				return 0;
-			at += t->proto == NEXTHDR_FRAGMENT ? sizeof(struct fragment)
-			      : t->proto == NEXTHDR_AUTH ? (x.len + 2) * 4 : (x.len + 1) * 8;
-			t->proto = x.nexthdr;
+			at += next == NEXTHDR_FRAGMENT ? sizeof(struct fragment)
+			      : next == NEXTHDR_AUTH ? (x.len + 2) * 4 : (x.len + 1) * 8;
+			next = x.nexthdr;
 		}
+		t->proto = next;
 	} else {
 		struct iphdr ip;
 
