@@ -70,7 +70,7 @@ SUBPROGRAM int quoted(struct __sk_buff *skb, struct work *w)
 	struct tuple *t;
 	__be16 ports[4] = {};
 	__u32 at;
-	__u8 type;
+	__u8 type, next;
 
 	if (!w)
 		return 0;
@@ -84,23 +84,24 @@ SUBPROGRAM int quoted(struct __sk_buff *skb, struct work *w)
 			return 0;
 		copy16(t->saddr, &ip.saddr);
 		copy16(t->daddr, &ip.daddr);
-		t->proto = ip.nexthdr;
+		next = ip.nexthdr;
 		at += sizeof(ip);
 		for (int i = 0; i < MAX_EXTENSIONS; i++) {
 			struct extension x;
 
-			if (t->proto != NEXTHDR_HOP && t->proto != NEXTHDR_ROUTING && t->proto != NEXTHDR_DEST &&
-			    t->proto != NEXTHDR_AUTH && t->proto != NEXTHDR_FRAGMENT)
+			if (next != NEXTHDR_HOP && next != NEXTHDR_ROUTING && next != NEXTHDR_DEST &&
+			    next != NEXTHDR_AUTH && next != NEXTHDR_FRAGMENT)
 				break;
 			if (bpf_skb_load_bytes(skb, at, &x, sizeof(x)))
 				return 0;
 			/* A later fragment has no ports (type and left are its offset here). */
-			if (t->proto == NEXTHDR_FRAGMENT && (x.type || x.left & 0xf8))
+			if (next == NEXTHDR_FRAGMENT && (x.type || x.left & 0xf8))
 				return 0;
-			at += t->proto == NEXTHDR_FRAGMENT ? sizeof(struct fragment)
-			      : t->proto == NEXTHDR_AUTH ? (x.len + 2) * 4 : (x.len + 1) * 8;
-			t->proto = x.nexthdr;
+			at += next == NEXTHDR_FRAGMENT ? sizeof(struct fragment)
+			      : next == NEXTHDR_AUTH ? (x.len + 2) * 4 : (x.len + 1) * 8;
+			next = x.nexthdr;
 		}
+		t->proto = next;
 	} else {
 		struct iphdr ip;
 
@@ -189,8 +190,6 @@ SUBPROGRAM int shortcut(struct __sk_buff *skb)
 	}
 	if (!follow(e, FAST_TC, standing(c), skb->ifindex, data, &g, longest, a, &r))
 		return untaken(g.miss);
-	if (tracing())
-		trace_fast_skb(skb);
 	return redirect_skb(skb, &g, &r);
 }
 
@@ -322,14 +321,23 @@ SEC("tc")
 int ngfw_ingress(struct __sk_buff *skb)
 {
 	struct work *w = element(&works, WORK_INGRESS);
-	int result, way = shortcut(skb);
+	int result, way, traced = w && tracing();
 
-	if (!(way & MISSED))
+	/* As it arrived: the fast path rewrites it, and has no stack to spare. */
+	if (traced) {
+		w->port = 0;
+		traced = take(skb, w) == PARSE_OK ? 2 : 1;
+	}
+	way = shortcut(skb);
+	if (!(way & MISSED)) {
+		if (traced == 2 && way == TC_REDIRECT)
+			trace_fast_skb(skb);
 		return way;
+	}
 	if (!w)
 		return TC_DROP;
 	result = judge_arrival(skb, w);
-	if (tracing()) {
+	if (traced) {
 		w->miss = way >> MISS_SHIFT;
 		trace_ingress(skb, result);
 	}

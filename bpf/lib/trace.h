@@ -256,16 +256,10 @@ SUBPROGRAM int trace_xdp(struct xdp_md *ctx, __u32 result, __u32 reason, __u32 m
 
 #else
 
-int take(struct __sk_buff *skb, struct work *w);
-
+/* Parsed into the work before it was rewritten. */
 SUBPROGRAM int trace_fast_skb(struct __sk_buff *skb)
 {
-	struct work *w = element(&works, WORK_INGRESS);
-
-	if (!w)
-		return 0;
-	w->port = 0;			/* an Ethernet frame: others have no fast path */
-	return take(skb, w) == PARSE_OK ? trace_fast(skb->ifindex, TRACE_INGRESS, TC_REDIRECT) : 0;
+	return trace_fast(skb->ifindex, TRACE_INGRESS, TC_REDIRECT);
 }
 
 /* What a packet is known by: a program's context is the packet itself. The
