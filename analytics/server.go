@@ -84,13 +84,13 @@ func (db *DB) awaitInserts(ctx context.Context) error {
 	defer cancel()
 	processes := db.everyReplica("system", "processes")
 	var running []string
-	err := db.conn.QueryRow(ctx, "SELECT groupUniqArray(initial_query_id) FROM "+processes+" WHERE query_kind = 'Insert'").Scan(&running)
+	err := db.conn.QueryRow(ctx, "SELECT groupUniqArray(initial_query_id) FROM "+processes+" WHERE query_kind = 'Insert' AND current_database = {database:String}", named("database", db.cfg.Database)).Scan(&running)
 	for wait := 10 * time.Millisecond; err == nil && len(running) > 0; wait = min(2*wait, time.Second) {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 		}
-		err = db.conn.QueryRow(ctx, "SELECT groupUniqArray(initial_query_id) FROM "+processes+" WHERE has({ids:Array(String)}, initial_query_id)", named("ids", running)).Scan(&running)
+		err = db.conn.QueryRow(ctx, "SELECT groupUniqArray(initial_query_id) FROM "+processes+" WHERE query_kind = 'Insert' AND has({ids:Array(String)}, initial_query_id)", named("ids", running)).Scan(&running)
 	}
 	if cause := context.Cause(ctx); errors.Is(cause, errStillInserting) {
 		return cause

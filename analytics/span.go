@@ -77,7 +77,7 @@ func pieces(w *where, f filter, units []unit) []piece {
 			o := begin(lo, hi)
 			o.and("retention_days < " + o.bind("UInt32", whole))
 			o.and(between(o, lo, hi))
-			o.and(at + " < " + o.bindSecond(inner.ceil(now)) + " - toIntervalDay(retention_days)")
+			o.and(at + " < " + o.bindSpan(u, inner.ceil(now)) + " - toIntervalDay(retention_days)")
 		}
 	}
 	for i := range units {
@@ -93,8 +93,11 @@ func pieces(w *where, f filter, units []unit) []piece {
 	return out
 }
 
+// bindSpan binds an end of a piece. Rows are compared as exactly as they are stamped:
+// where the engine counts by the index alone, a time in whole seconds leaves out rows
+// of the second before it.
 func (w *where) bindSpan(u *unit, micros int64) string {
-	if u == nil {
+	if u == nil || u.rows {
 		return w.bindTime(micros)
 	}
 	return w.bindSecond(micros)

@@ -45,11 +45,10 @@ func direction(upload bool) string {
 type collector struct{ *Section }
 
 var (
-	classLabels = []string{"class_id", "interface", "direction"}
-	packetsDesc = prometheus.NewDesc("ngfw_qos_packets_total", "Packets that a class's queue has sent.", classLabels, nil)
-	bytesDesc   = prometheus.NewDesc("ngfw_qos_bytes_total", "Bytes of frames that a class's queue has sent.", classLabels, nil)
-	droppedDesc = prometheus.NewDesc("ngfw_qos_dropped_total", "Packets that a class's queue has dropped.", classLabels, nil)
-	backlogDesc = prometheus.NewDesc("ngfw_qos_backlog_bytes", "Bytes that wait in a class's queue.", classLabels, nil)
+	packetsDesc = prometheus.NewDesc("ngfw_qos_packets_total", "Packets that a class's queue has sent.", []string{"class_id", "interface", "direction"}, nil)
+	bytesDesc   = prometheus.NewDesc("ngfw_qos_bytes_total", "Bytes of frames that a class's queue has sent.", []string{"class_id", "interface", "direction"}, nil)
+	droppedDesc = prometheus.NewDesc("ngfw_qos_dropped_total", "Packets that a class's queue has dropped.", []string{"class_id", "interface", "direction"}, nil)
+	backlogDesc = prometheus.NewDesc("ngfw_qos_backlog_bytes", "Bytes that wait in a class's queue.", []string{"class_id", "interface", "direction"}, nil)
 	onDesc      = prometheus.NewDesc("ngfw_qos_enabled", "Whether traffic is shaped.", nil, nil)
 )
 
