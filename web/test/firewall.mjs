@@ -220,7 +220,7 @@ export async function run(page) {
     await dialog(page).getByLabel("Port outside").fill("8080")
     await dialog(page).getByLabel("Machine inside").fill("10.77.1.x")
     await page.keyboard.press("Enter")
-    await dialog(page).locator(".field-error").getByText(/is no address/).waitFor()
+    await dialog(page).locator(".field-error").getByText(/"10\.77\.1\.x" is not/).waitFor()
     await dialog(page).getByLabel("Machine inside").fill("10.77.1.10")
     await dialog(page).getByLabel("Its port").fill("80")
     await page.keyboard.press("Enter")
