@@ -151,7 +151,7 @@ func TestBacktest(t *testing.T) {
 		}
 		next = q.From
 	}
-	if n := len(p.traffic.asked); next.Unix() != 100 || n != 12 {
+	if n := len(p.traffic.asked); next.Unix() != 100 || n != 6 {
 		t.Errorf("asked %d times, from %v on", n, next)
 	}
 
@@ -166,7 +166,7 @@ func TestBacktest(t *testing.T) {
 		}
 		labtest.Eventually(t, 20*time.Second, func() error {
 			o, err := p.operations.ReadOperation(as("a"), &ngfwv1.OperationRequest{Id: started.OperationId})
-			if err == nil && (o.Status != "running" || o.GetProgress() != 4.0/12) {
+			if err == nil && (o.Status != "running" || o.GetProgress() != 4.0/6) {
 				err = fmt.Errorf("%s at %v", o.Status, o.GetProgress())
 			}
 			return err

@@ -89,7 +89,7 @@ type part struct{ from, to time.Time }
 
 const (
 	leastPart = 5 * time.Minute
-	mostParts = 12
+	mostParts = 6
 )
 
 // parts cuts the time into pieces that are read one after the other, the latest

@@ -10,9 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -80,6 +82,10 @@ func Run(ctx context.Context, cfg Config, r Release, b Bundle, progress func(lin
 	}
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
+	// It does not outlive this process; the signal is of the thread that started it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the machine: %w", err)
 	}
