@@ -24,6 +24,9 @@ const (
 // engine being away. The cause stays for the log.
 func (db *DB) explain(err error) error {
 	var ex *clickhouse.Exception
+	if _, told := fault.As(err); told {
+		return err // it says what it is
+	}
 	switch {
 	case err == nil:
 		return nil

@@ -2,6 +2,7 @@ package analytics
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -39,5 +40,15 @@ func TestPositionsWaitForInserts(t *testing.T) {
 	told := time.Since(began)
 	if n := <-ended; told+100*time.Millisecond < n { // the answer takes its way
 		t.Errorf("told what is stored after %v, the insert ended after %v", told, n)
+	}
+}
+
+// TestStillInsertingIsTold: who waits for a server reads why.
+func TestStillInsertingIsTold(t *testing.T) {
+	ready := make(chan struct{})
+	close(ready)
+	db := &DB{ready: ready}
+	if got := db.explain(fmt.Errorf("load: %w", errStillInserting)); !errors.Is(got, errStillInserting) {
+		t.Error(got)
 	}
 }
