@@ -144,7 +144,10 @@ func (db *DB) Alerts(ctx context.Context, orgID string, q AlertQuery) (*ngfwv1.A
 	defer db.metrics.query("alerts", db.now())
 
 	res := &ngfwv1.AlertsResponse{Alerts: []*ngfwv1.IdsAlert{}}
-	got, err := pageOf(ctx, db, scope{orgID, q.RetentionDays, db.now()}, q.page, alertListing, q.conditions,
+	timeless := q.alertFilter
+	timeless.from, timeless.to = 0, 0
+	asked := question{q.conditions, timeless.conditions, q.from, q.to}
+	got, err := pageOf(ctx, db, scope{orgID, q.RetentionDays, db.now()}, q.page, alertListing, asked,
 		func(a *alert) { res.Alerts = append(res.Alerts, a.entry()) })
 	if err != nil {
 		return nil, err

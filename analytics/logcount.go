@@ -76,19 +76,9 @@ func (db *DB) countRecalled(ctx context.Context, s scope, f filter, p page, r ro
 		u = r.units
 	}
 	w := rowsOf(s)
-	over := f
-	over.to = min(end, u.floor(s.now.UnixMicro()))
-	var whole, edges []piece
-	if over.from < over.to {
-		whole, edges = apart(pieces(w, over, []unit{u}))
-	}
-	if rest := f; rest.from < end {
-		rest.from, rest.to = max(f.from, over.to), end
-		if rest.from < rest.to {
-			_, more := apart(pieces(w, rest, nil))
-			edges = append(edges, more...)
-		}
-	}
+	f.to = end
+	whole, edges, present := apart(w, f, []unit{u})
+	edges = append(edges, present...)
 
 	limited := func(ps []piece) string {
 		var each []string

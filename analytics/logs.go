@@ -53,7 +53,10 @@ func (db *DB) Logs(ctx context.Context, orgID string, q LogQuery) (*ngfwv1.LogsR
 	if f.among != nil && len(f.among) == 0 {
 		return res, nil // nothing has gone there
 	}
-	got, err := pageAndTotal(ctx, db, s, q.page, logListing, f.conditions, func(r *row) { res.Logs = append(res.Logs, db.entry(r)) },
+	timeless := f
+	timeless.from, timeless.to = 0, 0
+	asked := question{f.conditions, timeless.conditions, f.from, f.to}
+	got, err := pageAndTotal(ctx, db, s, q.page, logListing, asked, func(r *row) { res.Logs = append(res.Logs, db.entry(r)) },
 		func(ctx context.Context) (int64, error) { return db.count(ctx, s, f, q.page) })
 	if err != nil {
 		return nil, err

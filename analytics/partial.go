@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 	"unsafe"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -64,17 +65,51 @@ func (g grouping[K, T]) first(a, b *partial[K, T], limit int) []T {
 	return out[:min(limit, len(out))]
 }
 
-// apart divides the pieces of a question: those of whole units, which are over
-// and may be remembered for a while, and the ragged edges.
-func apart(ps []piece) (whole, edges []piece) {
-	for _, p := range ps {
-		if p.unit != nil && p.unit.length >= minutes.length {
-			whole = append(whole, p)
-		} else {
-			edges = append(edges, p)
+// both are all groups of both parts.
+func (g grouping[K, T]) both(a, b *partial[K, T]) []T {
+	return g.first(a, b, len(a.list)+len(b.list))
+}
+
+// settled is how long after its time a row is usually stored by.
+const settled = time.Minute
+
+// apart divides the pieces of a question: those of whole units, which are over,
+// the ragged edges of those, and the present, into which rows are still stored.
+// Only the last is usually asked again within the minute.
+func apart(w *where, f filter, units []unit) (whole, edges, present []piece) {
+	cut := minutes.floor(w.scope.now.Add(-settled).UnixMicro())
+	past := f
+	if past.to == 0 || past.to > cut {
+		past.to = cut
+	}
+	if past.from < past.to {
+		for _, p := range pieces(w, past, units) {
+			if p.unit != nil && p.unit.length >= minutes.length {
+				whole = append(whole, p)
+			} else {
+				edges = append(edges, p)
+			}
 		}
 	}
-	return whole, edges
+	if f.from = max(f.from, cut); f.to == 0 || f.from < f.to {
+		present = pieces(w, f, nil)
+	}
+	return whole, edges, present
+}
+
+// recallEdges recalls what is beside the whole units; nil: there are too many
+// groups.
+func recallEdges[K comparable, T any](ctx context.Context, db *DB, w *where, edges, present []piece, sql func([]piece) string, g grouping[K, T]) (*partial[K, T], error) {
+	ctx = ofEdges(ctx)
+	past, err := recall(ctx, db, w, edges, sql(edges), g)
+	if err != nil || past == nil {
+		return nil, err
+	}
+	now, err := recall(ctx, db, w, present, sql(present), g)
+	if err != nil || now == nil || len(past.list) == 0 {
+		return now, err
+	}
+	return g.partialOf(g.both(past, now)), nil
 }
 
 // recall answers a statement over pieces, which w has begun, from what is

@@ -42,12 +42,18 @@ func readPeriod(from, to, length string) (p period, err error) {
 	return p, nil
 }
 
-// span is the period at a moment, both ends set. What is open ends with the
-// second that has begun, so that it is shown in whole seconds.
+// asking is the moment that sums are asked at: the end of the minute that has
+// begun. Questions of the same minute are the same, and most of their answer is
+// remembered.
+func asking(now time.Time) time.Time {
+	return time.UnixMicro(minute.ceil(now.UnixMicro()))
+}
+
+// span is the period at a moment, both ends set; what is open ends there.
 func (p period) span(now time.Time) (from, to int64, err error) {
 	from, to = p.from, p.to
 	if to == 0 {
-		to = now.Add(time.Second - 1).Truncate(time.Second).UnixMicro()
+		to = now.UnixMicro()
 	}
 	if from == 0 {
 		from = max(to-p.length.Microseconds(), 0)

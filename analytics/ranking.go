@@ -89,7 +89,7 @@ func top[M any, K comparable, T any](ctx context.Context, db *DB, orgID string, 
 	defer cancel()
 	defer db.metrics.query("top_"+r.name, db.now())
 
-	s := scope{orgID, q.RetentionDays, db.now()}
+	s := scope{orgID, q.RetentionDays, asking(db.now())}
 	var err error
 	if q.from, q.to, err = q.period.span(s.now); err != nil {
 		return nil, "", err
@@ -150,16 +150,15 @@ func rankRecalled[M any, K comparable, T any](ctx context.Context, db *DB, s sco
 	if r.rollup.units.length > minutes.length {
 		units = append(units, minutesOfRows)
 	}
-	ps := pieces(w, q.filter, units)
-	for _, p := range ps {
+	whole, edges, present := apart(w, q.filter, units)
+	for _, p := range slices.Concat(whole, edges, present) {
 		p.where.and(r.known)
 	}
-	whole, edges := apart(ps)
 	sums, err := recall(planned(ctx, q.filter, r.rollup, len(units) > 1), db, w, whole, r.sql(whole), r.grouping)
 	if err != nil || sums == nil {
 		return nil, "", false, db.explain(err)
 	}
-	rest, err := recall(ofEdges(ctx), db, w, edges, r.sql(edges), r.grouping)
+	rest, err := recallEdges(ctx, db, w, edges, present, r.sql, r.grouping)
 	if err != nil || rest == nil {
 		return nil, "", false, db.explain(err)
 	}
@@ -167,7 +166,7 @@ func rankRecalled[M any, K comparable, T any](ctx context.Context, db *DB, s sco
 	for _, t := range r.first(sums, rest, q.limit) {
 		out = append(out, r.message(&t))
 	}
-	return out, sourceOf(ps), true, nil
+	return out, sourceOf(whole), true, nil
 }
 
 func rank[M any, K comparable, T any](ctx context.Context, db *DB, s scope, q TopQuery, r ranking[M, K, T], narrow func(*where)) ([]M, Source, error) {

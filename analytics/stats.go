@@ -57,7 +57,7 @@ func (db *DB) Stats(ctx context.Context, orgID string, q StatsQuery) (*ngfwv1.Tr
 	defer cancel()
 	defer db.metrics.query("stats", db.now())
 
-	s := scope{orgID, q.RetentionDays, db.now()}
+	s := scope{orgID, q.RetentionDays, asking(db.now())}
 	var err error
 	if q.from, q.to, err = q.period.span(s.now); err != nil {
 		return nil, "", err
@@ -115,8 +115,8 @@ func (db *DB) stats(ctx context.Context, s scope, q StatsQuery, step time.Durati
 	if together {
 		edgesOfAll = sync.OnceValues(func() (*partial[statsGroup, statsRow], error) {
 			w := rowsOf(s)
-			_, edges := apart(pieces(w, q.filter, []unit{minutesOfRows}))
-			return recall(ofEdges(ctx), db, w, edges, statsOfRows(edges, questions[0]), statsGroups)
+			_, edges, present := apart(w, q.filter, []unit{minutesOfRows})
+			return recallEdges(ctx, db, w, edges, present, func(ps []piece) string { return statsOfRows(ps, questions[0]) }, statsGroups)
 		})
 	}
 	for _, question := range questions {
@@ -184,8 +184,7 @@ func (db *DB) recallStats(ctx context.Context, s scope, q StatsQuery, question s
 	edgesOfAll func() (*partial[statsGroup, statsRow], error),
 ) (_ []statsRow, _ Source, ok bool, err error) {
 	w := rowsOf(s)
-	ps := pieces(w, q.filter, []unit{question.unit})
-	whole, edges := apart(ps)
+	whole, edges, present := apart(w, q.filter, []unit{question.unit})
 	sql := func(ps []piece) string {
 		return fmt.Sprintf(question.sql, union(ps, question.keys, question.sums))
 	}
@@ -197,7 +196,7 @@ func (db *DB) recallStats(ctx context.Context, s scope, q StatsQuery, question s
 	if edgesOfAll != nil {
 		rest, err = edgesOfAll()
 	} else {
-		rest, err = recall(ofEdges(ctx), db, w, edges, sql(edges), statsGroups)
+		rest, err = recallEdges(ctx, db, w, edges, present, sql, statsGroups)
 	}
 	if err != nil || rest == nil {
 		return nil, "", false, err
@@ -205,9 +204,9 @@ func (db *DB) recallStats(ctx context.Context, s scope, q StatsQuery, question s
 	if edgesOfAll != nil {
 		rest = statsGroups.partialOf(slices.DeleteFunc(slices.Clone(rest.list), func(r statsRow) bool { return !slices.Contains(question.parts, r.part) }))
 	}
-	all := statsGroups.first(sums, rest, len(sums.list)+len(rest.list))
+	all := statsGroups.both(sums, rest)
 	if question.most == "" {
-		return all, sourceOf(ps), true, nil
+		return all, sourceOf(whole), true, nil
 	}
 	var out []statsRow
 	count := map[uint8]int{}
@@ -216,5 +215,5 @@ func (db *DB) recallStats(ctx context.Context, s scope, q StatsQuery, question s
 			out = append(out, r)
 		}
 	}
-	return out, sourceOf(ps), true, nil
+	return out, sourceOf(whole), true, nil
 }

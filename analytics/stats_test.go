@@ -82,8 +82,8 @@ func TestStats(t *testing.T) {
 			first int64
 			step  int64
 		}{
-			{&ngfwv1.StatsRequest{}, 289, now.Unix() - 86400 - 296, 300},
-			{&ngfwv1.StatsRequest{Period: "1h"}, 61, now.Unix() - 3600 - 56, 60},
+			{&ngfwv1.StatsRequest{}, 288, now.Unix() + 4 - 86400, 300}, // the minute that has begun is whole
+			{&ngfwv1.StatsRequest{Period: "1h"}, 60, now.Unix() + 4 - 3600, 60},
 			{&ngfwv1.StatsRequest{Period: "30d"}, 241, now.Unix() - 30*86400 - (now.Unix() % 10800), 10800},
 			{&ngfwv1.StatsRequest{From: "10", To: "95", Step: "10"}, 9, 10, 10},
 			{&ngfwv1.StatsRequest{From: "11", To: "95", Step: "10s"}, 9, 10, 10},
