@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"golang.org/x/sync/errgroup"
 
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
@@ -26,15 +24,7 @@ type AlertStatsQuery struct {
 // parameter.
 func ParseAlertStats(r *ngfwv1.AlertStatsRequest) (q AlertStatsQuery, err error) {
 	q.deviceID = r.GetDeviceId()
-	if q.period, err = readPeriod(r.GetFrom(), r.GetTo(), r.GetPeriod()); err != nil {
-		return q, err
-	}
-	if q.step, err = readStep(r.GetStep()); err != nil {
-		return q, err
-	}
-	if q.period.from != 0 && q.period.to != 0 {
-		_, err = stepOf(q.step, q.period.from, q.period.to)
-	}
+	q.period, q.step, err = readSteps(r)
 	return q, err
 }
 
@@ -48,7 +38,7 @@ func (db *DB) AlertStats(ctx context.Context, orgID string, q AlertStatsQuery) (
 	defer cancel()
 	defer db.metrics.query("alert_stats", db.now())
 
-	s := scope{orgID, q.RetentionDays, db.now()}
+	s := scope{orgID, q.RetentionDays, asking(db.now())}
 	var err error
 	if q.from, q.to, err = q.period.span(s.now); err != nil {
 		return nil, err
@@ -63,28 +53,8 @@ func (db *DB) AlertStats(ctx context.Context, orgID string, q AlertStatsQuery) (
 		out.OverTime = append(out.OverTime, &ngfwv1.AlertStats_Bucket{Timestamp: (first + i*step.Microseconds()) / 1e6})
 	}
 	bySeverity := map[string]int64{}
-	var mu sync.Mutex // guards what take writes
-	g, ctx := errgroup.WithContext(ctx)
-	ask := func(sql string, take func(driver.Rows) error) {
-		g.Go(func() error {
-			w := rowsOf(s)
-			q.conditions(w)
-			rows, err := db.conn.Query(ctx, fmt.Sprintf(sql, w), w.args()...)
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			mu.Lock()
-			defer mu.Unlock()
-			for rows.Next() {
-				if err := take(rows); err != nil {
-					return fmt.Errorf("read alert statistics: %w", err)
-				}
-			}
-			return rows.Err()
-		})
-	}
-	ask(fmt.Sprintf("SELECT intDiv(toUnixTimestamp64Micro(ts) - %d, %d) AS i, toString(severity), count(), countIf(action = 'blocked') FROM alerts WHERE %%s GROUP BY 1, 2",
+	c := db.counting(ctx, s, q.conditions)
+	c.ask(fmt.Sprintf("SELECT intDiv(toUnixTimestamp64Micro(ts) - %d, %d) AS i, toString(severity), count(), countIf(action = 'blocked') FROM alerts WHERE %%s GROUP BY 1, 2",
 		first, step.Microseconds()), func(rows driver.Rows) error {
 		var i int64
 		var name string
@@ -100,7 +70,7 @@ func (db *DB) AlertStats(ctx context.Context, orgID string, q AlertStatsQuery) (
 		}
 		return nil
 	})
-	ask(fmt.Sprintf("SELECT toString(category), count() AS n FROM alerts WHERE %%s GROUP BY 1 ORDER BY n DESC, 1 LIMIT %d", maxBreakdown), func(rows driver.Rows) error {
+	c.ask(fmt.Sprintf("SELECT toString(category), count() AS n FROM alerts WHERE %%s GROUP BY 1 ORDER BY n DESC, 1 LIMIT %d", maxBreakdown), func(rows driver.Rows) error {
 		var c ngfwv1.AlertStats_Category
 		var n uint64
 		err := rows.Scan(&c.Category, &n)
@@ -108,7 +78,7 @@ func (db *DB) AlertStats(ctx context.Context, orgID string, q AlertStatsQuery) (
 		out.ByCategory = append(out.ByCategory, &c)
 		return err
 	})
-	ask(fmt.Sprintf("SELECT signature_id, toString(argMax(signature, ts)), toString(argMax(severity, ts)), count() AS n FROM alerts WHERE %%s GROUP BY 1 ORDER BY n DESC, 1 LIMIT %d", defaultTop), func(rows driver.Rows) error {
+	c.ask(fmt.Sprintf("SELECT signature_id, toString(argMax(signature, ts)), toString(argMax(severity, ts)), count() AS n FROM alerts WHERE %%s GROUP BY 1 ORDER BY n DESC, 1 LIMIT %d", defaultTop), func(rows driver.Rows) error {
 		var m ngfwv1.AlertStats_Signature
 		var n uint64
 		err := rows.Scan(&m.SignatureId, &m.Signature, &m.Severity, &n)
@@ -116,15 +86,15 @@ func (db *DB) AlertStats(ctx context.Context, orgID string, q AlertStatsQuery) (
 		out.TopSignatures = append(out.TopSignatures, &m)
 		return err
 	})
-	ask(fmt.Sprintf("SELECT source_ip, count() AS n FROM alerts WHERE %%s GROUP BY 1 ORDER BY n DESC, 1 LIMIT %d", defaultTop), func(rows driver.Rows) error {
+	c.ask(fmt.Sprintf("SELECT source_ip, count() AS n FROM alerts WHERE %%s GROUP BY 1 ORDER BY n DESC, 1 LIMIT %d", defaultTop), func(rows driver.Rows) error {
 		var ip netip.Addr
 		var n uint64
 		err := rows.Scan(&ip, &n)
 		out.TopSources = append(out.TopSources, &ngfwv1.AlertStats_Source{Ip: ip.Unmap().String(), Count: signed(n)})
 		return err
 	})
-	if err := g.Wait(); err != nil {
-		return nil, db.explain(err)
+	if err := c.wait(); err != nil {
+		return nil, err
 	}
 	for i := len(severityNames) - 1; i > 0; i-- {
 		out.BySeverity = append(out.BySeverity, &ngfwv1.AlertStats_Severity{Severity: severityNames[i], Count: bySeverity[severityNames[i]]})

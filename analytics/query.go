@@ -10,6 +10,11 @@ import (
 
 type queryStatus int8
 
+const (
+	queryBlocked queryStatus = 2
+	queryCached  queryStatus = 3
+)
+
 var queryStatusNames = [...]string{"", "allowed", "blocked", "cached", "error"}
 
 func (s queryStatus) String() string { return queryStatusNames[s] }
@@ -61,7 +66,7 @@ func (q *query) decode(e *ngfwv1.QueryEvent) (reason string) {
 	if e.Status < 1 || int(e.Status) >= len(queryStatusNames) {
 		return "status"
 	}
-	if e.Domain == "" || len(e.Domain) > 255 || len(e.QueryType) > 32 {
+	if e.Domain == "" || len(e.Domain) > maxDomain || len(e.QueryType) > maxQueryType {
 		return "domain"
 	}
 	if len(e.BlockedBy) > maxText || len(e.Answer) > maxText {
@@ -70,7 +75,15 @@ func (q *query) decode(e *ngfwv1.QueryEvent) (reason string) {
 	if e.ResponseNs < 0 || e.ResponseNs > math.MaxInt64/2 {
 		return "counter"
 	}
-	q.domain, q.kind, q.status = strings.ToLower(strings.TrimSuffix(e.Domain, ".")), strings.ToUpper(e.QueryType), queryStatus(e.Status)
+	q.domain, q.kind, q.status = domainName(e.Domain), strings.ToUpper(e.QueryType), queryStatus(e.Status)
 	q.response, q.blockedBy, q.answer = uint64(e.ResponseNs/1000), e.BlockedBy, e.Answer
 	return ""
 }
+
+const (
+	maxDomain    = 255 // RFC 1035, section 2.3.4
+	maxQueryType = 32
+)
+
+// domainName is a name as it is stored.
+func domainName(s string) string { return strings.ToLower(strings.TrimSuffix(s, ".")) }

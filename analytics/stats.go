@@ -31,18 +31,10 @@ func ParseStats(r *ngfwv1.StatsRequest) (q StatsQuery, err error) {
 	if q.filter, err = readFilter(r); err != nil {
 		return q, err
 	}
-	if q.period, err = readPeriod(r.GetFrom(), r.GetTo(), r.GetPeriod()); err != nil {
+	if q.period, q.step, err = readSteps(r); err != nil {
 		return q, err
 	}
-	if q.step, err = readStep(r.GetStep()); err != nil {
-		return q, err
-	}
-	if q.compare, err = readCompare(r.GetCompare()); err != nil {
-		return q, err
-	}
-	if q.period.from != 0 && q.period.to != 0 {
-		_, err = stepOf(q.step, q.period.from, q.period.to)
-	}
+	q.compare, err = readCompare(r.GetCompare())
 	return q, err
 }
 

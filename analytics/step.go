@@ -40,6 +40,29 @@ func readStep(s string) (time.Duration, error) {
 	return time.Duration(n) * of, nil
 }
 
+// stepped is a request for figures over time.
+type stepped interface {
+	GetFrom() string
+	GetTo() string
+	GetPeriod() string
+	GetStep() string
+}
+
+// readSteps reads the period and the step, and refuses what is too many steps
+// where that is known already.
+func readSteps(r stepped) (p period, step time.Duration, err error) {
+	if p, err = readPeriod(r.GetFrom(), r.GetTo(), r.GetPeriod()); err != nil {
+		return p, 0, err
+	}
+	if step, err = readStep(r.GetStep()); err != nil {
+		return p, 0, err
+	}
+	if p.from != 0 && p.to != 0 {
+		_, err = stepOf(step, p.from, p.to)
+	}
+	return p, step, err
+}
+
 // stepOf chooses the step for a span where the question names none, and refuses
 // one that gives too many buckets.
 func stepOf(step time.Duration, from, to int64) (time.Duration, error) {

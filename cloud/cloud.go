@@ -23,6 +23,7 @@ import (
 	"ngfw.sh/cloud/api"
 	"ngfw.sh/cloud/api/wirejson"
 	"ngfw.sh/cloud/devicelink"
+	"ngfw.sh/cloud/dns"
 	"ngfw.sh/cloud/tlsca"
 	"ngfw.sh/cloud/traffic"
 	"ngfw.sh/web"
@@ -93,6 +94,7 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 	front, err := api.New(cfg.api(certificate.TLS()), api.Deps{
 		Services: append(core.services(),
 			api.Traffic(traffic.New(plans, traffic.Deps{Log: record{flows}, Devices: core.Fleet, Policies: core.Firewall})),
+			api.DNSHistory(dns.New(dns.Deps{History: dnsHistory{flows}, Devices: core.Fleet, RetentionDays: plans.DaysOf})),
 			api.Alert(alert.New(alert.Deps{History: alerts{flows}, Devices: core.Fleet, RetentionDays: plans.DaysOf})),
 		),
 		Link: api.Link(link), Authenticator: core.Account, Devices: core.Fleet, Requests: core.requests,

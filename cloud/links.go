@@ -9,6 +9,7 @@ import (
 	"ngfw.sh/analytics"
 	"ngfw.sh/cloud/alert"
 	"ngfw.sh/cloud/devicelink"
+	"ngfw.sh/cloud/dns"
 	"ngfw.sh/cloud/fleet"
 	"ngfw.sh/cloud/system"
 	"ngfw.sh/cloud/traffic"
@@ -179,4 +180,25 @@ func (a alerts) Subscribe(_ context.Context, s alert.Scope, filter *ngfwv1.Alert
 		return nil, err
 	}
 	return a.db.SubscribeAlerts(s.OrgID, q, cursor)
+}
+
+// dnsHistory is analytics as the service of DNS queries knows it.
+type dnsHistory struct{ db *analytics.DB }
+
+func (h dnsHistory) Queries(ctx context.Context, s dns.Scope, req *ngfwv1.DnsQueriesRequest) (*ngfwv1.DnsQueriesResponse, error) {
+	q, err := analytics.ParseDNSQueries(req)
+	if err != nil {
+		return nil, err
+	}
+	q.RetentionDays = s.RetentionDays
+	return h.db.DNSQueries(ctx, s.OrgID, q)
+}
+
+func (h dnsHistory) Stats(ctx context.Context, s dns.Scope, req *ngfwv1.DnsStatsRequest) (*ngfwv1.DnsStats, error) {
+	q, err := analytics.ParseDNSStats(req)
+	if err != nil {
+		return nil, err
+	}
+	q.RetentionDays = s.RetentionDays
+	return h.db.DNSStats(ctx, s.OrgID, q)
 }

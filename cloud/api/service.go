@@ -96,6 +96,14 @@ func Alert(s ngfwv1.AlertServiceServer) Service {
 	}
 }
 
+// DNSHistory serves recorded DNS queries.
+func DNSHistory(s ngfwv1.DnsHistoryServiceServer) Service {
+	return Service{
+		Register: func(r grpc.ServiceRegistrar) { ngfwv1.RegisterDnsHistoryServiceServer(r, s) },
+		Gateway:  ngfwv1.RegisterDnsHistoryServiceHandler,
+	}
+}
+
 // Link serves agents: what Deps.Link takes.
 func Link(s ngfwv1.LinkServiceServer) func(grpc.ServiceRegistrar) {
 	return func(r grpc.ServiceRegistrar) { ngfwv1.RegisterLinkServiceServer(r, s) }

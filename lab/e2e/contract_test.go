@@ -53,12 +53,12 @@ func TestContract(t *testing.T) {
 
 	// Nothing in the lab has a country, an application or a threat, and there are no rules yet.
 	maybeEmpty := []string{"/api/firewall/rules", "/api/traffic/top/applications", "/api/traffic/top/countries",
-		"/api/traffic/top/rules", "/api/traffic/top/threats", "/api/ids/alerts"}
+		"/api/traffic/top/rules", "/api/traffic/top/threats", "/api/ids/alerts", "/api/dns/queries"}
 	for _, path := range []string{"/", "/health", "/metrics", "/openapi.json", "/.well-known/jwks.json",
 		"/api/system/status", "/api/system/interfaces", "/api/system/hardware", "/api/firewall/rules", "/api/firewall/zones",
 		"/api/firewall/policies", "/api/fleet/devices", "/api/traffic/logs", "/api/traffic/stats",
 		"/api/traffic/top/clients", "/api/traffic/top/destinations", "/api/traffic/top/applications", "/api/traffic/top/countries",
-		"/api/traffic/top/rules", "/api/traffic/top/threats", "/api/ids/alerts", "/api/ids/alerts/stats", "/api/user/profile", "/api/user/tokens"} {
+		"/api/traffic/top/rules", "/api/traffic/top/threats", "/api/ids/alerts", "/api/ids/alerts/stats", "/api/dns/queries", "/api/dns/stats", "/api/user/profile", "/api/user/tokens"} {
 		a := step(http.StatusOK, "GET", path, "", nil)
 		if path != "/" && len(a.body) < 3 && !slices.Contains(maybeEmpty, path) {
 			t.Errorf("GET %s answers %q: nothing to hold against the document", path, a.body)

@@ -182,6 +182,68 @@ export interface DiffRequest {
   policy?: Record<string, unknown> | null
 }
 
+export interface DnsQueriesResponse {
+  /** absent: this is the last page */
+  next_cursor?: string
+  queries: DnsQuery[]
+  total: number
+  /** false: there are more than total */
+  total_exact?: boolean
+}
+
+export interface DnsQuery {
+  answer?: string
+  /** the list or rule */
+  blocked_by?: string
+  client: string
+  device_id: string
+  /** lower case, without the last dot */
+  domain: string
+  id: string
+  /** A, AAAA, HTTPS, … */
+  query_type: string
+  response_time_ms: number
+  /** allowed, blocked, cached, error */
+  status: string
+  /** Unix seconds with fraction */
+  timestamp: number
+}
+
+export interface DnsStats {
+  /** of all but the blocked */
+  avg_response_time_ms: number
+  blocked_queries: number
+  cached_queries: number
+  from: number
+  queries_over_time: DnsStatsBucket[]
+  to: number
+  /** the first 10 among the blocked */
+  top_blocked: DnsStatsDomain[]
+  /** the first 10 */
+  top_clients: DnsStatsClient[]
+  /** the first 10 */
+  top_domains: DnsStatsDomain[]
+  total_queries: number
+}
+
+export interface DnsStatsBucket {
+  blocked: number
+  queries: number
+  /** its begin, a multiple of the step */
+  timestamp: number
+}
+
+export interface DnsStatsClient {
+  blocked: number
+  client: string
+  queries: number
+}
+
+export interface DnsStatsDomain {
+  domain: string
+  queries: number
+}
+
 export interface Failure {
   code: "BAD_REQUEST" | "CONFLICT" | "DEVICE_OFFLINE" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_CONFIG" | "METHOD_NOT_ALLOWED" | "NOT_FOUND" | "PAYLOAD_TOO_LARGE" | "PLAN_LIMIT" | "PRECONDITION_FAILED" | "RATE_LIMIT" | "REQUEST_TIMEOUT" | "UNAUTHORIZED" | "UNAVAILABLE" | "UNSUPPORTED_MEDIA_TYPE" | "UPGRADE_REQUIRED"
   details: {
