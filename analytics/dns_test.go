@@ -138,7 +138,7 @@ func TestDNSQueries(t *testing.T) {
 	t.Run("parameters", func(t *testing.T) {
 		for field, r := range map[string]*ngfwv1.DnsQueriesRequest{
 			"client": {Client: []string{"x"}}, "domain": {Domain: []string{"a*b"}}, "status": {Status: []string{"dropped"}},
-			"from": {From: "9", To: "8"}, "limit": {Limit: new(int32(501))}, "query_type": {QueryType: []string{"A\n"}}, "q": {Q: "\x00"},
+			"to": {From: "9", To: "8"}, "limit": {Limit: new(int32(501))}, "query_type": {QueryType: []string{"A\x01B"}}, "q": {Q: "\x00"},
 		} {
 			_, err := ParseDNSQueries(r)
 			var f *fault.Error
