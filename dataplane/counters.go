@@ -142,7 +142,7 @@ func sum(perCPU []bpfobj.TcCounter) Counter {
 
 // deciders are all that an image can name, and those that need no image.
 func deciders(im *policy.Image) map[uint32]struct{} {
-	out := map[uint32]struct{}{}
+	out := make(map[uint32]struct{}, len(im.Legend.Rules)+64)
 	add := func(d policy.Decider) { out[uint32(d)] = struct{}{} }
 	add(policy.NewDecider(policy.DeciderPolicy, 0))
 	add(policy.NewDecider(policy.DeciderDefault, 0))
@@ -155,15 +155,19 @@ func deciders(im *policy.Image) map[uint32]struct{} {
 	for _, p := range im.Pairs {
 		add(p.Default.Decider)
 	}
-	for _, e := range im.Entries {
-		add(e.Verdict.Decider)
+	last := policy.Decider(0)
+	for i := range im.Entries {
+		if d := im.Entries[i].Verdict.Decider; d != last { // a rule's stand together
+			add(d)
+			last = d
+		}
 	}
 	natDeciders(&im.NAT, add)
 	return out
 }
 
-// prepareCounters sees to it that every decider of im can count before it decides.
-func (d *Dataplane) prepareCounters(im *policy.Image) error {
+// prepareCounters sees to it that every decider of an image can count before it decides.
+func (d *Dataplane) prepareCounters(names map[uint32]struct{}) error {
 	if d.counted == nil {
 		counters, err := d.Counters()
 		if err != nil {
@@ -175,7 +179,7 @@ func (d *Dataplane) prepareCounters(im *policy.Image) error {
 		}
 	}
 	zero := make([]bpfobj.TcCounter, ebpf.MustPossibleCPU())
-	for id := range deciders(im) {
+	for id := range names {
 		if _, ok := d.counted[id]; ok {
 			continue
 		}
@@ -208,8 +212,7 @@ func (d *Dataplane) makeCounter(id uint32, zero []bpfobj.TcCounter) error {
 
 // dropCounters removes the counters of rules that neither this image nor the
 // one before names: flows under the one before may still count.
-func (d *Dataplane) dropCounters(im *policy.Image) {
-	now := deciders(im)
+func (d *Dataplane) dropCounters(im *policy.Image, now map[uint32]struct{}) {
 	for id := range im.Legend.Rules { // a disabled rule keeps its counts
 		now[uint32(policy.NewDecider(policy.DeciderRule, uint32(id)))] = struct{}{}
 	}

@@ -87,6 +87,11 @@ type Dataplane struct {
 	counted  map[uint32]struct{}  // deciders that have a counter; nil until read
 	degraded map[string]string    // interface or feature → what it lacks
 
+	// vacated tells that no program reads the slot that the next image goes to; nil:
+	// nobody has waited for that yet. vacating is who does.
+	vacated  <-chan error
+	vacating sync.WaitGroup
+
 	clockUnset bool // the time cannot be believed
 
 	inspection Inspection
@@ -301,6 +306,7 @@ func (d *Dataplane) FlowMaps() flow.Maps {
 
 // Close lets go of everything and changes nothing: what is pinned goes on.
 func (d *Dataplane) Close() error {
+	d.vacating.Wait()
 	errs := []error{d.tc.Close(), d.shape.close()}
 	if d.xdp.Program != nil {
 		errs = append(errs, d.xdp.Program.Close())

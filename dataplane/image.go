@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -32,6 +33,11 @@ func activeSlot(c bpfobj.TcConfig) uint32 { return uint32(c.Active & (imageSlots
 // Apply makes im the policy. It is whole in the kernel before the first packet
 // meets it, and on any error the old one stays. Established flows are judged
 // again as their next packets come.
+//
+// Two slots take turns. The tables of the one that no packet reads are written in
+// place where they are large enough: every change of a table of tables would wait
+// for the programs that run, longer than all the rest takes. What makes that right
+// is vacate: since the slot was left, all programs that could read it have ended.
 func (d *Dataplane) Apply(im *policy.Image) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -42,29 +48,64 @@ func (d *Dataplane) Apply(im *policy.Image) error {
 	if im.Revision < 1 {
 		return fmt.Errorf("policy revision %d: revisions count from 1", im.Revision)
 	}
-	slot := (activeSlot(c) + 1) % imageSlots
+	old, slot := activeSlot(c), uint32(0)
+	if slot == old {
+		slot = 1
+	}
+	if d.vacated == nil { // who knows when the process before left it
+		d.vacate(slot)
+	}
+	if err := <-d.vacated; err != nil {
+		d.log.Warn("a policy's old tables may be read still and are replaced", "slot", slot, "err", err)
+		d.clearSlot(slot, c)
+	}
+	d.vacated = nil
 	if err := d.tables().write(slot, im, d.portValues(im)); err != nil {
 		d.clearSlot(slot, c)
 		return fmt.Errorf("write policy revision %d: %w", im.Revision, err)
 	}
-	if err := d.prepareCounters(im); err != nil {
+	names := deciders(im)
+	if err := d.prepareCounters(names); err != nil {
 		d.clearSlot(slot, c)
 		return err
 	}
-	old := activeSlot(c)
 	c.Active = uint64(im.Revision)<<activeShift | uint64(slot)
 	if err := d.putSettings(c); err != nil {
 		return err
 	}
 	d.image = im
-	// The slot before stays for packets that are under way; the one before that goes.
+	d.vacate(old)
 	for s := range uint32(imageSlots) {
-		if s != slot && s != old {
+		if s != slot && s != old { // of a version that used them all
 			d.clearSlot(s, c)
 		}
 	}
-	d.dropCounters(im)
+	d.dropCounters(im, names)
 	return nil
+}
+
+// vacate begins to wait until no program reads a slot that is not active any
+// more; vacated tells. mu is held.
+func (d *Dataplane) vacate(slot uint32) {
+	done := make(chan error, 1)
+	d.vacated = done
+	meta := d.tc.ImageMeta
+	d.vacating.Go(func() { done <- awaitPrograms(meta, slot) })
+}
+
+// awaitPrograms returns when all programs have ended that run now: a table of
+// tables is changed, to what it was, and the kernel waits for them before that
+// returns (maybe_wait_bpf_programs). An empty slot is read by none.
+func awaitPrograms(outer *ebpf.Map, slot uint32) error {
+	m, err := inner(outer, slot)
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	return outer.Put(slot, m)
 }
 
 // clearSlot frees an image's tables, unless it is the active one.
@@ -128,18 +169,19 @@ func (t tables) write(slot uint32, im *policy.Image, ports map[uint32]uint32) er
 	return t.each(func(outer *ebpf.Map) error {
 		switch outer {
 		case t.pairs:
-			return newInner(outer, slot, len(pairs), fillArray(pairs))
+			return refill(outer, slot, len(pairs), len(pairs), fillArray(pairs))
 		case t.lines:
-			return newInner(outer, slot, len(lines), fillLines(lines))
+			// An eighth to spare, for a policy that grows.
+			return refill(outer, slot, len(lines), len(lines)+len(lines)/8, fillLines(lines))
 		case t.ports:
-			return newInner(outer, slot, 1024, fillHash(ports))
+			return refill(outer, slot, portEntries, portEntries, fillHash(ports))
 		case t.nat:
 			boxes := natBoxes(&im.NAT)
-			return newInner(outer, slot, len(boxes), fillArray(boxes))
+			return refill(outer, slot, len(boxes), len(boxes), fillArray(boxes))
 		case t.natMeta:
-			return newInner(outer, slot, 1, fillArray([]bpfobj.TcNatMeta{natMeta(im)}))
+			return refill(outer, slot, 1, 1, fillArray([]bpfobj.TcNatMeta{natMeta(im)}))
 		default:
-			return newInner(outer, slot, len(meta), fillArray(meta))
+			return refill(outer, slot, len(meta), len(meta), fillArray(meta))
 		}
 	})
 }
@@ -166,6 +208,25 @@ var mapSpecs = sync.OnceValues(func() (map[string]*ebpf.MapSpec, error) {
 	}
 	return spec.Maps, nil
 })
+
+const portEntries = 1024
+
+// refill writes a table of a slot that no packet reads, in place where it is
+// large enough and not far too large. A new one gets the size of room.
+func refill(outer *ebpf.Map, slot uint32, size, room int, fill func(*ebpf.Map) error) error {
+	m, err := inner(outer, slot)
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
+		return newInner(outer, slot, room, fill)
+	}
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if have := int(m.MaxEntries()); have < size || have > 2*room {
+		return newInner(outer, slot, room, fill)
+	}
+	return fill(m)
+}
 
 // newInner makes a table like the outer map's, fills it and puts it into slot.
 func newInner(outer *ebpf.Map, slot uint32, size int, fill func(*ebpf.Map) error) error {
@@ -234,6 +295,18 @@ func fillLines(lines []policy.Line) func(*ebpf.Map) error {
 
 func fillHash(values map[uint32]uint32) func(*ebpf.Map) error {
 	return func(m *ebpf.Map) error {
+		var key, value uint32
+		var gone []uint32
+		for it := m.Iterate(); it.Next(&key, &value); {
+			if _, kept := values[key]; !kept {
+				gone = append(gone, key)
+			}
+		}
+		for _, k := range gone {
+			if err := m.Delete(k); err != nil {
+				return err
+			}
+		}
 		for k, v := range values {
 			if err := m.Put(k, v); err != nil {
 				return err

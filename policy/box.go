@@ -1,14 +1,11 @@
 package policy
 
-import "iter"
-
 // uncountable is where counting boxes stops.
 const uncountable = 1_000_000_000
 
 // match is what a rule matches: the boxes of its sets crossed.
 type match struct {
 	index       int // of the rule in the policy
-	at          int // in compiler.rules
 	variants    []variant
 	destination []span
 	services    []service
@@ -118,69 +115,4 @@ func (m *match) boxes() int {
 	return n
 }
 
-// box is an Entry in numbers.
-type box struct {
-	rule                int // index into compiler.rules
-	source, destination span
-	service             service
-	condition           uint32
-	verdict             Verdict
-}
-
-// entries gives the rule's boxes; there are boxes() of them.
-func (m *match) entries() iter.Seq[box] {
-	return func(yield func(box) bool) {
-		for _, v := range m.variants {
-			for _, source := range v.source {
-				for _, destination := range m.destination {
-					for _, s := range m.services {
-						if !yield(box{m.at, source, destination, s, v.condition, m.verdict}) {
-							return
-						}
-					}
-				}
-			}
-		}
-	}
-}
-
-func (b box) entry() Entry {
-	return Entry{
-		SourceLo: b.source.first.addr(), SourceHi: b.source.last.addr(),
-		DestinationLo: b.destination.first.addr(), DestinationHi: b.destination.last.addr(),
-		PortLo: b.service.ports.first, PortHi: b.service.ports.last,
-		Protocol: b.service.protocol, AnyProtocol: b.service.anyProtocol, Condition: b.condition, Verdict: b.verdict,
-	}
-}
-
-func (s span) covers(o span) bool {
-	return s.first.compare(o.first) <= 0 && s.last.compare(o.last) >= 0
-}
-
-func (b box) covers(o box) bool {
-	return (b.service.anyProtocol || !o.service.anyProtocol && b.service.protocol == o.service.protocol) &&
-		b.service.ports.first <= o.service.ports.first && b.service.ports.last >= o.service.ports.last &&
-		b.source.covers(o.source) && b.destination.covers(o.destination)
-}
-
-// wideBoxes are the earlier boxes of a pair that may well cover later ones:
-// those open on one side. What they cover can never be the first match and is
-// left out. Comparing with every earlier box would cost the square of a pair.
-type wideBoxes []box
-
-const maxWide = 32
-
-func (w *wideBoxes) add(b box) {
-	if len(*w) < maxWide && b.condition == 0 && (b.source == everything[0] || b.destination == everything[0]) {
-		*w = append(*w, b)
-	}
-}
-
-func (w wideBoxes) cover(b box) bool {
-	for i := range w {
-		if w[i].covers(b) {
-			return true
-		}
-	}
-	return false
-}
+func (s span) covers(o span) bool { return !o.first.less(s.first) && !s.last.less(o.last) }

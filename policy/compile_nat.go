@@ -13,6 +13,8 @@ type natCompiler struct {
 	resolve *resolver
 	image   *Image
 	table   *NATTable
+	memory  *Compiler
+	numbers map[NATTarget]uint16
 }
 
 // natBoxes is a part of a rule before its sets are crossed.
@@ -23,8 +25,8 @@ type natBoxes struct {
 	box                 NATBox
 }
 
-func compileNAT(resolve *resolver, p *Policy, image *Image) error {
-	c := natCompiler{resolve: resolve, image: image, table: &image.NAT}
+func compileNAT(resolve *resolver, p *Policy, image *Image, memory *Compiler) error {
+	c := natCompiler{resolve: resolve, image: image, table: &image.NAT, memory: memory, numbers: map[NATTarget]uint16{}}
 	if len(p.NAT) > 0 {
 		image.Legend.NAT = make(map[int64]string, len(p.NAT))
 	}
@@ -201,13 +203,12 @@ func (c *natCompiler) port(name string) uint8 {
 
 // number gives a target its number; equal ones share theirs.
 func (c *natCompiler) number(t NATTarget) uint16 {
-	for _, have := range c.table.Targets {
-		number := have.Number
-		if have.Number = 0; have == t {
-			return number
-		}
+	if number, ok := c.numbers[t]; ok {
+		return number
 	}
+	plain := t
 	t.Number = uint16(len(c.table.Targets) + 1)
+	c.numbers[plain] = t.Number
 	c.table.Targets = append(c.table.Targets, t)
 	return t.Number
 }
@@ -280,25 +281,32 @@ func crowded(all []natRegion, dimension int, work *int) (rule uint32, ok bool) {
 // trees finds boxes by address and service; what else they want is looked at
 // when they are found.
 func (c *natCompiler) trees(at int, boxes []NATBox) {
-	for i, family := range []struct {
-		world cube
-		v6    bool
-	}{{world4, false}, {world6, true}} {
-		b := treeBuilder{lines: &c.image.Lines, v6: family.v6}
+	for i := range treeFamilies {
+		f := &treeFamilies[i]
+		w := treeWriter{lines: &c.image.Lines, v6: f.v6}
+		var all []uint32
 		for n := range boxes {
 			box := &boxes[n]
-			if box.SourceLo.Is4In6() == family.v6 {
+			if box.SourceLo.Is4In6() == f.v6 {
 				continue
 			}
 			s := service{protocol: box.Protocol, anyProtocol: box.AnyProtocol, ports: portRange{box.PortLo, box.PortHi}}
-			t := treeBox{cube{{numberOf(box.SourceLo), numberOf(box.SourceHi)}, {numberOf(box.DestinationLo), numberOf(box.DestinationHi)}, s.key()},
-				uint32(n) << orderShift, uint32(n)}
-			t.cube.clip(&family.world)
-			b.boxes = append(b.boxes, t)
+			t := treeBox{cube: cube{{numberOf(box.SourceLo), numberOf(box.SourceHi)}, {numberOf(box.DestinationLo), numberOf(box.DestinationHi)}, s.key()}, closes: true}
+			t.cube.clip(&f.world)
+			t.salt = t.cube.salt(uint32(n))
+			all = append(all, uint32(len(w.boxes)))
+			w.boxes, w.orders, w.says = append(w.boxes, t), append(w.orders, uint32(n)<<orderShift), append(w.says, uint32(n))
 		}
-		if len(b.boxes) > 0 {
-			c.table.Trees[at+i], _, _ = b.forest(family.world, len(b.boxes)*maxLinesPerEntry+64)
+		if len(all) == 0 {
+			continue
 		}
+		memo := c.memory.forest(forestKey{tree: uint8(at + i)})
+		if !slices.Equal(memo.boxes, w.boxes) {
+			memo.boxes, memo.trees = w.boxes, nil
+		}
+		b := treeBuilder{boxes: w.boxes, v6: f.v6}
+		memo.trees = b.forest(all, f.world, len(all)*maxLinesPerEntry+64, memo.trees)
+		c.table.Trees[at+i], _, _ = w.forest(memo.trees)
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 type compiler struct {
 	policy *Policy
 	image  *Image
-	rules  []match // in order
+	memory *Compiler
+	rules  []compiledRule // in order
 
 	conditions conditionSet
 
@@ -23,6 +24,12 @@ type compiler struct {
 	runs map[[4]*namedRules]Pair
 
 	share int // lines that each entry may use
+}
+
+// compiledRule is an enabled rule that matches something.
+type compiledRule struct {
+	index int // in the policy
+	*ruleForm
 }
 
 type namedRules struct {
@@ -40,7 +47,7 @@ func (c *compiler) pairs() error {
 		}
 		list := c.named[name]
 		list.rules = append(list.rules, i)
-		list.boxes = min(list.boxes+c.rules[i].boxes(), uncountable)
+		list.boxes = min(list.boxes+c.rules[i].match.boxes(), uncountable)
 	}
 	if err := c.checkSize(); err != nil {
 		return err
@@ -54,6 +61,11 @@ func (c *compiler) pairs() error {
 	if c.share, err = c.shares(); err != nil {
 		return err
 	}
+	apart(len(c.rules), func(from, to int) {
+		for i := range c.rules[from:to] {
+			c.rules[from+i].crossed()
+		}
+	})
 	zones := len(c.image.Zones)
 	for from := range zones {
 		for to := range zones {
@@ -115,14 +127,14 @@ func (c *compiler) checkSize() error {
 		from, to := c.zonesOf(at)
 		costliest := -1
 		for _, i := range inOrder(lists) {
-			if costliest < 0 || c.rules[i].boxes() > c.rules[costliest].boxes() {
+			if costliest < 0 || c.rules[i].match.boxes() > c.rules[costliest].match.boxes() {
 				costliest = i
 			}
 		}
-		m := c.rules[costliest]
-		return fault.Invalid(fmt.Sprintf("rules[%d]", m.index),
+		m, i := &c.rules[costliest].match, c.rules[costliest].index
+		return fault.Invalid(index("rules", i),
 			"the rules from %s to %s make %s entries, the limit is %d; the costliest is rule %d (%q) with %s (%d source ranges × %d destination ranges × %d services): shorten its lists or split the zones",
-			from, to, count(boxes), MaxEntries, c.policy.Rules[m.index].ID, c.policy.Rules[m.index].Name,
+			from, to, count(boxes), MaxEntries, c.policy.Rules[i].ID, c.policy.Rules[i].Name,
 			count(m.boxes()), m.sources(), len(m.destination), len(m.services))
 	}
 	return nil
@@ -148,14 +160,16 @@ func (c *compiler) run(pair *Pair, at int) error {
 	}
 	pair.First = uint32(len(c.image.Entries))
 	c.image.Entries = slices.Grow(c.image.Entries, boxes)
-	kept := make([]box, 0, boxes)
+	kept := make([]keptBox, 0, boxes)
 	var wide wideBoxes
 	for _, i := range inOrder(lists) {
-		for e := range c.rules[i].entries() {
-			if !wide.cover(e) {
-				c.image.Entries = append(c.image.Entries, e.entry())
-				kept = append(kept, e)
-				wide.add(e)
+		r := &c.rules[i]
+		for n := range r.shape.boxes {
+			b := &r.shape.boxes[n]
+			if !wide.cover(b) {
+				c.image.Entries = append(c.image.Entries, b.entry(r.match.variants[b.variant].condition, r.match.verdict))
+				kept = append(kept, keptBox{i, n})
+				wide.add(b)
 			}
 		}
 	}

@@ -23,8 +23,8 @@ type Countries interface {
 func CountryCodes(p Policy) map[string]string {
 	codes := map[string]string{}
 	walked := map[string]bool{}
-	var names func(list, path string)
-	names = func(list, path string) {
+	var names func(list, of string, i int, side string)
+	names = func(list, of string, i int, side string) { // a path is made where it is wanted
 		if !strings.ContainsAny(list, "@g") {
 			return
 		}
@@ -32,7 +32,7 @@ func CountryCodes(p Policy) map[string]string {
 			text = strings.TrimSpace(text)
 			if code, ok := strings.CutPrefix(text, "geo:"); ok {
 				if codes[code] == "" {
-					codes[code] = path
+					codes[code] = index(of, i) + side
 				}
 				continue
 			}
@@ -46,20 +46,20 @@ func CountryCodes(p Policy) map[string]string {
 				continue
 			}
 			for _, m := range g.Members {
-				names(m, path)
+				names(m, of, i, side)
 			}
 		}
 	}
 	for i, r := range p.Rules {
 		if r.Enabled {
-			names(r.Source, index("rules", i)+".source")
-			names(r.Destination, index("rules", i)+".destination")
+			names(r.Source, "rules", i, ".source")
+			names(r.Destination, "rules", i, ".destination")
 		}
 	}
 	for i, n := range p.NAT {
 		if n.Enabled {
-			names(n.Source, index("nat", i)+".source")
-			names(n.Destination, index("nat", i)+".destination")
+			names(n.Source, "nat", i, ".source")
+			names(n.Destination, "nat", i, ".destination")
 		}
 	}
 	return codes

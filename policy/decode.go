@@ -45,7 +45,7 @@ func decodeOne[T any](data []byte, read func(d decoder, path string, v any) T) (
 	if err != nil {
 		return none, err
 	}
-	if _, ok := doc.(object); !ok {
+	if _, ok := doc.(*object); !ok {
 		return none, fault.New(fault.BadRequest, "the document must be an object, not %s", kindOf(doc))
 	}
 	found := new(findings)

@@ -37,8 +37,8 @@ func (d decoder) natRule(path string, v any) NATRule {
 }
 
 // isForward finds the short form of a port forward.
-func isForward(o object) bool {
-	return o.values["external_port"] != nil || o.values["internal_ip"] != nil || o.values["internal_port"] != nil
+func isForward(o *object) bool {
+	return o.value("external_port") != nil || o.value("internal_ip") != nil || o.value("internal_port") != nil
 }
 
 // forward reads {name,external_port,internal_ip,internal_port,protocol} as the

@@ -127,17 +127,17 @@ func (d decoder) schedule(r *record, to *Schedule) {
 	s.text("start", &to.Start)
 	s.text("end", &to.End)
 	days := []int{}
-	s.list("days", func(path string, v any) {
+	for i, v := range s.elements("days") {
 		n, err := integerOf(v)
 		switch {
 		case err != nil:
-			d.found.misshapen(path, "%s", err.Error())
+			d.found.misshapen(index(s.member("days"), i), "%s", err.Error())
 		case n < 0 || n > 6:
-			d.found.add(path, "must be a day from 0 (Sunday) to 6, not %d", n)
+			d.found.add(index(s.member("days"), i), "must be a day from 0 (Sunday) to 6, not %d", n)
 		default:
 			days = append(days, int(n))
 		}
-	})
+	}
 	if len(days) > 0 { // none given is every day
 		to.Days = days
 	}

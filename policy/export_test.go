@@ -20,3 +20,25 @@ func (im *Image) LongestLeaf(ref uint32) int {
 	}
 	return longest
 }
+
+// PlainDocument is a document as parsed, with maps for objects.
+func PlainDocument(data []byte) (any, error) {
+	v, err := parseDocument(data)
+	return plainValue(v), err
+}
+
+func plainValue(v any) any {
+	switch v := v.(type) {
+	case *object:
+		m := make(map[string]any, len(v.members))
+		for _, member := range v.members {
+			m[member.key] = plainValue(member.value)
+		}
+		return m
+	case []any:
+		for i := range v {
+			v[i] = plainValue(v[i])
+		}
+	}
+	return v
+}

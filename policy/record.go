@@ -11,17 +11,17 @@ import (
 type record struct {
 	found *findings
 	path  string // of the object, "" at the top
-	object
-	known map[string]bool
+	*object
 }
 
 // newRecord is false, with a finding, where v is no object.
 func newRecord(found *findings, path string, v any) (*record, bool) {
-	o, ok := v.(object)
+	o, ok := v.(*object)
 	if !ok {
 		found.misshapen(path, "must be an object, not %s", kindOf(v))
+		o = &object{}
 	}
-	return &record{found: found, path: path, object: o, known: map[string]bool{}}, ok
+	return &record{found: found, path: path, object: o}, ok
 }
 
 func (r *record) member(name string) string { return join(r.path, name) }
@@ -36,8 +36,12 @@ func join(path, name string) string {
 func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
 func (r *record) value(name string) (any, bool) {
-	r.known[name] = true
-	v := r.values[name]
+	i, ok := r.find(name)
+	if !ok {
+		return nil, false
+	}
+	r.members[i].asked = true
+	v := r.members[i].value
 	return v, v != nil
 }
 
@@ -53,7 +57,7 @@ func (r *record) require(names ...string) {
 // ignore accepts members that answers hold and writes do not set.
 func (r *record) ignore(names ...string) {
 	for _, name := range names {
-		r.known[name] = true
+		r.value(name)
 	}
 }
 
@@ -108,42 +112,43 @@ func (r *record) bounded(name string, limit int64, to *int64) bool {
 }
 
 // list calls each with the path and value of every element.
-func (r *record) list(name string, each func(path string, v any)) bool {
-	v, ok := r.value(name)
-	if !ok {
-		return false
+func (r *record) list(name string, each func(path string, v any)) {
+	list := r.elements(name)
+	path := r.member(name)
+	for i, v := range list {
+		each(index(path, i), v)
 	}
-	return listOf(r.found, r.member(name), v, each)
 }
 
-func listOf(found *findings, path string, v any, each func(path string, v any)) bool {
-	elements, ok := v.([]any)
+// elements gives a member that is a list.
+func (r *record) elements(name string) []any {
+	v, ok := r.value(name)
 	if !ok {
-		found.misshapen(path, "must be a list, not %s", kindOf(v))
-		return false
+		return nil
 	}
-	for i, e := range elements {
-		each(index(path, i), e)
+	list, ok := v.([]any)
+	if !ok {
+		r.found.misshapen(r.member(name), "must be a list, not %s", kindOf(v))
 	}
-	return true
+	return list
 }
 
 func (r *record) texts(name string, to *[]string) {
-	r.list(name, func(path string, v any) {
+	for i, v := range r.elements(name) {
 		s, ok := v.(string)
 		if !ok {
-			r.found.misshapen(path, "must be a string, not %s", kindOf(v))
-			return
+			r.found.misshapen(index(r.member(name), i), "must be a string, not %s", kindOf(v))
+			continue
 		}
 		*to = append(*to, s)
-	})
+	}
 }
 
 // done reports members that are unknown or written twice.
 func (r *record) done() {
-	for _, key := range r.keys {
-		if !r.known[key] {
-			r.found.misshapen(r.member(key), "is not a field that exists here")
+	for _, m := range r.members {
+		if !m.asked {
+			r.found.misshapen(r.member(m.key), "is not a field that exists here")
 		}
 	}
 	for _, key := range r.twice {

@@ -104,9 +104,9 @@ func ofFamily(set []span, family int) []span {
 	return out
 }
 
-func (s span) has(n uint128) bool { return s.first.compare(n) <= 0 && n.compare(s.last) <= 0 }
+func (s span) has(n uint128) bool { return !n.less(s.first) && !s.last.less(n) }
 
-func (s span) meets(o span) bool { return s.first.compare(o.last) <= 0 && o.first.compare(s.last) <= 0 }
+func (s span) meets(o span) bool { return !o.last.less(s.first) && !s.last.less(o.first) }
 
 func (s span) common(o span) span { return span{most(s.first, o.first), least(s.last, o.last)} }
 

@@ -1,10 +1,17 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+	"strings"
+	"sync"
+)
 
 // resolver turns the address and port fields of a valid policy into sets. Each
 // group is resolved once: nested groups name each other any number of times.
+// It is safe for concurrent use.
 type resolver struct {
+	resolving sync.Mutex // guards the maps of resolved groups
+
 	groups    map[string]Group
 	addresses map[string][]span
 	ports     map[string][]portRange
@@ -46,6 +53,7 @@ func (r *resolver) addressSet(s string) ([]span, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer r.lock(s)()
 	set, _, err := r.itemSets(list)
 	if err != nil {
 		return nil, err
@@ -54,6 +62,16 @@ func (r *resolver) addressSet(s string) ([]span, error) {
 		set = complement(set)
 	}
 	return set, nil
+}
+
+// lock holds the resolved groups for a text that names any, and gives what ends
+// that.
+func (r *resolver) lock(text string) func() {
+	if !strings.Contains(text, "@") {
+		return func() {}
+	}
+	r.resolving.Lock()
+	return r.resolving.Unlock
 }
 
 // itemSpans gives one item's addresses.
@@ -107,6 +125,7 @@ func (r *resolver) portSet(s string) ([]portRange, error) {
 	if list.any {
 		return []portRange{{0, 65535}}, nil
 	}
+	defer r.lock(s)()
 	return r.portUnion(list)
 }
 

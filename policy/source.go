@@ -12,6 +12,7 @@ func (r *resolver) sources(rule Rule, asks Condition) ([]variant, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer r.lock(rule.Source)()
 	set, macs, err := r.itemSets(list)
 	if err != nil {
 		return nil, err

@@ -32,6 +32,8 @@ func (n uint128) addr() netip.Addr {
 	return netip.AddrFrom16(b)
 }
 
+func (n uint128) less(m uint128) bool { return n.hi < m.hi || n.hi == m.hi && n.lo < m.lo }
+
 func (n uint128) compare(m uint128) int {
 	switch {
 	case n == m:
@@ -111,14 +113,14 @@ func spansOf(first, last netip.Addr) []span {
 }
 
 func least(a, b uint128) uint128 {
-	if a.compare(b) < 0 {
+	if a.less(b) {
 		return a
 	}
 	return b
 }
 
 func most(a, b uint128) uint128 {
-	if a.compare(b) > 0 {
+	if b.less(a) {
 		return a
 	}
 	return b

@@ -36,7 +36,7 @@ func (s span) openWord() int {
 }
 
 // words gives what o has of s in the open word k of s.
-func (s span) words(k int, o span) (first, last uint32) {
+func (s *span) words(k int, o *span) (first, last uint32) {
 	return most(s.first, o.first).word(k), least(s.last, o.last).word(k)
 }
 
@@ -68,8 +68,29 @@ func (c *cut) at(value uint32) int {
 	return i
 }
 
-// maxSample entries are looked at to choose a cut; a larger crowd is sampled.
+// maxSample entries are looked at to choose a cut, and a few more; of a larger
+// crowd a sample is drawn.
 const maxSample = 1024
+
+// draw gives the entries that a cut is chosen by. Whether an entry is among them
+// depends on it and the size of the crowd alone, so that a crowd with an entry
+// more or less is mostly cut where it was before.
+func (b *treeBuilder) draw(s *builderScratch, ids []uint32) []uint32 {
+	if len(ids) <= maxSample {
+		return ids
+	}
+	stride := uint32(1 + len(ids)/maxSample)
+	s.sample = s.sample[:0]
+	for _, id := range ids {
+		if b.boxes[id].salt%stride == 0 {
+			s.sample = append(s.sample, id)
+		}
+	}
+	if len(s.sample) < maxSample/8 {
+		return ids // their salts are alike
+	}
+	return s.sample
+}
 
 // cutter chooses cuts; it keeps its buffers.
 type cutter struct {
@@ -79,9 +100,8 @@ type cutter struct {
 // choose gives the best cut of the entries along one side, and false where none
 // has a bound inside. Entries that cover the whole side are told apart by no
 // cut of it: where they can be moved to another tree they cost their number,
-// else they are in every part.
-func (c *cutter) choose(boxes []treeBox, ids []uint32, s span, side int, movable bool) (cut, bool) {
-	stride := 1 + len(ids)/maxSample
+// else they are in every part. Each entry stands for weight of them.
+func (c *cutter) choose(boxes []treeBox, ids []uint32, weight float64, s span, side int, movable bool) (cut, bool) {
 	best := cut{side: side, word: s.openWord()}
 	for {
 		k := s.openWord()
@@ -90,8 +110,8 @@ func (c *cutter) choose(boxes []treeBox, ids []uint32, s span, side int, movable
 		}
 		c.starts, c.ends = c.starts[:0], c.ends[:0]
 		full := 0
-		for i := 0; i < len(ids); i += stride {
-			o := boxes[ids[i]].cube[side]
+		for _, id := range ids {
+			o := &boxes[id].cube[side]
 			if o.covers(s) {
 				full++
 				continue
@@ -123,7 +143,7 @@ func (c *cutter) choose(boxes []treeBox, ids []uint32, s span, side int, movable
 		if best.after == nil {
 			best.after = after
 		}
-		best.cost = float64(stride) * c.cost(after, s.first.word(k), full, movable)
+		best.cost = weight * c.cost(after, s.first.word(k), full, movable)
 		return best, true
 	}
 }

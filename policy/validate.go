@@ -17,7 +17,11 @@ const maxID = 1<<28 - 1
 // A valid policy is one that Evaluate understands; what the packet programs do
 // not enforce yet is reported by CheckEnforced.
 func Validate(p Policy) error {
-	v := validator{policy: &p, zones: map[string]bool{}, groups: map[string]string{}}
+	return new(Compiler).validate(&p, new(memory))
+}
+
+func newValidator(p *Policy) *validator {
+	v := &validator{policy: p, zones: map[string]bool{}, groups: map[string]string{}}
 	if _, err := loadZone(p.TimeZone); err != nil {
 		v.add("time_zone", "%s", err.Error())
 	}
@@ -25,12 +29,7 @@ func Validate(p Policy) error {
 		_, err := parseAddress(s)
 		v.failed(index("self_addresses", i), err)
 	}
-	v.checkZones()
-	v.checkGroups()
-	v.checkRules()
-	v.checkDefaults()
-	v.checkNAT()
-	return v.err()
+	return v
 }
 
 type validator struct {
@@ -38,6 +37,8 @@ type validator struct {
 	policy *Policy
 	zones  map[string]bool   // the custom ones
 	groups map[string]string // name → type
+
+	known map[int64]*ruleForm // rules that are valid as they are, by id
 }
 
 func (v *validator) checkZones() {

@@ -12,18 +12,35 @@ var (
 )
 
 func (v *validator) checkRules() {
-	seen := make(map[int64]int, len(v.policy.Rules))
-	for i := range v.policy.Rules {
-		r := &v.policy.Rules[i]
-		v.checkID("rules", i, r.ID, seen)
-		// Paths cost more than what is checked, and are seldom wanted.
-		before := v.findings
-		v.checkRule("", r)
-		if len(v.fields) != len(before.fields) || v.left != before.left {
-			v.findings = before
-			v.checkRule(index("rules", i), r)
+	rules := v.policy.Rules
+	seen := make(map[int64]int, len(rules))
+	valid := v.validRules()
+	for i := range rules {
+		v.checkID("rules", i, rules[i].ID, seen)
+		if !valid[i] {
+			v.checkRule(index("rules", i), &rules[i])
 		}
 	}
+}
+
+// validRules says of each rule whether nothing is wrong with it. Paths cost more
+// than what is checked, so there are none here.
+func (v *validator) validRules() []bool {
+	valid := make([]bool, len(v.policy.Rules))
+	apart(len(valid), func(from, to int) {
+		own := validator{policy: v.policy, zones: v.zones, groups: v.groups}
+		for i := from; i < to; i++ {
+			r := &v.policy.Rules[i]
+			if f := v.known[r.ID]; f != nil && f.of(r) {
+				valid[i] = true
+				continue
+			}
+			own.findings = findings{}
+			own.checkRule("", r)
+			valid[i] = len(own.fields) == 0
+		}
+	})
+	return valid
 }
 
 func (v *validator) checkRule(path string, r *Rule) {
