@@ -42,14 +42,23 @@ func TestDetachedProgramsAreNoticed(t *testing.T) {
 	})
 }
 
-// What an older version has attached goes when ours comes: two would judge.
-func TestOlderProgramsGo(t *testing.T) {
-	k := newKernel(t, 16)
-	k.apply(1, "", usual)
+// older makes the pins of a version before this.
+func (k *kernel) older() string {
 	older := filepath.Join(k.pins, "v1")
 	if err := errors.Join(os.MkdirAll(filepath.Join(older, "links"), 0o700), os.MkdirAll(filepath.Join(older, "maps"), 0o700)); err != nil {
-		t.Fatal(err)
+		k.t.Fatal(err)
 	}
+	return older
+}
+
+// What an older version has attached goes when ours comes: two would judge.
+func TestOlderProgramsGo(t *testing.T) {
+	if err := haveTCX(); err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	k := newKernel(t, 16)
+	k.apply(1, "", usual)
+	older := k.older()
 	k.in(func() {
 		l, err := link.AttachTCX(link.TCXOptions{Interface: int(k.lan), Program: k.tc.NgfwIngress, Attach: ebpf.AttachTCXIngress})
 		if err != nil {
