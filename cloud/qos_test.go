@@ -161,8 +161,8 @@ func TestQoSStatistics(t *testing.T) {
 	}
 	err := r.core.Reports.Metrics(t.Context(), device, &ngfwv1.Metrics{Qos: []*ngfwv1.QosCounter{
 		{ClassId: 0, Interface: "wan", Direction: "upload", Packets: 1000, Bytes: 100000},
-		{ClassId: 1, Interface: "wan", Direction: "upload", Packets: 10, Bytes: 1000, Dropped: 1, Backlog: 60},
-		{ClassId: 1, Interface: "wan", Direction: "download", Packets: 20, Bytes: 30000, Dropped: 2},
+		{ClassId: 1, Interface: "wan", Direction: "upload", Packets: 10, Bytes: 1000, Dropped: 1, Backlog: 60, Marked: 4, Queue: "cake"},
+		{ClassId: 1, Interface: "wan", Direction: "download", Packets: 20, Bytes: 30000, Dropped: 2, Marked: 5, Queue: "fq_codel"},
 		{ClassId: 1, Interface: "wan2", Direction: "download", Packets: 3, Bytes: 300},
 	}})
 	if err != nil {
@@ -170,10 +170,13 @@ func TestQoSStatistics(t *testing.T) {
 	}
 	for range 2 { // also after a restart
 		var list []struct {
-			Stats struct{ Packets, Bytes, Dropped, Backlog json.Number }
+			Stats struct {
+				Packets, Bytes, Dropped, Backlog, Marked json.Number
+				Queue                                    string
+			}
 		}
 		r.call("GET", "/api/qos/classes", nil, &list)
-		if s := list[0].Stats; s.Packets != "33" || s.Bytes != "31300" || s.Dropped != "3" || s.Backlog != "60" || list[1].Stats.Packets != "0" {
+		if s := list[0].Stats; s.Packets != "33" || s.Bytes != "31300" || s.Dropped != "3" || s.Backlog != "60" || s.Marked != "9" || s.Queue != "fq_codel" || list[1].Stats.Packets != "0" {
 			t.Errorf("%+v", list)
 		}
 		if err := r.core.Reports.Flush(t.Context()); err != nil {
