@@ -55,15 +55,15 @@ func TestQoS(t *testing.T) {
 	r.wantBody(r.call("GET", "/api/qos/config", nil, nil), cake)
 
 	a = r.call("POST", "/api/qos/classes", `{"name":"voice","priority":0,"guaranteed_mbps":2,"dscp_markings":["EF",34],"applications":["sip"],"id":77,"stats":{"packets":5}}`, nil)
-	const voice = `{"id":1,"name":"voice","priority":0,"guaranteed_mbps":2,"applications":["sip"],"dscp_markings":[46,34],"ports":[],"stats":{"packets":0,"bytes":0,"dropped":0,"backlog":0}}`
+	const voice = `{"id":1,"name":"voice","priority":0,"guaranteed_mbps":2,"applications":["sip"],"dscp_markings":[46,34],"ports":[],"stats":{"packets":0,"bytes":0,"dropped":0,"backlog":0,"marked":0,"queue":""}}`
 	if a.status != http.StatusCreated {
 		t.Errorf("a class is made with %d", a.status)
 	}
 	r.wantBody(a, voice)
 	a = r.call("POST", "/api/qos/classes", `{"name":"bulk","priority":7,"max_mbps":50,"ports":[873,"443","tcp/8000-8080"]}`, nil)
-	r.wantBody(a, `{"id":2,"name":"bulk","priority":7,"max_mbps":50,"applications":[],"dscp_markings":[],"ports":[873,443,"tcp/8000-8080"],"stats":{"packets":0,"bytes":0,"dropped":0,"backlog":0}}`)
+	r.wantBody(a, `{"id":2,"name":"bulk","priority":7,"max_mbps":50,"applications":[],"dscp_markings":[],"ports":[873,443,"tcp/8000-8080"],"stats":{"packets":0,"bytes":0,"dropped":0,"backlog":0,"marked":0,"queue":""}}`)
 	r.wantBody(r.call("PUT", "/api/qos/classes/2", `{"name":"bulk","priority":6,"guaranteed_mbps":18}`, nil),
-		`{"id":2,"name":"bulk","priority":6,"guaranteed_mbps":18,"applications":[],"dscp_markings":[],"ports":[],"stats":{"packets":0,"bytes":0,"dropped":0,"backlog":0}}`)
+		`{"id":2,"name":"bulk","priority":6,"guaranteed_mbps":18,"applications":[],"dscp_markings":[],"ports":[],"stats":{"packets":0,"bytes":0,"dropped":0,"backlog":0,"marked":0,"queue":""}}`)
 
 	r.wantBody(r.call("PUT", "/api/qos/device-limits/02-00-5E-10-00-01", `{"hostname":"tv","download_mbps":8}`, nil),
 		`{"mac":"02:00:5e:10:00:01","hostname":"tv","download_mbps":8}`)
