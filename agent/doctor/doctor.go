@@ -1,7 +1,8 @@
 // Package doctor owns the questions whether this machine can run the agent and
 // whether the agent can reach its cloud, each answered with what to do about it.
 //
-// Checks only look: they attach nothing, write nothing, and send no key. They are
+// Checks only look: they attach nothing, write nothing, and send no key. For the
+// asking the kernel may load modules, as it would for the agent. They are
 // independent of each other, so one that cannot be made says so and the rest go
 // on. What needs the packet programs' library is asked through Kernel, which may
 // load programs that are gone with its answer.
@@ -33,6 +34,7 @@ type Result struct {
 	Check   string  `json:"check"`
 	Outcome Outcome `json:"outcome"`
 	Detail  string  `json:"detail"`           // what was found
+	Lost    string  `json:"lost,omitempty"`   // what does not work without it
 	Remedy  string  `json:"remedy,omitempty"` // what to do; never empty unless OK
 }
 
@@ -53,6 +55,8 @@ type Kernel interface {
 	Features() map[string]error
 	// Attachment is how the policy's programs would be on interfaces: tcx, clsact.
 	Attachment() string
+	// Subsystems tells of parts beside BPF, by the names of package subsystem.
+	Subsystems() map[string]error
 }
 
 // Config is what is examined.
@@ -122,6 +126,7 @@ func (d *Doctor) Examine(ctx context.Context) []Result {
 	results = append(results,
 		d.privileges(), d.kernel(), d.btf(), d.bpffs(s), d.conntrack(), d.kfuncs(), d.nftables())
 	results = append(results, d.features()...)
+	results = append(results, d.subsystems()...)
 	results = append(results, d.forwarding()...)
 	results = append(results, d.clock(), d.disk(s))
 	return append(results, d.server(ctx, s)...)
