@@ -55,7 +55,7 @@ type shapedStream struct {
 // Rates are measured over span, once the first burst has passed, and hold within
 // tolerance; on a slow machine (as labtest.Eventually) both are wider.
 var settling, span, tolerance = func() (time.Duration, time.Duration, float64) {
-	if os.Getenv("NGFW_PATIENCE") != "" {
+	if patient {
 		return 2 * time.Second, 4 * time.Second, 0.15
 	}
 	return 500 * time.Millisecond, 800 * time.Millisecond, 0.1
