@@ -282,11 +282,25 @@ func (d *Dataplane) attachXDP(index int, port *attachedPort) {
 			if m.is == XDPGeneric && d.cfg.XDP == XDPAuto {
 				d.degraded["xdp:"+port.name] = "generic mode"
 			}
+			d.showTags(port.name)
 			return
 		}
 	}
 	d.degraded["xdp:"+port.name] = "not attached: " + err.Error()
 	d.log.Warn("early filter not attached, TC filters alone", "interface", port.name, "err", err)
+}
+
+// showTags has XDP see VLAN tags. The device keeps it when the programs go.
+func (d *Dataplane) showTags(name string) {
+	delete(d.degraded, "offload:"+name)
+	changed, err := wholeFrames(name)
+	if err != nil {
+		d.degraded["offload:"+name] = "XDP may take tagged frames for untagged ones: " + err.Error()
+		d.log.Warn("VLAN tags may be hidden from the early filter", "interface", name, "err", err)
+	}
+	if changed {
+		d.log.Info("receive offloads of VLAN tags and LRO switched off", "interface", name)
+	}
 }
 
 // hook takes over a pinned link with our program, atomically, or makes one.
@@ -335,6 +349,7 @@ func (d *Dataplane) setPort(index int, port attachedPort) error {
 func (d *Dataplane) forget(index int) {
 	delete(d.degraded, "xdp:"+d.ports[index].name)
 	delete(d.degraded, "fast_path:"+d.ports[index].name)
+	delete(d.degraded, "offload:"+d.ports[index].name)
 	delete(d.ports, index)
 	if c, err := d.settings(); err == nil && c.Active != 0 {
 		if table, err := inner(d.tc.ImagePorts, activeSlot(c)); err == nil {

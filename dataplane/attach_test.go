@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // Whoever takes a program off an interface does not take it off for long.
@@ -38,6 +39,43 @@ func TestDetachedProgramsAreNoticed(t *testing.T) {
 		}
 		if n := k.releaseDetached(); err != nil || n != 0 || len(k.ports) != ports {
 			t.Errorf("attached again: %d lack a program, %d of %d left, %v", n, len(k.ports), ports, err)
+		}
+	})
+}
+
+// XDP sees tags: no device takes them off before it.
+func TestTagsAreLeftOn(t *testing.T) {
+	k := newKernel(t, 16)
+	k.in(func() {
+		flags := func() uint32 {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				t.Error(err)
+				return 0
+			}
+			defer unix.Close(fd)
+			have, err := ethtool(fd, "lan", ethtoolGetFlags, 0)
+			if err != nil {
+				t.Error(err)
+			}
+			return have
+		}
+		if flags()&flagRxVLAN == 0 {
+			t.Error("a new veth takes no tags off: nothing to test")
+		}
+		k.cfg.XDP = XDPAuto
+		clear(k.ports)
+		if err := k.AttachAll(); err != nil {
+			t.Error(err)
+		}
+		if k.ports[int(k.lan)].xdp == XDPOff || flags()&flagRxVLAN != 0 {
+			t.Errorf("xdp %q, flags %#x", k.ports[int(k.lan)].xdp, flags())
+		}
+		if changed, err := wholeFrames("lan"); changed || err != nil {
+			t.Errorf("again: %v %v", changed, err)
+		}
+		if _, err := wholeFrames("nosuch"); err == nil {
+			t.Error("an interface that is not there has no tags to take off")
 		}
 	})
 }

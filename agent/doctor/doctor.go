@@ -120,11 +120,15 @@ func New(cfg Config, deps Deps) *Doctor {
 	return &Doctor{cfg: cfg, deps: deps}
 }
 
+// nothing is what works without what the packet programs stand on.
+const nothing = "the packet programs cannot be loaded: nothing is enforced, the agent does not start"
+
 // Examine makes all checks, the ones on which others stand first.
 func (d *Doctor) Examine(ctx context.Context) []Result {
 	s, results := d.settings()
 	results = append(results,
-		d.privileges(), d.kernel(), d.btf(), d.bpffs(s), d.conntrack(), d.kfuncs(), d.nftables())
+		d.privileges(), d.kernel(), d.btf().without(nothing), d.bpffs(s).without("the agent does not start: packets could not be judged while none runs"),
+		d.conntrack().without("flows have no state: nothing is enforced, the agent does not start"), d.kfuncs().without(nothing), d.nftables().without(nothing))
 	results = append(results, d.features()...)
 	results = append(results, d.subsystems()...)
 	results = append(results, d.forwarding()...)
@@ -140,6 +144,14 @@ func warn(check, detail, remedy string) Result {
 
 func fail(check, detail, remedy string) Result {
 	return Result{Check: check, Outcome: Fail, Detail: detail, Remedy: remedy}
+}
+
+// without says what is lost, unless all is well.
+func (r Result) without(lost string) Result {
+	if r.Outcome != OK {
+		r.Lost = lost
+	}
+	return r
 }
 
 // pool reads the CA of the settings; nil means the system's.

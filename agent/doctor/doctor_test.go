@@ -176,8 +176,8 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 			if r.Outcome != tc.outcome || !strings.Contains(r.Detail+r.Remedy, tc.text) || r.Remedy == "" {
 				t.Errorf("%+v, want %s and %q", r, tc.outcome, tc.text)
 			}
-			if slices.ContainsFunc(parts, func(p part) bool { return p.check == r.Check }) != (r.Lost != "") {
-				t.Errorf("%+v: what is lost is said of a part of the kernel", r)
+			if r.Lost == "" && slices.ContainsFunc(parts, func(p part) bool { return p.check == r.Check }) {
+				t.Errorf("%+v: it does not say what is lost", r)
 			}
 			if strings.Contains(r.Detail, testKey) {
 				t.Errorf("%+v shows the key", r)
