@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -188,11 +189,21 @@ func TestEndedConnectionOpensNothing(t *testing.T) {
 	}
 }
 
-// A router on a stick: zones are VLANs of one port.
+// A router on a stick: zones are VLANs of one port. Tags are in the frames, or
+// beside them where the device takes them off and puts them on (offload).
 func TestZonesOfVLANs(t *testing.T) {
+	for _, offload := range []string{"on", "off"} {
+		t.Run("offload "+offload, func(t *testing.T) { zonesOfVLANs(t, offload) })
+	}
+}
+
+func zonesOfVLANs(t *testing.T, offload string) {
 	r := newRouter(t)
 	if out, err := r.TryExec("rtr", "ip", "link", "add", "link", "lan1", "name", "vlan6", "type", "vlan", "id", "6"); err != nil {
 		t.Skipf("SKIPPED: this kernel has no VLAN interfaces (CONFIG_VLAN_8021Q): %v %s", err, out)
+	}
+	for host, port := range map[string]string{"rtr": "lan1", "lan1": "eth0"} {
+		r.Exec(host, "ethtool", "-K", port, "txvlan", offload, "rxvlan", offload)
 	}
 	vlan := func(host, parent, name, id, address string) {
 		for _, args := range []string{"link add link " + parent + " name " + name + " type vlan id " + id, "addr add " + address + " dev " + name, "link set " + name + " up"} {
@@ -208,9 +219,33 @@ func TestZonesOfVLANs(t *testing.T) {
 "rules":[{"id":5,"name":"web","zone_from":"SEVEN","zone_to":"WAN","protocol":"tcp","port":"80","action":"accept"}],
 "policies":[{"from":"SEVEN","to":"SELF","action":"accept"},{"from":"LAN","to":"SELF","action":"accept"},{"from":"SELF","to":"any","action":"accept"}]}`)
 	r.startPolicy()
+	told := func(what string, vlan uint16, steps ...string) func(traced) bool {
+		return func(p traced) bool { return p.Packet.VLAN == vlan && p.Action == what && p.has(steps...) == nil }
+	}
+	seen := r.trace("--protocol", "icmp", "--host", "10.77.0.0/16")
 	r.passes("lan1", ping("10.77.7.1", "-I", "10.77.7.10")...)
+	if p := seen.await("a packet of VLAN 7", told("accept", 7, "tc_ingress/zone_in=pass")); p.Packet.In != "vlan7" {
+		t.Errorf("%+v", p)
+	}
 	r.passes("lan1", ping("10.77.1.1", "-I", "10.77.1.10")...) // untagged, the port's own zone
 	r.blocked("lan1", ping("10.77.8.1", "-I", "10.77.8.10")...)
+	if p := seen.await("a packet of VLAN 8", told("drop", 8)); p.Packet.In != "vlan8" {
+		t.Errorf("%+v", p)
+	}
+	// Of a VLAN that the router does not have, where XDP sees the tag.
+	vlan("lan1", "eth0", "vlan9", "9", "10.77.9.10/24")
+	cable, _ := lab.SegmentOf(lab.LAN1)
+	r.Exec("lan1", "ip", "neigh", "replace", "10.77.9.1", "lladdr", cable.RouterMAC.String(), "dev", "vlan9")
+	r.blocked("lan1", ping("10.77.9.1", "-I", "10.77.9.10")...)
+	if offload == "off" {
+		if p := seen.await("a packet of VLAN 9", told("accept", 9, "xdp/fast_path=pass")); p.Packet.In != "lan1" || !strings.Contains(p.Note, "VLAN 9 has no interface") {
+			t.Errorf("%+v", p)
+		}
+	}
+	if seen.cmd.Process.Signal(os.Interrupt) != nil {
+		t.Error("cannot interrupt the trace")
+	}
+	seen.end()
 	r.passes("rtr", ping("10.77.7.10")...)
 	r.passes("rtr", ping("10.77.8.10")...)
 	r.Exec("lan1", "ip", "rule", "add", "from", "10.77.7.10", "lookup", "77")

@@ -33,7 +33,7 @@ func (a *Agent) queues() []control.Queue {
 	for _, st := range a.shape.Statistics() {
 		q := control.Queue{
 			Interface: st.Interface, Direction: "download", Class: st.Name, ClassID: st.ClassID, Priority: st.Priority,
-			Rate: st.Rate, Ceil: st.Ceil, Packets: st.Packets, Bytes: st.Bytes, Dropped: st.Dropped, Backlog: st.Backlog,
+			Rate: st.Rate, Ceil: st.Ceil, Packets: st.Packets, Bytes: st.Bytes, Dropped: st.Dropped, Backlog: st.Backlog, Queue: string(st.Queue), Marked: st.Marked,
 		}
 		if st.Upload {
 			q.Direction = "upload"

@@ -20,6 +20,7 @@ type traced struct {
 		In, Out, Src, Dst, Protocol string
 		SrcPort                     uint16 `json:"sport"`
 		DstPort                     uint16 `json:"dport"`
+		VLAN                        uint16
 	}
 	Leaves *struct {
 		Out, Src, Dst string

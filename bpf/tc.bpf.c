@@ -8,8 +8,6 @@
 #include "lib/redirect.h"
 #include "lib/trace.h"
 
-#define VLAN_ID 0x0fff
-
 /* For the Go side's sake. */
 const struct event *event_type __attribute__((unused));
 

@@ -12,10 +12,6 @@
 #define REASON_SHIFT 8			/* of a drop, above the action */
 #define MISS_SHIFT 16			/* why it is not the short way, above XDP_PASS */
 
-struct vlan_header {
-	__be16 tci, proto;
-};
-
 /* The short way, for a frame that is whole in its first buffer; or XDP_PASS and why not. */
 static __always_inline int shortcut(struct xdp_md *ctx)
 {
@@ -75,7 +71,7 @@ static __always_inline int look(struct xdp_md *ctx)
 	a.packets = 1;
 	a.bytes = bpf_xdp_get_buff_len(ctx);
 	proto = eth->h_proto;
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < MAX_TAGS; i++) {
 		struct vlan_header *v = data + l3;
 
 		if (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD))

@@ -55,15 +55,15 @@ func TestQoS(t *testing.T) {
 	r.wantBody(r.call("GET", "/api/qos/config", nil, nil), cake)
 
 	a = r.call("POST", "/api/qos/classes", `{"name":"voice","priority":0,"guaranteed_mbps":2,"dscp_markings":["EF",34],"applications":["sip"],"id":77,"stats":{"packets":5}}`, nil)
-	const voice = `{"id":1,"name":"voice","priority":0,"guaranteed_mbps":2,"applications":["sip"],"dscp_markings":[46,34],"ports":[],"stats":{"packets":0,"bytes":0,"dropped":0,"backlog":0}}`
+	const voice = `{"id":1,"name":"voice","priority":0,"guaranteed_mbps":2,"applications":["sip"],"dscp_markings":[46,34],"ports":[],"stats":{"packets":0,"bytes":0,"dropped":0,"backlog":0,"marked":0,"queue":""}}`
 	if a.status != http.StatusCreated {
 		t.Errorf("a class is made with %d", a.status)
 	}
 	r.wantBody(a, voice)
 	a = r.call("POST", "/api/qos/classes", `{"name":"bulk","priority":7,"max_mbps":50,"ports":[873,"443","tcp/8000-8080"]}`, nil)
-	r.wantBody(a, `{"id":2,"name":"bulk","priority":7,"max_mbps":50,"applications":[],"dscp_markings":[],"ports":[873,443,"tcp/8000-8080"],"stats":{"packets":0,"bytes":0,"dropped":0,"backlog":0}}`)
+	r.wantBody(a, `{"id":2,"name":"bulk","priority":7,"max_mbps":50,"applications":[],"dscp_markings":[],"ports":[873,443,"tcp/8000-8080"],"stats":{"packets":0,"bytes":0,"dropped":0,"backlog":0,"marked":0,"queue":""}}`)
 	r.wantBody(r.call("PUT", "/api/qos/classes/2", `{"name":"bulk","priority":6,"guaranteed_mbps":18}`, nil),
-		`{"id":2,"name":"bulk","priority":6,"guaranteed_mbps":18,"applications":[],"dscp_markings":[],"ports":[],"stats":{"packets":0,"bytes":0,"dropped":0,"backlog":0}}`)
+		`{"id":2,"name":"bulk","priority":6,"guaranteed_mbps":18,"applications":[],"dscp_markings":[],"ports":[],"stats":{"packets":0,"bytes":0,"dropped":0,"backlog":0,"marked":0,"queue":""}}`)
 
 	r.wantBody(r.call("PUT", "/api/qos/device-limits/02-00-5E-10-00-01", `{"hostname":"tv","download_mbps":8}`, nil),
 		`{"mac":"02:00:5e:10:00:01","hostname":"tv","download_mbps":8}`)
@@ -161,8 +161,8 @@ func TestQoSStatistics(t *testing.T) {
 	}
 	err := r.core.Reports.Metrics(t.Context(), device, &ngfwv1.Metrics{Qos: []*ngfwv1.QosCounter{
 		{ClassId: 0, Interface: "wan", Direction: "upload", Packets: 1000, Bytes: 100000},
-		{ClassId: 1, Interface: "wan", Direction: "upload", Packets: 10, Bytes: 1000, Dropped: 1, Backlog: 60},
-		{ClassId: 1, Interface: "wan", Direction: "download", Packets: 20, Bytes: 30000, Dropped: 2},
+		{ClassId: 1, Interface: "wan", Direction: "upload", Packets: 10, Bytes: 1000, Dropped: 1, Backlog: 60, Marked: 4, Queue: "cake"},
+		{ClassId: 1, Interface: "wan", Direction: "download", Packets: 20, Bytes: 30000, Dropped: 2, Marked: 5, Queue: "fq_codel"},
 		{ClassId: 1, Interface: "wan2", Direction: "download", Packets: 3, Bytes: 300},
 	}})
 	if err != nil {
@@ -170,10 +170,13 @@ func TestQoSStatistics(t *testing.T) {
 	}
 	for range 2 { // also after a restart
 		var list []struct {
-			Stats struct{ Packets, Bytes, Dropped, Backlog json.Number }
+			Stats struct {
+				Packets, Bytes, Dropped, Backlog, Marked json.Number
+				Queue                                    string
+			}
 		}
 		r.call("GET", "/api/qos/classes", nil, &list)
-		if s := list[0].Stats; s.Packets != "33" || s.Bytes != "31300" || s.Dropped != "3" || s.Backlog != "60" || list[1].Stats.Packets != "0" {
+		if s := list[0].Stats; s.Packets != "33" || s.Bytes != "31300" || s.Dropped != "3" || s.Backlog != "60" || s.Marked != "9" || s.Queue != "fq_codel" || list[1].Stats.Packets != "0" {
 			t.Errorf("%+v", list)
 		}
 		if err := r.core.Reports.Flush(t.Context()); err != nil {

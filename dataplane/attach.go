@@ -26,6 +26,18 @@ type attachedPort struct {
 	l3   bool    // frames have no Ethernet header
 	xdp  XDPMode // as it came to be
 	fast uint32  // portXDPRx, portXDPTx
+	vlan uint16  // a VLAN's interface: its tag
+	over int     // and the interface whose frames have it
+}
+
+// newPort is an interface that has no programs yet.
+func newPort(l netlink.Link) attachedPort {
+	a := l.Attrs()
+	p := attachedPort{name: a.Name, l3: a.EncapType != "ether"}
+	if v, ok := l.(*netlink.Vlan); ok {
+		p.vlan, p.over = uint16(v.VlanId), a.ParentIndex
+	}
+	return p
 }
 
 // value is the port table's element: see PORT_* in bpf/abi/abi.h.
@@ -144,8 +156,8 @@ func (d *Dataplane) AttachAll() error {
 			continue
 		}
 		present[a.Index] = true
-		port := attachedPort{name: a.Name, l3: a.EncapType != "ether"}
-		if have, ok := d.ports[a.Index]; ok && have.name == port.name && have.l3 == port.l3 {
+		port := newPort(l)
+		if have, ok := d.ports[a.Index]; ok && have.name == port.name && have.l3 == port.l3 && have.vlan == port.vlan && have.over == port.over {
 			port.xdp = have.xdp
 			if port.fast = d.fastPort(l, port); port.fast == have.fast {
 				continue
@@ -193,7 +205,7 @@ func (d *Dataplane) pinnedPorts() (map[int]attachedPort, error) {
 	for _, l := range links {
 		a := l.Attrs()
 		if eligible(l, links) && d.attached(a.Index, hookIngress) && d.attached(a.Index, hookEgress) {
-			ports[a.Index] = attachedPort{name: a.Name, l3: a.EncapType != "ether"}
+			ports[a.Index] = newPort(l)
 		}
 	}
 	return ports, nil
@@ -270,11 +282,25 @@ func (d *Dataplane) attachXDP(index int, port *attachedPort) {
 			if m.is == XDPGeneric && d.cfg.XDP == XDPAuto {
 				d.degraded["xdp:"+port.name] = "generic mode"
 			}
+			d.showTags(port.name)
 			return
 		}
 	}
 	d.degraded["xdp:"+port.name] = "not attached: " + err.Error()
 	d.log.Warn("early filter not attached, TC filters alone", "interface", port.name, "err", err)
+}
+
+// showTags has XDP see VLAN tags. The device keeps it when the programs go.
+func (d *Dataplane) showTags(name string) {
+	delete(d.degraded, "offload:"+name)
+	changed, err := wholeFrames(name)
+	if err != nil {
+		d.degraded["offload:"+name] = "XDP may take tagged frames for untagged ones: " + err.Error()
+		d.log.Warn("VLAN tags may be hidden from the early filter", "interface", name, "err", err)
+	}
+	if changed {
+		d.log.Info("receive offloads of VLAN tags and LRO switched off", "interface", name)
+	}
 }
 
 // hook takes over a pinned link with our program, atomically, or makes one.
@@ -323,6 +349,7 @@ func (d *Dataplane) setPort(index int, port attachedPort) error {
 func (d *Dataplane) forget(index int) {
 	delete(d.degraded, "xdp:"+d.ports[index].name)
 	delete(d.degraded, "fast_path:"+d.ports[index].name)
+	delete(d.degraded, "offload:"+d.ports[index].name)
 	delete(d.ports, index)
 	if c, err := d.settings(); err == nil && c.Active != 0 {
 		if table, err := inner(d.tc.ImagePorts, activeSlot(c)); err == nil {
@@ -377,6 +404,27 @@ func (d *Dataplane) PortName(index uint32) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.ports[int(index)].name
+}
+
+// tagged is the tag that frames of a VLAN's interface have, and by which interface
+// they come; 0: it is none.
+func (d *Dataplane) tagged(index uint32) (vlan uint16, over uint32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := d.ports[int(index)]
+	return p.vlan, uint32(p.over)
+}
+
+// ofVLAN is the interface of a VLAN of another one; "": there is none.
+func (d *Dataplane) ofVLAN(over uint32, vlan uint16) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, p := range d.ports {
+		if p.vlan == vlan && p.over == int(over) {
+			return p.name
+		}
+	}
+	return ""
 }
 
 // Degraded lists what works worse than it could: "xdp:eth0: generic mode".

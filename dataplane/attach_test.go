@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // Whoever takes a program off an interface does not take it off for long.
@@ -42,14 +43,60 @@ func TestDetachedProgramsAreNoticed(t *testing.T) {
 	})
 }
 
-// What an older version has attached goes when ours comes: two would judge.
-func TestOlderProgramsGo(t *testing.T) {
+// XDP sees tags: no device takes them off before it.
+func TestTagsAreLeftOn(t *testing.T) {
 	k := newKernel(t, 16)
-	k.apply(1, "", usual)
+	k.in(func() {
+		flags := func() uint32 {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				t.Error(err)
+				return 0
+			}
+			defer unix.Close(fd)
+			have, err := ethtool(fd, "lan", ethtoolGetFlags, 0)
+			if err != nil {
+				t.Error(err)
+			}
+			return have
+		}
+		if flags()&flagRxVLAN == 0 {
+			t.Error("a new veth takes no tags off: nothing to test")
+		}
+		k.cfg.XDP = XDPAuto
+		clear(k.ports)
+		if err := k.AttachAll(); err != nil {
+			t.Error(err)
+		}
+		if k.ports[int(k.lan)].xdp == XDPOff || flags()&flagRxVLAN != 0 {
+			t.Errorf("xdp %q, flags %#x", k.ports[int(k.lan)].xdp, flags())
+		}
+		if changed, err := wholeFrames("lan"); changed || err != nil {
+			t.Errorf("again: %v %v", changed, err)
+		}
+		if _, err := wholeFrames("nosuch"); err == nil {
+			t.Error("an interface that is not there has no tags to take off")
+		}
+	})
+}
+
+// older makes the pins of a version before this.
+func (k *kernel) older() string {
 	older := filepath.Join(k.pins, "v1")
 	if err := errors.Join(os.MkdirAll(filepath.Join(older, "links"), 0o700), os.MkdirAll(filepath.Join(older, "maps"), 0o700)); err != nil {
-		t.Fatal(err)
+		k.t.Fatal(err)
 	}
+	return older
+}
+
+// What an older version has attached goes when ours comes: two would judge.
+func TestOlderProgramsGo(t *testing.T) {
+	if err := haveTCX(); err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	k := newKernel(t, 16)
+	k.apply(1, "", usual)
+	older := k.older()
 	k.in(func() {
 		l, err := link.AttachTCX(link.TCXOptions{Interface: int(k.lan), Program: k.tc.NgfwIngress, Attach: ebpf.AttachTCXIngress})
 		if err != nil {

@@ -3,7 +3,9 @@ package dataplane
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -33,6 +35,47 @@ func newClsact(t *testing.T) *kernel {
 	clear(k.ports)
 	k.apply(1, "", usual)
 	return k
+}
+
+// An older version's filters go when ours come, also where ours are TCX.
+func TestOlderFiltersGo(t *testing.T) {
+	for _, mode := range []TCMode{TCClsact, TCX} {
+		t.Run(string(mode), func(t *testing.T) {
+			if err := haveTCX(); mode == TCX && err != nil {
+				t.Skipf("SKIPPED: %v", err)
+			}
+			k := newClsact(t)
+			k.tcMode = mode
+			links := filepath.Join(k.older(), "links")
+			k.in(func() {
+				p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+					Type: ebpf.SchedCLS, License: "GPL", Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()},
+				})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer p.Close()
+				if err := errors.Join(clsactAttach(int(k.lan), hookIngress, "older", p), p.Pin(filepath.Join(links, strconv.Itoa(int(k.lan))+"-"+hookIngress)), k.AttachAll()); err != nil {
+					t.Error(err)
+					return
+				}
+				want := []string{"ngfw_ingress"}
+				if mode == TCX {
+					want = nil
+				}
+				if got := filters(t, k.lan, hookIngress); !slices.Equal(got, want) {
+					t.Errorf("the filters are %q, want %q", got, want)
+				}
+				if !k.attached(int(k.lan), hookIngress) {
+					t.Error("ours does not look at what arrives")
+				}
+			})
+			if _, err := os.Stat(filepath.Dir(links)); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the older pins: %v", err)
+			}
+		})
+	}
 }
 
 // others makes the interface's filter a program that is not ours.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ngfw.sh/dataplane/internal/bpfobj"
+	"ngfw.sh/dataplane/subsystem"
 )
 
 // Kernel is the running kernel, asked for what the packet programs need.
@@ -37,6 +38,10 @@ func (Kernel) Features() map[string]error {
 		"packet programs":              loadable(),
 	}
 }
+
+// Subsystems tells of the kernel's parts beside BPF, by the names of package
+// subsystem, which says how they are asked for.
+func (Kernel) Subsystems() map[string]error { return subsystem.Probe() }
 
 // Attachment is how the policy's programs would be on interfaces: see TCMode.
 func (Kernel) Attachment() string {

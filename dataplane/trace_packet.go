@@ -74,6 +74,7 @@ func (a *assembler) take(raw []byte) error {
 	}
 	s := sighting(&r, a.d.PortName)
 	p := a.find(&r)
+	a.tag(&s, &r)
 	last := p == nil
 	if p == nil {
 		p = &pendingPacket{TracePacket: TracePacket{Time: flow.WallClock(r.Time), Packet: s.Packet, Bytes: r.Bytes, Packets: r.Packets}}
@@ -118,7 +119,7 @@ func (a *assembler) find(r *bpfobj.TcTraceRecord) *pendingPacket {
 func (a *assembler) joined(r *bpfobj.TcTraceRecord) (first *pendingPacket) {
 	left, n := a.early[:0], uint32(0)
 	for _, p := range a.early {
-		if n == max(r.Packets, 1) || p.record.Tuple != r.Tuple || p.record.IfindexIn != r.IfindexIn {
+		if n == max(r.Packets, 1) || p.record.Tuple != r.Tuple || p.record.IfindexIn != r.IfindexIn && !a.below(r.IfindexIn, p.record.IfindexIn) {
 			left = append(left, p)
 			continue
 		}
@@ -129,6 +130,34 @@ func (a *assembler) joined(r *bpfobj.TcTraceRecord) (first *pendingPacket) {
 	}
 	a.early = left
 	return first
+}
+
+// below says whether a VLAN's interface takes its frames from another, also
+// through one between.
+func (a *assembler) below(index, from uint32) bool {
+	for range maxTags {
+		if _, index = a.d.tagged(index); index == 0 {
+			return false
+		}
+		if index == from {
+			return true
+		}
+	}
+	return false
+}
+
+const maxTags = 2 // MAX_TAGS of bpf/lib/parse.h
+
+// tag gives a packet the tags of the VLANs by whose interfaces it comes and goes:
+// at TC the kernel has taken the first off and has yet to put the other on.
+func (a *assembler) tag(s *policy.Sighting, r *bpfobj.TcTraceRecord) {
+	if r.Hook != traceXDP {
+		s.Packet.VLAN, _ = a.d.tagged(r.IfindexIn)
+	}
+	s.Leaves.VLAN, _ = a.d.tagged(r.IfindexOut)
+	if r.Hook == traceEgress && r.IfindexIn == 0 {
+		s.Packet.VLAN = s.Leaves.VLAN
+	}
 }
 
 // ends says that no further program sees the packet.
@@ -143,6 +172,7 @@ func (p *pendingPacket) add(im *policy.Image, r *bpfobj.TcTraceRecord, s policy.
 	switch {
 	case s.Program == policy.ProgramEgress && s.Outcome == policy.Passed:
 		leaves := s.Packet
+		leaves.VLAN = s.Leaves.VLAN
 		p.Leaves = &leaves
 		v := s.Verdict
 		v.NAT.SourceRule = int64(r.Nat[1])
@@ -154,6 +184,9 @@ func (p *pendingPacket) add(im *policy.Image, r *bpfobj.TcTraceRecord, s policy.
 		p.Leaves = &leaves
 	}
 	p.Programs = append(p.Programs, TraceStages{s.Program, stages})
+	if s.Program == policy.ProgramIngress && s.Packet.In != p.Packet.In { // XDP has seen it on the VLAN's port
+		p.Packet.In, p.Packet.VLAN = s.Packet.In, s.Packet.VLAN
+	}
 	if p.Packet.Out == "" || s.Program != policy.ProgramXDP && first {
 		p.Packet.Out = s.Packet.Out
 	}
@@ -215,7 +248,7 @@ func (a *assembler) flush(all bool) error {
 
 func (a *assembler) end(p *pendingPacket, unseen bool) error {
 	if unseen {
-		p.Note = p.lost()
+		p.Note = p.lost(a.d)
 	}
 	a.number++
 	p.Number = a.number
@@ -223,8 +256,13 @@ func (a *assembler) end(p *pendingPacket, unseen bool) error {
 }
 
 // lost is what may have become of a packet that the next program has not seen.
-func (p *pendingPacket) lost() string {
+func (p *pendingPacket) lost(d *Dataplane) string {
 	switch {
+	case p.record.Hook == traceXDP && p.record.Vlan != 0:
+		if taker := d.ofVLAN(p.record.IfindexIn, p.record.Vlan); taker != "" {
+			return "not seen at " + taker + ": joined with others (GRO), not for this router's address, or the trace's rate was exceeded"
+		}
+		return fmt.Sprintf("VLAN %d has no interface on %s here", p.record.Vlan, p.Packet.In)
 	case p.record.Hook == traceXDP:
 		return "not seen at TC: joined with others (GRO), or the trace's rate was exceeded"
 	case p.record.Mark&markInspectBit != 0:

@@ -12,6 +12,7 @@ import (
 const (
 	traceXDP     = 1
 	traceIngress = 2
+	traceEgress  = 3
 
 	pathRejudged = 0x100
 
@@ -48,6 +49,7 @@ func sighting(r *bpfobj.TcTraceRecord, name func(uint32) string) policy.Sighting
 	if int(r.Miss) < len(fastMisses) {
 		s.Miss = fastMisses[r.Miss]
 	}
+	s.Packet.VLAN = r.Vlan
 	if r.Orig != (bpfobj.TcTuple{}) {
 		// Interfaces of the flow's first packet are those of an answer turned round.
 		first, last := in, out

@@ -213,6 +213,61 @@ func TestTraceFilters(t *testing.T) {
 	}
 }
 
+// Frames with tags are told of with the outer one, also of a VLAN that nobody here
+// has; its interface's packet is the one that XDP has seen on the port.
+func TestTraceTellsTags(t *testing.T) {
+	k := newKernel(t, 64)
+	k.ports[1] = attachedPort{name: "lan"} // where test runs arrive
+	k.apply(1, "", usual)
+	tr := k.trace(TraceFilter{Protocol: policy.ProtocolUDP})
+	inner := packet{src: lan4, dst: inet4, proto: udp, sport: 1, dport: 2}.frame(t)
+	outer := tagged(inner, 0x8100)
+	for what, tc := range map[string]struct {
+		frame []byte
+		vlan  uint16
+	}{
+		"none": {inner, 0}, "one": {outer, 100}, "two": {tagged(inner, 0x88a8, 0x8100), 100},
+		"a priority alone": {set(outer, 14, 0xe0, 0), 0},
+	} {
+		k.early(tc.frame)
+		got := tr.packets()
+		if len(got) != 1 || got[0].Packet.VLAN != tc.vlan || got[0].Packet.In != "lan" || got[0].Packet.Src.String() != lan4 || got[0].Action != policy.Accept {
+			t.Errorf("%s: %+v", what, got)
+			continue
+		}
+		if lacks := strings.Contains(got[0].Note, "VLAN 100 has no interface on lan"); lacks != (tc.vlan != 0) {
+			t.Errorf("%s: %q", what, got[0].Note)
+		}
+	}
+	// More tags than two, and a cut one, are nobody's packet here.
+	for _, frame := range [][]byte{tagged(inner, 0x8100, 0x8100, 0x8100), outer[:16]} {
+		k.early(frame)
+		if got := tr.packets(); len(got) != 0 {
+			t.Errorf("told of %+v", got)
+		}
+	}
+
+	k.ports[int(k.lan)] = attachedPort{name: "lan.100", vlan: 100, over: 1}
+	k.apply(2, "", usual)
+	k.early(outer)
+	k.arrive(k.lan, inner) // without its tag, as the kernel hands it on
+	got := tr.packets()
+	if len(got) != 1 || got[0].Packet.VLAN != 100 || got[0].Packet.In != "lan.100" || len(got[0].Programs) != 2 {
+		t.Errorf("%+v", got)
+	}
+	k.early(outer)
+	if got := tr.packets(); len(got) != 1 || !strings.Contains(got[0].Note, "not seen at lan.100") {
+		t.Errorf("%+v", got)
+	}
+	// One that leaves by it.
+	k.ports[int(k.wan)] = attachedPort{name: "wan.7", vlan: 7, over: 1}
+	k.forget()
+	k.leave(k.wan, packet{src: rtrWAN4, dst: inet4, proto: udp, sport: 1, dport: 2}.frame(t))
+	if got := tr.packets(); len(got) != 1 || got[0].Packet.VLAN != 7 || got[0].Packet.In != policy.InterfaceSelf {
+		t.Errorf("%+v", got)
+	}
+}
+
 // Whatever becomes of who asked, the kernel ends it.
 func TestTraceEndsByItself(t *testing.T) {
 	k := newKernel(t, 64)

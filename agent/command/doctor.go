@@ -15,7 +15,7 @@ func doctorCommand(env Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor [-o json]",
 		Short: "Examine whether this machine can run the agent, and say what to do",
-		Long:  "Examine kernel, privileges, disk, clock and the way to the cloud. Nothing is changed.\nExit code 1: something must be done before the agent works.",
+		Long:  "Examine kernel, privileges, disk, clock and the way to the cloud. Nothing is changed,\nbut that the kernel may load modules for the asking.\nExit code 1: something must be done before the agent works.",
 		Args:  usageArgs(cobra.NoArgs),
 	}
 	asJSON := outputFlag(cmd)
@@ -53,6 +53,9 @@ func writeResults(out io.Writer, results []doctor.Result) error {
 	for _, r := range results {
 		count[r.Outcome]++
 		fmt.Fprintf(w, "%s\t%s\t%s\n", strings.ToUpper(string(r.Outcome)), r.Check, r.Detail)
+		if r.Lost != "" {
+			fmt.Fprintf(w, "\t\twithout it: %s\n", r.Lost)
+		}
 		if r.Remedy != "" {
 			fmt.Fprintf(w, "\t\t→ %s\n", r.Remedy)
 		}

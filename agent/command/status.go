@@ -147,8 +147,8 @@ func queueText(q control.Queue) string {
 	if q.Rate == q.Ceil {
 		rate = fmt.Sprintf("%g Mbit/s", float64(q.Ceil)/1e6)
 	}
-	return fmt.Sprintf("%s, %s: %s, priority %d, %d packets, %d bytes, %d dropped, %d bytes wait",
-		where, what, rate, q.Priority, q.Packets, q.Bytes, q.Dropped, q.Backlog)
+	return fmt.Sprintf("%s, %s: %s, priority %d, %s: %d packets, %d bytes, %d dropped, %d marked, %d bytes wait",
+		where, what, rate, q.Priority, q.Queue, q.Packets, q.Bytes, q.Dropped, q.Marked, q.Backlog)
 }
 
 func writeInspection(row func(name, format string, args ...any), i control.Inspection) {

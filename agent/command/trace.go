@@ -183,8 +183,12 @@ func tracedPacket(p policy.Packet) string {
 	if p.Protocol == policy.ProtocolICMP || p.Protocol == policy.ProtocolICMPv6 {
 		text += fmt.Sprintf(" type %d/%d", p.ICMPType, p.ICMPCode)
 	}
+	way := p.In + " → " + p.Out
 	if p.Out == "" {
-		return text + ", in " + p.In
+		way = "in " + p.In
 	}
-	return text + ", " + p.In + " → " + p.Out
+	if p.VLAN != 0 {
+		way += fmt.Sprintf(", VLAN %d", p.VLAN)
+	}
+	return text + ", " + way
 }

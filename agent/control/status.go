@@ -71,6 +71,8 @@ type Queue struct {
 	Bytes     uint64 `json:"bytes"`
 	Dropped   uint64 `json:"dropped"`
 	Backlog   uint64 `json:"backlog"`
+	Queue     string `json:"queue"`  // its discipline: bfifo, fq_codel, cake
+	Marked    uint64 `json:"marked"` // packets that were let pass with a mark for congestion (ECN)
 }
 
 // Spool is what waits for the cloud's acknowledgement.

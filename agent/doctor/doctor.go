@@ -1,7 +1,8 @@
 // Package doctor owns the questions whether this machine can run the agent and
 // whether the agent can reach its cloud, each answered with what to do about it.
 //
-// Checks only look: they attach nothing, write nothing, and send no key. They are
+// Checks only look: they attach nothing, write nothing, and send no key. For the
+// asking the kernel may load modules, as it would for the agent. They are
 // independent of each other, so one that cannot be made says so and the rest go
 // on. What needs the packet programs' library is asked through Kernel, which may
 // load programs that are gone with its answer.
@@ -33,6 +34,7 @@ type Result struct {
 	Check   string  `json:"check"`
 	Outcome Outcome `json:"outcome"`
 	Detail  string  `json:"detail"`           // what was found
+	Lost    string  `json:"lost,omitempty"`   // what does not work without it
 	Remedy  string  `json:"remedy,omitempty"` // what to do; never empty unless OK
 }
 
@@ -53,6 +55,8 @@ type Kernel interface {
 	Features() map[string]error
 	// Attachment is how the policy's programs would be on interfaces: tcx, clsact.
 	Attachment() string
+	// Subsystems tells of parts beside BPF, by the names of package subsystem.
+	Subsystems() map[string]error
 }
 
 // Config is what is examined.
@@ -116,12 +120,17 @@ func New(cfg Config, deps Deps) *Doctor {
 	return &Doctor{cfg: cfg, deps: deps}
 }
 
+// nothing is what works without what the packet programs stand on.
+const nothing = "the packet programs cannot be loaded: nothing is enforced, the agent does not start"
+
 // Examine makes all checks, the ones on which others stand first.
 func (d *Doctor) Examine(ctx context.Context) []Result {
 	s, results := d.settings()
 	results = append(results,
-		d.privileges(), d.kernel(), d.btf(), d.bpffs(s), d.conntrack(), d.kfuncs(), d.nftables())
+		d.privileges(), d.kernel(), d.btf().without(nothing), d.bpffs(s).without("the agent does not start: packets could not be judged while none runs"),
+		d.conntrack().without("flows have no state: nothing is enforced, the agent does not start"), d.kfuncs().without(nothing), d.nftables().without(nothing))
 	results = append(results, d.features()...)
+	results = append(results, d.subsystems()...)
 	results = append(results, d.forwarding()...)
 	results = append(results, d.clock(), d.disk(s))
 	return append(results, d.server(ctx, s)...)
@@ -135,6 +144,14 @@ func warn(check, detail, remedy string) Result {
 
 func fail(check, detail, remedy string) Result {
 	return Result{Check: check, Outcome: Fail, Detail: detail, Remedy: remedy}
+}
+
+// without says what is lost, unless all is well.
+func (r Result) without(lost string) Result {
+	if r.Outcome != OK {
+		r.Lost = lost
+	}
+	return r
 }
 
 // pool reads the CA of the settings; nil means the system's.

@@ -108,11 +108,11 @@ func (d *Doctor) features() []Result {
 		case err == nil:
 			results = append(results, ok(name, "available"))
 		case errors.Is(err, fs.ErrPermission):
-			results = append(results, warn(name, "cannot be told without privileges", "run as root"))
+			results = append(results, warn(name, "cannot be told without privileges", "run as root").without(nothing))
 		case slices.Contains(d.cfg.Optional, name):
 			results = append(results, warn(name, err.Error(), "nothing must be done: the agent works without; a newer kernel or driver has it"))
 		default:
-			results = append(results, fail(name, err.Error(), fmt.Sprintf("use a kernel that has it, from %d.%d", oldestMajor, oldestMinor)))
+			results = append(results, fail(name, err.Error(), fmt.Sprintf("use a kernel that has it, from %d.%d", oldestMajor, oldestMinor)).without(nothing))
 		}
 	}
 	return results

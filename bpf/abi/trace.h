@@ -95,7 +95,8 @@ struct trace_record {
 	struct tuple after;		/* fast path: as it leaves */
 	struct tuple orig;		/* its flow's */
 	__u32 cpu;
-	__u32 pad;
+	__u16 vlan;			/* of the frame's outer tag, at XDP; 0: none */
+	__u16 pad;
 };
 
 #endif

@@ -18,6 +18,12 @@
 
 #define MAX_EXTENSIONS 6		/* IPv6 extension headers; beyond: malformed */
 #define MAX_L4 1024			/* where layer 4 may begin; beyond: malformed */
+#define MAX_TAGS 2			/* VLAN tags that XDP looks behind (802.1ad: two) */
+#define VLAN_ID 0x0fff			/* of a tag's control information (802.1Q 9.6) */
+
+struct vlan_header {
+	__be16 tci, proto;
+};
 
 enum parse_result {
 	PARSE_OK = 0,

@@ -196,16 +196,41 @@ static __always_inline int trace_fast(__u32 ifindex, __u32 hook, __u32 result)
  */
 #ifdef NGFW_TRACE_XDP
 
-/* Into the work; what is behind tags stays with those who drop it. */
+/* Into the work, from behind the tags that XDP's other half looks behind. */
 SUBPROGRAM int trace_parse(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct work *w = element(&works, WORK_INGRESS);
 	struct ethhdr *eth = data;
+	struct vlan_header *v = (void *)(eth + 1);
+	__u32 l3 = sizeof(*eth);
+	__be16 proto;
 
 	if (!w || (void *)(eth + 1) > end)
 		return PARSE_OTHER;
-	return parse(data, end, sizeof(*eth), eth->h_proto, bpf_xdp_get_buff_len(ctx), &w->packet);
+	proto = eth->h_proto;
+	for (int i = 0; i < MAX_TAGS; i++, v++) {
+		if (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD))
+			break;
+		if ((void *)(v + 1) > end)
+			return PARSE_OTHER;
+		proto = v->proto;
+		l3 += sizeof(*v);
+	}
+	return parse(data, end, l3, proto, bpf_xdp_get_buff_len(ctx), &w->packet);
+}
+
+/* The outer tag's number; 0: there is none, or a priority alone. */
+static __always_inline __u16 trace_tag(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct ethhdr *eth = data;
+	struct vlan_header *v = (void *)(eth + 1);
+
+	if ((void *)(v + 1) > end ||
+	    (eth->h_proto != bpf_htons(ETH_P_8021Q) && eth->h_proto != bpf_htons(ETH_P_8021AD)))
+		return 0;
+	return bpf_ntohs(v->tci) & VLAN_ID;
 }
 
 SUBPROGRAM int trace_fast_xdp(struct xdp_md *ctx)
@@ -248,6 +273,7 @@ SUBPROGRAM int trace_xdp(struct xdp_md *ctx, __u32 result, __u32 reason, __u32 m
 	r->flags = p->flags;
 	r->bytes = p->bytes;
 	r->packets = 1;
+	r->vlan = trace_tag(ctx);
 	r->ifindex_in = ctx->ingress_ifindex;
 	r->ifindex_out = 0;
 	bpf_ringbuf_submit(r, 0);

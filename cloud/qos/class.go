@@ -2,6 +2,7 @@ package qos
 
 import (
 	"context"
+	"slices"
 
 	"google.golang.org/protobuf/types/known/emptypb"
 
@@ -119,6 +120,18 @@ func (s *Service) show(ctx context.Context, deviceID string, classes []qos.Class
 	return list, nil
 }
 
+// disciplines are from the poorest on; "" is unknown.
+var disciplines = []string{"bfifo", "fq_codel", "cake"}
+
+// poorer is the one of two disciplines that does less.
+func poorer(a, b string) string {
+	i, j := slices.Index(disciplines, a), slices.Index(disciplines, b)
+	if a == "" || j >= 0 && j < i {
+		return b
+	}
+	return a
+}
+
 // sum is a class's counters over uplinks and directions.
 func sum(counters []*ngfwv1.QosCounter, class int64) *ngfwv1.QoSClassStats {
 	out := &ngfwv1.QoSClassStats{}
@@ -128,6 +141,8 @@ func sum(counters []*ngfwv1.QosCounter, class int64) *ngfwv1.QoSClassStats {
 			out.Bytes += c.GetBytes()
 			out.Dropped += c.GetDropped()
 			out.Backlog += c.GetBacklog()
+			out.Marked += c.GetMarked()
+			out.Queue = poorer(out.Queue, c.GetQueue())
 		}
 	}
 	return out

@@ -296,6 +296,21 @@ func TestQueues(t *testing.T) {
 			}
 		}
 		lacking := strings.Join(s.Degraded(), "\n")
+		have := q
+		for ; kinds[string(have)] == 0; have, _ = have.poorer() {
+			if have == "" {
+				t.Fatalf("%s: %v", q, kinds)
+			}
+		}
+		list, err := s.Statistics()
+		if err != nil || len(list) == 0 {
+			t.Fatalf("%s: %v %v", q, list, err)
+		}
+		for _, st := range list {
+			if st.Queue != have {
+				t.Errorf("%s: statistics tell of %q, the kernel of %v", q, st.Queue, kinds)
+			}
+		}
 		if lacking == "" {
 			if diff := cmp.Diff(map[string]int{"htb": 1, string(q): 2}, kinds); diff != "" {
 				t.Errorf("%s: %s", q, diff)

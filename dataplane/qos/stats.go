@@ -1,10 +1,6 @@
 package qos
 
-import (
-	"fmt"
-
-	"github.com/vishvananda/netlink"
-)
+import "github.com/vishvananda/netlink"
 
 // Counter names a class's queue: that of a class, or of a limited device.
 type Counter struct {
@@ -14,13 +10,17 @@ type Counter struct {
 	Device    MAC   // of the device stage
 }
 
-// Statistic is what has passed a queue. Backlog is bytes.
+// Statistic is what has passed a queue. Backlog is bytes, the others but Bytes are
+// packets. Marked are those that the queue let pass with the word that there is
+// congestion (ECN), instead of dropping them.
 type Statistic struct {
 	Counter
 	Name                             string // of the class
 	Priority                         int
 	Rate, Ceil                       uint64 // bits a second
+	Queue                            Queue  // the discipline that is there, which may be a poorer one than asked for
 	Packets, Bytes, Dropped, Backlog uint64
+	Marked                           uint64
 }
 
 // Statistics are those of every queue, in the order of the trees.
@@ -61,13 +61,15 @@ func merge(list []Statistic, earlier map[Counter]Statistic) []Statistic {
 			i = len(out)
 			at[st.Counter] = i
 			was := earlier[st.Counter]
-			st.Packets, st.Bytes, st.Dropped = st.Packets+was.Packets, st.Bytes+was.Bytes, st.Dropped+was.Dropped
+			st.Packets, st.Bytes = st.Packets+was.Packets, st.Bytes+was.Bytes
+			st.Dropped, st.Marked = st.Dropped+was.Dropped, st.Marked+was.Marked
 			out = append(out, st)
 			continue
 		}
 		out[i].Packets += st.Packets
 		out[i].Bytes += st.Bytes
 		out[i].Dropped += st.Dropped
+		out[i].Marked += st.Marked
 		out[i].Backlog += st.Backlog
 	}
 	return out
@@ -83,15 +85,9 @@ func (f *force) readStage(st stage, slot int) ([]Statistic, error) {
 	if err != nil {
 		return nil, err
 	}
-	queues, err := netlink.QdiscList(l)
+	queues, err := leaves(l)
 	if err != nil {
-		return nil, fmt.Errorf("list the queues of %s: %w", st.device, err)
-	}
-	dropped := map[uint32]uint64{} // by class: HTB counts only what did not get in
-	for _, q := range queues {
-		if stats := q.Attrs().Statistics; stats != nil && stats.Queue != nil {
-			dropped[q.Attrs().Parent] = uint64(stats.Queue.Drops)
-		}
+		return nil, err
 	}
 	devices := f.cfg.devices()
 	var out []Statistic
@@ -100,7 +96,9 @@ func (f *force) readStage(st stage, slot int) ([]Statistic, error) {
 		if n.inner || c == nil {
 			continue
 		}
-		one := Statistic{Counter: Counter{Interface: st.port, Upload: st.upload}, Priority: n.priority, Rate: n.rate, Ceil: n.ceil, Dropped: dropped[c.Handle]}
+		one := Statistic{Counter: Counter{Interface: st.port, Upload: st.upload}, Priority: n.priority, Rate: n.rate, Ceil: n.ceil}
+		queue := queues[c.Handle]
+		one.Queue, one.Dropped, one.Marked = queue.kind, queue.dropped, queue.marked
 		switch i := int(n.number) - 1; {
 		case st.filter != FilterLink && i < len(devices):
 			one.Device = devices[i].MAC
@@ -132,6 +130,7 @@ func (s *Shaper) remember(was *force, slot int) {
 		sum.Packets += st.Packets
 		sum.Bytes += st.Bytes
 		sum.Dropped += st.Dropped
+		sum.Marked += st.Marked
 		s.earlier[st.Counter] = sum
 	}
 }

@@ -30,7 +30,7 @@ func TestKernels(t *testing.T) {
 	}
 	series, plan, limit := []string{shortSeries}, short, 12*time.Minute
 	if asked := os.Getenv("NGFW_KERNELS"); asked != "" {
-		series, plan, limit = strings.Fields(asked), long, time.Hour
+		series, plan, limit = strings.Fields(asked), long, 2*time.Hour
 		switch of := strings.Fields(os.Getenv("NGFW_KERNELS_PLAN")); {
 		case len(of) == 1 && of[0] == "short":
 			plan = short
@@ -43,7 +43,6 @@ func TestKernels(t *testing.T) {
 		plan = effort
 		updateHere(t)
 	}
-	var bundle kernel.Bundle
 	dir := t.TempDir()
 	for _, s := range series {
 		t.Run(s, func(t *testing.T) {
@@ -54,9 +53,7 @@ func TestKernels(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if bundle.Init == "" {
-				bundle = build(t, dir, plan)
-			}
+			bundle := build(t, dir, of(plan, s))
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
 			began := time.Now()
@@ -115,14 +112,22 @@ func named(of []string) (plan []suite) {
 			plan = append(plan, suite{in: in, run: run})
 			continue
 		}
-		i := slices.IndexFunc(long, func(s suite) bool { return s.in == in })
-		if i < 0 {
+		before := len(plan)
+		for _, s := range long {
+			if s.in == in {
+				plan = append(plan, s)
+			}
+		}
+		if len(plan) == before {
 			plan = append(plan, suite{in: in})
-		} else {
-			plan = append(plan, long[i])
 		}
 	}
 	return plan
+}
+
+// of are the suites of a series.
+func of(plan []suite, series string) []suite {
+	return slices.DeleteFunc(slices.Clone(plan), func(s suite) bool { return s.only != "" && s.only != series })
 }
 
 // output is where a kernel's tests are written down, if somebody asks for it.
@@ -159,14 +164,18 @@ func build(t *testing.T, dir string, plan []suite) kernel.Bundle {
 		Init: filepath.Join(dir, "init"), Programs: map[string]string{}, Trees: map[string]string{},
 		Commands: commands, Files: files,
 	}
-	run("build", "-buildvcs=false", "-ldflags=-s -w", "-o", b.Init, "./lab/kernel/guest")
+	if !exists(b.Init) {
+		run("build", "-buildvcs=false", "-ldflags=-s -w", "-o", b.Init, "./lab/kernel/guest")
+	}
 	for _, s := range plan {
 		if !exists(filepath.Join(root, s.in)) {
 			continue
 		}
 		binary := strings.ReplaceAll(s.in, "/", "-") + ".test"
 		path := filepath.Join(dir, binary)
-		run("test", "-c", "-ldflags=-s -w", "-o", path, "./"+s.in)
+		if !exists(path) {
+			run("test", "-c", "-ldflags=-s -w", "-o", path, "./"+s.in)
+		}
 		b.Programs["/test/"+binary] = path
 		at := filepath.Join("/src", s.in)
 		if data := filepath.Join(root, s.in, "testdata"); exists(data) {

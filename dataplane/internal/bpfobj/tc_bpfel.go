@@ -392,7 +392,8 @@ type TcTraceRecord struct {
 	After      TcTuple
 	Orig       TcTuple
 	Cpu        uint32
-	Pad        uint32
+	Vlan       uint16
+	Pad        uint16
 }
 
 type TcTraceSide struct {

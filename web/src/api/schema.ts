@@ -907,7 +907,11 @@ export interface QoSClassStats {
   bytes: number
   /** packets */
   dropped: number
+  /** packets that were let pass with a mark for congestion (ECN) */
+  marked: number
   packets: number
+  /** the discipline in force: bfifo, fq_codel, cake; the poorer where uplinks differ */
+  queue: string
 }
 
 export interface QoSClassStatsWrite {
@@ -916,7 +920,11 @@ export interface QoSClassStatsWrite {
   bytes?: number
   /** packets */
   dropped?: number
+  /** packets that were let pass with a mark for congestion (ECN) */
+  marked?: number
   packets?: number
+  /** the discipline in force: bfifo, fq_codel, cake; the poorer where uplinks differ */
+  queue?: string
 }
 
 export interface QoSClassWrite {

@@ -294,6 +294,8 @@ type QoSClassStats struct {
 	Bytes         int64                  `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	Dropped       int64                  `protobuf:"varint,3,opt,name=dropped,proto3" json:"dropped,omitempty"` // packets
 	Backlog       int64                  `protobuf:"varint,4,opt,name=backlog,proto3" json:"backlog,omitempty"` // bytes that wait now
+	Marked        int64                  `protobuf:"varint,5,opt,name=marked,proto3" json:"marked,omitempty"`   // packets that were let pass with a mark for congestion (ECN)
+	Queue         string                 `protobuf:"bytes,6,opt,name=queue,proto3" json:"queue,omitempty"`      // the discipline in force: bfifo, fq_codel, cake; the poorer where uplinks differ
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -354,6 +356,20 @@ func (x *QoSClassStats) GetBacklog() int64 {
 		return x.Backlog
 	}
 	return 0
+}
+
+func (x *QoSClassStats) GetMarked() int64 {
+	if x != nil {
+		return x.Marked
+	}
+	return 0
+}
+
+func (x *QoSClassStats) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
 }
 
 type QoSDeviceLimit struct {
@@ -1020,12 +1036,14 @@ const file_ngfw_v1_qos_proto_rawDesc = "" +
 	"\x05stats\x18\t \x01(\v2\x16.ngfw.v1.QoSClassStatsB\x04\x98\xb5\x18\x01R\x05statsB\v\n" +
 	"\t_priorityB\x12\n" +
 	"\x10_guaranteed_mbpsB\v\n" +
-	"\t_max_mbps\"s\n" +
+	"\t_max_mbps\"\xa1\x01\n" +
 	"\rQoSClassStats\x12\x18\n" +
 	"\apackets\x18\x01 \x01(\x03R\apackets\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\x12\x18\n" +
 	"\adropped\x18\x03 \x01(\x03R\adropped\x12\x18\n" +
-	"\abacklog\x18\x04 \x01(\x03R\abacklog\"\xf0\x01\n" +
+	"\abacklog\x18\x04 \x01(\x03R\abacklog\x12\x16\n" +
+	"\x06marked\x18\x05 \x01(\x03R\x06marked\x12\x14\n" +
+	"\x05queue\x18\x06 \x01(\tR\x05queue\"\xf0\x01\n" +
 	"\x0eQoSDeviceLimit\x12\x10\n" +
 	"\x03mac\x18\x01 \x01(\tR\x03mac\x12\x1f\n" +
 	"\bhostname\x18\x02 \x01(\tH\x00R\bhostname\x88\x01\x01\x12$\n" +

@@ -556,6 +556,8 @@ type QosCounter struct {
 	Bytes         int64                  `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	Dropped       int64                  `protobuf:"varint,6,opt,name=dropped,proto3" json:"dropped,omitempty"` // packets that the queue had no room for, or that waited too long
 	Backlog       int64                  `protobuf:"varint,7,opt,name=backlog,proto3" json:"backlog,omitempty"` // bytes that wait now
+	Queue         string                 `protobuf:"bytes,8,opt,name=queue,proto3" json:"queue,omitempty"`      // the discipline that is there: bfifo, fq_codel, cake
+	Marked        int64                  `protobuf:"varint,9,opt,name=marked,proto3" json:"marked,omitempty"`   // packets that the queue let pass with a mark for congestion (ECN)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -635,6 +637,20 @@ func (x *QosCounter) GetDropped() int64 {
 func (x *QosCounter) GetBacklog() int64 {
 	if x != nil {
 		return x.Backlog
+	}
+	return 0
+}
+
+func (x *QosCounter) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *QosCounter) GetMarked() int64 {
+	if x != nil {
+		return x.Marked
 	}
 	return 0
 }
@@ -1792,7 +1808,7 @@ const file_ngfw_v1_system_proto_rawDesc = "" +
 	"\arule_id\x18\x01 \x01(\x03R\x06ruleId\x12\x12\n" +
 	"\x04hits\x18\x02 \x01(\x03R\x04hits\x12\x1b\n" +
 	"\thit_bytes\x18\x03 \x01(\x03R\bhitBytes\x12\x19\n" +
-	"\blast_hit\x18\x04 \x01(\x03R\alastHit\"\xc7\x01\n" +
+	"\blast_hit\x18\x04 \x01(\x03R\alastHit\"\xf5\x01\n" +
 	"\n" +
 	"QosCounter\x12\x19\n" +
 	"\bclass_id\x18\x01 \x01(\x03R\aclassId\x12\x1c\n" +
@@ -1801,7 +1817,9 @@ const file_ngfw_v1_system_proto_rawDesc = "" +
 	"\apackets\x18\x04 \x01(\x03R\apackets\x12\x14\n" +
 	"\x05bytes\x18\x05 \x01(\x03R\x05bytes\x12\x18\n" +
 	"\adropped\x18\x06 \x01(\x03R\adropped\x12\x18\n" +
-	"\abacklog\x18\a \x01(\x03R\abacklog\"\xd4\x04\n" +
+	"\abacklog\x18\a \x01(\x03R\abacklog\x12\x14\n" +
+	"\x05queue\x18\b \x01(\tR\x05queue\x12\x16\n" +
+	"\x06marked\x18\t \x01(\x03R\x06marked\"\xd4\x04\n" +
 	"\tDataplane\x12'\n" +
 	"\x0fpolicy_revision\x18\x01 \x01(\x03R\x0epolicyRevision\x12\x18\n" +
 	"\apackets\x18\x02 \x01(\x03R\apackets\x12\x14\n" +
