@@ -172,8 +172,10 @@ type status struct {
 		TC              string
 		FastPath        string `json:"fast_path"`
 	} `json:"programs"`
-	Degraded []string        `json:"degraded"`
-	QoS      []control.Queue `json:"qos"`
+	Degraded  []string           `json:"degraded"`
+	QoS       []control.Queue    `json:"qos"`
+	DropLists []control.DropList `json:"drop_lists"`
+	Guards    []control.Guard    `json:"guards"`
 }
 
 func (r *router) status() (status, error) {
