@@ -2,6 +2,7 @@ package agent
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -42,6 +43,9 @@ var (
 	listPackets  = prometheus.NewDesc("ngfw_drop_list_packets_total", "Packets dropped because of the list.", []string{"list"}, nil)
 	listBytes    = prometheus.NewDesc("ngfw_drop_list_bytes_total", "IP bytes dropped because of the list.", []string{"list"}, nil)
 	listPrefixes = prometheus.NewDesc("ngfw_drop_list_prefixes", "Prefixes of the list in force.", []string{"list"}, nil)
+	listAge      = prometheus.NewDesc("ngfw_drop_list_age_seconds", "Time since the list's server last confirmed what is in force.", []string{"list"}, nil)
+	listFailed   = prometheus.NewDesc("ngfw_drop_list_failed", "1: the list is not as its source, and what it held before is in force.", []string{"list"}, nil)
+	guardDrops   = prometheus.NewDesc("ngfw_guard_drops_total", "Packets dropped by flood guards, by the zone they came from; none: every zone without guards of its own.", []string{"guard", "zone"}, nil)
 	listsMemory  = prometheus.NewDesc("ngfw_drop_lists_memory_bytes", "Kernel memory of the table of all drop lists.", nil, nil)
 	failuresDesc = prometheus.NewDesc("ngfw_conntrack_failures_total", "Packets and flows that conntrack gave up: no_port (none is left for a translation), table_full, evicted.", []string{"kind"}, nil)
 	brokenDesc   = prometheus.NewDesc("ngfw_dataplane_faults_total", "Things that must not happen in the packet programs.", []string{"kind"}, nil)
@@ -92,6 +96,24 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		counter(listPackets, lists[l.Name].Packets, l.Name)
 		counter(listBytes, lists[l.Name].Bytes, l.Name)
 		ch <- prometheus.MustNewConstMetric(listPrefixes, prometheus.GaugeValue, float64(l.Prefixes), l.Name)
+		failed := 0.0
+		if l.Error != "" {
+			failed = 1
+		}
+		ch <- prometheus.MustNewConstMetric(listFailed, prometheus.GaugeValue, failed, l.Name)
+		if !l.Confirmed.IsZero() {
+			ch <- prometheus.MustNewConstMetric(listAge, prometheus.GaugeValue, time.Since(l.Confirmed).Seconds(), l.Name)
+		}
+	}
+	guards, err := c.dataplane.GuardDrops()
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(guardDrops, err)
+		return
+	}
+	for guard, zones := range guards {
+		for zone, n := range zones {
+			counter(guardDrops, n.Packets, guard, zone)
+		}
 	}
 	gauge(listsMemory, float64(table.Bytes))
 	backstop, err := netfilter.Drops()

@@ -129,7 +129,7 @@ func (a *Agent) status() control.Status {
 			Interface: p.Name, Zone: legend.Zone(p.Zone), XDP: string(p.XDP), TC: string(p.TC), FastPath: p.Fast,
 		})
 	}
-	s.DropLists = a.dropLists()
+	s.DropLists, s.Guards = a.dropLists(), a.guards()
 	s.QoS = a.queues()
 	s.Inspection = a.inspectionReport()
 	s.Link = control.Link{State: "off", Server: a.cfg.Settings.Server}

@@ -268,7 +268,7 @@ static __always_inline int judge_arrival(struct __sk_buff *skb, struct work *w)
 		return drop(w, REASON_MALFORMED);
 	/* Where XDP has not looked. */
 	if (!(w->port & PORT_EARLY)) {
-		w->reason = unwanted(&w->packet, w->ifindex, w->amount.packets, result == PARSE_OK);
+		w->reason = unwanted(&w->packet, w->ifindex, w->amount.packets, result == PARSE_OK ? LOOK_WHOLE : 0);
 		if (w->reason != REASON_NONE)
 			return TC_DROP;
 	}

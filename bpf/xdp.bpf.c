@@ -64,7 +64,7 @@ static __always_inline int look(struct xdp_md *ctx)
 	struct packet p;
 	__u32 l3 = sizeof(*eth);
 	__be16 proto;
-	int i;
+	int i, tagged = 0;
 
 	if ((void *)(eth + 1) > end)
 		return XDP_PASS;	/* not ours to judge: no Ethernet */
@@ -82,17 +82,18 @@ static __always_inline int look(struct xdp_md *ctx)
 		}
 		proto = v->proto;
 		l3 += sizeof(*v);
+		tagged = LOOK_TAGGED;
 	}
 	i = parse(data, end, l3, proto, a.bytes, &p);
 	if (i == PARSE_OTHER)
 		return XDP_PASS;
 	if (i != PARSE_MALFORMED)
-		return dropped(unwanted(&p, ctx->ingress_ifindex, 1, i == PARSE_OK));
+		return dropped(unwanted(&p, ctx->ingress_ifindex, 1, tagged | (i == PARSE_OK ? LOOK_WHOLE : 0)));
 malformed:
 	/* Headers beyond the linear part of a multi-buffer frame: TC looks again.
 	 * Addresses are not, or they are zero. */
 	if (ctx->data_end - ctx->data < a.bytes)
-		return dropped(unwanted(&p, ctx->ingress_ifindex, 1, 0));
+		return dropped(unwanted(&p, ctx->ingress_ifindex, 1, tagged));
 	count(&drops, REASON_MALFORMED, a, bpf_ktime_get_boot_ns());
 	return dropped(REASON_MALFORMED);
 }

@@ -41,10 +41,11 @@ func newPort(l netlink.Link) attachedPort {
 }
 
 // value is the port table's element: see PORT_* in bpf/abi/abi.h.
-func (p attachedPort) value(im *policy.Image) uint32 {
+func (p attachedPort) value(im *policy.Image, early earlyZone) uint32 {
 	v := uint32(policy.ZoneIndexNone)
 	if im != nil {
-		v = uint32(im.Interfaces[p.name]) | uint32(im.NAT.Ports[p.name])<<portNATShift
+		zone := im.Interfaces[p.name]
+		v = uint32(zone) | uint32(im.NAT.Ports[p.name])<<portNATShift | uint32(early.of(im, zone))<<portEarlyShift
 	}
 	if p.l3 {
 		v |= portL3
@@ -340,7 +341,7 @@ func (d *Dataplane) setPort(index int, port attachedPort) error {
 		return fmt.Errorf("open the port table: %w", err)
 	}
 	defer table.Close()
-	if err := table.Put(uint32(index), port.value(d.image)); err != nil {
+	if err := table.Put(uint32(index), port.value(d.image, d.early)); err != nil {
 		return fmt.Errorf("write the port table: %w", err)
 	}
 	return nil
@@ -390,7 +391,7 @@ func (d *Dataplane) Ports() []Port {
 	defer d.mu.Unlock()
 	list := make([]Port, 0, len(d.ports))
 	for _, p := range d.ports {
-		list = append(list, Port{Name: p.name, Zone: uint8(p.value(d.image) & portZoneMask), XDP: p.xdp, TC: d.tcMode, Fast: d.fastForm(p)})
+		list = append(list, Port{Name: p.name, Zone: uint8(p.value(d.image, d.early) & portZoneMask), XDP: p.xdp, TC: d.tcMode, Fast: d.fastForm(p)})
 	}
 	slices.SortFunc(list, func(a, b Port) int { return strings.Compare(a.Name, b.Name) })
 	return list

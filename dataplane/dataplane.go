@@ -96,6 +96,7 @@ type Dataplane struct {
 
 	inspection Inspection
 	lists      []string // drop lists in force
+	early      earlyZone
 
 	tracing chan struct{} // room for the one trace
 }
@@ -152,6 +153,7 @@ func (d *Dataplane) load() error {
 		"settings": d.tc.Settings, "counters": d.tc.Counters, "rule_counters": d.tc.RuleCounters, "flows": d.tc.Flows,
 		"fast_ways": d.tc.FastWays, "fast_stats": d.tc.FastStats,
 		"lists": d.tc.Lists, "list_drops": d.tc.ListDrops, "list_names": d.tc.ListNames, "earlies": d.tc.Earlies,
+		"early_zones": d.tc.EarlyZones, "guard_drops": d.tc.GuardDrops,
 		"guard_states": d.tc.GuardStates, "tuples": d.tc.Tuples,
 		"traces": d.tc.Traces, "trace_records": d.tc.TraceRecords,
 		"qos_state": d.tc.QosState, "qos_tables": d.tc.QosTables, "qos_devices": d.tc.QosDevices, "qos_links": d.tc.QosLinks, "qos_apps": d.tc.QosApps,

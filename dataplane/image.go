@@ -137,10 +137,10 @@ func (d *Dataplane) tables() tables {
 func (d *Dataplane) portValues(im *policy.Image) map[uint32]uint32 {
 	values := make(map[uint32]uint32, len(d.ports))
 	for index, p := range d.pinned {
-		values[uint32(index)] = p.value(im)
+		values[uint32(index)] = p.value(im, d.early)
 	}
 	for index, p := range d.ports {
-		values[uint32(index)] = p.value(im)
+		values[uint32(index)] = p.value(im, d.early)
 	}
 	return values
 }

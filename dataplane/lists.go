@@ -3,6 +3,7 @@ package dataplane
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"unsafe"
@@ -18,7 +19,10 @@ import (
 const (
 	portEarly    = 0x800
 	listCounters = 1
+	listZones    = 1
 	maxLists     = 64
+	listsThere   = 1
+	listsZoned   = 2
 )
 
 // SetLists makes t, which is its from then on, the table of drop lists as a whole: a packet meets the old
@@ -30,6 +34,15 @@ func (d *Dataplane) SetLists(t *droplist.Table) error {
 	ids, err := d.listCounters(t.Names)
 	if err != nil {
 		return err
+	}
+	if err := d.numberZones(slices.Sorted(maps.Keys(t.Zones)), d.early.guards); err != nil {
+		return err
+	}
+	for number := 1; number < earlyZones; number++ {
+		t.Lines[listZones+number] = t.Lines[0]
+	}
+	for zone, roots := range t.Zones {
+		t.Lines[listZones+int(d.early.numbers[zone])] = roots
 	}
 	counters := &t.Lines[listCounters]
 	*counters = droplist.Line{}
@@ -46,7 +59,10 @@ func (d *Dataplane) SetLists(t *droplist.Table) error {
 	}
 	e.Lists = 0
 	if t.Stats.Prefixes > 0 {
-		e.Lists = 1
+		e.Lists = listsThere
+	}
+	if len(t.Zones) > 0 {
+		e.Lists |= listsZoned
 	}
 	if err := d.tc.Earlies.Put(uint32(0), &e); err != nil {
 		return fmt.Errorf("write the drop lists' settings: %w", err)
@@ -82,10 +98,7 @@ func (d *Dataplane) listCounters(names []string) (ids []uint8, err error) {
 				return nil, fmt.Errorf("%d drop lists, at most %d", len(names), maxLists)
 			}
 			have[id] = name
-			var n bpfobj.TcListName
-			for i, c := range []byte(name) {
-				n.Name[i] = int8(c)
-			}
+			n := nameValue(name)
 			if err := errors.Join(d.tc.ListDrops.Put(uint32(id), zero), d.tc.ListNames.Put(uint32(id), &n)); err != nil {
 				return nil, fmt.Errorf("name a drop list's counter: %w", err)
 			}
@@ -104,12 +117,7 @@ func (d *Dataplane) listNames() ([]string, error) {
 		if err := d.tc.ListNames.Lookup(uint32(id), &n); err != nil {
 			return nil, fmt.Errorf("read the drop lists' names: %w", err)
 		}
-		for _, c := range n.Name {
-			if c == 0 {
-				break
-			}
-			names[id] += string(rune(uint8(c)))
-		}
+		names[id] = nameText(n)
 	}
 	return names, nil
 }

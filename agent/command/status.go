@@ -108,7 +108,10 @@ func writeStatus(out io.Writer, s control.Status, now time.Time) error {
 	}
 	writeInspection(row, s.Inspection)
 	for i, l := range s.DropLists {
-		row(first(i, "drop lists"), "%s: %d prefixes, %d packets dropped", l.Name, l.Prefixes, l.Packets)
+		row(first(i, "drop lists"), "%s", dropListText(l))
+	}
+	for i, g := range s.Guards {
+		row(first(i, "guards"), "%s", guardText(g))
 	}
 	for i, q := range s.QoS {
 		row(first(i, "qos"), "%s", queueText(q))

@@ -20,7 +20,8 @@ type Status struct {
 	Link           Link       `json:"link"`
 	Programs       []Program  `json:"programs"`
 	DropLists      []DropList `json:"drop_lists,omitempty"`
-	QoS            []Queue    `json:"qos,omitempty"` // in the order of the trees
+	Guards         []Guard    `json:"guards,omitempty"` // that are on
+	QoS            []Queue    `json:"qos,omitempty"`    // in the order of the trees
 	Inspection     Inspection `json:"inspection"`
 	Degraded       []string   `json:"degraded"` // named modes that lack something
 	Spool          Spool      `json:"spool"`
@@ -48,12 +49,26 @@ type Program struct {
 
 // DropList is a list of prefixes in force.
 type DropList struct {
-	Name     string  `json:"name"`
-	Prefixes int     `json:"prefixes"`
-	Packets  int64   `json:"packets"`             // dropped
-	Since    int64   `json:"since,omitempty"`     // when its file was read
-	LoadedIn float64 `json:"loaded_in,omitempty"` // seconds that reading all changed files and loading the table took
-	Error    string  `json:"error,omitempty"`     // why the file as it is now is not in force
+	Name      string   `json:"name"`
+	Zones     []string `json:"zones,omitempty"` // that it is bound to
+	URL       string   `json:"url,omitempty"`
+	Prefixes  int      `json:"prefixes"`
+	Packets   int64    `json:"packets"`             // dropped
+	Since     int64    `json:"since,omitempty"`     // when what is in force was read
+	Confirmed int64    `json:"confirmed,omitempty"` // when the server last said that it is its newest
+	SHA256    string   `json:"sha256,omitempty"`    // of what was fetched
+	LoadedIn  float64  `json:"loaded_in,omitempty"` // seconds that reading all changed lists and loading the table took
+	Error     string   `json:"error,omitempty"`     // why the source as it is now is not in force
+	Note      string   `json:"note,omitempty"`      // what of it is left out, and why
+}
+
+// Guard is a flood guard of a zone, or of all that have none of their own.
+type Guard struct {
+	Guard     string `json:"guard"`          // source, syn
+	Zone      string `json:"zone,omitempty"` // "": every other
+	PerSecond uint32 `json:"per_second"`
+	Burst     uint32 `json:"burst"`
+	Packets   int64  `json:"packets"` // dropped
 }
 
 // Queue is that of a class on an uplink, or of a limited device. Rates are bits a

@@ -25,7 +25,7 @@ type bench struct {
 
 func newBench(t *testing.T, names ...string) *bench {
 	b := &bench{t: t, dir: t.TempDir(), clock: time.Unix(1000, 0)}
-	cfg := DefaultConfig()
+	cfg := DefaultConfig(filepath.Join(b.dir, "copies"))
 	for _, name := range names {
 		cfg.Sources = append(cfg.Sources, Source{Name: name, File: filepath.Join(b.dir, name)})
 	}

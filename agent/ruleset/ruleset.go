@@ -28,6 +28,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ngfw.sh/config/ids"
+	"ngfw.sh/internal/outside"
 )
 
 // Config bounds what is fetched.
@@ -51,7 +52,7 @@ type Store struct {
 // New makes a store; client nil: one that asks no address of this host alone.
 func New(cfg Config, client *http.Client) *Store {
 	if client == nil {
-		client = outside()
+		client = outside.Client(outside.Config{Private: true})
 	}
 	return &Store{cfg: cfg, client: client}
 }

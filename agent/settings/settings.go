@@ -62,6 +62,7 @@ type Settings struct {
 	GeoIP    string   `yaml:"geoip,omitempty"` // database of countries, MMDB; "": rules that name one are refused
 
 	DropLists []DropList `yaml:"drop_lists,omitempty"`
+	DropAllow []string   `yaml:"drop_allow,omitempty"` // addresses and prefixes that are on no list
 	Guards    Guards     `yaml:"guards,omitempty"`
 }
 
@@ -237,7 +238,8 @@ func (s Settings) Validate() error {
 			refuse("api_key", "%v", err)
 		}
 	}
-	s.validateEarly(refuse)
+	s.validateDropLists(refuse)
+	s.validateGuards(refuse)
 	for _, p := range []struct{ key, path string }{
 		{"ca_file", s.CAFile}, {"api_key_file", s.APIKeyFile},
 		{"state_dir", s.StateDir}, {"bpf_dir", s.BPFDir}, {"control_socket", s.ControlSocket}, {"geoip", s.GeoIP},

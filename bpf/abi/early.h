@@ -8,8 +8,15 @@
 
 #include "abi.h"
 
-/* Value of the port table: XDP has looked before TC does. */
+/* Values of the port table: XDP has looked before TC does; the early zone, four bits. */
 #define PORT_EARLY 0x800
+#define PORT_EARLY_SHIFT 24
+
+/*
+ * Zones that lists or guards are bound to have numbers here, which they keep as
+ * long as they are named, over policies and restarts. 0 is every other zone.
+ */
+#define EARLY_ZONES 16
 
 /* References of a table of lists: the kind is in the lowest bits. */
 #define LISTS_CONSTANT 0
@@ -21,6 +28,7 @@
 #define LISTS_DEPTH 29			/* nodes from a root, and the leaf */
 #define LISTS_ROOTS 0			/* lines: where searches begin */
 #define LISTS_COUNTERS 1		/* label → counter, a byte each */
+#define LISTS_ZONES 1			/* and the early zone: as LISTS_ROOTS, for packets from there */
 #define MAX_LISTS 64
 
 struct lists_line {
@@ -30,6 +38,9 @@ struct lists_line {
 struct list_name {
 	char name[64];
 };
+
+#define LISTS_THERE 1			/* of early.lists: there is a table */
+#define LISTS_ZONED 2			/* some lists are bound to zones */
 
 /* A guard lets interval ns pass between two packets, and forgives burst ns. */
 struct guard {
@@ -42,18 +53,19 @@ enum guards {
 	GUARD_SYN = 1,			/* connections that begin, by interface */
 	GUARD_MAX = 2,
 };
+#define GUARDS_ZONED 0x100		/* of early.guards: zones differ */
 
 /* One element, written by the agent alone. */
 struct early {
-	__u32 lists;			/* there is a table of lists */
-	__u32 guards;			/* bit n: guard n is on */
-	struct guard guard[GUARD_MAX];
+	__u32 lists;			/* LISTS_… */
+	__u32 guards;			/* bit n: guard n is on somewhere; GUARDS_ZONED */
+	struct guard guard[GUARD_MAX][EARLY_ZONES];
 };
 
 struct guard_key {
 	__u64 hi, lo;			/* address, or interface */
 	__u32 kind;
-	__u32 pad;
+	__u32 zone;			/* early zone */
 };
 
 #endif

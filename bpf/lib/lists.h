@@ -163,8 +163,8 @@ static __always_inline int of_cloud(const struct tuple *t)
 	       (t->dport == c->cloud_port && dst[0] == cloud[0] && dst[1] == cloud[1]);
 }
 
-/* Is the packet on a list? 0, or one more than its counter. */
-SUBPROGRAM int listed(const struct tuple *t)
+/* Is the packet, from an early zone, on a list? 0, or one more than its counter. */
+SUBPROGRAM int listed(const struct tuple *t, __u32 zone)
 {
 	const struct lists_line *roots;
 	struct address src, dst;
@@ -176,7 +176,8 @@ SUBPROGRAM int listed(const struct tuple *t)
 	table = element(&lists, 0);
 	if (!table)
 		return 0;
-	roots = lists_at(table, LISTS_ROOTS);
+	zone &= EARLY_ZONES - 1;
+	roots = lists_at(table, zone ? LISTS_ZONES + zone : LISTS_ROOTS);
 	if (!roots)
 		return 0;
 	src = to_address(t->saddr);

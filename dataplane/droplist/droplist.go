@@ -29,6 +29,7 @@ type List struct {
 	Name     string
 	Match    Match // "" is Either
 	Prefixes []netip.Prefix
+	Zones    []string // that packets come from for which it holds; none: all
 }
 
 // MaxLists in a table. One fewer than the labels that a line of counters has room for.

@@ -4,17 +4,21 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
-	"strings"
+	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
 // naive asks every prefix.
-func naive(lists []List, a netip.Addr, skip Match) uint8 {
+func naive(lists []List, allow []netip.Prefix, zone string, a netip.Addr, skip Match) uint8 {
+	for _, p := range allow {
+		if p.Contains(a) {
+			return 0
+		}
+	}
 	for i, l := range lists {
-		if l.Match == skip {
+		if l.Match == skip || len(l.Zones) > 0 && !slices.Contains(l.Zones, zone) {
 			continue
 		}
 		for _, p := range l.Prefixes {
@@ -42,18 +46,27 @@ func address(rt *rapid.T, name string) netip.Addr {
 	return netip.AddrFrom16(b)
 }
 
+func prefix(rt *rapid.T) netip.Prefix {
+	a := address(rt, "prefix")
+	return netip.PrefixFrom(a, rapid.IntRange(0, a.BitLen()).Draw(rt, "length"))
+}
+
 func TestTableAgreesWithEveryPrefix(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var lists []List
 		for i := range rapid.IntRange(0, 4).Draw(rt, "lists") {
 			l := List{Name: string(rune('a' + i)), Match: rapid.SampledFrom([]Match{"", Either, Source, Destination}).Draw(rt, "match")}
 			for range rapid.IntRange(0, 80).Draw(rt, "prefixes") {
-				a := address(rt, "prefix")
-				l.Prefixes = append(l.Prefixes, netip.PrefixFrom(a, rapid.IntRange(0, a.BitLen()).Draw(rt, "length")))
+				l.Prefixes = append(l.Prefixes, prefix(rt))
 			}
+			l.Zones = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"WAN", "LAN", "IOT"}), 0, 2, rapid.ID).Draw(rt, "zones")
 			lists = append(lists, l)
 		}
-		table, err := Compile(lists)
+		var allow []netip.Prefix
+		for range rapid.IntRange(0, 3).Draw(rt, "allowed") {
+			allow = append(allow, prefix(rt))
+		}
+		table, err := Compile(lists, allow...)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -61,17 +74,19 @@ func TestTableAgreesWithEveryPrefix(t *testing.T) {
 			if !a.IsValid() {
 				return
 			}
-			if got, want := table.Lookup(a, Source4), naive(lists, a, Destination); got != want {
-				rt.Fatalf("source %v: %d, want %d", a, got, want)
-			}
-			if got, want := table.Lookup(a, Destination4), naive(lists, a, Source); got != want {
-				rt.Fatalf("destination %v: %d, want %d", a, got, want)
+			for _, zone := range []string{"", "WAN", "LAN", "IOT"} {
+				if got, want := table.LookupFrom(zone, a, Source4), naive(lists, allow, zone, a, Destination); got != want {
+					rt.Fatalf("source %v from %q: %d, want %d", a, zone, got, want)
+				}
+				if got, want := table.LookupFrom(zone, a, Destination4), naive(lists, allow, zone, a, Source); got != want {
+					rt.Fatalf("destination %v from %q: %d, want %d", a, zone, got, want)
+				}
 			}
 		}
 		for range 20 {
 			check(address(rt, "asked"))
 		}
-		for _, l := range lists { // both sides of each edge
+		for _, l := range append(lists, List{Prefixes: allow}) { // both sides of each edge
 			for _, p := range l.Prefixes {
 				first := p.Masked().Addr()
 				check(first)
@@ -163,30 +178,6 @@ func TestLargeTables(t *testing.T) {
 	}
 }
 
-func TestParse(t *testing.T) {
-	got, err := Parse(strings.NewReader("\ufeff# feed\n; more\n\n192.0.2.1\n198.51.100.7/24 ; SBL1\n2001:db8::/32,x\r\n2001:db8::1\t# one\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var text []string
-	for _, p := range got {
-		text = append(text, p.String())
-	}
-	if diff := cmp.Diff([]string{"192.0.2.1/32", "198.51.100.0/24", "2001:db8::/32", "2001:db8::1/128"}, text); diff != "" {
-		t.Error(diff)
-	}
-	for wrong, want := range map[string]string{
-		"192.0.2.1\nexample.com\n":              `line 2: "example.com" is no address or prefix`,
-		"192.0.2.0/33":                          `line 1: "192.0.2.0/33" is no prefix`,
-		"fe80::1%eth0":                          `line 1: "fe80::1%eth0" is no address or prefix`,
-		"1.2.3.4\n" + strings.Repeat("x", 9999): "line 2: bufio.Scanner: token too long",
-	} {
-		if _, err := Parse(strings.NewReader(wrong)); err == nil || err.Error() != want {
-			t.Errorf("%.20q: %v, want %s", wrong, err, want)
-		}
-	}
-}
-
 func TestRefusedLists(t *testing.T) {
 	for want, lists := range map[string][]List{
 		"a list without a name":                                         {{}},
@@ -199,28 +190,6 @@ func TestRefusedLists(t *testing.T) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
-}
-
-func FuzzParse(f *testing.F) {
-	f.Add("192.0.2.1\n2001:db8::/32 ; x\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		list, err := Parse(strings.NewReader(text))
-		if err != nil {
-			return
-		}
-		if len(list) > 1000 {
-			return
-		}
-		table, err := Compile([]List{{Name: "x", Prefixes: list}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range list {
-			if table.Lookup(p.Addr(), Source4) != 1 {
-				t.Errorf("%v is not found", p)
-			}
-		}
-	})
 }
 
 func BenchmarkCompile(b *testing.B) {

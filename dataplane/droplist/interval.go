@@ -66,6 +66,11 @@ type boundary struct {
 	label uint8
 }
 
+// unlisted is the label of what no span has; one above those of lists. Label 0
+// is that of addresses that are on no list whatever lists say, and in a table
+// that of both.
+const unlisted = 0xff
+
 // boundaries cuts the numbers into intervals of one label: that of the first
 // list that has them, 0 for none. The first interval begins at zero with label
 // initial. Spans nest or are apart, as prefixes do; they are sorted in place.
@@ -80,6 +85,9 @@ func boundaries(spans []span) (initial uint8, cuts []boundary) {
 	}
 	cuts = make([]boundary, 0, 2*len(spans))
 	set := func(at number, label uint8) {
+		if label == unlisted {
+			label = 0
+		}
 		if at == (number{}) {
 			initial = label
 			return
@@ -98,7 +106,7 @@ func boundaries(spans []span) (initial uint8, cuts []boundary) {
 	var stack []open
 	within := func() uint8 {
 		if len(stack) == 0 {
-			return 0
+			return unlisted
 		}
 		return stack[len(stack)-1].label
 	}
@@ -114,10 +122,7 @@ func boundaries(spans []span) (initial uint8, cuts []boundary) {
 	}
 	for _, s := range spans {
 		closeUntil(s.from, false)
-		label := s.label
-		if outer := within(); outer != 0 {
-			label = min(label, outer)
-		}
+		label := min(s.label, within())
 		end, ends := s.end()
 		stack = append(stack, open{end, ends, label})
 		set(s.from, label)

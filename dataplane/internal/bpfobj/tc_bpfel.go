@@ -43,7 +43,7 @@ type TcEarly struct {
 	_      structs.HostLayout
 	Lists  uint32
 	Guards uint32
-	Guard  [2]struct {
+	Guard  [2][16]struct {
 		_        structs.HostLayout
 		Interval uint64
 		Burst    uint64
@@ -156,7 +156,7 @@ type TcGuardKey struct {
 	Hi   uint64
 	Lo   uint64
 	Kind uint32
-	Pad  uint32
+	Zone uint32
 }
 
 type TcImage struct {
@@ -478,6 +478,7 @@ const (
 	TcMapCounters        = "counters"
 	TcMapDrops           = "drops"
 	TcMapEarlies         = "earlies"
+	TcMapEarlyZones      = "early_zones"
 	TcMapEvents          = "events"
 	TcMapFastAsks        = "fast_asks"
 	TcMapFastStats       = "fast_stats"
@@ -485,6 +486,7 @@ const (
 	TcMapFastWork        = "fast_work"
 	TcMapFlows           = "flows"
 	TcMapFragments       = "fragments"
+	TcMapGuardDrops      = "guard_drops"
 	TcMapGuardStates     = "guard_states"
 	TcMapImageLines      = "image_lines"
 	TcMapImageMeta       = "image_meta"
@@ -580,6 +582,7 @@ type TcMapSpecs struct {
 	Counters       *ebpf.MapSpec `ebpf:"counters"`
 	Drops          *ebpf.MapSpec `ebpf:"drops"`
 	Earlies        *ebpf.MapSpec `ebpf:"earlies"`
+	EarlyZones     *ebpf.MapSpec `ebpf:"early_zones"`
 	Events         *ebpf.MapSpec `ebpf:"events"`
 	FastAsks       *ebpf.MapSpec `ebpf:"fast_asks"`
 	FastStats      *ebpf.MapSpec `ebpf:"fast_stats"`
@@ -587,6 +590,7 @@ type TcMapSpecs struct {
 	FastWork       *ebpf.MapSpec `ebpf:"fast_work"`
 	Flows          *ebpf.MapSpec `ebpf:"flows"`
 	Fragments      *ebpf.MapSpec `ebpf:"fragments"`
+	GuardDrops     *ebpf.MapSpec `ebpf:"guard_drops"`
 	GuardStates    *ebpf.MapSpec `ebpf:"guard_states"`
 	ImageLines     *ebpf.MapSpec `ebpf:"image_lines"`
 	ImageMeta      *ebpf.MapSpec `ebpf:"image_meta"`
@@ -656,6 +660,7 @@ type TcMaps struct {
 	Counters       *ebpf.Map `ebpf:"counters"`
 	Drops          *ebpf.Map `ebpf:"drops"`
 	Earlies        *ebpf.Map `ebpf:"earlies"`
+	EarlyZones     *ebpf.Map `ebpf:"early_zones"`
 	Events         *ebpf.Map `ebpf:"events"`
 	FastAsks       *ebpf.Map `ebpf:"fast_asks"`
 	FastStats      *ebpf.Map `ebpf:"fast_stats"`
@@ -663,6 +668,7 @@ type TcMaps struct {
 	FastWork       *ebpf.Map `ebpf:"fast_work"`
 	Flows          *ebpf.Map `ebpf:"flows"`
 	Fragments      *ebpf.Map `ebpf:"fragments"`
+	GuardDrops     *ebpf.Map `ebpf:"guard_drops"`
 	GuardStates    *ebpf.Map `ebpf:"guard_states"`
 	ImageLines     *ebpf.Map `ebpf:"image_lines"`
 	ImageMeta      *ebpf.Map `ebpf:"image_meta"`
@@ -699,6 +705,7 @@ func (m *TcMaps) Close() error {
 		m.Counters,
 		m.Drops,
 		m.Earlies,
+		m.EarlyZones,
 		m.Events,
 		m.FastAsks,
 		m.FastStats,
@@ -706,6 +713,7 @@ func (m *TcMaps) Close() error {
 		m.FastWork,
 		m.Flows,
 		m.Fragments,
+		m.GuardDrops,
 		m.GuardStates,
 		m.ImageLines,
 		m.ImageMeta,

@@ -37,7 +37,7 @@ type XdpEarly struct {
 	_      structs.HostLayout
 	Lists  uint32
 	Guards uint32
-	Guard  [2]struct {
+	Guard  [2][16]struct {
 		_        structs.HostLayout
 		Interval uint64
 		Burst    uint64
@@ -130,7 +130,7 @@ type XdpGuardKey struct {
 	Hi   uint64
 	Lo   uint64
 	Kind uint32
-	Pad  uint32
+	Zone uint32
 }
 
 type XdpListName struct {
@@ -324,11 +324,13 @@ const (
 	XdpMapCounters        = "counters"
 	XdpMapDrops           = "drops"
 	XdpMapEarlies         = "earlies"
+	XdpMapEarlyZones      = "early_zones"
 	XdpMapEvents          = "events"
 	XdpMapFastStats       = "fast_stats"
 	XdpMapFastWays        = "fast_ways"
 	XdpMapFlows           = "flows"
 	XdpMapFragments       = "fragments"
+	XdpMapGuardDrops      = "guard_drops"
 	XdpMapGuardStates     = "guard_states"
 	XdpMapImageLines      = "image_lines"
 	XdpMapImageMeta       = "image_meta"
@@ -409,11 +411,13 @@ type XdpMapSpecs struct {
 	Counters      *ebpf.MapSpec `ebpf:"counters"`
 	Drops         *ebpf.MapSpec `ebpf:"drops"`
 	Earlies       *ebpf.MapSpec `ebpf:"earlies"`
+	EarlyZones    *ebpf.MapSpec `ebpf:"early_zones"`
 	Events        *ebpf.MapSpec `ebpf:"events"`
 	FastStats     *ebpf.MapSpec `ebpf:"fast_stats"`
 	FastWays      *ebpf.MapSpec `ebpf:"fast_ways"`
 	Flows         *ebpf.MapSpec `ebpf:"flows"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
+	GuardDrops    *ebpf.MapSpec `ebpf:"guard_drops"`
 	GuardStates   *ebpf.MapSpec `ebpf:"guard_states"`
 	ImageLines    *ebpf.MapSpec `ebpf:"image_lines"`
 	ImageMeta     *ebpf.MapSpec `ebpf:"image_meta"`
@@ -470,11 +474,13 @@ type XdpMaps struct {
 	Counters      *ebpf.Map `ebpf:"counters"`
 	Drops         *ebpf.Map `ebpf:"drops"`
 	Earlies       *ebpf.Map `ebpf:"earlies"`
+	EarlyZones    *ebpf.Map `ebpf:"early_zones"`
 	Events        *ebpf.Map `ebpf:"events"`
 	FastStats     *ebpf.Map `ebpf:"fast_stats"`
 	FastWays      *ebpf.Map `ebpf:"fast_ways"`
 	Flows         *ebpf.Map `ebpf:"flows"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
+	GuardDrops    *ebpf.Map `ebpf:"guard_drops"`
 	GuardStates   *ebpf.Map `ebpf:"guard_states"`
 	ImageLines    *ebpf.Map `ebpf:"image_lines"`
 	ImageMeta     *ebpf.Map `ebpf:"image_meta"`
@@ -501,11 +507,13 @@ func (m *XdpMaps) Close() error {
 		m.Counters,
 		m.Drops,
 		m.Earlies,
+		m.EarlyZones,
 		m.Events,
 		m.FastStats,
 		m.FastWays,
 		m.Flows,
 		m.Fragments,
+		m.GuardDrops,
 		m.GuardStates,
 		m.ImageLines,
 		m.ImageMeta,
