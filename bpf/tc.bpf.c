@@ -12,6 +12,7 @@
 
 /* For the Go side's sake. */
 const struct event *event_type __attribute__((unused));
+const struct notice *notice_type __attribute__((unused));
 
 /* The image and the interface that a packet meets. 0: there is no image. */
 static __always_inline int arrive(struct __sk_buff *skb, struct work *w)

@@ -318,7 +318,7 @@ static __always_inline int cut_translation(struct __sk_buff *skb, struct work *w
 		count_stat(STAT_REJUDGED, 1);
 		__sync_fetch_and_or(&f->flags, FLOW_CUT | FLOW_CLOSED);
 		end_fast(f);
-		emit(EVENT_CLOSE, ACTION_ACCEPT, w->now, f);
+		emit(EVENT_CLOSE, w->now, f);
 	}
 	return 0;
 }
@@ -375,7 +375,7 @@ SUBPROGRAM int rejudge(struct __sk_buff *skb, struct work *w, struct flow *f)
 			count_stat(STAT_REJUDGED, 1);
 			__sync_fetch_and_or(&f->flags, FLOW_CUT | FLOW_CLOSED);
 			end_fast(f);
-			emit(EVENT_CLOSE, ACTION_ACCEPT, w->now, f);
+			emit(EVENT_CLOSE, w->now, f);
 		}
 		return 0;
 	}
