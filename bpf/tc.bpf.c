@@ -10,6 +10,7 @@
 
 /* For the Go side's sake. */
 const struct event *event_type __attribute__((unused));
+const struct notice *notice_type __attribute__((unused));
 
 /* The image and the interface that a packet meets. 0: there is no image. */
 static __always_inline int arrive(struct __sk_buff *skb, struct work *w)
@@ -17,7 +18,6 @@ static __always_inline int arrive(struct __sk_buff *skb, struct work *w)
 	struct config *c = element(&settings, 0);
 	__u64 active = c ? *(volatile __u64 *)&c->active : 0;
 
-	w->now = bpf_ktime_get_boot_ns();
 	w->slot = active & ACTIVE_SLOT;
 	w->revision = active >> ACTIVE_SHIFT;
 	w->ifindex = skb->ifindex;
@@ -215,6 +215,7 @@ SUBPROGRAM int direct(struct __sk_buff *skb, struct work *w)
 	q = &w->question;
 	f = &w->flow;
 	pose(w, f);
+	q->nat_in = nat_port_of(w, f->ifindex_in);
 	if (!nat_settled(q)) {
 		for (int i = 0; i < NAT_TRIES; i++) {
 			at = nat_find(q, NAT_STEP_DESTINATION, at + 1);
@@ -227,7 +228,7 @@ SUBPROGRAM int direct(struct __sk_buff *skb, struct work *w)
 			if (!b)
 				return 0;
 			note_destination(w, f, b);
-			f->ifindex_out = route(skb, w, w->packet.tuple.saddr, f->to);
+			f->ifindex_out = route(skb, w, w->packet.tuple.saddr, f->to, 0);
 			f->zone_out = zone_of(w->slot, f->ifindex_out);
 			if (nat_turns(b, f->zone_in, f->zone_out)) {
 				if (b->flags & NAT_HAIRPIN && f->zone_in == f->zone_out)
@@ -245,7 +246,7 @@ untranslated:
 	f->priority = 0;
 	__builtin_memset(f->to, 0, sizeof(f->to));
 	f->to_port = 0;
-	f->ifindex_out = route(skb, w, w->packet.tuple.saddr, w->packet.tuple.daddr);
+	f->ifindex_out = route(skb, w, w->packet.tuple.saddr, w->packet.tuple.daddr, 0);
 	f->zone_out = zone_of(w->slot, f->ifindex_out);
 	return 1;
 }
@@ -257,6 +258,7 @@ static __always_inline int judge_arrival(struct __sk_buff *skb, struct work *w)
 	int image, result;
 
 	image = arrive(skb, w);
+	w->now = bpf_ktime_get_boot_ns();
 	result = take(skb, w);
 	if (result == PARSE_OTHER) {
 		w->path = PATH_OTHER;
@@ -298,7 +300,7 @@ static __always_inline int judge_arrival(struct __sk_buff *skb, struct work *w)
 	if (ct_state(skb, w) &&
 	    !(w->packet.flags & PKT_SYN && (w->dir || w->closing))) {
 		if (w->dir) {
-			__u32 in = route(skb, w, w->reply.saddr, w->orig.saddr);
+			__u32 in = route(skb, w, w->reply.saddr, w->orig.saddr, 1);
 
 			/* Its own frames came from where its answers go to. */
 			__builtin_memset(w->flow.smac, 0, ETH_ALEN);
@@ -306,7 +308,7 @@ static __always_inline int judge_arrival(struct __sk_buff *skb, struct work *w)
 				__builtin_memcpy(w->flow.smac, w->neighbour, ETH_ALEN);
 			return adopt(skb, w, in, w->ifindex);
 		}
-		return adopt(skb, w, w->ifindex, route(skb, w, w->orig.saddr, w->reply.saddr));
+		return adopt(skb, w, w->ifindex, route(skb, w, w->orig.saddr, w->reply.saddr, 0));
 	}
 	w->flow.ifindex_in = w->ifindex;
 	w->flow.zone_in = w->zone;
@@ -344,7 +346,8 @@ int ngfw_ingress(struct __sk_buff *skb)
 
 /*
  * The first forwarded packets of a flow show at egress how it is translated, also
- * in fragments, which parsed says. 0: otherwise than it was judged.
+ * in fragments, which parsed says. 0: otherwise than it was judged. w->now is not
+ * set: the flow has just been seen.
  */
 static __always_inline int learn(struct __sk_buff *skb, struct work *w, int parsed)
 {
@@ -374,7 +377,7 @@ static __always_inline int learn(struct __sk_buff *skb, struct work *w, int pars
 	if (!same_tuple(&w->tuple, &w->reply))
 		__sync_fetch_and_or(&f->flags, FLOW_NAT);
 	learn_reply(f, &w->reply);
-	announce(f, w->now);
+	announce(f, f->seen);
 	return 1;
 }
 
@@ -443,14 +446,18 @@ static __always_inline int egress(struct __sk_buff *skb, struct work *w)
 			 * is usual here: back on its way it would leave like that. */
 			if (take(skb, w) == PARSE_OK)
 				ct_end_of_packet(skb, w);
+			w->now = bpf_ktime_get_boot_ns();
 			return drop(w, REASON_EGRESS_ZONE);
 		}
-		if (skb->mark & MARK_LEARN && !learn(skb, w, take(skb, w)))
+		if (skb->mark & MARK_LEARN && !learn(skb, w, take(skb, w))) {
+			w->now = bpf_ktime_get_boot_ns();
 			return drop(w, REASON_NAT);
+		}
 		if (skb->priority >> 24 == NAT_PRIORITY >> 24)
 			skb->priority = 0;
 		return TC_NEXT;
 	}
+	w->now = bpf_ktime_get_boot_ns();
 	result = take(skb, w);
 	if (result == PARSE_OTHER) {
 		w->path = PATH_OTHER;

@@ -206,11 +206,21 @@ enum event_kind {
 	EVENT_REFUSED = 4,
 };
 
-/* One record of the ring. For a refused packet flow.id is its own. */
-struct event {
+/*
+ * One record of the ring: a notice of a flow in the table, or of a refused packet
+ * an event, which has its own flow.id.
+ */
+struct notice {
 	__u32 kind;
 	__u32 action;
 	__u64 time;			/* boot clock, ns */
+	__u64 id;
+};
+
+struct event {
+	__u32 kind;
+	__u32 action;
+	__u64 time;
 	struct flow flow;
 };
 

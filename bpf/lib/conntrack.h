@@ -105,24 +105,14 @@ static __always_inline void from_nf(struct tuple *to, struct nf_conntrack_tuple 
 	from_nf_ports(to, t->src.u.all, t->dst.u.all);
 }
 
-static __always_inline void copy_kernel_addr(__u8 *to, union nf_inet_addr *from, int v6)
-{
-	if (v6)
-		bpf_probe_read_kernel(to, 16, &from->all);
-	else
-		map_v4(to, kernel_field(from->ip));
-}
-
-/* from_nf of a tuple that the verifier does not know for one. */
+/* from_nf of a tuple that the verifier does not know for one: copied in one go,
+ * since a copy costs more by its number than by its length. */
 static __always_inline void from_kernel(struct tuple *to, struct nf_conntrack_tuple *t)
 {
-	int v6 = kernel_field(t->src.l3num) == AF_INET6;
+	struct nf_conntrack_tuple copy;
 
-	__builtin_memset(to, 0, sizeof(*to));
-	copy_kernel_addr(to->saddr, &t->src.u3, v6);
-	copy_kernel_addr(to->daddr, &t->dst.u3, v6);
-	to->proto = kernel_field(t->dst.protonum);
-	from_nf_ports(to, kernel_field(t->src.u.all), kernel_field(t->dst.u.all));
+	bpf_probe_read_kernel(&copy, sizeof(copy), t);
+	from_nf(to, &copy);
 }
 
 /* What conntrack has of the packet, for kernel_field. */

@@ -62,7 +62,8 @@ static __always_inline __u64 wake(__u64 now)
 	return BPF_RB_FORCE_WAKEUP;
 }
 
-static __always_inline void emit(__u32 kind, __u32 action, __u64 now, const struct flow *f)
+/* A packet that opens no flow: the event is all there is of it. */
+static __always_inline void emit_refused(__u32 action, __u64 now, const struct flow *f)
 {
 	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 
@@ -70,11 +71,27 @@ static __always_inline void emit(__u32 kind, __u32 action, __u64 now, const stru
 		count_stat(STAT_EVENTS_LOST, 1);
 		return;
 	}
-	e->kind = kind;
+	e->kind = EVENT_REFUSED;
 	e->action = action;
 	e->time = now;
 	__builtin_memcpy(&e->flow, f, sizeof(e->flow));
 	bpf_ringbuf_submit(e, wake(now));
+}
+
+/* What happens to a flow of the table, where the agent reads the rest. */
+static __always_inline void emit(__u32 kind, __u64 now, const struct flow *f)
+{
+	struct notice *n = bpf_ringbuf_reserve(&events, sizeof(*n), 0);
+
+	if (!n) {
+		count_stat(STAT_EVENTS_LOST, 1);
+		return;
+	}
+	n->kind = kind;
+	n->action = ACTION_ACCEPT;
+	n->time = now;
+	n->id = f->id;
+	bpf_ringbuf_submit(n, wake(now));
 }
 
 static __always_inline __u32 port_of(__u32 slot, __u32 ifindex)
@@ -159,7 +176,7 @@ SUBPROGRAM int refuse(struct work *w)
 	f->packets[1] = 0;
 	f->bytes[0] = w->amount.bytes;
 	f->bytes[1] = 0;
-	emit(EVENT_REFUSED, fresh.action, w->now, f);
+	emit_refused(fresh.action, w->now, f);
 	return 0;
 }
 
@@ -177,7 +194,7 @@ static __always_inline void note_tcp(struct flow *f, const struct work *w)
 	add |= old;
 	if ((add & FLOW_RST || (add & both) == both) && !(old & FLOW_CLOSED)) {
 		__sync_fetch_and_or(&f->flags, add | FLOW_CLOSED);
-		emit(EVENT_CLOSE, ACTION_ACCEPT, w->now, f);
+		emit(EVENT_CLOSE, w->now, f);
 		return;
 	}
 	__sync_fetch_and_or(&f->flags, add);
@@ -188,7 +205,7 @@ static __always_inline void announce(struct flow *f, __u64 now)
 	/* Two CPUs may come here at once; one of them tells. */
 	if (__sync_fetch_and_or(&f->flags, FLOW_ANNOUNCED) & FLOW_ANNOUNCED)
 		return;
-	emit(EVENT_OPEN, ACTION_ACCEPT, now, f);
+	emit(EVENT_OPEN, now, f);
 }
 
 #endif

@@ -17,6 +17,7 @@
 
 #define TC_NEXT (-1)		/* TCX_NEXT, TC_ACT_UNSPEC: other filters still run */
 #define TC_DROP 2		/* TCX_DROP, TC_ACT_SHOT */
+#define EINVAL 22
 #define UNKNOWN 0		/* no verdict: the packet is a new flow's */
 
 static __always_inline int is_icmp(__u8 proto)
@@ -65,9 +66,12 @@ struct raw_address {
 	__u8 byte[16];
 };
 
-/* The kernel's route: bpf_fib_lookup's answer; w->way is the interface. */
+/*
+ * The kernel's route: bpf_fib_lookup's answer; w->way is the interface. With
+ * neighbour, also who is next on it.
+ */
 SUBPROGRAM int look_up(struct __sk_buff *skb, struct work *w, const struct raw_address *from,
-		       const struct raw_address *to)
+		       const struct raw_address *to, __u32 neighbour)
 {
 	struct bpf_fib_lookup fib = {};
 	const __u8 *src, *dst;
@@ -79,6 +83,7 @@ SUBPROGRAM int look_up(struct __sk_buff *skb, struct work *w, const struct raw_a
 	dst = to->byte;
 	fib.ifindex = w->ifindex;
 	fib.l4_protocol = w->packet.tuple.proto;
+	fib.tot_len = 1;	/* fits everywhere: else the kernel looks the interface up to ask it */
 	if (is_v4(dst)) {
 		fib.family = AF_INET;
 		fib.tos = w->packet.tos & 0x1c;	/* what routes may depend on */
@@ -89,10 +94,12 @@ SUBPROGRAM int look_up(struct __sk_buff *skb, struct work *w, const struct raw_a
 		copy16(fib.ipv6_src, src);
 		copy16(fib.ipv6_dst, dst);
 	}
-	rc = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	rc = bpf_fib_lookup(skb, &fib, sizeof(fib), neighbour ? 0 : BPF_FIB_LOOKUP_SKIP_NEIGH);
+	if (rc == -EINVAL)	/* Linux before 6.3 has no such flag */
+		rc = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	w->way = fib.ifindex;
 	__builtin_memset(w->neighbour, 0, sizeof(w->neighbour));
-	if (rc == BPF_FIB_LKUP_RET_SUCCESS)
+	if (neighbour && rc == BPF_FIB_LKUP_RET_SUCCESS)
 		__builtin_memcpy(w->neighbour, fib.dmac, ETH_ALEN);
 	/* An unresolved neighbour is still a route; so is one that needs fragments. */
 	if (rc == BPF_FIB_LKUP_RET_NO_NEIGH || rc == BPF_FIB_LKUP_RET_FRAG_NEEDED ||
@@ -108,10 +115,10 @@ SUBPROGRAM int look_up(struct __sk_buff *skb, struct work *w, const struct raw_a
  * routes, where a default route would claim them (ip_route_input_slow).
  */
 static __always_inline __u32 route(struct __sk_buff *skb, struct work *w, const __u8 *src,
-				   const __u8 *dst)
+				   const __u8 *dst, __u32 neighbour)
 {
 	if (is_for_many(dst) ||
-	    look_up(skb, w, (const void *)src, (const void *)dst) != BPF_FIB_LKUP_RET_SUCCESS)
+	    look_up(skb, w, (const void *)src, (const void *)dst, neighbour) != BPF_FIB_LKUP_RET_SUCCESS)
 		return 0;
 	return w->way;
 }
@@ -133,9 +140,9 @@ SUBPROGRAM int forged(struct __sk_buff *skb, struct work *w)
 	src = w->packet.tuple.saddr;
 	if (is_unspecified(src) || is_link_local(src))
 		return 0;
-	rc = look_up(skb, w, (const void *)w->packet.tuple.daddr, (const void *)src);
+	rc = look_up(skb, w, (const void *)w->packet.tuple.daddr, (const void *)src, 0);
 	if (rc == BPF_FIB_LKUP_RET_SUCCESS)
-		return zone_of(w->slot, w->way) != w->zone;
+		return w->way != w->ifindex && zone_of(w->slot, w->way) != w->zone;
 	/* Where nothing is forwarded, the lookup knows no way at all. */
 	return rc != BPF_FIB_LKUP_RET_FWD_DISABLED;
 }
@@ -210,6 +217,9 @@ static __attribute__((noinline)) struct flow *create(struct work *w)
 	w->flow.checked = w->now;
 	w->flow.decider = w->question.verdict.decider;
 	w->flow.valid = w->question.valid;
+	/* Its first packet counts before anybody sees it, which needs no atomics. */
+	w->flow.packets[w->dir & 1] = w->amount.packets;
+	w->flow.bytes[w->dir & 1] = w->amount.bytes;
 	if (w->question.verdict.log)
 		w->flow.flags |= FLOW_LOG;
 	if (bpf_map_update_elem(&flows, &id, &w->flow, BPF_NOEXIST))
@@ -223,7 +233,7 @@ static __attribute__((noinline)) struct flow *create(struct work *w)
 	return bpf_map_lookup_elem(&flows, &id);
 }
 
-/* A packet of a flow that may pass: count it, and say so in its mark. */
+/* A packet of a flow that may pass, and is counted there: say so in its mark. */
 static __attribute__((noinline)) int pass(struct __sk_buff *skb, struct work *w, struct flow *f)
 {
 	__u32 mark = MARK_JUDGED | mark_zone(far_zone(f, w->dir));
@@ -233,7 +243,6 @@ static __attribute__((noinline)) int pass(struct __sk_buff *skb, struct work *w,
 	if (w->dir && !(f->flags & FLOW_SEEN_REPLY))
 		__sync_fetch_and_or(&f->flags, FLOW_SEEN_REPLY);
 	f->seen = w->now;
-	count_flow(f, w->dir, w->amount);
 	count_decider(f->decider, w->amount, w->now);
 	count_nat(f, w->amount, w->now);
 	if (tcp && w->packet.flags & (PKT_FIN | PKT_RST)) {
@@ -318,7 +327,7 @@ static __always_inline int cut_translation(struct __sk_buff *skb, struct work *w
 		count_stat(STAT_REJUDGED, 1);
 		__sync_fetch_and_or(&f->flags, FLOW_CUT | FLOW_CLOSED);
 		end_fast(f);
-		emit(EVENT_CLOSE, ACTION_ACCEPT, w->now, f);
+		emit(EVENT_CLOSE, w->now, f);
 	}
 	return 0;
 }
@@ -375,7 +384,7 @@ SUBPROGRAM int rejudge(struct __sk_buff *skb, struct work *w, struct flow *f)
 			count_stat(STAT_REJUDGED, 1);
 			__sync_fetch_and_or(&f->flags, FLOW_CUT | FLOW_CLOSED);
 			end_fast(f);
-			emit(EVENT_CLOSE, ACTION_ACCEPT, w->now, f);
+			emit(EVENT_CLOSE, w->now, f);
 		}
 		return 0;
 	}
@@ -454,6 +463,7 @@ SUBPROGRAM int go_on(struct __sk_buff *skb, struct work *w, struct flow *f)
 		return UNKNOWN;
 	if (w->packet.flags & (PKT_FIN | PKT_RST) && !is_end(skb, w, f))
 		return drop(w, REASON_NO_STATE);
+	count_flow(f, w->dir, w->amount);
 	return pass(skb, w, f);
 }
 

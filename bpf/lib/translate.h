@@ -10,17 +10,19 @@
 #include "flow.h"
 #include "nat.h"
 
-static __always_inline __u32 nat_port_of(__u32 slot, __u32 ifindex)
+static __always_inline __u32 nat_port_of(const struct work *w, __u32 ifindex)
 {
-	return ifindex ? port_of(slot, ifindex) >> PORT_NAT_SHIFT & 0xff : 0;
+	__u32 port = ifindex == w->ifindex ? w->port : port_of(w->slot, ifindex);
+
+	return ifindex ? port >> PORT_NAT_SHIFT & 0xff : 0;
 }
 
-/* A flow's first packet as a question, as it arrives. */
+/* A flow's first packet as a question, as it arrives. Who asks NAT adds the port. */
 static __always_inline void pose(struct work *w, const struct flow *f)
 {
 	struct question *q = &w->question;
 
-	__builtin_memset(q, 0, sizeof(*q));
+	__builtin_memset(q, 0, __builtin_offsetof(struct question, search));	/* key_of sees to the rest */
 	q->src = to_address(f->orig.saddr);
 	q->dst = to_address(f->orig.daddr);
 	q->port = bpf_ntohs(f->orig.dport);
@@ -28,8 +30,6 @@ static __always_inline void pose(struct work *w, const struct flow *f)
 	q->sport = has_ports(q->proto) ? bpf_ntohs(f->orig.sport) : 0;
 	q->v6 = !is_v4(f->orig.saddr);
 	q->slot = w->slot;
-	q->nat_in = nat_port_of(w->slot, f->ifindex_in);
-	q->nat_out = nat_port_of(w->slot, f->ifindex_out);
 }
 
 /* The box makes the flow's destination. */
@@ -67,6 +67,7 @@ SUBPROGRAM int find_destination(struct work *w, struct flow *f)
 	pose(w, f);
 	if (f->zone_in <= ZONE_SELF || nat_settled(q))
 		return 0;
+	q->nat_in = nat_port_of(w, f->ifindex_in);
 	for (int i = 0; i < NAT_TRIES; i++) {
 		at = nat_find(q, NAT_STEP_DESTINATION, at + 1);
 		if (at < 0)
@@ -119,7 +120,7 @@ SUBPROGRAM int find_source(struct work *w, struct flow *f, __u32 out)
 		return !same_address(w->reply.daddr, f->orig.saddr);
 	}
 	pose(w, f);
-	q->nat_out = nat_port_of(w->slot, out);
+	q->nat_out = nat_port_of(w, out);
 	if (f->flags & FLOW_DNAT) {
 		q->dst = to_address(f->to);
 		if (has_ports(q->proto))
@@ -192,7 +193,7 @@ SUBPROGRAM int as_judged(struct work *w, struct flow *f)
 	if (f->nat[1] && f->nat[1] != before && f->nat[1] != f->nat[0]) {
 		sofar.packets = f->packets[0];
 		sofar.bytes = f->bytes[0];
-		count_decider(DECIDER(DECIDER_TRANSLATION, f->nat[1]), sofar, w->now);
+		count_decider(DECIDER(DECIDER_TRANSLATION, f->nat[1]), sofar, f->seen);
 	}
 	return 1;
 }

@@ -237,8 +237,8 @@ func (r *Reader) readRing(ring *ringbuf.Reader) error {
 			}
 			more = time.Now().Add(patience)
 			ring.SetDeadline(more)
-			var e bpfobj.TcEvent
-			if _, err := binary.Decode(rec.RawSample, binary.NativeEndian, &e); err != nil {
+			e, err := decode(rec.RawSample)
+			if err != nil {
 				r.deps.Log.Error("unreadable event", "length", len(rec.RawSample), "err", err)
 				continue
 			}
@@ -250,6 +250,20 @@ func (r *Reader) readRing(ring *ringbuf.Reader) error {
 		r.take(batch)
 		batch = batch[:0]
 	}
+}
+
+// decode reads a record of the ring: of a flow in the table it has the number alone.
+func decode(raw []byte) (e bpfobj.TcEvent, err error) {
+	var n bpfobj.TcNotice
+	if _, err := binary.Decode(raw, binary.NativeEndian, &n); err != nil {
+		return e, err
+	}
+	if n.Kind == ringRefused {
+		_, err = binary.Decode(raw, binary.NativeEndian, &e)
+		return e, err
+	}
+	e.Kind, e.Action, e.Time, e.Flow.Id = n.Kind, n.Action, n.Time, n.Id
+	return e, nil
 }
 
 // take turns ring records into events and tells them.
@@ -264,10 +278,11 @@ func (r *Reader) take(batch []bpfobj.TcEvent) {
 		e := &batch[i]
 		switch e.Kind {
 		case ringOpen:
-			if _, known := r.told(e.Flow.Id); known || !r.Alive(e.Flow.Id) {
+			var f bpfobj.TcFlow
+			if _, known := r.told(e.Flow.Id); known || r.maps.Flows.Lookup(e.Flow.Id, &f) != nil {
 				continue // a scan was first, and may have told the end too
 			}
-			ev := event(&e.Flow, Open, e.Time)
+			ev := event(&f, Open, e.Time)
 			ev.Delta = ev.Total
 			events = append(events, ev)
 		case ringClose:

@@ -219,6 +219,40 @@ func TestRunTellsTheLast(t *testing.T) {
 	}
 }
 
+// The ring has of a flow its number alone, of a refused packet all there is.
+func TestDecode(t *testing.T) {
+	whole := bpfobj.TcEvent{Kind: ringRefused, Action: 2, Time: 3, Flow: bpfobj.TcFlow{Id: 64, Decider: 7, Orig: tcpTuple(1, 2)}}
+	raw := func(v any) []byte {
+		b, err := binary.Append(nil, binary.NativeEndian, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	for _, c := range []struct {
+		name string
+		raw  []byte
+		want bpfobj.TcEvent
+		bad  bool
+	}{
+		{"a refused packet", raw(whole), whole, false},
+		{"a flow", raw(bpfobj.TcNotice{Kind: ringOpen, Action: 1, Time: 5, Id: 128}), bpfobj.TcEvent{Kind: ringOpen, Action: 1, Time: 5, Flow: bpfobj.TcFlow{Id: 128}}, false},
+		{"half a refused packet", raw(whole)[:100], bpfobj.TcEvent{}, true},
+		{"less than a number", raw(whole)[:20], bpfobj.TcEvent{}, true},
+	} {
+		got, err := decode(c.raw)
+		if c.bad {
+			if err == nil {
+				t.Errorf("%s was read", c.name)
+			}
+			continue
+		}
+		if err != nil || got != c.want {
+			t.Errorf("%s: %+v, %v", c.name, got, err)
+		}
+	}
+}
+
 func TestLateOpenIsNotToldTwice(t *testing.T) {
 	k := newTables(t, 4096)
 	s := &sink{}

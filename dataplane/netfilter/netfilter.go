@@ -68,16 +68,20 @@ func replace(r Ruleset) error {
 	b.backstop("forward", nftables.ChainHookForward)
 	b.queues(r.Queues)
 	// A packet that conntrack calls invalid is not translated and would carry a
-	// private address out.
-	post := b.chain("postrouting", nftables.ChainTypeFilter, nftables.ChainHookPostrouting, nftables.ChainPriorityMangle)
+	// private address out. What is forwarded has met the backstop, so only what the
+	// router itself sends is looked at: a further chain costs every packet.
+	output := b.chain("output", nftables.ChainTypeFilter, nftables.ChainHookOutput, nftables.ChainPriorityMangle)
 	if r.Queues.Count > 0 {
 		// Resets in the name of either end of a flow that the matcher rejects: conntrack
 		// knows them as part of it only where nothing is translated.
-		b.rule(post, mark(markJudged|markInspect, markInspect), []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}})
+		b.rule(output, mark(markJudged|markInspect, markInspect), accept())
 	}
-	b.drops(post, "invalid", conntrackState(expr.CtStateBitINVALID), unlessLoopback(expr.MetaKeyOIFNAME))
-	for _, name := range sorted(r.MSSClamp) {
-		b.rule(post, clampMSS(name)...)
+	b.drops(output, "invalid", conntrackState(expr.CtStateBitINVALID), unlessLoopback(expr.MetaKeyOIFNAME))
+	if len(r.MSSClamp) > 0 {
+		post := b.chain("postrouting", nftables.ChainTypeFilter, nftables.ChainHookPostrouting, nftables.ChainPriorityMangle)
+		for _, name := range sorted(r.MSSClamp) {
+			b.rule(post, clampMSS(name)...)
+		}
 	}
 	if err := b.destinations(r.Targets); err != nil {
 		return err
@@ -119,8 +123,8 @@ type builder struct {
 }
 
 func (b builder) chain(name string, kind nftables.ChainType, hook *nftables.ChainHook, priority *nftables.ChainPriority) *nftables.Chain {
-	accept := nftables.ChainPolicyAccept // what is dropped is dropped by name
-	return b.conn.AddChain(&nftables.Chain{Name: name, Table: b.table, Type: kind, Hooknum: hook, Priority: priority, Policy: &accept})
+	policy := nftables.ChainPolicyAccept // what is dropped is dropped by name
+	return b.conn.AddChain(&nftables.Chain{Name: name, Table: b.table, Type: kind, Hooknum: hook, Priority: priority, Policy: &policy})
 }
 
 func (b builder) rule(chain *nftables.Chain, parts ...[]expr.Any) {
@@ -141,8 +145,11 @@ func (b builder) backstop(name string, hook *nftables.ChainHook) *nftables.Chain
 	c := b.chain(name, nftables.ChainTypeFilter, hook, nftables.ChainPriorityFilter)
 	outside := unlessLoopback(expr.MetaKeyIIFNAME)
 	if hook == nftables.ChainHookForward {
-		// Most packets: judged, and conntrack agrees. They need no further look.
-		b.rule(c, mark(markJudged|markReject, markJudged), conntrackState(expr.CtStateBitESTABLISHED), []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}})
+		// Most packets: judged, and conntrack agrees. They need no further look, the
+		// first of a flow as little as those that claim its state.
+		plain := uint32(markJudged | markReject | markReply)
+		b.rule(c, mark(plain, markJudged), conntrackStateIsNot(expr.CtStateBitINVALID), accept())
+		b.rule(c, mark(plain, markJudged|markReply), conntrackState(expr.CtStateBitESTABLISHED), accept())
 	}
 	b.reject(c, outside)
 	b.drops(c, "unjudged", outside, mark(markJudged, 0))
@@ -212,6 +219,12 @@ func conntrackState(bits uint32) []expr.Any {
 	}
 }
 
+func conntrackStateIsNot(bits uint32) []expr.Any {
+	match := conntrackState(bits)
+	match[len(match)-1].(*expr.Cmp).Op = expr.CmpOpEq
+	return match
+}
+
 func unlessLoopback(key expr.MetaKey) []expr.Any {
 	return []expr.Any{
 		&expr.Meta{Key: key, Register: 1},
@@ -241,6 +254,8 @@ func family(f byte) []expr.Any {
 
 func counter() []expr.Any { return []expr.Any{&expr.Counter{}} }
 
+func accept() []expr.Any { return []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}} }
+
 func sorted(names []string) []string {
 	out := append([]string(nil), names...)
 	sort.Strings(out)
@@ -262,7 +277,7 @@ func Drops() (map[string]uint64, error) {
 		out[reason] = 0
 	}
 	table := &nftables.Table{Family: nftables.TableFamilyINet, Name: TableName}
-	for _, chain := range []string{"input", "forward", "postrouting"} {
+	for _, chain := range []string{"input", "forward", "output"} {
 		rules, err := c.GetRules(table, &nftables.Chain{Name: chain, Table: table})
 		if errors.Is(err, unix.ENOENT) {
 			return out, nil

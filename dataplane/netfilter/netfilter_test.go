@@ -50,6 +50,7 @@ func TestTableSaysWhatItShould(t *testing.T) {
 		{"hook", []string{
 			"type filter hook input priority filter; policy accept;",
 			"type filter hook forward priority filter; policy accept;",
+			"type filter hook output priority mangle; policy accept;",
 			"type filter hook postrouting priority mangle; policy accept;",
 			"type nat hook postrouting priority srcnat; policy accept;",
 		}},

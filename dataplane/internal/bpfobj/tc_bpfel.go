@@ -229,6 +229,14 @@ type TcNatMeta struct {
 	Pad          uint32
 }
 
+type TcNotice struct {
+	_      structs.HostLayout
+	Kind   uint32
+	Action uint32
+	Time   uint64
+	Id     uint64
+}
+
 type TcPair struct {
 	_        structs.HostLayout
 	Tree4    uint32
@@ -525,6 +533,7 @@ const (
 	TcVarMetaType        = "meta_type"
 	TcVarNatBoxType      = "nat_box_type"
 	TcVarNatMetaType     = "nat_meta_type"
+	TcVarNoticeType      = "notice_type"
 	TcVarPairType        = "pair_type"
 	TcVarTraceRecordType = "trace_record_type"
 )
@@ -633,6 +642,7 @@ type TcVariableSpecs struct {
 	MetaType        *ebpf.VariableSpec `ebpf:"meta_type"`
 	NatBoxType      *ebpf.VariableSpec `ebpf:"nat_box_type"`
 	NatMetaType     *ebpf.VariableSpec `ebpf:"nat_meta_type"`
+	NoticeType      *ebpf.VariableSpec `ebpf:"notice_type"`
 	PairType        *ebpf.VariableSpec `ebpf:"pair_type"`
 	TraceRecordType *ebpf.VariableSpec `ebpf:"trace_record_type"`
 }
@@ -757,6 +767,7 @@ type TcVariables struct {
 	MetaType        *ebpf.Variable `ebpf:"meta_type"`
 	NatBoxType      *ebpf.Variable `ebpf:"nat_box_type"`
 	NatMetaType     *ebpf.Variable `ebpf:"nat_meta_type"`
+	NoticeType      *ebpf.Variable `ebpf:"notice_type"`
 	PairType        *ebpf.Variable `ebpf:"pair_type"`
 	TraceRecordType *ebpf.Variable `ebpf:"trace_record_type"`
 }
