@@ -282,6 +282,26 @@ func TestFastPathFollowsItsNeighbour(t *testing.T) {
 	})
 }
 
+// So it is without an agent, which would tell of it.
+func TestFastPathFollowsItsNeighbourAlone(t *testing.T) {
+	eachForm(t, func(t *testing.T, r *router) {
+		r.Start("lan1", exec.Command("iperf3", "-c", inet4, "-u", "-b", "5M", "-l", "500", "-t", "60"))
+		r.faster(0, 500)
+		count := r.datagrams("inet")
+		r.kill()
+		const card = "02:00:5e:00:53:77"
+		r.Exec("inet", "ip", "link", "set", "eth0", "address", card)
+		r.Exec("rtr", "ip", "neigh", "replace", inet4, "lladdr", card, "dev", "wan")
+		before := count()
+		r.eventually(func() error {
+			if n := count() - before; n < 2000 {
+				return fmt.Errorf("only %d packets came to the other card", n)
+			}
+			return nil
+		})
+	})
+}
+
 // XDP would send past the queue that shapes a port.
 func TestFastPathKeepsToItsQueue(t *testing.T) {
 	r := fastRouter(t, "xdp")

@@ -166,13 +166,14 @@ SUBPROGRAM int shortcut(struct __sk_buff *skb)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct config *c = element(&settings, 0);
+	struct fast_watch *watch = element(&fast_watched, 0);
 	struct amount a = { .packets = 1 };
 	struct glance g = {};
 	struct route_taken r;
 	struct fast *e;
 	__u32 longest;
 
-	if (!c || !(c->fast & FAST_TC) || skb->vlan_present || data + ETH_HLEN > end)
+	if (!c || !watch || !(c->fast & FAST_TC) || skb->vlan_present || data + ETH_HLEN > end)
 		return untaken(FAST_MISS_OFF);
 	e = glance(data, end, skb->protocol, skb->len, &g);
 	if (!e)
@@ -186,7 +187,7 @@ SUBPROGRAM int shortcut(struct __sk_buff *skb)
 		a.bytes += (a.packets - 1) * g.headers;
 		longest = g.headers + skb->gso_size;
 	}
-	if (!follow(e, FAST_TC, standing(c), skb->ifindex, data, &g, longest, a, &r))
+	if (!follow(e, FAST_TC, c, watch, skb->ifindex, data, &g, longest, a, &r))
 		return untaken(g.miss);
 	return redirect_skb(skb, &g, &r);
 }

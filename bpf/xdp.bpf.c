@@ -17,6 +17,7 @@ static __always_inline int shortcut(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct config *c = element(&settings, 0);
+	struct fast_watch *watch = element(&fast_watched, 0);
 	struct ethhdr *eth = data;
 	struct amount a = { .packets = 1 };
 	struct glance g = {};
@@ -24,14 +25,14 @@ static __always_inline int shortcut(struct xdp_md *ctx)
 	struct fast *e;
 	__u32 length = end - data;
 
-	if (!c || !(c->fast & FAST_XDP) || (void *)(eth + 1) > end)
+	if (!c || !watch || !(c->fast & FAST_XDP) || (void *)(eth + 1) > end)
 		return XDP_PASS | FAST_MISS_OFF << MISS_SHIFT;
 	e = glance(data, end, eth->h_proto, length, &g);
 	if (!e)
 		return XDP_PASS | missed(&g) << MISS_SHIFT;
 	a.bytes = g.bytes;
 	/* Behind a packet there may be padding, which leaves with it. */
-	if (!follow(e, FAST_XDP, standing(c), ctx->ingress_ifindex, eth, &g,
+	if (!follow(e, FAST_XDP, c, watch, ctx->ingress_ifindex, eth, &g,
 		    length - ETH_HLEN > ETH_ZLEN ? length - ETH_HLEN : g.bytes, a, &r))
 		return XDP_PASS | g.miss << MISS_SHIFT;
 	if (tracing())

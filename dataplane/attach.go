@@ -74,6 +74,7 @@ func (d *Dataplane) Run(ctx context.Context) error {
 		return fmt.Errorf("watch interfaces: %w", err)
 	}
 	defer d.followAsks(ctx)()
+	defer d.followChanges(ctx)()
 	go d.followClock(ctx)
 	if err := d.AttachAll(); err != nil {
 		return err

@@ -21,8 +21,8 @@ import (
 // As in bpf/abi/fast.h.
 const (
 	fastRewrite = 4
+	fastWatched = 8
 	fastBytes   = 40 // bits of an entry's count
-	tickShift   = 20
 )
 
 var (

@@ -34,6 +34,15 @@ struct fast_way {
 	__u8 dir;			/* of the packets in their flow */
 };
 #define FAST_REWRITE 4
+#define FAST_WATCHED 8		/* learnt to hold for as long as changes are told of */
+
+/* What the agent tells of what ways depend on, while it watches. */
+struct fast_watch {
+	__u32 until;			/* tick: nobody watches from then on */
+	__u32 changes;			/* each ends every way */
+	__u32 hz;			/* the kernel's jiffies a second; 0: nobody has said */
+	__u32 pad;
+};
 
 /* Which packets an entry is for: their tuple, the addresses' lower halves first. */
 struct fast_key {

@@ -5,9 +5,11 @@
  *
  * What is not plain goes the long way: any TCP flag beside ACK, PSH, URG, ECE
  * and CWR, fragments, IP options and extension headers, a TTL at its end, what
- * exceeds the MTU, another port than the one noted. Once a second a packet of
+ * exceeds the MTU, another port than the one noted. Now and then a packet of
  * each direction goes the long way too. It keeps conntrack's timeouts and
- * renews the way; if it does not come through, all follow it.
+ * renews the way; if it does not come through, all follow it. That is each
+ * second, or every few seconds while the agent watches what ways depend on
+ * (dataplane/watch.go): routes, neighbours, links and rules.
  *
  * Counts are gathered in the entry and added to flow and rule by whoever comes
  * by the long way, and by the agent before it reads them.
@@ -50,25 +52,46 @@ struct {
 #define TICK_SHIFT 20
 #define TICKS(ms) ((__u32)((ms) * 1000000ULL >> TICK_SHIFT))
 #define FAST_DUE TICKS(1000)	/* from one packet that goes the long way to the next */
-#define FAST_VALID TICKS(1250)	/* from learning a way to its end, if nothing renews it */
+#define FAST_GRACE TICKS(250)	/* from then to the way's end, if nothing renews it */
+/* The same while changes are told of: less a random part, since flows that are
+ * learnt together shall not be renewed together. A power of two. */
+#define FAST_DUE_WATCHED TICKS(5000)
+#define FAST_SPREAD 1024
+/* Conntrack's own timeout, s: below this it is kept each second. */
+#define FAST_LASTING 15
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fast_watch);
+} fast_watched SEC(".maps");
 
 static __always_inline __u32 tick_now(void)
 {
 	return bpf_ktime_get_coarse_ns() >> TICK_SHIFT;
 }
 
-/* What a way holds under: the active image, and the epoch above its number. */
-static __always_inline __u64 standing(const struct config *c)
+/* What a way holds under: the active image, and above its number the epoch and
+ * the changes that the agent has told of, which only grow. */
+static __always_inline __u64 standing(const struct config *c, const struct fast_watch *w)
 {
 	__u64 active = *(volatile const __u64 *)&c->active;
+	__u64 epoch = *(volatile const __u32 *)&c->epoch + *(volatile const __u32 *)&w->changes;
 
-	return active ? active ^ (__u64)*(volatile const __u32 *)&c->epoch << 48 : 0;
+	return active ? active ^ epoch << 48 : 0;
 }
 
 /* Ticks wrap round after 52 days. */
 static __always_inline int reached(__u32 now, __u32 then)
 {
 	return (__s32)(now - then) >= 0;
+}
+
+/* 1 if nobody watches what ways depend on. Without a branch, of which there are enough. */
+static __always_inline __u32 alone(const struct fast_watch *w, __u32 now)
+{
+	return ~(now - *(volatile const __u32 *)&w->until) >> 31;
 }
 
 /* A tuple as an entry's key. */
@@ -253,6 +276,7 @@ static __always_inline void settle(struct fast *e, __u64 now, __u32 tick)
 
 /* For the Go side's sake. */
 const struct fast_nat *fast_nat_type __attribute__((unused));
+const struct fast_watch *fast_watch_type __attribute__((unused));
 
 /* What the fast path looks at in a packet. */
 struct glance {
@@ -394,14 +418,14 @@ static __always_inline __u32 missed(const struct glance *g)
  * where to. packets and bytes are on the wire, longest the IP length of its
  * longest segment, ethernet its destination address.
  */
-static __always_inline int follow(struct fast *e, __u32 form, __u64 active, __u32 ifindex,
-				  const void *ethernet, struct glance *g, __u32 longest,
+static __always_inline int follow(struct fast *e, __u32 form, const struct config *c, const struct fast_watch *w,
+				  __u32 ifindex, const void *ethernet, struct glance *g, __u32 longest,
 				  struct amount a, struct route_taken *r)
 {
 	const __u16 *mac = ethernet, *ours = (const __u16 *)r->way.mac_in;
-	__u64 amount = a.packets << FAST_BYTES_BITS | a.bytes, before;
+	__u64 amount = a.packets << FAST_BYTES_BITS | a.bytes, before, active = standing(c, w);
 	const struct fast_way *way = &r->way;
-	__u32 now = tick_now(), due, seq = g->seq;
+	__u32 now = tick_now(), due, clock, seq = g->seq;
 
 	__builtin_memcpy(&r->way, &e->way, sizeof(r->way));
 	__builtin_memcpy(&r->nat, e->key.net, sizeof(r->nat));
@@ -411,13 +435,15 @@ static __always_inline int follow(struct fast *e, __u32 form, __u64 active, __u3
 		return miss(g, FAST_MISS_FORM);
 	if (way->ifindex_in != ifindex || mac[0] != ours[0] || mac[1] != ours[1] || mac[2] != ours[2])
 		return miss(g, FAST_MISS_PORT);
-	if (reached(now, way->until))
+	/* What was to be told of changes is as old as any other way once nobody tells. */
+	clock = now + (way->form / FAST_WATCHED & alone(w, now)) * (FAST_DUE_WATCHED - FAST_DUE);
+	if (reached(clock, way->until))
 		return miss(g, FAST_MISS_EXPIRED);
 	if (longest > way->mtu)
 		return miss(g, FAST_MISS_MTU);
 	due = *(volatile __u32 *)&e->due;
 	/* One packet is enough: who moves the mark goes. */
-	if (reached(now, due) && __sync_val_compare_and_swap(&e->due, due, now + FAST_DUE) == due)
+	if (reached(clock, due) && __sync_val_compare_and_swap(&e->due, due, clock + FAST_DUE) == due)
 		return miss(g, FAST_MISS_DUE);
 	before = __sync_fetch_and_add(&e->count, amount); /* also a barrier */
 	/* A full entry is emptied by who goes the long way. */

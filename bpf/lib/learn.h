@@ -68,6 +68,7 @@ union nf_conntrack_proto___way {
 } __kernel_type;
 
 struct nf_conn___way {
+	__u32 timeout;
 	unsigned long status;
 	struct nf_ct_ext *ext;
 	union nf_conntrack_proto___way proto;
@@ -75,6 +76,7 @@ struct nf_conn___way {
 
 /* linux/netfilter/nf_conntrack_common.h, nf_conntrack_tcp.h */
 #define IPS_SEEN_REPLY (1UL << 1)
+#define IPS_ASSURED (1UL << 2)
 #define IPS_CONFIRMED (1UL << 3)
 #define IPS_SEQ_ADJUST (1UL << 6)
 #define IPS_DYING (1UL << 9)
@@ -327,6 +329,16 @@ static __always_inline int ct_settled(struct __sk_buff *skb, __u8 proto)
 	return proto == IPPROTO_TCP && !is_liberal(ct) ? CT_STRICT : CT_SETTLED;
 }
 
+/* Will conntrack keep the packet's flow, of which it has just seen it, for long? */
+static __always_inline int ct_lasts(struct __sk_buff *skb, const struct fast_watch *watch)
+{
+	struct nf_conn___way *ct = (void *)ct_raw(skb);
+	__u32 hz = watch->hz;
+
+	return ct && hz && kernel_field(ct->status) & IPS_ASSURED &&
+	       (__s32)(kernel_field(ct->timeout) - (__u32)bpf_jiffies64()) >= (__s32)(FAST_LASTING * hz);
+}
+
 /* The longest packet that the port and the packet's route take. */
 static __always_inline __u32 mtu_of(struct __sk_buff *skb)
 {
@@ -396,12 +408,13 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 	struct config *c = element(&settings, 0);
 	struct fast *fresh = element(&fast_work, 1), *e;
 	struct tuple *in;
+	struct fast_watch *watch = element(&fast_watched, 0);
 	struct fast_way *way;
 	struct fast_nat *nat, *old;
-	__u32 dir = 0, mtu, now;
+	__u32 dir = 0, mtu, now, due = FAST_DUE;
 	__u64 active, stands;
 
-	if (!w || !f || !c || !fresh)
+	if (!w || !f || !c || !fresh || !watch)
 		return 0;
 	/* It leaves as the opposite of what answers it. */
 	reverse(&w->tuple, &f->reply);
@@ -412,7 +425,7 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 		dir = 1;
 	}
 	active = *(volatile __u64 *)&c->active;
-	stands = standing(c);
+	stands = standing(c, watch);
 	if (w->port & PORT_L3 || skb->vlan_present || f->revision != active >> ACTIVE_SHIFT ||
 	    f->flags & FLOW_ENDS)
 		return 0;
@@ -458,6 +471,10 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 		return 0;
 	}
 	now = tick_now();
+	if (!alone(watch, now) && ct_lasts(skb, watch)) {
+		way->form |= FAST_WATCHED;
+		due = FAST_DUE_WATCHED - bpf_get_prandom_u32() % FAST_SPREAD;
+	}
 	if (!begin_way(e))
 		return 0;
 	if (!e->way.active)
@@ -476,8 +493,8 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 		old->address_sum = nat->address_sum;
 		old->port_sum = nat->port_sum;
 	}
-	e->way.until = now + short_of_edge(f, FAST_VALID);
-	*(volatile __u32 *)&e->due = now + FAST_DUE;
+	e->way.until = now + short_of_edge(f, due + FAST_GRACE);
+	*(volatile __u32 *)&e->due = now + due;
 	/* Cut or closed meanwhile on another CPU: that came first. */
 	*(volatile __u64 *)&e->way.active = *(volatile __u32 *)&f->flags & FLOW_ENDS ? 0 : stands;
 	end_way(e);

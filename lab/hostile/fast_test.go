@@ -254,7 +254,7 @@ func notPlain(t *testing.T, r *router) {
 	c.quicken(t)
 }
 
-// A smaller MTU holds within the second in which ways are renewed.
+// A smaller MTU holds as soon as the kernel has told of it.
 func smallerMTU(t *testing.T, r *router) {
 	c := datagrams(r)
 	c.quicken(t)

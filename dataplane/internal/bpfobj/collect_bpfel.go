@@ -78,6 +78,14 @@ type CollectFastCensus struct {
 	Removed uint64
 }
 
+type CollectFastWatch struct {
+	_       structs.HostLayout
+	Until   uint32
+	Changes uint32
+	Hz      uint32
+	Pad     uint32
+}
+
 type CollectFlow struct {
 	_          structs.HostLayout
 	Id         uint64
@@ -270,30 +278,32 @@ type CollectWork struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	CollectMapCounters     = "counters"
-	CollectMapDrops        = "drops"
-	CollectMapEvents       = "events"
-	CollectMapFastStats    = "fast_stats"
-	CollectMapFastWays     = "fast_ways"
-	CollectMapFlows        = "flows"
-	CollectMapFragments    = "fragments"
-	CollectMapImageLines   = "image_lines"
-	CollectMapImageMeta    = "image_meta"
-	CollectMapImagePairs   = "image_pairs"
-	CollectMapImagePorts   = "image_ports"
-	CollectMapRefusals     = "refusals"
-	CollectMapRuleCounters = "rule_counters"
-	CollectMapSettings     = "settings"
-	CollectMapStats        = "stats"
-	CollectMapTold         = "told"
-	CollectMapTuples       = "tuples"
-	CollectMapWoken        = "woken"
-	CollectMapWorks        = "works"
-	CollectProgNgfwCollect = "ngfw_collect"
-	CollectVarFastNatType  = "fast_nat_type"
-	CollectVarLineType     = "line_type"
-	CollectVarMetaType     = "meta_type"
-	CollectVarPairType     = "pair_type"
+	CollectMapCounters      = "counters"
+	CollectMapDrops         = "drops"
+	CollectMapEvents        = "events"
+	CollectMapFastStats     = "fast_stats"
+	CollectMapFastWatched   = "fast_watched"
+	CollectMapFastWays      = "fast_ways"
+	CollectMapFlows         = "flows"
+	CollectMapFragments     = "fragments"
+	CollectMapImageLines    = "image_lines"
+	CollectMapImageMeta     = "image_meta"
+	CollectMapImagePairs    = "image_pairs"
+	CollectMapImagePorts    = "image_ports"
+	CollectMapRefusals      = "refusals"
+	CollectMapRuleCounters  = "rule_counters"
+	CollectMapSettings      = "settings"
+	CollectMapStats         = "stats"
+	CollectMapTold          = "told"
+	CollectMapTuples        = "tuples"
+	CollectMapWoken         = "woken"
+	CollectMapWorks         = "works"
+	CollectProgNgfwCollect  = "ngfw_collect"
+	CollectVarFastNatType   = "fast_nat_type"
+	CollectVarFastWatchType = "fast_watch_type"
+	CollectVarLineType      = "line_type"
+	CollectVarMetaType      = "meta_type"
+	CollectVarPairType      = "pair_type"
 )
 
 // LoadCollect returns the embedded CollectionSpec for Collect.
@@ -349,6 +359,7 @@ type CollectMapSpecs struct {
 	Drops        *ebpf.MapSpec `ebpf:"drops"`
 	Events       *ebpf.MapSpec `ebpf:"events"`
 	FastStats    *ebpf.MapSpec `ebpf:"fast_stats"`
+	FastWatched  *ebpf.MapSpec `ebpf:"fast_watched"`
 	FastWays     *ebpf.MapSpec `ebpf:"fast_ways"`
 	Flows        *ebpf.MapSpec `ebpf:"flows"`
 	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
@@ -370,10 +381,11 @@ type CollectMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type CollectVariableSpecs struct {
-	FastNatType *ebpf.VariableSpec `ebpf:"fast_nat_type"`
-	LineType    *ebpf.VariableSpec `ebpf:"line_type"`
-	MetaType    *ebpf.VariableSpec `ebpf:"meta_type"`
-	PairType    *ebpf.VariableSpec `ebpf:"pair_type"`
+	FastNatType   *ebpf.VariableSpec `ebpf:"fast_nat_type"`
+	FastWatchType *ebpf.VariableSpec `ebpf:"fast_watch_type"`
+	LineType      *ebpf.VariableSpec `ebpf:"line_type"`
+	MetaType      *ebpf.VariableSpec `ebpf:"meta_type"`
+	PairType      *ebpf.VariableSpec `ebpf:"pair_type"`
 }
 
 // CollectObjects contains all objects after they have been loaded into the kernel.
@@ -400,6 +412,7 @@ type CollectMaps struct {
 	Drops        *ebpf.Map `ebpf:"drops"`
 	Events       *ebpf.Map `ebpf:"events"`
 	FastStats    *ebpf.Map `ebpf:"fast_stats"`
+	FastWatched  *ebpf.Map `ebpf:"fast_watched"`
 	FastWays     *ebpf.Map `ebpf:"fast_ways"`
 	Flows        *ebpf.Map `ebpf:"flows"`
 	Fragments    *ebpf.Map `ebpf:"fragments"`
@@ -423,6 +436,7 @@ func (m *CollectMaps) Close() error {
 		m.Drops,
 		m.Events,
 		m.FastStats,
+		m.FastWatched,
 		m.FastWays,
 		m.Flows,
 		m.Fragments,
@@ -445,10 +459,11 @@ func (m *CollectMaps) Close() error {
 //
 // It can be passed to LoadCollectObjects or ebpf.CollectionSpec.LoadAndAssign.
 type CollectVariables struct {
-	FastNatType *ebpf.Variable `ebpf:"fast_nat_type"`
-	LineType    *ebpf.Variable `ebpf:"line_type"`
-	MetaType    *ebpf.Variable `ebpf:"meta_type"`
-	PairType    *ebpf.Variable `ebpf:"pair_type"`
+	FastNatType   *ebpf.Variable `ebpf:"fast_nat_type"`
+	FastWatchType *ebpf.Variable `ebpf:"fast_watch_type"`
+	LineType      *ebpf.Variable `ebpf:"line_type"`
+	MetaType      *ebpf.Variable `ebpf:"meta_type"`
+	PairType      *ebpf.Variable `ebpf:"pair_type"`
 }
 
 // CollectPrograms contains all programs after they have been loaded into the kernel.

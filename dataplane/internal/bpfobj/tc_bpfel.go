@@ -109,6 +109,14 @@ type TcFastNat struct {
 	PortSum    uint16
 }
 
+type TcFastWatch struct {
+	_       structs.HostLayout
+	Until   uint32
+	Changes uint32
+	Hz      uint32
+	Pad     uint32
+}
+
 type TcFlow struct {
 	_          structs.HostLayout
 	Id         uint64
@@ -227,14 +235,6 @@ type TcNatMeta struct {
 	Masquerade   uint64
 	Generation   uint32
 	Pad          uint32
-}
-
-type TcNotice struct {
-	_      structs.HostLayout
-	Kind   uint32
-	Action uint32
-	Time   uint64
-	Id     uint64
 }
 
 type TcPair struct {
@@ -490,6 +490,7 @@ const (
 	TcMapEvents          = "events"
 	TcMapFastAsks        = "fast_asks"
 	TcMapFastStats       = "fast_stats"
+	TcMapFastWatched     = "fast_watched"
 	TcMapFastWays        = "fast_ways"
 	TcMapFastWork        = "fast_work"
 	TcMapFlows           = "flows"
@@ -528,6 +529,7 @@ const (
 	TcProgNgfwIngress    = "ngfw_ingress"
 	TcVarEventType       = "event_type"
 	TcVarFastNatType     = "fast_nat_type"
+	TcVarFastWatchType   = "fast_watch_type"
 	TcVarLineType        = "line_type"
 	TcVarListsLineType   = "lists_line_type"
 	TcVarMetaType        = "meta_type"
@@ -595,6 +597,7 @@ type TcMapSpecs struct {
 	Events         *ebpf.MapSpec `ebpf:"events"`
 	FastAsks       *ebpf.MapSpec `ebpf:"fast_asks"`
 	FastStats      *ebpf.MapSpec `ebpf:"fast_stats"`
+	FastWatched    *ebpf.MapSpec `ebpf:"fast_watched"`
 	FastWays       *ebpf.MapSpec `ebpf:"fast_ways"`
 	FastWork       *ebpf.MapSpec `ebpf:"fast_work"`
 	Flows          *ebpf.MapSpec `ebpf:"flows"`
@@ -637,6 +640,7 @@ type TcMapSpecs struct {
 type TcVariableSpecs struct {
 	EventType       *ebpf.VariableSpec `ebpf:"event_type"`
 	FastNatType     *ebpf.VariableSpec `ebpf:"fast_nat_type"`
+	FastWatchType   *ebpf.VariableSpec `ebpf:"fast_watch_type"`
 	LineType        *ebpf.VariableSpec `ebpf:"line_type"`
 	ListsLineType   *ebpf.VariableSpec `ebpf:"lists_line_type"`
 	MetaType        *ebpf.VariableSpec `ebpf:"meta_type"`
@@ -674,6 +678,7 @@ type TcMaps struct {
 	Events         *ebpf.Map `ebpf:"events"`
 	FastAsks       *ebpf.Map `ebpf:"fast_asks"`
 	FastStats      *ebpf.Map `ebpf:"fast_stats"`
+	FastWatched    *ebpf.Map `ebpf:"fast_watched"`
 	FastWays       *ebpf.Map `ebpf:"fast_ways"`
 	FastWork       *ebpf.Map `ebpf:"fast_work"`
 	Flows          *ebpf.Map `ebpf:"flows"`
@@ -719,6 +724,7 @@ func (m *TcMaps) Close() error {
 		m.Events,
 		m.FastAsks,
 		m.FastStats,
+		m.FastWatched,
 		m.FastWays,
 		m.FastWork,
 		m.Flows,
@@ -762,6 +768,7 @@ func (m *TcMaps) Close() error {
 type TcVariables struct {
 	EventType       *ebpf.Variable `ebpf:"event_type"`
 	FastNatType     *ebpf.Variable `ebpf:"fast_nat_type"`
+	FastWatchType   *ebpf.Variable `ebpf:"fast_watch_type"`
 	LineType        *ebpf.Variable `ebpf:"line_type"`
 	ListsLineType   *ebpf.Variable `ebpf:"lists_line_type"`
 	MetaType        *ebpf.Variable `ebpf:"meta_type"`

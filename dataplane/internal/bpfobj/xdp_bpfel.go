@@ -83,6 +83,14 @@ type XdpFast struct {
 	Id      uint64
 }
 
+type XdpFastWatch struct {
+	_       structs.HostLayout
+	Until   uint32
+	Changes uint32
+	Hz      uint32
+	Pad     uint32
+}
+
 type XdpFlow struct {
 	_          structs.HostLayout
 	Id         uint64
@@ -327,6 +335,7 @@ const (
 	XdpMapEarlyZones      = "early_zones"
 	XdpMapEvents          = "events"
 	XdpMapFastStats       = "fast_stats"
+	XdpMapFastWatched     = "fast_watched"
 	XdpMapFastWays        = "fast_ways"
 	XdpMapFlows           = "flows"
 	XdpMapFragments       = "fragments"
@@ -352,6 +361,7 @@ const (
 	XdpMapWorks           = "works"
 	XdpProgNgfwXdp        = "ngfw_xdp"
 	XdpVarFastNatType     = "fast_nat_type"
+	XdpVarFastWatchType   = "fast_watch_type"
 	XdpVarLineType        = "line_type"
 	XdpVarListsLineType   = "lists_line_type"
 	XdpVarMetaType        = "meta_type"
@@ -414,6 +424,7 @@ type XdpMapSpecs struct {
 	EarlyZones    *ebpf.MapSpec `ebpf:"early_zones"`
 	Events        *ebpf.MapSpec `ebpf:"events"`
 	FastStats     *ebpf.MapSpec `ebpf:"fast_stats"`
+	FastWatched   *ebpf.MapSpec `ebpf:"fast_watched"`
 	FastWays      *ebpf.MapSpec `ebpf:"fast_ways"`
 	Flows         *ebpf.MapSpec `ebpf:"flows"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
@@ -444,6 +455,7 @@ type XdpMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type XdpVariableSpecs struct {
 	FastNatType     *ebpf.VariableSpec `ebpf:"fast_nat_type"`
+	FastWatchType   *ebpf.VariableSpec `ebpf:"fast_watch_type"`
 	LineType        *ebpf.VariableSpec `ebpf:"line_type"`
 	ListsLineType   *ebpf.VariableSpec `ebpf:"lists_line_type"`
 	MetaType        *ebpf.VariableSpec `ebpf:"meta_type"`
@@ -477,6 +489,7 @@ type XdpMaps struct {
 	EarlyZones    *ebpf.Map `ebpf:"early_zones"`
 	Events        *ebpf.Map `ebpf:"events"`
 	FastStats     *ebpf.Map `ebpf:"fast_stats"`
+	FastWatched   *ebpf.Map `ebpf:"fast_watched"`
 	FastWays      *ebpf.Map `ebpf:"fast_ways"`
 	Flows         *ebpf.Map `ebpf:"flows"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
@@ -510,6 +523,7 @@ func (m *XdpMaps) Close() error {
 		m.EarlyZones,
 		m.Events,
 		m.FastStats,
+		m.FastWatched,
 		m.FastWays,
 		m.Flows,
 		m.Fragments,
@@ -541,6 +555,7 @@ func (m *XdpMaps) Close() error {
 // It can be passed to LoadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type XdpVariables struct {
 	FastNatType     *ebpf.Variable `ebpf:"fast_nat_type"`
+	FastWatchType   *ebpf.Variable `ebpf:"fast_watch_type"`
 	LineType        *ebpf.Variable `ebpf:"line_type"`
 	ListsLineType   *ebpf.Variable `ebpf:"lists_line_type"`
 	MetaType        *ebpf.Variable `ebpf:"meta_type"`
