@@ -48,15 +48,24 @@ export function App() {
   const standing = useStanding()
   const place = usePlace()
   const [failed, setFailed] = useState<ApiError>()
-  const start = () => {
-    setFailed(undefined)
-    resume().catch((e) => setFailed(asError(e)))
-  }
+  const start = () => void resume().catch((e) => setFailed(asError(e)))
   useEffect(start, [])
+  // What passes by itself needs nobody to press a button.
+  const wait = failed && (failed.retryAfter || (failed.passing ? 5 : 0))
+  useEffect(() => {
+    if (!wait) return
+    const timer = setTimeout(start, wait * 1000)
+    return () => clearTimeout(timer)
+  }, [failed])
 
   if (standing === "out") return <Login />
   if (standing === "unknown")
-    return <main class="lonely">{failed ? <Failure error={failed} retry={start} /> : <Loading lines={3} label="Opening the session" />}</main>
+    return (
+      <main class="lonely">
+        {failed ? <Failure error={failed} retry={start} /> : <Loading lines={3} label="Opening the session" />}
+        {Boolean(wait) && <p class="muted small">The page tries again by itself{failed!.retryAfter ? ` in ${failed!.retryAfter} s` : ""}.</p>}
+      </main>
+    )
   if (place.path === "/login") {
     go("/", true)
     return null

@@ -16,6 +16,9 @@ const whole = new Intl.NumberFormat("en")
 
 export const count = (n: number): string => whole.format(n)
 
+// some is a number of things.
+export const some = (n: number, one: string, many = one + "s"): string => `${whole.format(n)} ${n === 1 ? one : many}`
+
 // brief is for axes and tight places.
 export function brief(n: number): string {
   if (n < 1000) return String(Math.round(n * 10) / 10)

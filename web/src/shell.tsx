@@ -97,7 +97,11 @@ export function Shell({ path, children }: { path: string; children: ComponentChi
                 </select>
               </label>
             ) : null}
-            {device && <Dot state={device.status === "online" ? "good" : device.status === "error" ? "bad" : "off"} label={`${device.name}: ${device.status}`} />}
+            {devices.error?.passing ? (
+              <span role="status">
+                <Dot state="bad" label={`No connection: ${devices.error.message}`} />
+              </span>
+            ) : device && <Dot state={device.status === "online" ? "good" : device.status === "error" ? "bad" : "off"} label={`${device.name}: ${device.status}`} />}
           </div>
           <label class="bar-zone" title="Times are shown in this time zone">
             <Icon name="clock" size={16} />

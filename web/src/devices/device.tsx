@@ -44,7 +44,7 @@ export function DevicePage({ id }: { id: string }) {
     }
   }
   return (
-    <View title={device.data?.name ?? "Router"} wide curl={{ path: `${path}/status` }} about={id}
+    <View title={device.data?.name ?? "Router"} curl={{ path: `${path}/status` }} about={id}
       actions={
         <Button icon="trash" onClick={() => setQuery({ remove: "1" })}>
           Remove
