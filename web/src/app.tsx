@@ -17,6 +17,7 @@ import { OwnRules } from "./ids/ownrules"
 import { Suppressions } from "./ids/suppressions"
 import { Login } from "./login"
 import { go, usePlace } from "./router"
+import { Shaping } from "./qos/shaping"
 import { resume, useStanding } from "./session"
 import { Shell } from "./shell"
 import { Live } from "./traffic/live"
@@ -41,6 +42,7 @@ const pages: Record<string, FunctionComponent> = {
   "/ids/categories": Categories,
   "/ids/rules": OwnRules,
   "/ids/suppressions": Suppressions,
+  "/qos": Shaping,
   "/devices": Devices,
 }
 
