@@ -77,7 +77,7 @@ func (c *chain) count(call *call, who string) error {
 	}
 	call.answer.Set("retry-after", strconv.Itoa(max(seconds, 1)))
 	c.metrics.limited(call.op.Bindings[0].Pattern)
-	f := fault.New(fault.RateLimit, "more than %d requests in %s to this endpoint; try again in %d s", limit, c.cfg.Limits.Window, max(seconds, 1))
+	f := fault.New(fault.RateLimit, "more than %d requests in %.0f s to this endpoint; try again in %d s", limit, c.cfg.Limits.Window.Seconds(), max(seconds, 1))
 	f.Details = limitInfo(limit, limit-g.Remaining, g.Reset.Unix())
 	return f
 }

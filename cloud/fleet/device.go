@@ -68,6 +68,23 @@ func (s *Service) DeviceStatus(ctx context.Context, req *ngfwv1.DeviceRequest) (
 	return out, nil
 }
 
+// DeviceMetrics shows what a device was like in the last hour.
+func (s *Service) DeviceMetrics(ctx context.Context, req *ngfwv1.DeviceRequest) (*ngfwv1.DeviceMetricsResponse, error) {
+	c, err := callerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.own(ctx, c, req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	samples, err := s.deps.Reports.History(ctx, d.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &ngfwv1.DeviceMetricsResponse{Samples: samples}, nil
+}
+
 // RemoveDevice removes a device with all its configuration. Its key is void and
 // its connection closed before the answer.
 func (s *Service) RemoveDevice(ctx context.Context, req *ngfwv1.DeviceRequest) (*emptypb.Empty, error) {

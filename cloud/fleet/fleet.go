@@ -46,6 +46,8 @@ type Reports interface {
 	Presence(ctx context.Context, deviceID string) (*ngfwv1.Device, error)
 	// DeviceStatus sets everything but id and mode.
 	DeviceStatus(ctx context.Context, deviceID string, wanted int64) (*ngfwv1.DeviceStatus, error)
+	// History is what a device was like in the last hour.
+	History(ctx context.Context, deviceID string) ([]*ngfwv1.MetricsSample, error)
 	Forget(deviceID string)
 }
 

@@ -20,7 +20,7 @@ func (r *Reports) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-tick.C:
-			r.logged(r.Flush(ctx))
+			r.logged(r.flush(ctx, false))
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
@@ -37,7 +37,10 @@ func (r *Reports) logged(err error) {
 }
 
 // Flush writes what changed since the last time to the store.
-func (r *Reports) Flush(ctx context.Context) error {
+func (r *Reports) Flush(ctx context.Context) error { return r.flush(ctx, true) }
+
+// flush leaves histories out that were written lately, unless all is asked for.
+func (r *Reports) flush(ctx context.Context, all bool) error {
 	var out []store.Report
 	var errs []error
 	r.mu.Lock()
@@ -45,12 +48,17 @@ func (r *Reports) Flush(ctx context.Context) error {
 		if !d.dirty {
 			continue
 		}
-		row, err := encode(id, d)
+		now := r.deps.Now()
+		due := all || now.Sub(d.historyAt) >= r.cfg.KeepHistory
+		row, err := encode(id, d, due)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		d.dirty = false
+		if due {
+			d.historyAt = now
+		}
 		out = append(out, row)
 	}
 	r.mu.Unlock()
@@ -63,6 +71,9 @@ func (r *Reports) Flush(ctx context.Context) error {
 		for _, row := range out {
 			if d, ok := r.devices[row.DeviceID]; ok {
 				d.dirty = true
+				if row.History != nil {
+					d.historyAt = time.Time{}
+				}
 			}
 		}
 		r.mu.Unlock()
@@ -70,12 +81,12 @@ func (r *Reports) Flush(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func encode(id string, d *report) (store.Report, error) {
+func encode(id string, d *report, withHistory bool) (store.Report, error) {
 	out := store.Report{
 		DeviceID: id, LastSeen: unix(d.lastSeen), StatusAt: unix(d.statusAt), MetricsAt: unix(d.metricsAt),
 		AgentVersion: d.agentVersion, Firmware: d.firmware,
 	}
-	var errs [5]error
+	var errs [6]error
 	if d.status != nil {
 		out.Status, errs[0] = proto.Marshal(d.status)
 	}
@@ -87,6 +98,9 @@ func encode(id string, d *report) (store.Report, error) {
 	}
 	out.Counters, errs[3] = json.Marshal(d.counters)
 	out.Config, errs[4] = json.Marshal(d.config)
+	if withHistory && len(d.history.Samples) > 0 {
+		out.History, errs[5] = json.Marshal(&d.history)
+	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return out, fmt.Errorf("encode report of %s: %w", id, err)
 	}
@@ -98,7 +112,7 @@ func decode(row store.Report) (*report, error) {
 		lastSeen: fromUnix(row.LastSeen), statusAt: fromUnix(row.StatusAt), metricsAt: fromUnix(row.MetricsAt),
 		agentVersion: row.AgentVersion, firmware: row.Firmware, counters: map[int64]counter{},
 	}
-	var errs [5]error
+	var errs [6]error
 	if row.Status != nil {
 		d.status = &ngfwv1.SystemStatus{}
 		errs[0] = proto.Unmarshal(row.Status, d.status)
@@ -113,6 +127,9 @@ func decode(row store.Report) (*report, error) {
 	}
 	errs[3] = json.Unmarshal(row.Counters, &d.counters)
 	errs[4] = json.Unmarshal(row.Config, &d.config)
+	if row.History != nil {
+		errs[5] = json.Unmarshal(row.History, &d.history)
+	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("decode report of %s: %w", row.DeviceID, err)
 	}

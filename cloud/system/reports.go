@@ -25,11 +25,14 @@ type Config struct {
 	Stale       time.Duration // how old a report of a disconnected router may be to be shown
 	Persist     time.Duration // how often what changed is written to the store
 	MaxCounters int           // rules of one device whose counters are kept
+	Step        time.Duration // what a sample of a device's history is the mean of
+	Samples     int           // that are kept of one device
+	KeepHistory time.Duration // how often the history of a device is written, which is longer than the rest
 }
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
-	return Config{Stale: 300 * time.Second, Persist: 30 * time.Second, MaxCounters: 65536}
+	return Config{Stale: 300 * time.Second, Persist: 30 * time.Second, MaxCounters: 65536, Step: 20 * time.Second, Samples: 180, KeepHistory: 10 * time.Minute}
 }
 
 // Deps is what Reports works with. All but Store may be left out.
@@ -64,7 +67,9 @@ type report struct {
 	metricsAt    time.Time
 	counters     map[int64]counter
 	config       outcome
-	dirty        bool // differs from what the store has
+	history      history
+	historyAt    time.Time // when it was written
+	dirty        bool      // differs from what the store has
 }
 
 // NewReports makes an empty Reports; devices are read from the store when they
@@ -175,6 +180,7 @@ func (r *Reports) Status(ctx context.Context, deviceID string, s *ngfwv1.Status)
 func (r *Reports) Metrics(ctx context.Context, deviceID string, m *ngfwv1.Metrics) error {
 	return r.heard(ctx, deviceID, "metrics", func(d *report) {
 		d.last, d.metricsAt = withoutRules(m), d.lastSeen
+		d.history.add(d.lastSeen, r.cfg.Step, r.cfg.Samples, m)
 		if n := d.count(ofRules, m.GetRules(), r.cfg.MaxCounters) + d.count(ofNAT, m.GetNat(), r.cfg.MaxCounters); n > 0 {
 			r.metrics.refused.Add(float64(n))
 		}

@@ -17,6 +17,7 @@ import { OwnRules } from "./ids/ownrules"
 import { Suppressions } from "./ids/suppressions"
 import { Login } from "./login"
 import { go, usePlace } from "./router"
+import { Shaping } from "./qos/shaping"
 import { resume, useStanding } from "./session"
 import { Shell } from "./shell"
 import { Live } from "./traffic/live"
@@ -41,6 +42,7 @@ const pages: Record<string, FunctionComponent> = {
   "/ids/categories": Categories,
   "/ids/rules": OwnRules,
   "/ids/suppressions": Suppressions,
+  "/qos": Shaping,
   "/devices": Devices,
 }
 
@@ -48,15 +50,24 @@ export function App() {
   const standing = useStanding()
   const place = usePlace()
   const [failed, setFailed] = useState<ApiError>()
-  const start = () => {
-    setFailed(undefined)
-    resume().catch((e) => setFailed(asError(e)))
-  }
+  const start = () => void resume().catch((e) => setFailed(asError(e)))
   useEffect(start, [])
+  // What passes by itself needs nobody to press a button.
+  const wait = failed && (failed.retryAfter || (failed.passing ? 5 : 0))
+  useEffect(() => {
+    if (!wait) return
+    const timer = setTimeout(start, wait * 1000)
+    return () => clearTimeout(timer)
+  }, [failed])
 
   if (standing === "out") return <Login />
   if (standing === "unknown")
-    return <main class="lonely">{failed ? <Failure error={failed} retry={start} /> : <Loading lines={3} label="Opening the session" />}</main>
+    return (
+      <main class="lonely">
+        {failed ? <Failure error={failed} retry={start} /> : <Loading lines={3} label="Opening the session" />}
+        {Boolean(wait) && <p class="muted small">The page tries again by itself{failed!.retryAfter ? ` in ${failed!.retryAfter} s` : ""}.</p>}
+      </main>
+    )
   if (place.path === "/login") {
     go("/", true)
     return null

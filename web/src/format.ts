@@ -12,9 +12,23 @@ export function bytes(n: number): string {
   return `${i === 0 || n >= 100 ? Math.round(n) : n.toFixed(1)} ${units[i]}`
 }
 
+// bitRate takes bits a second, as lines are sold.
+export function bitRate(n: number): string {
+  const units = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s"]
+  let i = 0
+  while (n >= 1000 && i < units.length - 1) {
+    n /= 1000
+    i++
+  }
+  return `${i === 0 || n >= 100 ? Math.round(n) : String(Math.round(n * 10) / 10)} ${units[i]}`
+}
+
 const whole = new Intl.NumberFormat("en")
 
 export const count = (n: number): string => whole.format(n)
+
+// some is a number of things.
+export const some = (n: number, one: string, many = one + "s"): string => `${whole.format(n)} ${n === 1 ? one : many}`
 
 // brief is for axes and tight places.
 export function brief(n: number): string {

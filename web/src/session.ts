@@ -7,6 +7,8 @@ import type { Profile, TokenResponse } from "./api/schema"
 
 export type Standing = "unknown" | "out" | "in"
 
+export const patience = 30_000 // milliseconds that a request may take
+
 let standing: Standing = "unknown"
 let access = ""
 let until = 0 // when the access token ends, by this machine's clock
@@ -30,7 +32,7 @@ others.onmessage = (e) => {
 }
 
 async function auth(what: string, body: object): Promise<Response> {
-  return fetch(`/api/auth/${what}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) })
+  return fetch(`/api/auth/${what}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal: AbortSignal.timeout(patience) })
 }
 
 async function take(r: Response) {

@@ -32,6 +32,7 @@ const sections: [string, [string, string, IconName][]][] = [
       ["/ids/suppressions", "Suppressions", "mute"],
     ],
   ],
+  ["Network", [["/qos", "Shaping", "gauge"]]],
   ["Fleet", [["/devices", "Routers", "device"]]],
 ]
 
@@ -88,7 +89,7 @@ export function Shell({ path, children }: { path: string; children: ComponentChi
               <label>
                 <span class="hidden">Router</span>
                 <select value={filter} onChange={(e) => setQuery({ device: e.currentTarget.value })}>
-                  <option value="">{/^\/(firewall|ids)\//.test(path) ? `${devices.data[0]?.name} (first)` : "All routers"}</option>
+                  <option value="">{/^\/(firewall|qos|ids\/)/.test(path) ? `${devices.data[0]?.name} (first)` : "All routers"}</option>
                   {devices.data.map((d) => (
                     <option key={d.id} value={d.id}>
                       {d.name}
@@ -97,7 +98,11 @@ export function Shell({ path, children }: { path: string; children: ComponentChi
                 </select>
               </label>
             ) : null}
-            {device && <Dot state={device.status === "online" ? "good" : device.status === "error" ? "bad" : "off"} label={`${device.name}: ${device.status}`} />}
+            {devices.error?.passing ? (
+              <span role="status">
+                <Dot state="bad" label={`No connection: ${devices.error.message}`} />
+              </span>
+            ) : device && <Dot state={device.status === "online" ? "good" : device.status === "error" ? "bad" : "off"} label={`${device.name}: ${device.status}`} />}
           </div>
           <label class="bar-zone" title="Times are shown in this time zone">
             <Icon name="clock" size={16} />

@@ -1,7 +1,7 @@
 // One way to the API: every request has the session's token, is tried once more
-// with a new one, and fails as an ApiError.
-import { token } from "../session"
-import { ApiError, failureOf } from "./failure"
+// with a new one, and fails as an ApiError, also where no answer comes.
+import { patience, token } from "../session"
+import { asError, failureOf } from "./failure"
 
 export type Query = URLSearchParams | Record<string, string | number | undefined | null>
 
@@ -33,12 +33,12 @@ async function send(r: Request, bearer: string): Promise<Response> {
       method: r.method ?? "GET",
       headers,
       body: r.body === undefined ? undefined : JSON.stringify(r.body),
-      signal: r.signal,
+      signal: r.signal ? AbortSignal.any([r.signal, AbortSignal.timeout(patience)]) : AbortSignal.timeout(patience),
       credentials: "omit",
     })
   } catch (e) {
     if (r.signal?.aborted) throw e
-    throw new ApiError(0, "NETWORK", "the server cannot be reached")
+    throw asError(e)
   }
 }
 

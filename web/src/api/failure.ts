@@ -13,6 +13,11 @@ export class ApiError extends Error {
     super(message)
   }
 
+  // passing says that the same may go well in a moment.
+  get passing(): boolean {
+    return this.status === 0 || this.status >= 502
+  }
+
   // missing says that this server does not have the operation, as opposed to
   // not having the thing that was asked for.
   get missing(): boolean {
@@ -34,5 +39,6 @@ export async function failureOf(r: Response): Promise<ApiError> {
 
 export function asError(e: unknown): ApiError {
   if (e instanceof ApiError) return e
-  return new ApiError(0, "NETWORK", "the server cannot be reached")
+  const silent = e instanceof DOMException && e.name === "TimeoutError"
+  return new ApiError(0, "NETWORK", silent ? "the server does not answer" : "the server cannot be reached")
 }

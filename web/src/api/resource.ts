@@ -12,7 +12,10 @@ export interface Resource<T> {
   reload: () => void
 }
 
-// every: milliseconds between looks while the page is seen; 0 looks once.
+const soon = 5000 // milliseconds after which a server that was away is tried again
+
+// every: milliseconds between looks while the page is seen; 0 looks once, and
+// again only after what passes by itself.
 export function useResource<T>(request: Request | null, every = 0): Resource<T> {
   const key = request ? JSON.stringify([request.method, request.path, String(request.query ?? ""), request.query, request.body, request.device]) : ""
   const [state, set] = useState<{ key: string; data?: T; error?: ApiError; at: number; loading: boolean }>({ key: "", at: 0, loading: true })
@@ -34,6 +37,7 @@ export function useResource<T>(request: Request | null, every = 0): Resource<T> 
       } catch (e) {
         if (stop.signal.aborted) return
         const error = asError(e)
+        if (error.passing) wait = every ? Math.min(every, soon) : soon
         if (error.retryAfter) wait = Math.max(every, error.retryAfter * 1000)
         if (error.missing) wait = 0
         set((s) => ({ ...s, error, loading: false }))

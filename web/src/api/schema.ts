@@ -679,6 +679,22 @@ export interface LogsResponse {
   total_exact?: boolean
 }
 
+export interface MetricsRates {
+  rx_rate: number
+  tx_rate: number
+}
+
+export interface MetricsSample {
+  connections: number
+  cpu: number
+  /** those that were there */
+  interfaces: Record<string, MetricsRates>
+  memory: number
+  temperature: number | null
+  /** when the step began, Unix seconds */
+  timestamp: number
+}
+
 export interface NATRule {
   /** In a create alone: the rule to stand before, as ?before= says it too. */
   before?: number

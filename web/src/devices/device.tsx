@@ -13,7 +13,8 @@ import { Spark } from "../ui/spark"
 import { Failure, Shown } from "../ui/state"
 import { say } from "../ui/toast"
 import { View } from "../ui/view"
-import { useHistory } from "./history"
+import { Edit } from "./edit"
+import { historyOf, useHistory, type History } from "./history"
 import { tone } from "./list"
 
 const percent = (n: number) => `${Math.round(n)} %`
@@ -27,12 +28,8 @@ export function DevicePage({ id }: { id: string }) {
   const status = useResource<DeviceStatus>({ path: `${path}/status` }, 5000)
   const s = status.data?.system
   const ports = s?.interfaces ?? []
-  const history = useHistory(status.at, {
-    cpu: s?.cpu,
-    memory: s?.memory,
-    connections: s?.connections,
-    ...Object.fromEntries(ports.flatMap((p) => [[`rx ${p.name}`, p.rx_rate], [`tx ${p.name}`, p.tx_rate]])),
-  })
+  const history = useHistory(id)
+  const { from, to } = history
   const remove = async () => {
     try {
       await call({ method: "DELETE", path })
@@ -44,11 +41,16 @@ export function DevicePage({ id }: { id: string }) {
     }
   }
   return (
-    <View title={device.data?.name ?? "Router"} wide curl={{ path: `${path}/status` }} about={id}
+    <View title={device.data?.name ?? "Router"} curl={[{ path: `${path}/status` }, historyOf(id)]} about={id}
       actions={
-        <Button icon="trash" onClick={() => setQuery({ remove: "1" })}>
-          Remove
-        </Button>
+        <>
+          <Button icon="edit" disabled={!device.data} onClick={() => setQuery({ edit: "1" })}>
+            Edit
+          </Button>
+          <Button icon="trash" onClick={() => setQuery({ remove: "1" })}>
+            Remove
+          </Button>
+        </>
       }>
       {device.error && !device.data ? (
         <Failure error={device.error} retry={device.reload} what="router" />
@@ -58,11 +60,11 @@ export function DevicePage({ id }: { id: string }) {
             <div class="stack">
               <section class="card" aria-label="Now">
                 <div class="sparks">
-                  <Spark label="Processor" values={history.cpu ?? []} format={percent} max={100} />
-                  <Spark label="Memory" values={history.memory ?? []} format={percent} max={100} />
-                  <Spark label="Connections" values={history.connections ?? []} format={count} />
+                  <Spark label="Processor" points={history.cpu} from={from} to={to} now={s?.cpu} format={percent} max={100} />
+                  <Spark label="Memory" points={history.memory} from={from} to={to} now={s?.memory} format={percent} max={100} />
+                  <Spark label="Connections" points={history.connections} from={from} to={to} now={s?.connections} format={count} />
                 </div>
-                <p class="muted small">Drawn since this page was opened, a sample every 5 s. The cloud keeps the newest report alone.</p>
+                <p class="muted small">The last {span(Math.max(60, to - from))}, a point every 20 s.</p>
               </section>
               <div class="halves">
                 <section class="card">
@@ -83,6 +85,9 @@ export function DevicePage({ id }: { id: string }) {
             </div>
           )}
         </Shown>
+      )}
+      {query.get("edit") && device.data && (
+        <Edit of={device.data} onClose={() => setQuery({ edit: null })} onDone={() => (setQuery({ edit: null }, true), device.reload(), devices.reload(), say("Stored"))} />
       )}
       {query.get("remove") && (
         <Dialog title={`Remove ${device.data?.name ?? id}?`} onClose={() => setQuery({ remove: null })}
@@ -117,7 +122,9 @@ function State({ device, status }: { device?: Device; status: DeviceStatus }) {
         ["WAN address", s?.wan_ip ? <span class="mono">{s.wan_ip}</span> : ""],
         ["Agent", status.agent_version],
         ["Its time zone", device?.time_zone],
+        ["Location", device?.location],
         ["Tags", device?.tags.join(", ")],
+        ["Notes", device?.notes],
       ]}
     />
   )
@@ -145,7 +152,7 @@ function Config({ status }: { status: DeviceStatus }) {
   )
 }
 
-function Ports({ list, history }: { list: InterfaceStatus[]; history: Record<string, number[]> }) {
+function Ports({ list, history }: { list: InterfaceStatus[]; history: History }) {
   if (!list.length) return <p class="muted table-title">None reported</p>
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Table of interfaces">
@@ -177,10 +184,10 @@ function Ports({ list, history }: { list: InterfaceStatus[]; history: Record<str
                 {p.ip6 && <small class="under">{p.ip6}</small>}
               </td>
               <td>
-                <Spark label="in" values={history[`rx ${p.name}`] ?? []} format={rate} />
+                <Spark label="in" points={history.rx(p.name)} from={history.from} to={history.to} now={p.rx_rate} format={rate} />
               </td>
               <td>
-                <Spark label="out" values={history[`tx ${p.name}`] ?? []} format={rate} />
+                <Spark label="out" points={history.tx(p.name)} from={history.from} to={history.to} now={p.tx_rate} format={rate} />
               </td>
               <td class="num">{p.mtu}</td>
             </tr>

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks"
 import { call } from "../api/client"
 import { asError, type ApiError } from "../api/failure"
 import type { AsyncOperation, OperationStarted } from "../api/schema"
-import { bytes, count, dateTime } from "../format"
+import { bytes, count, dateTime, some } from "../format"
 import { endpoint } from "../traffic/entry"
 import { Segmented } from "../ui/segmented"
 import { Failure } from "../ui/state"
@@ -91,7 +91,7 @@ export function BackTest({ change, device }: { change: Change; device: string })
 }
 
 function Results({ of }: { of: Result }) {
-  const read = `${count(of.rows)} rows of the log were read, ${count(of.judged)} kinds of flows judged.`
+  const read = `${some(of.rows, "row")} of the log read, ${some(of.judged, "kind")} of flows judged.`
   if (!of.blocked.length && !of.allowed.length && !of.uncertain.length)
     return (
       <>
@@ -120,7 +120,7 @@ function Table({ title, tone, of, kind }: { title: string; tone: string; of: Res
     <div class="scroll tested" tabIndex={0} role="region" aria-label={title}>
       <table>
         <caption>
-          <span class={`tone-${tone}`}>{title}</span>: {count(total.connections)} connections, {bytes(total.bytes)}
+          <span class={`tone-${tone}`}>{title}</span>: {some(total.connections, "connection")}, {bytes(total.bytes)}
         </caption>
         <thead>
           <tr>
@@ -150,7 +150,7 @@ function Table({ title, tone, of, kind }: { title: string; tone: string; of: Res
           ))}
         </tbody>
       </table>
-      {more > 0 && <p class="muted small">and {count(more)} more kinds of flows</p>}
+      {more > 0 && <p class="muted small">and {count(more)} more {more === 1 ? "kind" : "kinds"} of flows</p>}
     </div>
   )
 }

@@ -67,5 +67,5 @@ export function packetText(p: Packet | undefined): string {
 
 export function decider(c: ActionChange, side: "from" | "to"): string {
   const id = side === "from" ? c.from_rule_id : c.to_rule_id
-  return id ? `rule #${id}` : "policy or default"
+  return id ? `rule #${id}` : "the zones' policy"
 }

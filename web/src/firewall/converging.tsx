@@ -14,7 +14,9 @@ export function Converging({ device, name, version, since }: { device: string; n
   const status = useResource<DeviceStatus>({ path: `/api/fleet/devices/${device}/status` }, done.current ? 0 : pace(since))
   const s = status.data
   const c = s?.config
-  const applied = Boolean(c && c.applied >= version && (c.state === "synced" || c.state === "degraded"))
+  const taken = Boolean(c && c.applied >= version && (c.state === "synced" || c.state === "degraded"))
+  // What was enforced once is not told anew when a newer version is on its way.
+  const applied = taken || done.current > 0
   if (applied && !done.current) done.current = Date.now()
   return (
     <section aria-live="polite" class="converging">

@@ -1,4 +1,3 @@
-import { useState } from "preact/hooks"
 import { useResource } from "../api/resource"
 import { useFleet } from "../fleet"
 import { setQuery, usePlace } from "../router"
@@ -18,11 +17,11 @@ export function Nat() {
   const id = device?.id ?? ""
   const request = { path: "/api/nat/rules", device: id }
   const rules = useResource<NatRule[]>(id ? request : null, 5000)
-  const [kind, setKind] = useState<"dnat" | "other">("dnat")
+  const kind = query.get("kind") === "other" ? "other" : "dnat"
   const draft = useDraft(rules.data)
   const push = usePush(id, () => {
     draft.set(undefined)
-    setQuery({ edit: null }, true)
+    setQuery({ edit: null, kind: null }, true)
     rules.reload()
   })
   if (devices.data && !device)
@@ -33,12 +32,9 @@ export function Nat() {
     )
   const edit = query.get("edit")
   const edited = rules.data?.find((r) => String(r.id) === edit)
-  const open = (k: "dnat" | "other") => {
-    setKind(k)
-    setQuery({ edit: "new" })
-  }
+  const open = (k: "dnat" | "other") => setQuery({ edit: "new", kind: k === "other" ? k : null })
   return (
-    <View title="NAT" wide curl={request} about="The first that matches holds. Masquerading is set with the zone."
+    <View title="NAT" curl={request} about="The first that matches holds. Masquerading is set with the zone."
       actions={
         rules.data && (
           <>
@@ -66,7 +62,7 @@ export function Nat() {
           )
         }
       </Shown>
-      {edit && rules.data && (edit === "new" || edited) && <NatForm key={edit + kind} rule={edited} kind={kind} push={push} onClose={() => setQuery({ edit: null })} />}
+      {edit && rules.data && (edit === "new" || edited) && <NatForm key={edit + kind} rule={edited} kind={kind} push={push} onClose={() => setQuery({ edit: null, kind: null })} />}
       {push.dialog}
     </View>
   )

@@ -37,7 +37,7 @@ export function Policies() {
     void push.begin(plan(stored.data!, draft!), setWrong)
   }
   return (
-    <View title="Policies" wide curl={request} about="What becomes of packets from one zone to another where no rule decides. Dashed pairs follow a wider one.">
+    <View title="Policies" curl={request} about="What becomes of packets from one zone to another where no rule decides. Dashed pairs follow a wider one.">
       {draft && (
         <div class="draft-bar" role="status">
           <span>Changed here, not on the router.</span>

@@ -36,7 +36,7 @@ export function Rules() {
   const edit = query.get("edit")
   const edited = rules.data?.find((r) => String(r.id) === edit)
   return (
-    <View title="Rules" wide curl={request} about="The first rule that matches decides; where none does, the zones' policy."
+    <View title="Rules" curl={request} about="The first rule that matches decides; where none does, the zones' policy."
       actions={
         <Button kind="primary" icon="plus" onClick={() => setQuery({ edit: "new" })}>
           New rule

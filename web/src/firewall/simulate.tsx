@@ -59,7 +59,7 @@ export function Simulate() {
       </View>
     )
   return (
-    <View title="Simulate" wide curl={packet ? request : undefined} about="What would become of a packet, asked of the router that would judge it. Nothing is sent.">
+    <View title="Simulate" curl={{ ...request, body: { packet: packet ?? { in: "lan", out: "wan", src: "192.0.2.10", dst: "198.51.100.1", protocol: "tcp", dport: 443 } } }} about="What would become of a packet, asked of the router that would judge it. Nothing is sent.">
       <div class="split">
         {zones.data ? <Form key={key} zones={zones.data} query={query} error={error} onSame={() => again(round + 1)} /> : zones.error ? <Failure error={zones.error} retry={zones.reload} what="zones" /> : <Loading />}
         <section aria-live="polite" aria-label="Answer" class="stack">

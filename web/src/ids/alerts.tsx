@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useState } from "preact/hooks"
 import { useResource } from "../api/resource"
-import type { AlertsResponse, IdsAlert } from "../api/schema"
+import type { AlertsResponse, IDSConfig, IdsAlert } from "../api/schema"
 import { useFleet } from "../fleet"
 import { count, dateTime, useZone, zoneName } from "../format"
 import { setQuery, usePlace, withQuery } from "../router"
@@ -57,7 +57,7 @@ export function Alerts() {
   const set = names.filter((n) => !["severity", "q"].includes(n) && query.get(n))
   const open = alerts.data?.alerts.find((a) => a.id === query.get("alert"))
   return (
-    <View title="Alerts" wide curl={request} about={`What the intrusion detection found in the traffic. Times in ${zoneName()}.`}>
+    <View title="Alerts" curl={request} about={`What the intrusion detection found in the traffic. Times in ${zoneName()}.`}>
       {there && <Summary device={device} />}
       <section class="filters" aria-label="Filters">
         <div class="filter-row">
@@ -94,7 +94,7 @@ export function Alerts() {
         {(page) =>
           page.alerts.length === 0 ? (
             <Empty title="No alerts">
-              <p class="muted">{[...filter].length ? "None that these filters let through." : "Nothing was found in the traffic so far."}</p>
+              <Nothing filtered={[...filter].length > 0} />
             </Empty>
           ) : (
             <>
@@ -115,6 +115,20 @@ export function Alerts() {
       {open && query.get("suppress") && <SuppressAlert key={query.get("suppress")} alert={open} by={query.get("suppress")!} onClose={() => setQuery({ suppress: null })} />}
     </View>
   )
+}
+
+// Nothing says whether anybody has looked.
+function Nothing({ filtered }: { filtered: boolean }) {
+  const { device } = useFleet()
+  const config = useResource<IDSConfig>(device && !filtered ? { path: "/api/ids/config", device: device.id } : null)
+  if (filtered) return <p class="muted">None that these filters let through.</p>
+  if (config.data && !config.data.enabled)
+    return (
+      <p class="muted">
+        The traffic of {device?.name} is not inspected. <a href={withQuery("/ids/config", new URLSearchParams(), { device: device?.id })}>Switch the inspection on</a>
+      </p>
+    )
+  return <p class="muted">Nothing was found in the traffic so far.</p>
 }
 
 function Table({ list }: { list: IdsAlert[] }) {

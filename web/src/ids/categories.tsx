@@ -8,7 +8,7 @@ import { withQuery } from "../router"
 import { Segmented } from "../ui/segmented"
 import { Empty, Shown } from "../ui/state"
 import { View } from "../ui/view"
-import { useSave } from "./save"
+import { useSave } from "../save"
 
 type Mode = "detect" | "prevent" | "disabled"
 

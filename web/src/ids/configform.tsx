@@ -3,7 +3,7 @@ import type { IDSConfig } from "../api/schema"
 import { Button } from "../ui/button"
 import { Check, errorsOf, Field, Rest, TextField, type Errors } from "../ui/field"
 import { Segmented } from "../ui/segmented"
-import { lines, toWrong, useSave } from "./save"
+import { lines, toWrong, useSave } from "../save"
 import { Sources } from "./sources"
 
 // A form's state is texts, as they are being typed.

@@ -12,7 +12,7 @@ export function Configuration() {
   const request = { path: "/api/ids/config", device: id }
   const config = useResource<IDSConfig>(id ? request : null)
   return (
-    <View title="Inspection" curl={request} about="What a router looks into, by which rules, and what becomes of what it finds.">
+    <View title="Inspection" narrow curl={request} about="What a router looks into, by which rules, and what becomes of what it finds.">
       {devices.data && !device ? <NoRouter /> : (
         <Shown of={config} what="intrusion detection" lines={8}>
           {(c) => <ConfigForm key={id} config={c} device={id} onSaved={config.reload} />}

@@ -7,7 +7,7 @@ import { Check, errorsOf, Field, Rest, SelectField, TextField, type Errors } fro
 import { Failure } from "../ui/state"
 import type { ApiError } from "../api/failure"
 import { place } from "./place"
-import { toWrong, type Save } from "./save"
+import { toWrong, type Save } from "../save"
 
 const example = `alert http any any -> any any (msg:"…"; flow:established,to_server; http.uri; content:"/…"; sid:1000001; rev:1;)`
 

@@ -7,7 +7,7 @@ import { Button, IconButton } from "../ui/button"
 import { Empty, Shown } from "../ui/state"
 import { View } from "../ui/view"
 import { OwnRuleForm } from "./ownruleform"
-import { useSave } from "./save"
+import { useSave } from "../save"
 
 export function OwnRules() {
   const { device, devices } = useFleet()
@@ -20,7 +20,7 @@ export function OwnRules() {
     if (await save.send({ method: "DELETE", path: `/api/ids/rules/${r.id}` })) rules.reload()
   }
   return (
-    <View title="Own rules" wide curl={request} about="Rules in Suricata's language, beside those of the sources."
+    <View title="Own rules" curl={request} about="Rules in Suricata's language, beside those of the sources."
       actions={
         device && (
           <Button kind="primary" icon="plus" onClick={() => setQuery({ edit: "new" })}>

@@ -1,6 +1,6 @@
 import type { IdsAlert } from "../api/schema"
 import { say } from "../ui/toast"
-import { useSave } from "./save"
+import { useSave } from "../save"
 import { SuppressionForm } from "./suppressionform"
 
 // SuppressAlert takes an alert for the beginning of a suppression, on the router

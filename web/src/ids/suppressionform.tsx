@@ -4,7 +4,7 @@ import { Button } from "../ui/button"
 import { Dialog } from "../ui/dialog"
 import { errorsOf, Rest, SelectField, TextField, type Errors } from "../ui/field"
 import { Failure } from "../ui/state"
-import { toWrong, type Save } from "./save"
+import { toWrong, type Save } from "../save"
 
 export const tracks: Record<string, string> = { "": "all of them", by_src: "those from", by_dst: "those to", by_either: "those from or to" }
 

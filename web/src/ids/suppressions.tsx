@@ -7,7 +7,7 @@ import { setQuery, usePlace, withQuery } from "../router"
 import { Button, IconButton } from "../ui/button"
 import { Empty, Shown } from "../ui/state"
 import { View } from "../ui/view"
-import { useSave } from "./save"
+import { useSave } from "../save"
 import { SuppressionForm, tracks } from "./suppressionform"
 
 export function Suppressions() {

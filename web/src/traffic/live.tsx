@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { useFleet } from "../fleet"
-import { count, zoneName, useZone } from "../format"
+import { count, some, zoneName, useZone } from "../format"
 import { setQuery, usePlace } from "../router"
 import { Dot } from "../ui/badge"
 import { Button } from "../ui/button"
@@ -79,7 +79,7 @@ export function Live() {
   const request = { path: "/api/traffic/logs/stream", query: filter }
 
   return (
-    <View title="Live" wide curl={request} about={`Rows as the routers report them. Times in ${zoneName()}.`}
+    <View title="Live" curl={request} about={`Rows as the routers report them. Times in ${zoneName()}.`}
       actions={
         <Button kind={paused ? "primary" : "plain"} icon={paused ? "play" : "pause"} onClick={() => pause(!paused)} aria-pressed={paused}>
           {paused ? "Go on" : "Pause"}
@@ -93,11 +93,11 @@ export function Live() {
       )}
       <div class="live-status" role="group" aria-label="Stream">
         <Dot state={state[0] === "open" ? (paused ? "warn" : "good") : "bad"} label={standing(state, paused)} />
-        <span class="muted">{count(shown.size)} rows kept</span>
+        <span class="muted">{some(shown.size, "row")} kept</span>
         {paused && waiting > 0 && <span>{count(waiting)} new since the pause</span>}
         <span class={notes.dropped ? "tone-drop" : "muted"}>{count(notes.dropped)} dropped by the server</span>
         {lost > 0 && !paused && <span class="muted">{count(Math.max(0, lost))} older ones let go here</span>}
-        {notes.gaps > 0 && <span class="tone-reject">{notes.gaps} gaps after a broken connection</span>}
+        {notes.gaps > 0 && <span class="tone-reject">{some(notes.gaps, "gap")} after a broken connection</span>}
       </div>
       {shown.size === 0 ? (
         <Empty title={state[0] === "open" ? "Waiting for the first row" : "Not connected"}>

@@ -52,7 +52,7 @@ export function Log() {
 
   const choose = (p: string) => setQuery({ period: p, from: null, to: null, cursor: null, row: null })
   return (
-    <View title="Log" curl={request} wide about={`What was decided, newest first. Times in ${zoneName()}.`}
+    <View title="Log" curl={request} about={`What was decided, newest first. Times in ${zoneName()}.`}
       actions={
         <>
           <Segmented label="Period" value={from || to ? "" : period} onChange={choose}

@@ -42,7 +42,7 @@ export function Overview() {
 
   const choose = (p: string) => setQuery({ period: p, from: null, to: null })
   return (
-    <View title="Traffic" curl={request} wide
+    <View title="Traffic" curl={request}
       about={stats.data ? `${dateTime(stats.data.from)} to ${dateTime(stats.data.to)}, ${zoneName()}` : `Times in ${zoneName()}`}
       actions={<Segmented label="Period" value={from ? "" : period} options={[...periods].map((p) => ({ value: p as string, text: p }))} onChange={choose} />}>
       <FilterBar />
@@ -82,9 +82,13 @@ function OverTime({ of, chart }: { of: TrafficStats; chart: string }) {
           ],
     [of, chart],
   )
+  // A point stands at the begin of its bucket, so what is not whole is drawn
+  // from the point before on.
+  const step = times.length > 1 ? times[1] - times[0] : 0
+  const open = times.length > 2 && times[times.length - 1] + step > of.to
   return (
     <Chart label={chart === "bytes" ? "Bytes over time" : "Connections over time"} times={times} series={series} format={chart === "bytes" ? bytes : brief}
-      stacked onSelect={(from, to) => setQuery({ from: String(from), to: String(to) })} />
+      until={open ? times[times.length - 2] : undefined} stacked onSelect={(from, to) => setQuery({ from: String(from), to: String(to) })} />
   )
 }
 

@@ -1,5 +1,5 @@
 // The connection of a live view: opened by a ticket, filtered in the open socket,
-// taken up again after the last row when it breaks.
+// taken up again after the last row when it breaks or falls silent.
 import { call } from "../api/client"
 import type { LogEntry, StreamTicket } from "../api/schema"
 
@@ -18,6 +18,9 @@ export interface Handlers {
 // them are ever seen.
 export const rowOf = (frame: string): LogEntry => (JSON.parse(frame) as { data: LogEntry }).data
 
+// A heartbeat comes every 15 s: without two of them nobody is there any more.
+const silence = 35_000
+
 export class Stream {
   private socket?: WebSocket
   private cursor = ""
@@ -25,6 +28,8 @@ export class Stream {
   private tries = 0
   private asked = 0 // filters that the server has not answered: rows are of an old one
   private timer?: ReturnType<typeof setTimeout>
+  private heard = 0 // when anything came last, milliseconds
+  private readonly watch: ReturnType<typeof setInterval>
   private readonly begin: string // of a frame with a row
 
   constructor(
@@ -34,6 +39,7 @@ export class Stream {
     private on: Handlers,
   ) {
     this.begin = `{"type":"${kind}","cursor":"`
+    this.watch = setInterval(() => this.listen(), 5000)
     void this.open()
   }
 
@@ -55,12 +61,14 @@ export class Stream {
     const s = new WebSocket(url)
     this.socket = s
     this.asked = 0
+    this.heard = Date.now()
     s.onopen = () => {
       this.tries = 0
       if (filter !== this.filter) this.sendFilter()
       this.on.state("open")
     }
     s.onmessage = (e: MessageEvent<string>) => {
+      this.heard = Date.now()
       if (!e.data.startsWith(this.begin)) return this.frame(JSON.parse(e.data))
       this.cursor = e.data.slice(this.begin.length, e.data.indexOf('"', this.begin.length))
       if (!this.asked) this.on.row(e.data)
@@ -83,6 +91,16 @@ export class Stream {
         this.asked = Math.max(0, this.asked - 1)
         this.on.refused(f.error?.message ?? "refused")
     }
+  }
+
+  // listen gives up a connection on which nothing comes. Its close would be
+  // waited for in vain, so it is left alone.
+  private listen() {
+    const s = this.socket
+    if (!s || Date.now() - this.heard < silence) return
+    this.socket = undefined
+    s.close()
+    this.again("the server is silent")
   }
 
   // again tries once more, later and later, not in step with others.
@@ -108,6 +126,7 @@ export class Stream {
   close() {
     this.ended = true
     clearTimeout(this.timer)
+    clearInterval(this.watch)
     this.socket?.close(1000)
   }
 }

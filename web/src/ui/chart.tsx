@@ -17,12 +17,13 @@ interface Props {
   times: number[]
   series: Series[]
   format: (n: number) => string
+  until?: number // figures from this bucket on are not whole yet
   height?: number
   stacked?: boolean
   onSelect?: (from: number, to: number) => void
 }
 
-export function Chart({ label, times, series, format, height = 220, stacked, onSelect }: Props) {
+export function Chart({ label, times, series, format, until, height = 220, stacked, onSelect }: Props) {
   const box = useRef<HTMLDivElement>(null)
   const legend = useRef<HTMLDivElement>(null)
   const select = useRef(onSelect)
@@ -43,7 +44,7 @@ export function Chart({ label, times, series, format, height = 220, stacked, onS
         width: el.clientWidth,
         height,
         tzDate: (t) => (zone === "UTC" ? uPlot.tzDate(new Date(t * 1000), "UTC") : new Date(t * 1000)),
-        padding: [8, 8, 0, 0],
+        padding: [8, 20, 0, 0],
         legend: { show: false },
         cursor: { y: false, drag: { x: Boolean(select.current), y: false, setScale: false }, points: { size: 7 } },
         scales: { x: { time: true }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
@@ -59,6 +60,7 @@ export function Chart({ label, times, series, format, height = 220, stacked, onS
           })),
         ],
         hooks: {
+          draw: [(u) => veil(u, until, color("--veil"))],
           setCursor: [
             (u) => {
               const i = u.cursor.idx
@@ -86,7 +88,7 @@ export function Chart({ label, times, series, format, height = 220, stacked, onS
       size.disconnect()
       plot.destroy()
     }
-  }, [times, series, theme, zone, height, stacked, format])
+  }, [times, series, until, theme, zone, height, stacked, format])
 
   return (
     <figure class="chart">
@@ -96,6 +98,7 @@ export function Chart({ label, times, series, format, height = 220, stacked, onS
             <span class={`swatch ${s.color.slice(2)}`} /> {s.label}
           </span>
         ))}
+        {until !== undefined && <span class="muted">pale: still being counted</span>}
         <span class="chart-now" ref={legend} />
       </div>
       <div ref={box} class="chart-box" role="img" aria-label={`${label}; the figures are in the table below`} />
@@ -139,6 +142,15 @@ function resolved(el: HTMLElement, name: string): string {
   const color = getComputedStyle(probe).color
   probe.remove()
   return color
+}
+
+// veil pales what is still being counted: it falls without anything having ended.
+function veil(u: uPlot, until: number | undefined, color: string) {
+  if (until === undefined) return
+  const { left, top, width, height } = u.bbox
+  const x = Math.max(left, u.valToPos(until, "x", true))
+  u.ctx.fillStyle = color
+  u.ctx.fillRect(x, top, left + width - x, height)
 }
 
 function stack(values: number[][]): number[][] {

@@ -56,7 +56,9 @@ function errorFor(errors: Errors | undefined, name: string): string | undefined 
   if (!errors) return undefined
   if (errors[name]) return errors[name]
   const inside = Object.keys(errors).find((k) => k.startsWith(name + "[") || k.startsWith(name + "."))
-  return inside ? `${inside.slice(name.length)}: ${errors[inside]}` : undefined
+  if (!inside) return undefined
+  const place = inside.slice(name.length).match(/^\[(\d+)\](.*)$/)
+  return place ? `Entry ${Number(place[1]) + 1}${place[2].replace(/^\./, ", ")}: ${errors[inside]}` : `${inside.slice(name.length + 1)}: ${errors[inside]}`
 }
 
 interface Text extends Common {

@@ -13,6 +13,7 @@ const paths = {
   inspect: "M10.500 4a6.500 6.500 0 100 13 6.500 6.500 0 000-13zM15.500 15.500L21 21",
   categories: "M4 7l2 2 3-3M4 16l2 2 3-3M13 8h8M13 17h8",
   mute: "M4 10v4h4l5 4V6l-5 4zM17 10l4 4M21 10l-4 4",
+  gauge: "M4 18a9 9 0 1116 0M12 18l4-6",
   menu: "M4 7h16M4 12h16M4 17h16",
   close: "M6 6l12 12M18 6L6 18",
   plus: "M12 5v14M5 12h14",

@@ -10,16 +10,16 @@ interface Props {
   about?: ComponentChildren
   actions?: ComponentChildren
   curl?: Request | Request[]
-  wide?: boolean
+  narrow?: boolean // a form, whose lines should not be long
   children: ComponentChildren
 }
 
-export function View({ title, about, actions, curl: requests, wide, children }: Props) {
+export function View({ title, about, actions, curl: requests, narrow, children }: Props) {
   useEffect(() => {
     document.title = `${title} · ngfw.sh`
   }, [title])
   return (
-    <div class={wide ? "view wide" : "view"}>
+    <div class={narrow ? "view form-view" : "view"}>
       <header class="view-head">
         <div>
           <h1>{title}</h1>

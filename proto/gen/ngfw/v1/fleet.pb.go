@@ -622,6 +622,52 @@ func (x *DeviceRequest) GetId() string {
 	return ""
 }
 
+// The last hour, the oldest sample first, each the mean of 20 s. Steps in which the
+// router told nothing are left out.
+type DeviceMetricsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Samples       []*MetricsSample       `protobuf:"bytes,1,rep,name=samples,proto3" json:"samples,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeviceMetricsResponse) Reset() {
+	*x = DeviceMetricsResponse{}
+	mi := &file_ngfw_v1_fleet_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeviceMetricsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeviceMetricsResponse) ProtoMessage() {}
+
+func (x *DeviceMetricsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_fleet_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeviceMetricsResponse.ProtoReflect.Descriptor instead.
+func (*DeviceMetricsResponse) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_fleet_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DeviceMetricsResponse) GetSamples() []*MetricsSample {
+	if x != nil {
+		return x.Samples
+	}
+	return nil
+}
+
 type UpdateDeviceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -632,7 +678,7 @@ type UpdateDeviceRequest struct {
 
 func (x *UpdateDeviceRequest) Reset() {
 	*x = UpdateDeviceRequest{}
-	mi := &file_ngfw_v1_fleet_proto_msgTypes[7]
+	mi := &file_ngfw_v1_fleet_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -644,7 +690,7 @@ func (x *UpdateDeviceRequest) String() string {
 func (*UpdateDeviceRequest) ProtoMessage() {}
 
 func (x *UpdateDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_fleet_proto_msgTypes[7]
+	mi := &file_ngfw_v1_fleet_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -657,7 +703,7 @@ func (x *UpdateDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateDeviceRequest.ProtoReflect.Descriptor instead.
 func (*UpdateDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_fleet_proto_rawDescGZIP(), []int{7}
+	return file_ngfw_v1_fleet_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *UpdateDeviceRequest) GetId() string {
@@ -686,7 +732,7 @@ type DeviceStatus_ConfigState struct {
 
 func (x *DeviceStatus_ConfigState) Reset() {
 	*x = DeviceStatus_ConfigState{}
-	mi := &file_ngfw_v1_fleet_proto_msgTypes[8]
+	mi := &file_ngfw_v1_fleet_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -698,7 +744,7 @@ func (x *DeviceStatus_ConfigState) String() string {
 func (*DeviceStatus_ConfigState) ProtoMessage() {}
 
 func (x *DeviceStatus_ConfigState) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_fleet_proto_msgTypes[8]
+	mi := &file_ngfw_v1_fleet_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +799,7 @@ type DeviceStatus_ConfigError struct {
 
 func (x *DeviceStatus_ConfigError) Reset() {
 	*x = DeviceStatus_ConfigError{}
-	mi := &file_ngfw_v1_fleet_proto_msgTypes[9]
+	mi := &file_ngfw_v1_fleet_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -765,7 +811,7 @@ func (x *DeviceStatus_ConfigError) String() string {
 func (*DeviceStatus_ConfigError) ProtoMessage() {}
 
 func (x *DeviceStatus_ConfigError) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_fleet_proto_msgTypes[9]
+	mi := &file_ngfw_v1_fleet_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -887,17 +933,20 @@ const file_ngfw_v1_fleet_proto_rawDesc = "" +
 	"\x13ListDevicesResponse\x12)\n" +
 	"\adevices\x18\x01 \x03(\v2\x0f.ngfw.v1.DeviceR\adevices\"\x1f\n" +
 	"\rDeviceRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"N\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"I\n" +
+	"\x15DeviceMetricsResponse\x120\n" +
+	"\asamples\x18\x01 \x03(\v2\x16.ngfw.v1.MetricsSampleR\asamples\"N\n" +
 	"\x13UpdateDeviceRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
-	"\x06device\x18\x02 \x01(\v2\x0f.ngfw.v1.DeviceR\x06device2\x9b\x05\n" +
+	"\x06device\x18\x02 \x01(\v2\x0f.ngfw.v1.DeviceR\x06device2\x9c\x06\n" +
 	"\fFleetService\x12s\n" +
 	"\vListDevices\x12\x1b.ngfw.v1.ListDevicesRequest\x1a\x1c.ngfw.v1.ListDevicesResponse\")\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x1db\adevices\x12\x12/api/fleet/devices\x12s\n" +
 	"\x0eRegisterDevice\x12\x1e.ngfw.v1.RegisterDeviceRequest\x1a\x19.ngfw.v1.RegisteredDevice\"&\x8a\xb5\x18\x05\b\x04\x18\xc9\x01\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/api/fleet/devices\x12X\n" +
 	"\x06Device\x12\x16.ngfw.v1.DeviceRequest\x1a\x0f.ngfw.v1.Device\"%\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x19\x12\x17/api/fleet/devices/{id}\x12n\n" +
 	"\fUpdateDevice\x12\x1c.ngfw.v1.UpdateDeviceRequest\x1a\x0f.ngfw.v1.Device\"/\x8a\xb5\x18\x04\b\x03@\x01\x82\xd3\xe4\x93\x02!:\x06device\x1a\x17/api/fleet/devices/{id}\x12j\n" +
 	"\fRemoveDevice\x12\x16.ngfw.v1.DeviceRequest\x1a\x16.google.protobuf.Empty\"*\x8a\xb5\x18\a\b\x04\x18\xcc\x01@\x01\x82\xd3\xe4\x93\x02\x19*\x17/api/fleet/devices/{id}\x12k\n" +
-	"\fDeviceStatus\x12\x16.ngfw.v1.DeviceRequest\x1a\x15.ngfw.v1.DeviceStatus\",\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02 \x12\x1e/api/fleet/devices/{id}/statusB\"Z ngfw.sh/proto/gen/ngfw/v1;ngfwv1b\x06proto3"
+	"\fDeviceStatus\x12\x16.ngfw.v1.DeviceRequest\x1a\x15.ngfw.v1.DeviceStatus\",\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02 \x12\x1e/api/fleet/devices/{id}/status\x12\x7f\n" +
+	"\rDeviceMetrics\x12\x16.ngfw.v1.DeviceRequest\x1a\x1e.ngfw.v1.DeviceMetricsResponse\"6\x8a\xb5\x18\x02\b\x02\x82\xd3\xe4\x93\x02*b\asamples\x12\x1f/api/fleet/devices/{id}/metricsB\"Z ngfw.sh/proto/gen/ngfw/v1;ngfwv1b\x06proto3"
 
 var (
 	file_ngfw_v1_fleet_proto_rawDescOnce sync.Once
@@ -911,7 +960,7 @@ func file_ngfw_v1_fleet_proto_rawDescGZIP() []byte {
 	return file_ngfw_v1_fleet_proto_rawDescData
 }
 
-var file_ngfw_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_ngfw_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_ngfw_v1_fleet_proto_goTypes = []any{
 	(*Device)(nil),                   // 0: ngfw.v1.Device
 	(*RegisterDeviceRequest)(nil),    // 1: ngfw.v1.RegisterDeviceRequest
@@ -920,35 +969,40 @@ var file_ngfw_v1_fleet_proto_goTypes = []any{
 	(*ListDevicesRequest)(nil),       // 4: ngfw.v1.ListDevicesRequest
 	(*ListDevicesResponse)(nil),      // 5: ngfw.v1.ListDevicesResponse
 	(*DeviceRequest)(nil),            // 6: ngfw.v1.DeviceRequest
-	(*UpdateDeviceRequest)(nil),      // 7: ngfw.v1.UpdateDeviceRequest
-	(*DeviceStatus_ConfigState)(nil), // 8: ngfw.v1.DeviceStatus.ConfigState
-	(*DeviceStatus_ConfigError)(nil), // 9: ngfw.v1.DeviceStatus.ConfigError
-	(*SystemStatus)(nil),             // 10: ngfw.v1.SystemStatus
-	(*emptypb.Empty)(nil),            // 11: google.protobuf.Empty
+	(*DeviceMetricsResponse)(nil),    // 7: ngfw.v1.DeviceMetricsResponse
+	(*UpdateDeviceRequest)(nil),      // 8: ngfw.v1.UpdateDeviceRequest
+	(*DeviceStatus_ConfigState)(nil), // 9: ngfw.v1.DeviceStatus.ConfigState
+	(*DeviceStatus_ConfigError)(nil), // 10: ngfw.v1.DeviceStatus.ConfigError
+	(*SystemStatus)(nil),             // 11: ngfw.v1.SystemStatus
+	(*MetricsSample)(nil),            // 12: ngfw.v1.MetricsSample
+	(*emptypb.Empty)(nil),            // 13: google.protobuf.Empty
 }
 var file_ngfw_v1_fleet_proto_depIdxs = []int32{
-	8,  // 0: ngfw.v1.DeviceStatus.config:type_name -> ngfw.v1.DeviceStatus.ConfigState
-	10, // 1: ngfw.v1.DeviceStatus.system:type_name -> ngfw.v1.SystemStatus
+	9,  // 0: ngfw.v1.DeviceStatus.config:type_name -> ngfw.v1.DeviceStatus.ConfigState
+	11, // 1: ngfw.v1.DeviceStatus.system:type_name -> ngfw.v1.SystemStatus
 	0,  // 2: ngfw.v1.ListDevicesResponse.devices:type_name -> ngfw.v1.Device
-	0,  // 3: ngfw.v1.UpdateDeviceRequest.device:type_name -> ngfw.v1.Device
-	9,  // 4: ngfw.v1.DeviceStatus.ConfigState.error:type_name -> ngfw.v1.DeviceStatus.ConfigError
-	4,  // 5: ngfw.v1.FleetService.ListDevices:input_type -> ngfw.v1.ListDevicesRequest
-	1,  // 6: ngfw.v1.FleetService.RegisterDevice:input_type -> ngfw.v1.RegisterDeviceRequest
-	6,  // 7: ngfw.v1.FleetService.Device:input_type -> ngfw.v1.DeviceRequest
-	7,  // 8: ngfw.v1.FleetService.UpdateDevice:input_type -> ngfw.v1.UpdateDeviceRequest
-	6,  // 9: ngfw.v1.FleetService.RemoveDevice:input_type -> ngfw.v1.DeviceRequest
-	6,  // 10: ngfw.v1.FleetService.DeviceStatus:input_type -> ngfw.v1.DeviceRequest
-	5,  // 11: ngfw.v1.FleetService.ListDevices:output_type -> ngfw.v1.ListDevicesResponse
-	2,  // 12: ngfw.v1.FleetService.RegisterDevice:output_type -> ngfw.v1.RegisteredDevice
-	0,  // 13: ngfw.v1.FleetService.Device:output_type -> ngfw.v1.Device
-	0,  // 14: ngfw.v1.FleetService.UpdateDevice:output_type -> ngfw.v1.Device
-	11, // 15: ngfw.v1.FleetService.RemoveDevice:output_type -> google.protobuf.Empty
-	3,  // 16: ngfw.v1.FleetService.DeviceStatus:output_type -> ngfw.v1.DeviceStatus
-	11, // [11:17] is the sub-list for method output_type
-	5,  // [5:11] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	12, // 3: ngfw.v1.DeviceMetricsResponse.samples:type_name -> ngfw.v1.MetricsSample
+	0,  // 4: ngfw.v1.UpdateDeviceRequest.device:type_name -> ngfw.v1.Device
+	10, // 5: ngfw.v1.DeviceStatus.ConfigState.error:type_name -> ngfw.v1.DeviceStatus.ConfigError
+	4,  // 6: ngfw.v1.FleetService.ListDevices:input_type -> ngfw.v1.ListDevicesRequest
+	1,  // 7: ngfw.v1.FleetService.RegisterDevice:input_type -> ngfw.v1.RegisterDeviceRequest
+	6,  // 8: ngfw.v1.FleetService.Device:input_type -> ngfw.v1.DeviceRequest
+	8,  // 9: ngfw.v1.FleetService.UpdateDevice:input_type -> ngfw.v1.UpdateDeviceRequest
+	6,  // 10: ngfw.v1.FleetService.RemoveDevice:input_type -> ngfw.v1.DeviceRequest
+	6,  // 11: ngfw.v1.FleetService.DeviceStatus:input_type -> ngfw.v1.DeviceRequest
+	6,  // 12: ngfw.v1.FleetService.DeviceMetrics:input_type -> ngfw.v1.DeviceRequest
+	5,  // 13: ngfw.v1.FleetService.ListDevices:output_type -> ngfw.v1.ListDevicesResponse
+	2,  // 14: ngfw.v1.FleetService.RegisterDevice:output_type -> ngfw.v1.RegisteredDevice
+	0,  // 15: ngfw.v1.FleetService.Device:output_type -> ngfw.v1.Device
+	0,  // 16: ngfw.v1.FleetService.UpdateDevice:output_type -> ngfw.v1.Device
+	13, // 17: ngfw.v1.FleetService.RemoveDevice:output_type -> google.protobuf.Empty
+	3,  // 18: ngfw.v1.FleetService.DeviceStatus:output_type -> ngfw.v1.DeviceStatus
+	7,  // 19: ngfw.v1.FleetService.DeviceMetrics:output_type -> ngfw.v1.DeviceMetricsResponse
+	13, // [13:20] is the sub-list for method output_type
+	6,  // [6:13] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_ngfw_v1_fleet_proto_init() }
@@ -962,14 +1016,14 @@ func file_ngfw_v1_fleet_proto_init() {
 	file_ngfw_v1_fleet_proto_msgTypes[1].OneofWrappers = []any{}
 	file_ngfw_v1_fleet_proto_msgTypes[2].OneofWrappers = []any{}
 	file_ngfw_v1_fleet_proto_msgTypes[3].OneofWrappers = []any{}
-	file_ngfw_v1_fleet_proto_msgTypes[8].OneofWrappers = []any{}
+	file_ngfw_v1_fleet_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ngfw_v1_fleet_proto_rawDesc), len(file_ngfw_v1_fleet_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,6 +28,7 @@ const (
 	FleetService_UpdateDevice_FullMethodName   = "/ngfw.v1.FleetService/UpdateDevice"
 	FleetService_RemoveDevice_FullMethodName   = "/ngfw.v1.FleetService/RemoveDevice"
 	FleetService_DeviceStatus_FullMethodName   = "/ngfw.v1.FleetService/DeviceStatus"
+	FleetService_DeviceMetrics_FullMethodName  = "/ngfw.v1.FleetService/DeviceMetrics"
 )
 
 // FleetServiceClient is the client API for FleetService service.
@@ -40,6 +41,7 @@ type FleetServiceClient interface {
 	UpdateDevice(ctx context.Context, in *UpdateDeviceRequest, opts ...grpc.CallOption) (*Device, error)
 	RemoveDevice(ctx context.Context, in *DeviceRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	DeviceStatus(ctx context.Context, in *DeviceRequest, opts ...grpc.CallOption) (*DeviceStatus, error)
+	DeviceMetrics(ctx context.Context, in *DeviceRequest, opts ...grpc.CallOption) (*DeviceMetricsResponse, error)
 }
 
 type fleetServiceClient struct {
@@ -110,6 +112,16 @@ func (c *fleetServiceClient) DeviceStatus(ctx context.Context, in *DeviceRequest
 	return out, nil
 }
 
+func (c *fleetServiceClient) DeviceMetrics(ctx context.Context, in *DeviceRequest, opts ...grpc.CallOption) (*DeviceMetricsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeviceMetricsResponse)
+	err := c.cc.Invoke(ctx, FleetService_DeviceMetrics_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // FleetServiceServer is the server API for FleetService service.
 // All implementations must embed UnimplementedFleetServiceServer
 // for forward compatibility.
@@ -120,6 +132,7 @@ type FleetServiceServer interface {
 	UpdateDevice(context.Context, *UpdateDeviceRequest) (*Device, error)
 	RemoveDevice(context.Context, *DeviceRequest) (*emptypb.Empty, error)
 	DeviceStatus(context.Context, *DeviceRequest) (*DeviceStatus, error)
+	DeviceMetrics(context.Context, *DeviceRequest) (*DeviceMetricsResponse, error)
 	mustEmbedUnimplementedFleetServiceServer()
 }
 
@@ -147,6 +160,9 @@ func (UnimplementedFleetServiceServer) RemoveDevice(context.Context, *DeviceRequ
 }
 func (UnimplementedFleetServiceServer) DeviceStatus(context.Context, *DeviceRequest) (*DeviceStatus, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeviceStatus not implemented")
+}
+func (UnimplementedFleetServiceServer) DeviceMetrics(context.Context, *DeviceRequest) (*DeviceMetricsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeviceMetrics not implemented")
 }
 func (UnimplementedFleetServiceServer) mustEmbedUnimplementedFleetServiceServer() {}
 func (UnimplementedFleetServiceServer) testEmbeddedByValue()                      {}
@@ -277,6 +293,24 @@ func _FleetService_DeviceStatus_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FleetService_DeviceMetrics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeviceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).DeviceMetrics(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_DeviceMetrics_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).DeviceMetrics(ctx, req.(*DeviceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // FleetService_ServiceDesc is the grpc.ServiceDesc for FleetService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -307,6 +341,10 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeviceStatus",
 			Handler:    _FleetService_DeviceStatus_Handler,
+		},
+		{
+			MethodName: "DeviceMetrics",
+			Handler:    _FleetService_DeviceMetrics_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

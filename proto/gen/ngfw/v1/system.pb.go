@@ -474,6 +474,91 @@ func (x *Metrics) GetQos() []*QosCounter {
 	return nil
 }
 
+// MetricsSample is the mean of what a router told in a step of time.
+type MetricsSample struct {
+	state         protoimpl.MessageState    `protogen:"open.v1"`
+	Timestamp     int64                     `protobuf:"varint,1,opt,name=timestamp,proto3" json:"timestamp,omitempty"` // when the step began, Unix seconds
+	Cpu           int32                     `protobuf:"varint,2,opt,name=cpu,proto3" json:"cpu,omitempty"`
+	Memory        int32                     `protobuf:"varint,3,opt,name=memory,proto3" json:"memory,omitempty"`
+	Temperature   *int32                    `protobuf:"varint,4,opt,name=temperature,proto3,oneof" json:"temperature,omitempty"`
+	Connections   int64                     `protobuf:"varint,5,opt,name=connections,proto3" json:"connections,omitempty"`
+	Interfaces    map[string]*Metrics_Rates `protobuf:"bytes,6,rep,name=interfaces,proto3" json:"interfaces,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // those that were there
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricsSample) Reset() {
+	*x = MetricsSample{}
+	mi := &file_ngfw_v1_system_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricsSample) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricsSample) ProtoMessage() {}
+
+func (x *MetricsSample) ProtoReflect() protoreflect.Message {
+	mi := &file_ngfw_v1_system_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricsSample.ProtoReflect.Descriptor instead.
+func (*MetricsSample) Descriptor() ([]byte, []int) {
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *MetricsSample) GetTimestamp() int64 {
+	if x != nil {
+		return x.Timestamp
+	}
+	return 0
+}
+
+func (x *MetricsSample) GetCpu() int32 {
+	if x != nil {
+		return x.Cpu
+	}
+	return 0
+}
+
+func (x *MetricsSample) GetMemory() int32 {
+	if x != nil {
+		return x.Memory
+	}
+	return 0
+}
+
+func (x *MetricsSample) GetTemperature() int32 {
+	if x != nil && x.Temperature != nil {
+		return *x.Temperature
+	}
+	return 0
+}
+
+func (x *MetricsSample) GetConnections() int64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *MetricsSample) GetInterfaces() map[string]*Metrics_Rates {
+	if x != nil {
+		return x.Interfaces
+	}
+	return nil
+}
+
 // RuleCounter holds absolute counts since the rule was created.
 type RuleCounter struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -487,7 +572,7 @@ type RuleCounter struct {
 
 func (x *RuleCounter) Reset() {
 	*x = RuleCounter{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[4]
+	mi := &file_ngfw_v1_system_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -499,7 +584,7 @@ func (x *RuleCounter) String() string {
 func (*RuleCounter) ProtoMessage() {}
 
 func (x *RuleCounter) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[4]
+	mi := &file_ngfw_v1_system_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -512,7 +597,7 @@ func (x *RuleCounter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleCounter.ProtoReflect.Descriptor instead.
 func (*RuleCounter) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{4}
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RuleCounter) GetRuleId() int64 {
@@ -564,7 +649,7 @@ type QosCounter struct {
 
 func (x *QosCounter) Reset() {
 	*x = QosCounter{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[5]
+	mi := &file_ngfw_v1_system_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -576,7 +661,7 @@ func (x *QosCounter) String() string {
 func (*QosCounter) ProtoMessage() {}
 
 func (x *QosCounter) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[5]
+	mi := &file_ngfw_v1_system_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -589,7 +674,7 @@ func (x *QosCounter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QosCounter.ProtoReflect.Descriptor instead.
 func (*QosCounter) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{5}
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *QosCounter) GetClassId() int64 {
@@ -675,7 +760,7 @@ type Dataplane struct {
 
 func (x *Dataplane) Reset() {
 	*x = Dataplane{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[6]
+	mi := &file_ngfw_v1_system_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -687,7 +772,7 @@ func (x *Dataplane) String() string {
 func (*Dataplane) ProtoMessage() {}
 
 func (x *Dataplane) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[6]
+	mi := &file_ngfw_v1_system_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -700,7 +785,7 @@ func (x *Dataplane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dataplane.ProtoReflect.Descriptor instead.
 func (*Dataplane) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{6}
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Dataplane) GetPolicyRevision() int64 {
@@ -799,7 +884,7 @@ type SectionLack struct {
 
 func (x *SectionLack) Reset() {
 	*x = SectionLack{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[7]
+	mi := &file_ngfw_v1_system_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -811,7 +896,7 @@ func (x *SectionLack) String() string {
 func (*SectionLack) ProtoMessage() {}
 
 func (x *SectionLack) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[7]
+	mi := &file_ngfw_v1_system_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -824,7 +909,7 @@ func (x *SectionLack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SectionLack.ProtoReflect.Descriptor instead.
 func (*SectionLack) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{7}
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SectionLack) GetSection() string {
@@ -861,7 +946,7 @@ type Spool struct {
 
 func (x *Spool) Reset() {
 	*x = Spool{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[8]
+	mi := &file_ngfw_v1_system_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +958,7 @@ func (x *Spool) String() string {
 func (*Spool) ProtoMessage() {}
 
 func (x *Spool) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[8]
+	mi := &file_ngfw_v1_system_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +971,7 @@ func (x *Spool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Spool.ProtoReflect.Descriptor instead.
 func (*Spool) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{8}
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Spool) GetBytes() int64 {
@@ -933,7 +1018,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[9]
+	mi := &file_ngfw_v1_system_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -945,7 +1030,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[9]
+	mi := &file_ngfw_v1_system_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -958,7 +1043,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{9}
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *StatusRequest) GetDeviceId() string {
@@ -977,7 +1062,7 @@ type InterfacesRequest struct {
 
 func (x *InterfacesRequest) Reset() {
 	*x = InterfacesRequest{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[10]
+	mi := &file_ngfw_v1_system_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -989,7 +1074,7 @@ func (x *InterfacesRequest) String() string {
 func (*InterfacesRequest) ProtoMessage() {}
 
 func (x *InterfacesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[10]
+	mi := &file_ngfw_v1_system_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1002,7 +1087,7 @@ func (x *InterfacesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterfacesRequest.ProtoReflect.Descriptor instead.
 func (*InterfacesRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{10}
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *InterfacesRequest) GetDeviceId() string {
@@ -1021,7 +1106,7 @@ type InterfacesResponse struct {
 
 func (x *InterfacesResponse) Reset() {
 	*x = InterfacesResponse{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[11]
+	mi := &file_ngfw_v1_system_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1118,7 @@ func (x *InterfacesResponse) String() string {
 func (*InterfacesResponse) ProtoMessage() {}
 
 func (x *InterfacesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[11]
+	mi := &file_ngfw_v1_system_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1131,7 @@ func (x *InterfacesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterfacesResponse.ProtoReflect.Descriptor instead.
 func (*InterfacesResponse) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{11}
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *InterfacesResponse) GetInterfaces() []*InterfaceStatus {
@@ -1065,7 +1150,7 @@ type HardwareRequest struct {
 
 func (x *HardwareRequest) Reset() {
 	*x = HardwareRequest{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[12]
+	mi := &file_ngfw_v1_system_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1077,7 +1162,7 @@ func (x *HardwareRequest) String() string {
 func (*HardwareRequest) ProtoMessage() {}
 
 func (x *HardwareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[12]
+	mi := &file_ngfw_v1_system_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1090,7 +1175,7 @@ func (x *HardwareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HardwareRequest.ProtoReflect.Descriptor instead.
 func (*HardwareRequest) Descriptor() ([]byte, []int) {
-	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{12}
+	return file_ngfw_v1_system_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HardwareRequest) GetDeviceId() string {
@@ -1112,7 +1197,7 @@ type Hardware_Cpu struct {
 
 func (x *Hardware_Cpu) Reset() {
 	*x = Hardware_Cpu{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[13]
+	mi := &file_ngfw_v1_system_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1124,7 +1209,7 @@ func (x *Hardware_Cpu) String() string {
 func (*Hardware_Cpu) ProtoMessage() {}
 
 func (x *Hardware_Cpu) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[13]
+	mi := &file_ngfw_v1_system_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1180,7 +1265,7 @@ type Hardware_Memory struct {
 
 func (x *Hardware_Memory) Reset() {
 	*x = Hardware_Memory{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[14]
+	mi := &file_ngfw_v1_system_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1192,7 +1277,7 @@ func (x *Hardware_Memory) String() string {
 func (*Hardware_Memory) ProtoMessage() {}
 
 func (x *Hardware_Memory) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[14]
+	mi := &file_ngfw_v1_system_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1250,7 +1335,7 @@ type Hardware_Storage struct {
 
 func (x *Hardware_Storage) Reset() {
 	*x = Hardware_Storage{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[15]
+	mi := &file_ngfw_v1_system_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1347,7 @@ func (x *Hardware_Storage) String() string {
 func (*Hardware_Storage) ProtoMessage() {}
 
 func (x *Hardware_Storage) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[15]
+	mi := &file_ngfw_v1_system_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1333,7 +1418,7 @@ type Hardware_HardwareInterface struct {
 
 func (x *Hardware_HardwareInterface) Reset() {
 	*x = Hardware_HardwareInterface{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[16]
+	mi := &file_ngfw_v1_system_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1345,7 +1430,7 @@ func (x *Hardware_HardwareInterface) String() string {
 func (*Hardware_HardwareInterface) ProtoMessage() {}
 
 func (x *Hardware_HardwareInterface) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[16]
+	mi := &file_ngfw_v1_system_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1407,7 +1492,7 @@ type Hardware_TemperatureSensor struct {
 
 func (x *Hardware_TemperatureSensor) Reset() {
 	*x = Hardware_TemperatureSensor{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[17]
+	mi := &file_ngfw_v1_system_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1419,7 +1504,7 @@ func (x *Hardware_TemperatureSensor) String() string {
 func (*Hardware_TemperatureSensor) ProtoMessage() {}
 
 func (x *Hardware_TemperatureSensor) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[17]
+	mi := &file_ngfw_v1_system_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1467,7 +1552,7 @@ type Hardware_Fan struct {
 
 func (x *Hardware_Fan) Reset() {
 	*x = Hardware_Fan{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[18]
+	mi := &file_ngfw_v1_system_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1479,7 +1564,7 @@ func (x *Hardware_Fan) String() string {
 func (*Hardware_Fan) ProtoMessage() {}
 
 func (x *Hardware_Fan) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[18]
+	mi := &file_ngfw_v1_system_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1526,7 +1611,7 @@ type Metrics_Rates struct {
 
 func (x *Metrics_Rates) Reset() {
 	*x = Metrics_Rates{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[20]
+	mi := &file_ngfw_v1_system_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1538,7 +1623,7 @@ func (x *Metrics_Rates) String() string {
 func (*Metrics_Rates) ProtoMessage() {}
 
 func (x *Metrics_Rates) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[20]
+	mi := &file_ngfw_v1_system_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1579,7 +1664,7 @@ type Metrics_Connections struct {
 
 func (x *Metrics_Connections) Reset() {
 	*x = Metrics_Connections{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[21]
+	mi := &file_ngfw_v1_system_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1591,7 +1676,7 @@ func (x *Metrics_Connections) String() string {
 func (*Metrics_Connections) ProtoMessage() {}
 
 func (x *Metrics_Connections) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[21]
+	mi := &file_ngfw_v1_system_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1639,7 +1724,7 @@ type Metrics_Dns struct {
 
 func (x *Metrics_Dns) Reset() {
 	*x = Metrics_Dns{}
-	mi := &file_ngfw_v1_system_proto_msgTypes[22]
+	mi := &file_ngfw_v1_system_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1651,7 +1736,7 @@ func (x *Metrics_Dns) String() string {
 func (*Metrics_Dns) ProtoMessage() {}
 
 func (x *Metrics_Dns) ProtoReflect() protoreflect.Message {
-	mi := &file_ngfw_v1_system_proto_msgTypes[22]
+	mi := &file_ngfw_v1_system_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1803,6 +1888,19 @@ const file_ngfw_v1_system_proto_rawDesc = "" +
 	"\aqueries\x18\x01 \x01(\x03R\aqueries\x12\x18\n" +
 	"\ablocked\x18\x02 \x01(\x03R\ablocked\x12\x16\n" +
 	"\x06cached\x18\x03 \x01(\x03R\x06cachedB\x0e\n" +
+	"\f_temperature\"\xd5\x02\n" +
+	"\rMetricsSample\x12\x1c\n" +
+	"\ttimestamp\x18\x01 \x01(\x03R\ttimestamp\x12\x10\n" +
+	"\x03cpu\x18\x02 \x01(\x05R\x03cpu\x12\x16\n" +
+	"\x06memory\x18\x03 \x01(\x05R\x06memory\x12+\n" +
+	"\vtemperature\x18\x04 \x01(\x05B\x04\x90\xb5\x18\x01H\x00R\vtemperature\x88\x01\x01\x12 \n" +
+	"\vconnections\x18\x05 \x01(\x03R\vconnections\x12F\n" +
+	"\n" +
+	"interfaces\x18\x06 \x03(\v2&.ngfw.v1.MetricsSample.InterfacesEntryR\n" +
+	"interfaces\x1aU\n" +
+	"\x0fInterfacesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12,\n" +
+	"\x05value\x18\x02 \x01(\v2\x16.ngfw.v1.Metrics.RatesR\x05value:\x028\x01B\x0e\n" +
 	"\f_temperature\"r\n" +
 	"\vRuleCounter\x12\x17\n" +
 	"\arule_id\x18\x01 \x01(\x03R\x06ruleId\x12\x12\n" +
@@ -1883,66 +1981,70 @@ func file_ngfw_v1_system_proto_rawDescGZIP() []byte {
 	return file_ngfw_v1_system_proto_rawDescData
 }
 
-var file_ngfw_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_ngfw_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_ngfw_v1_system_proto_goTypes = []any{
 	(*SystemStatus)(nil),               // 0: ngfw.v1.SystemStatus
 	(*InterfaceStatus)(nil),            // 1: ngfw.v1.InterfaceStatus
 	(*Hardware)(nil),                   // 2: ngfw.v1.Hardware
 	(*Metrics)(nil),                    // 3: ngfw.v1.Metrics
-	(*RuleCounter)(nil),                // 4: ngfw.v1.RuleCounter
-	(*QosCounter)(nil),                 // 5: ngfw.v1.QosCounter
-	(*Dataplane)(nil),                  // 6: ngfw.v1.Dataplane
-	(*SectionLack)(nil),                // 7: ngfw.v1.SectionLack
-	(*Spool)(nil),                      // 8: ngfw.v1.Spool
-	(*StatusRequest)(nil),              // 9: ngfw.v1.StatusRequest
-	(*InterfacesRequest)(nil),          // 10: ngfw.v1.InterfacesRequest
-	(*InterfacesResponse)(nil),         // 11: ngfw.v1.InterfacesResponse
-	(*HardwareRequest)(nil),            // 12: ngfw.v1.HardwareRequest
-	(*Hardware_Cpu)(nil),               // 13: ngfw.v1.Hardware.Cpu
-	(*Hardware_Memory)(nil),            // 14: ngfw.v1.Hardware.Memory
-	(*Hardware_Storage)(nil),           // 15: ngfw.v1.Hardware.Storage
-	(*Hardware_HardwareInterface)(nil), // 16: ngfw.v1.Hardware.HardwareInterface
-	(*Hardware_TemperatureSensor)(nil), // 17: ngfw.v1.Hardware.TemperatureSensor
-	(*Hardware_Fan)(nil),               // 18: ngfw.v1.Hardware.Fan
-	nil,                                // 19: ngfw.v1.Metrics.InterfacesEntry
-	(*Metrics_Rates)(nil),              // 20: ngfw.v1.Metrics.Rates
-	(*Metrics_Connections)(nil),        // 21: ngfw.v1.Metrics.Connections
-	(*Metrics_Dns)(nil),                // 22: ngfw.v1.Metrics.Dns
-	nil,                                // 23: ngfw.v1.Dataplane.DropsEntry
-	nil,                                // 24: ngfw.v1.Dataplane.IdsRulesEntry
+	(*MetricsSample)(nil),              // 4: ngfw.v1.MetricsSample
+	(*RuleCounter)(nil),                // 5: ngfw.v1.RuleCounter
+	(*QosCounter)(nil),                 // 6: ngfw.v1.QosCounter
+	(*Dataplane)(nil),                  // 7: ngfw.v1.Dataplane
+	(*SectionLack)(nil),                // 8: ngfw.v1.SectionLack
+	(*Spool)(nil),                      // 9: ngfw.v1.Spool
+	(*StatusRequest)(nil),              // 10: ngfw.v1.StatusRequest
+	(*InterfacesRequest)(nil),          // 11: ngfw.v1.InterfacesRequest
+	(*InterfacesResponse)(nil),         // 12: ngfw.v1.InterfacesResponse
+	(*HardwareRequest)(nil),            // 13: ngfw.v1.HardwareRequest
+	(*Hardware_Cpu)(nil),               // 14: ngfw.v1.Hardware.Cpu
+	(*Hardware_Memory)(nil),            // 15: ngfw.v1.Hardware.Memory
+	(*Hardware_Storage)(nil),           // 16: ngfw.v1.Hardware.Storage
+	(*Hardware_HardwareInterface)(nil), // 17: ngfw.v1.Hardware.HardwareInterface
+	(*Hardware_TemperatureSensor)(nil), // 18: ngfw.v1.Hardware.TemperatureSensor
+	(*Hardware_Fan)(nil),               // 19: ngfw.v1.Hardware.Fan
+	nil,                                // 20: ngfw.v1.Metrics.InterfacesEntry
+	(*Metrics_Rates)(nil),              // 21: ngfw.v1.Metrics.Rates
+	(*Metrics_Connections)(nil),        // 22: ngfw.v1.Metrics.Connections
+	(*Metrics_Dns)(nil),                // 23: ngfw.v1.Metrics.Dns
+	nil,                                // 24: ngfw.v1.MetricsSample.InterfacesEntry
+	nil,                                // 25: ngfw.v1.Dataplane.DropsEntry
+	nil,                                // 26: ngfw.v1.Dataplane.IdsRulesEntry
 }
 var file_ngfw_v1_system_proto_depIdxs = []int32{
 	1,  // 0: ngfw.v1.SystemStatus.interfaces:type_name -> ngfw.v1.InterfaceStatus
-	13, // 1: ngfw.v1.Hardware.cpu:type_name -> ngfw.v1.Hardware.Cpu
-	14, // 2: ngfw.v1.Hardware.memory:type_name -> ngfw.v1.Hardware.Memory
-	15, // 3: ngfw.v1.Hardware.storage:type_name -> ngfw.v1.Hardware.Storage
-	16, // 4: ngfw.v1.Hardware.interfaces:type_name -> ngfw.v1.Hardware.HardwareInterface
-	17, // 5: ngfw.v1.Hardware.temperature_sensors:type_name -> ngfw.v1.Hardware.TemperatureSensor
-	18, // 6: ngfw.v1.Hardware.fans:type_name -> ngfw.v1.Hardware.Fan
-	19, // 7: ngfw.v1.Metrics.interfaces:type_name -> ngfw.v1.Metrics.InterfacesEntry
-	21, // 8: ngfw.v1.Metrics.connections:type_name -> ngfw.v1.Metrics.Connections
-	22, // 9: ngfw.v1.Metrics.dns:type_name -> ngfw.v1.Metrics.Dns
-	6,  // 10: ngfw.v1.Metrics.dataplane:type_name -> ngfw.v1.Dataplane
-	4,  // 11: ngfw.v1.Metrics.rules:type_name -> ngfw.v1.RuleCounter
-	4,  // 12: ngfw.v1.Metrics.nat:type_name -> ngfw.v1.RuleCounter
-	5,  // 13: ngfw.v1.Metrics.qos:type_name -> ngfw.v1.QosCounter
-	23, // 14: ngfw.v1.Dataplane.drops:type_name -> ngfw.v1.Dataplane.DropsEntry
-	8,  // 15: ngfw.v1.Dataplane.spool:type_name -> ngfw.v1.Spool
-	24, // 16: ngfw.v1.Dataplane.ids_rules:type_name -> ngfw.v1.Dataplane.IdsRulesEntry
-	7,  // 17: ngfw.v1.Dataplane.lacking:type_name -> ngfw.v1.SectionLack
-	1,  // 18: ngfw.v1.InterfacesResponse.interfaces:type_name -> ngfw.v1.InterfaceStatus
-	20, // 19: ngfw.v1.Metrics.InterfacesEntry.value:type_name -> ngfw.v1.Metrics.Rates
-	9,  // 20: ngfw.v1.SystemService.Status:input_type -> ngfw.v1.StatusRequest
-	10, // 21: ngfw.v1.SystemService.Interfaces:input_type -> ngfw.v1.InterfacesRequest
-	12, // 22: ngfw.v1.SystemService.Hardware:input_type -> ngfw.v1.HardwareRequest
-	0,  // 23: ngfw.v1.SystemService.Status:output_type -> ngfw.v1.SystemStatus
-	11, // 24: ngfw.v1.SystemService.Interfaces:output_type -> ngfw.v1.InterfacesResponse
-	2,  // 25: ngfw.v1.SystemService.Hardware:output_type -> ngfw.v1.Hardware
-	23, // [23:26] is the sub-list for method output_type
-	20, // [20:23] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	14, // 1: ngfw.v1.Hardware.cpu:type_name -> ngfw.v1.Hardware.Cpu
+	15, // 2: ngfw.v1.Hardware.memory:type_name -> ngfw.v1.Hardware.Memory
+	16, // 3: ngfw.v1.Hardware.storage:type_name -> ngfw.v1.Hardware.Storage
+	17, // 4: ngfw.v1.Hardware.interfaces:type_name -> ngfw.v1.Hardware.HardwareInterface
+	18, // 5: ngfw.v1.Hardware.temperature_sensors:type_name -> ngfw.v1.Hardware.TemperatureSensor
+	19, // 6: ngfw.v1.Hardware.fans:type_name -> ngfw.v1.Hardware.Fan
+	20, // 7: ngfw.v1.Metrics.interfaces:type_name -> ngfw.v1.Metrics.InterfacesEntry
+	22, // 8: ngfw.v1.Metrics.connections:type_name -> ngfw.v1.Metrics.Connections
+	23, // 9: ngfw.v1.Metrics.dns:type_name -> ngfw.v1.Metrics.Dns
+	7,  // 10: ngfw.v1.Metrics.dataplane:type_name -> ngfw.v1.Dataplane
+	5,  // 11: ngfw.v1.Metrics.rules:type_name -> ngfw.v1.RuleCounter
+	5,  // 12: ngfw.v1.Metrics.nat:type_name -> ngfw.v1.RuleCounter
+	6,  // 13: ngfw.v1.Metrics.qos:type_name -> ngfw.v1.QosCounter
+	24, // 14: ngfw.v1.MetricsSample.interfaces:type_name -> ngfw.v1.MetricsSample.InterfacesEntry
+	25, // 15: ngfw.v1.Dataplane.drops:type_name -> ngfw.v1.Dataplane.DropsEntry
+	9,  // 16: ngfw.v1.Dataplane.spool:type_name -> ngfw.v1.Spool
+	26, // 17: ngfw.v1.Dataplane.ids_rules:type_name -> ngfw.v1.Dataplane.IdsRulesEntry
+	8,  // 18: ngfw.v1.Dataplane.lacking:type_name -> ngfw.v1.SectionLack
+	1,  // 19: ngfw.v1.InterfacesResponse.interfaces:type_name -> ngfw.v1.InterfaceStatus
+	21, // 20: ngfw.v1.Metrics.InterfacesEntry.value:type_name -> ngfw.v1.Metrics.Rates
+	21, // 21: ngfw.v1.MetricsSample.InterfacesEntry.value:type_name -> ngfw.v1.Metrics.Rates
+	10, // 22: ngfw.v1.SystemService.Status:input_type -> ngfw.v1.StatusRequest
+	11, // 23: ngfw.v1.SystemService.Interfaces:input_type -> ngfw.v1.InterfacesRequest
+	13, // 24: ngfw.v1.SystemService.Hardware:input_type -> ngfw.v1.HardwareRequest
+	0,  // 25: ngfw.v1.SystemService.Status:output_type -> ngfw.v1.SystemStatus
+	12, // 26: ngfw.v1.SystemService.Interfaces:output_type -> ngfw.v1.InterfacesResponse
+	2,  // 27: ngfw.v1.SystemService.Hardware:output_type -> ngfw.v1.Hardware
+	25, // [25:28] is the sub-list for method output_type
+	22, // [22:25] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_ngfw_v1_system_proto_init() }
@@ -1954,17 +2056,18 @@ func file_ngfw_v1_system_proto_init() {
 	file_ngfw_v1_system_proto_msgTypes[0].OneofWrappers = []any{}
 	file_ngfw_v1_system_proto_msgTypes[1].OneofWrappers = []any{}
 	file_ngfw_v1_system_proto_msgTypes[3].OneofWrappers = []any{}
-	file_ngfw_v1_system_proto_msgTypes[6].OneofWrappers = []any{}
-	file_ngfw_v1_system_proto_msgTypes[16].OneofWrappers = []any{}
+	file_ngfw_v1_system_proto_msgTypes[4].OneofWrappers = []any{}
+	file_ngfw_v1_system_proto_msgTypes[7].OneofWrappers = []any{}
 	file_ngfw_v1_system_proto_msgTypes[17].OneofWrappers = []any{}
 	file_ngfw_v1_system_proto_msgTypes[18].OneofWrappers = []any{}
+	file_ngfw_v1_system_proto_msgTypes[19].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ngfw_v1_system_proto_rawDesc), len(file_ngfw_v1_system_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,11 +1,11 @@
-// What is written of the intrusion detection, and what the router made of it.
+// What is written of sections that judge no packets, and what the router made of it.
 import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
-import { answer, type Request } from "../api/client"
-import { asError, type ApiError } from "../api/failure"
-import { useFleet } from "../fleet"
-import { Converging } from "../firewall/converging"
-import { Failure } from "../ui/state"
+import { answer, type Request } from "./api/client"
+import { asError, type ApiError } from "./api/failure"
+import { useFleet } from "./fleet"
+import { Converging } from "./firewall/converging"
+import { Failure } from "./ui/state"
 
 export interface Save {
   // send is true where the server stored it. What is wrong with fields goes to
