@@ -173,17 +173,12 @@ type status struct {
 		TC              string
 		FastPath        string `json:"fast_path"`
 	} `json:"programs"`
-<<<<<<< HEAD
-	Degraded []string        `json:"degraded"`
-	QoS      []control.Queue `json:"qos"`
-
-	Inspection control.Inspection `json:"inspection"`
-=======
 	Degraded  []string           `json:"degraded"`
 	QoS       []control.Queue    `json:"qos"`
 	DropLists []control.DropList `json:"drop_lists"`
 	Guards    []control.Guard    `json:"guards"`
->>>>>>> refs/heads/drop
+
+	Inspection control.Inspection `json:"inspection"`
 }
 
 func (r *router) status() (status, error) {

@@ -237,6 +237,14 @@ type TcNatMeta struct {
 	Pad          uint32
 }
 
+type TcNotice struct {
+	_      structs.HostLayout
+	Kind   uint32
+	Action uint32
+	Time   uint64
+	Id     uint64
+}
+
 type TcPair struct {
 	_        structs.HostLayout
 	Tree4    uint32
