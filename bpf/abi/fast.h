@@ -34,7 +34,7 @@ struct fast_way {
 	__u8 dir;			/* of the packets in their flow */
 };
 #define FAST_REWRITE 4
-#define FAST_WATCHED 8		/* learnt to hold for as long as changes are told of */
+#define FAST_WATCHED 8		/* the highest: learnt to hold for as long as changes are told of */
 
 /* What the agent tells of what ways depend on, while it watches. */
 struct fast_watch {

@@ -425,7 +425,7 @@ static __always_inline int follow(struct fast *e, __u32 form, const struct confi
 	const __u16 *mac = ethernet, *ours = (const __u16 *)r->way.mac_in;
 	__u64 amount = a.packets << FAST_BYTES_BITS | a.bytes, before, active = standing(c, w);
 	const struct fast_way *way = &r->way;
-	__u32 now = tick_now(), due, clock, seq = g->seq;
+	__u32 now = tick_now(), ahead = alone(w, now) * (FAST_DUE_WATCHED - FAST_DUE), due, clock, seq = g->seq;
 
 	__builtin_memcpy(&r->way, &e->way, sizeof(r->way));
 	__builtin_memcpy(&r->nat, e->key.net, sizeof(r->nat));
@@ -436,7 +436,7 @@ static __always_inline int follow(struct fast *e, __u32 form, const struct confi
 	if (way->ifindex_in != ifindex || mac[0] != ours[0] || mac[1] != ours[1] || mac[2] != ours[2])
 		return miss(g, FAST_MISS_PORT);
 	/* What was to be told of changes is as old as any other way once nobody tells. */
-	clock = now + (way->form / FAST_WATCHED & alone(w, now)) * (FAST_DUE_WATCHED - FAST_DUE);
+	clock = now + way->form / FAST_WATCHED * ahead;
 	if (reached(clock, way->until))
 		return miss(g, FAST_MISS_EXPIRED);
 	if (longest > way->mtu)

@@ -129,11 +129,7 @@ func (s *stage) follow(ctx context.Context, c Case, t Traffic, flows int) (float
 	if err != nil {
 		return 0, err
 	}
-	lasting := 1.3e9
-	if c.Fast != nil && flows > 1 {
-		lasting = renewal
-	}
-	frames := max(pilot, int(lasting/ns))
+	frames := max(pilot, int(1.3e9/ns))
 	before, fast := uint64(0), uint64(0)
 	if c.Packets != nil {
 		if before, err = c.Packets(ctx, s.Lab); err != nil {
@@ -149,7 +145,13 @@ func (s *stage) follow(ctx context.Context, c Case, t Traffic, flows int) (float
 	if err != nil {
 		return 0, err
 	}
-	ns, err = s.least(frames, func(n int) (float64, error) { return s.generate(t, tcpACK, flows, n, false) })
+	send := func(n int) (float64, error) { return s.generate(t, tcpACK, flows, n, false) }
+	renewed := c.Fast != nil && flows > 1
+	if renewed {
+		ns, err = s.during(renewal, frames, send)
+	} else {
+		ns, err = s.least(frames, send)
+	}
 	if err != nil || c.Packets == nil {
 		return ns, err
 	}
@@ -164,7 +166,7 @@ func (s *stage) follow(ctx context.Context, c Case, t Traffic, flows int) (float
 	if n, came := after-before, end.All-start.All; n < came || float64(n) > float64(came)*(1+tolerance)+200 {
 		return 0, fmt.Errorf("the router counted %d packets, %d came through it", n, came)
 	}
-	if c.Fast == nil || flows == 1 {
+	if !renewed {
 		return ns, nil
 	}
 	nowFast, err := c.Fast(ctx, s.Lab)
@@ -178,9 +180,9 @@ func (s *stage) follow(ctx context.Context, c Case, t Traffic, flows int) (float
 	return ns, nil
 }
 
-// renewal is, in nanoseconds, the time in which a packet of each flow goes the long
-// way (FAST_DUE_WATCHED in bpf/lib/fast.h).
-const renewal = 5.0e9
+// renewal is the time in which a packet of each flow goes the long way
+// (FAST_DUE_WATCHED in bpf/lib/fast.h).
+const renewal = 5 * time.Second
 
 // settled sends frames until nearly all of them go by the fast path, which takes
 // a while: of each TCP connection, conntrack is told first. It returns the

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 
@@ -281,6 +282,19 @@ func (s *stage) least(frames int, run func(frames int) (float64, error)) (least 
 		}
 	}
 	return least, nil
+}
+
+// during is the mean of as many rounds, of so many frames, as take so long.
+func (s *stage) during(least time.Duration, frames int, run func(frames int) (float64, error)) (float64, error) {
+	sum, rounds := 0.0, 0.0
+	for began := time.Now(); rounds == 0 || time.Since(began) < least; rounds++ {
+		ns, err := s.lossless(frames, func() (float64, error) { return run(frames) })
+		if err != nil {
+			return 0, err
+		}
+		sum += ns
+	}
+	return sum / rounds, nil
 }
 
 // lossless runs a measurement until it has lost no frame, some times at most.
