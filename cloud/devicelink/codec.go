@@ -14,7 +14,8 @@ import (
 // codec is gRPC's own, but that it leaves flow events to Ingest as they came.
 type codec struct{ encoding.CodecV2 }
 
-func newCodec() codec { return codec{encoding.GetCodecV2(protocodec.Name)} }
+// Codec is what the gRPC server that carries Connect best reads messages with.
+func Codec() encoding.CodecV2 { return codec{encoding.GetCodecV2(protocodec.Name)} }
 
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	m, ok := v.(*ngfwv1.AgentMessage)
