@@ -141,7 +141,7 @@ func TestAlertFilter(t *testing.T) {
 		}))
 	}
 	raise(t, db, org, "e", 1, events...)
-	rows := decodeAll(&stamp{deviceID: org.DeviceID, retention: 7}, events, now, func(a *alert) *key { return &a.key }, (*alert).decode).rows
+	rows := decodeAll(&stamp{deviceID: org.DeviceID, retention: 7}, slices.Values(events), len(events), now, func(a *alert) *key { return &a.key }, (*alert).decode).rows
 	for _, r := range []*ngfwv1.AlertsRequest{
 		{}, {Severity: []string{"low", "critical"}}, {Action: []string{"blocked"}}, {Category: []string{"Malware"}}, {SignatureId: []string{"3,4"}},
 		{FlowId: []string{"0000000000000011"}}, {Src: []string{"10.0.0.4/31"}}, {Dst: []string{"203.0.113.2"}}, {Port: []string{"80-81"}}, {Proto: []string{"udp,icmp"}},

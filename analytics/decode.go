@@ -1,12 +1,13 @@
 package analytics
 
 import (
+	"iter"
 	"math"
-	"net"
 	"net/netip"
 	"strings"
 	"time"
 
+	"ngfw.sh/internal/flowbatch"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -26,7 +27,10 @@ type decoded[R any] struct {
 
 // decode turns a batch's flow events into rows.
 func decode(s *stamp, b *ngfwv1.FlowBatch, now time.Time) decoded[row] {
-	return decodeAll(s, b.Events, now, func(r *row) *key { return &r.key }, (*row).decode)
+	n := namesPool.Get().(*names)
+	defer namesPool.Put(n)
+	return decodeAll(s, flowbatch.Events(b, &n.Names), flowbatch.Flows(b), now, func(r *row) *key { return &r.key },
+		func(r *row, e *ngfwv1.FlowEvent) string { return r.decode(e, n) })
 }
 
 // timed is an event of any kind, nil included.
@@ -35,30 +39,50 @@ type timed interface {
 	GetClockUnset() bool
 }
 
-// decodeAll turns events into rows. One that means nothing is set aside with its
-// reason, and the others live.
-func decodeAll[R any, E timed](s *stamp, events []E, now time.Time, keyOf func(*R) *key, read func(*R, E) string) decoded[R] {
-	d := decoded[R]{rows: make([]R, 0, len(events)), rejected: map[string]int{}}
-	shift := clockShift(events, now)
-	oldest := now.Add(-time.Duration(s.retention) * 24 * time.Hour).UnixMicro()
-	newest := now.Add(futureTolerance).UnixMicro()
-	for i, e := range events {
-		var r R
-		k := keyOf(&r)
-		k.stamp, k.n = s, uint32(i)
-		reason := read(&r, e)
-		if reason == "" && e.GetTimeNs() <= 0 && !e.GetClockUnset() {
+// decodeAll turns so many events into rows. One that means nothing is set aside
+// with its reason, and the others live.
+//
+// Times that a router stamped before its clock was set are shifted: the newest of
+// them is taken to be of now.
+func decodeAll[R any, E timed](s *stamp, events iter.Seq[E], many int, now time.Time, keyOf func(*R) *key, read func(*R, E) string) decoded[R] {
+	d := decoded[R]{rows: make([]R, 0, many), rejected: map[string]int{}}
+	var unset []int // of rows, those stamped before the clock was set
+	newestUnset := int64(math.MinInt64)
+	n := uint32(0)
+	for e := range events {
+		at, early := e.GetTimeNs(), e.GetClockUnset()
+		if early {
+			newestUnset = max(newestUnset, at/1000)
+		}
+		d.rows = d.rows[:len(d.rows)+1]
+		r := &d.rows[len(d.rows)-1]
+		reason := read(r, e)
+		if reason == "" && at <= 0 && !early {
 			reason = "time"
 		}
 		if reason != "" {
+			var none R
+			*r = none // of a row that will take its place
+			d.rows = d.rows[:len(d.rows)-1]
 			d.rejected[reason]++
-			continue
+		} else {
+			k := keyOf(r)
+			k.stamp, k.n, k.time = s, n, at/1000
+			if early {
+				unset = append(unset, len(d.rows)-1)
+			}
 		}
-		k.time = e.GetTimeNs() / 1000
-		if e.GetClockUnset() {
-			k.time += shift
-			d.shifted++
-		}
+		n++
+	}
+	for _, i := range unset {
+		keyOf(&d.rows[i]).time += now.UnixMicro() - newestUnset
+	}
+	d.shifted = len(unset)
+	oldest := now.Add(-time.Duration(s.retention) * 24 * time.Hour).UnixMicro()
+	newest := now.Add(futureTolerance).UnixMicro()
+	kept := d.rows[:0]
+	for i := range d.rows {
+		k := keyOf(&d.rows[i])
 		if k.time > newest {
 			k.time = newest
 			d.clamped++
@@ -68,28 +92,17 @@ func decodeAll[R any, E timed](s *stamp, events []E, now time.Time, keyOf func(*
 			continue
 		}
 		s.day, s.newest = max(s.day, dayOf(k.time)), max(s.newest, k.time)
-		d.rows = append(d.rows, r)
+		if kept = kept[:len(kept)+1]; len(kept)-1 != i {
+			kept[len(kept)-1] = d.rows[i]
+		}
 	}
+	clear(d.rows[len(kept):])
+	d.rows = kept
 	return d
 }
 
-// clockShift is what must be added to the times that a router stamped before
-// its clock was set: the newest of them is taken to be of now.
-func clockShift[E timed](events []E, now time.Time) int64 {
-	newest := int64(math.MinInt64)
-	for _, e := range events {
-		if e.GetClockUnset() {
-			newest = max(newest, e.GetTimeNs()/1000)
-		}
-	}
-	if newest == math.MinInt64 {
-		return 0
-	}
-	return now.UnixMicro() - newest
-}
-
 // decode fills the row and returns "" or why the event means nothing.
-func (r *row) decode(e *ngfwv1.FlowEvent) (reason string) {
+func (r *row) decode(e *ngfwv1.FlowEvent, n *names) (reason string) {
 	if e == nil {
 		return "empty"
 	}
@@ -141,7 +154,7 @@ func (r *row) decode(e *ngfwv1.FlowEvent) (reason string) {
 	switch len(e.SourceMac) {
 	case 0:
 	case 6:
-		r.mac = net.HardwareAddr(e.SourceMac).String()
+		r.mac = n.mac([6]byte(e.SourceMac))
 	default:
 		return "source_mac"
 	}
@@ -157,7 +170,7 @@ func (r *row) decode(e *ngfwv1.FlowEvent) (reason string) {
 	if len(e.Geo) == 2 { // ISO 3166-1 alpha-2, or not known
 		r.geo = strings.ToUpper(e.Geo)
 	}
-	r.words = wordsOf(r.hostname, r.app, r.ruleName)
+	r.words = n.words(r.hostname, r.app, r.ruleName)
 	r.flowID = e.FlowId
 	return ""
 }

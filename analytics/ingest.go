@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"ngfw.sh/internal/fault"
+	"ngfw.sh/internal/flowbatch"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -55,7 +56,7 @@ func (db *DB) Show(o Origin, b *ngfwv1.FlowBatch) {
 	if len(b.Alerts) > 0 {
 		read = db.liveAlerts.read
 	}
-	if len(b.Events)+len(b.Alerts) == 0 || checkBatch(o, b) != nil || !read(o.OrgID) {
+	if !read(o.OrgID) || len(b.Queries) > 0 || checkBatch(o, b) != nil || flowbatch.Rows(b) == 0 {
 		return
 	}
 	db.deviceOf(o.DeviceID).show(b, db.prepare(db.stampOf(o, b), b).show)
@@ -74,7 +75,7 @@ func checkBatch(o Origin, b *ngfwv1.FlowBatch) error {
 		return fmt.Errorf("store a batch of device %s: epoch %.130q and number %d do not name one", o.DeviceID, b.Epoch, b.Number)
 	}
 	kinds := 0
-	for _, rows := range []int{len(b.Events), len(b.Alerts), len(b.Queries)} {
+	for _, rows := range []int{flowbatch.Flows(b), len(b.Alerts), len(b.Queries)} {
 		if rows > maxBatch {
 			return fmt.Errorf("store batch %d of device %s: %d rows, at most %d", b.Number, o.DeviceID, rows, maxBatch)
 		}

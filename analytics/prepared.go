@@ -25,9 +25,9 @@ type wrongs struct {
 func (db *DB) prepare(s *stamp, b *ngfwv1.FlowBatch) prepared {
 	switch now := db.now(); {
 	case len(b.Alerts) > 0:
-		return prepare(&alerts, db.liveAlerts, s, decodeAll(s, b.Alerts, now, func(a *alert) *key { return &a.key }, (*alert).decode))
+		return prepare(&alerts, db.liveAlerts, s, decodeAll(s, slices.Values(b.Alerts), len(b.Alerts), now, func(a *alert) *key { return &a.key }, (*alert).decode))
 	case len(b.Queries) > 0:
-		return prepare(&queries, nil, s, decodeAll(s, b.Queries, now, func(q *query) *key { return &q.key }, (*query).decode))
+		return prepare(&queries, nil, s, decodeAll(s, slices.Values(b.Queries), len(b.Queries), now, func(q *query) *key { return &q.key }, (*query).decode))
 	default:
 		d := decode(s, b, now)
 		db.locate(d.rows)

@@ -97,7 +97,7 @@ func Serve(ctx context.Context, cfg Config, deps Deps) error {
 			api.DNSHistory(dns.New(dns.Deps{History: dnsHistory{flows}, Devices: core.Fleet, RetentionDays: plans.DaysOf})),
 			api.Alert(alert.New(alert.Deps{History: alerts{flows}, Devices: core.Fleet, RetentionDays: plans.DaysOf})),
 		),
-		Link: api.Link(link), Authenticator: core.Account, Devices: core.Fleet, Requests: core.requests,
+		Link: api.Link(link), Codec: devicelink.Codec(), Authenticator: core.Account, Devices: core.Fleet, Requests: core.requests,
 		Health:     func(ctx context.Context) map[string]error { return map[string]error{"analytics": flows.Health(ctx)} },
 		Public:     map[string]http.Handler{"/.well-known/jwks.json": jwks(core.Account)},
 		Dashboard:  pages,

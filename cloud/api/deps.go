@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
 	"google.golang.org/protobuf/proto"
 
 	"ngfw.sh/cloud/identity"
@@ -36,6 +37,7 @@ type Dashboard interface {
 type Deps struct {
 	Services      []Service
 	Link          func(grpc.ServiceRegistrar) // the agents' service, on the gRPC listener alone; nil for none
+	Codec         encoding.CodecV2            // of that listener; nil: gRPC's own
 	Authenticator Authenticator
 	Devices       Devices
 

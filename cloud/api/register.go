@@ -38,6 +38,9 @@ func (s *Server) register(c *chain) (ops []*operation.Operation, bindings [][]*o
 	if s.cfg.TLS != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(s.cfg.TLS)))
 	}
+	if s.deps.Codec != nil {
+		options = append(options, grpc.ForceServerCodecV2(s.deps.Codec))
+	}
 	s.outside = grpc.NewServer(options...)
 	for _, service := range s.deps.Services {
 		names := &serviceNames{to: []grpc.ServiceRegistrar{s.inside, s.outside}}

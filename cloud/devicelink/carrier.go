@@ -33,6 +33,7 @@ func (s *Server) Connect(stream ngfwv1.LinkService_ConnectServer) error {
 // ServerOptions are what the gRPC server that carries Connect needs.
 func ServerOptions(cfg Config) []grpc.ServerOption {
 	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(Codec()),
 		grpc.MaxRecvMsgSize(max(cfg.MaxBatch, cfg.MaxMessage) + 64<<10),
 		grpc.ConnectionTimeout(cfg.AuthTimeout),
 		// A router that vanished without a FIN: found also while nothing is sent.

@@ -108,7 +108,8 @@ type Documents interface {
 	Document(ctx context.Context, deviceID string) (version int64, sections map[string][]byte, mode string, err error)
 }
 
-// Ingest stores flow batches.
+// Ingest stores flow batches. Their flow events may not have been read yet:
+// flowbatch.Events reads them.
 type Ingest interface {
 	// Positions tells the last stored batch of each spool epoch of the device.
 	Positions(ctx context.Context, deviceID string) (map[string]uint64, error)

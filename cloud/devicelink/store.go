@@ -8,6 +8,7 @@ import (
 
 	"ngfw.sh/internal/backoff"
 	"ngfw.sh/internal/fault"
+	"ngfw.sh/internal/flowbatch"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -42,7 +43,7 @@ func (ss *session) batch(id string, b *ngfwv1.FlowBatch) {
 		ss.fail(id, "BAD_REQUEST", "a batch before the spool position")
 	case err != nil || b.Number == 0:
 		ss.fail(id, "BAD_REQUEST", "a batch needs an epoch (ULID) and a number from 1")
-	case size > cfg.MaxBatch || rowsOf(b) > cfg.MaxEvents:
+	case size > cfg.MaxBatch || flowbatch.Rows(b) > cfg.MaxEvents:
 		ss.fail(id, "PAYLOAD_TOO_LARGE", "the batch is too large")
 	case ss.queueSlots.Acquire(ss.ctx, 1) == nil && ss.queueBytes.Acquire(ss.ctx, int64(size)) == nil:
 		if b.Number > ss.stored[b.Epoch] {
@@ -124,9 +125,6 @@ func (ss *session) store() {
 	}
 }
 
-// rowsOf counts the rows of a batch, whatever their kind.
-func rowsOf(b *ngfwv1.FlowBatch) int { return len(b.Events) + len(b.Alerts) + len(b.Queries) }
-
 func (ss *session) positions() (map[string]uint64, bool) {
 	retry := backoff.Backoff{Min: ss.server.cfg.RetryMin, Max: ss.server.cfg.RetryMax}
 	for {
@@ -170,7 +168,7 @@ func (ss *session) storeAll(batches []*ngfwv1.FlowBatch) bool {
 		m.store.Observe(time.Since(begun).Seconds())
 		for _, b := range batches[:n] {
 			m.batches.WithLabelValues("stored").Inc()
-			m.rows.Add(float64(rowsOf(b)))
+			m.rows.Add(float64(flowbatch.Rows(b)))
 		}
 		if n > 0 {
 			retry.Reset()
@@ -183,7 +181,7 @@ func (ss *session) storeAll(batches []*ngfwv1.FlowBatch) bool {
 			b := batches[0]
 			batches = batches[1:]
 			m.batches.WithLabelValues("refused").Inc()
-			ss.log.Error("batch can never be stored, it is lost", "epoch", b.Epoch, "number", b.Number, "rows", rowsOf(b), "error", err)
+			ss.log.Error("batch can never be stored, it is lost", "epoch", b.Epoch, "number", b.Number, "rows", flowbatch.Rows(b), "error", err)
 			ss.fail("", "BAD_REQUEST", "a batch could not be understood and was dropped")
 			continue
 		case ss.ctx.Err() != nil:

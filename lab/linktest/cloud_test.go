@@ -25,6 +25,7 @@ import (
 
 	"ngfw.sh/cloud/devicelink"
 	"ngfw.sh/internal/fault"
+	"ngfw.sh/internal/flowbatch"
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -281,7 +282,7 @@ func (i ingest) storeOne(ctx context.Context, org, device, plan string, b *ngfwv
 		i.doubles++
 	} else {
 		var flows []uint64
-		for _, e := range b.Events {
+		for e := range flowbatch.Events(b, &flowbatch.Names{}) {
 			flows = append(flows, e.FlowId)
 		}
 		i.rows[name] = flows

@@ -65,7 +65,7 @@ func wholeDay(ctx context.Context, opts options) ([]bench.Result, error) {
 		}},
 		{"rival", func() ([]bench.Result, error) { return c.rival(ctx, until, say) }},
 	}
-	known := false
+	known := opts.part == "fill"
 	for _, p := range parts {
 		if opts.part != "" && opts.part != "day" && opts.part != p.name {
 			continue
@@ -141,7 +141,15 @@ func (c *cloud) rival(ctx context.Context, until time.Time, say func(string, ...
 // fill loads the rows and measures how.
 func fill(ctx context.Context, c *cloud, rows int, until time.Time, say func(string, ...any)) ([]bench.Result, error) {
 	say("storing %d rows", rows)
+	before, err := c.effort()
+	if err != nil {
+		return nil, err
+	}
 	took, err := c.load(ctx, rows, until)
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := c.effort()
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +167,14 @@ func fill(ctx context.Context, c *cloud, rows int, until time.Time, say func(str
 	if err != nil {
 		return results, err
 	}
+	settled, err := c.effort()
+	if err != nil {
+		return results, err
+	}
+	each := func(d time.Duration) float64 { return d.Seconds() / float64(rows) * 1e6 }
+	during, after := loaded.minus(before), settled.minus(loaded)
+	results = append(results, bench.Figure("ingest, processor time of a million rows", each(during.sum()), "s", bench.Lower).
+		Noting(fmt.Sprintf("generator %.1f, cloud %.1f, engine %.1f; and %.1f of merges afterwards", each(during.generator), each(during.cloud), each(during.engine), each(after.engine))))
 	return append(results, bench.Figure("storage, roll-ups included", bytes/float64(rows), "bytes/row", bench.Lower).AtLeast(45)), nil
 }
 

@@ -43,7 +43,7 @@ func main() {
 	flag.StringVar(&opts.bin, "bin", "bin", "directory of the built programs")
 	flag.IntVar(&opts.rows, "rows", 10_000_000, "rows of the traffic log, where an area fills one")
 	flag.StringVar(&opts.data, "data", "", "directory to keep the filled traffic log in; one that is there is asked as it is")
-	flag.StringVar(&opts.part, "part", "", "of area dataplane: classified, established, first, changed, dropped; of area ids: replay, inline, exploited, offloaded; of area analytics: day (of it questions, backtest, live, rival), away")
+	flag.StringVar(&opts.part, "part", "", "of area dataplane: classified, established, first, changed, dropped; of area ids: replay, inline, exploited, offloaded; of area analytics: day (of it fill, questions, backtest, live, rival), away")
 	flag.IntVar(&opts.repeats, "repeats", repeats, "of each measurement in which rivals take turns")
 	flag.Parse()
 	measure, ok := areas[*name]

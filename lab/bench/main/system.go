@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,8 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -143,41 +140,4 @@ func (s *system) call(ctx context.Context, method, path string, in, out any) err
 		return nil
 	}
 	return json.Unmarshal(data, out)
-}
-
-// resident is the memory of a process of this system, in MB: now, and at most.
-func (s *system) resident(command ...string) (now, peak float64, err error) {
-	found, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, path := range found {
-		line, err := os.ReadFile(path)
-		if err != nil {
-			continue // ended meanwhile
-		}
-		args := strings.Split(strings.TrimRight(string(line), "\x00"), "\x00")
-		mine := slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, s.dir) })
-		if !mine || len(args) < 2 || filepath.Base(args[0]) != command[0] || args[1] != command[1] {
-			continue
-		}
-		status, err := os.ReadFile(filepath.Join(filepath.Dir(path), "status"))
-		if err != nil {
-			return 0, 0, err
-		}
-		return kilobytes(status, "VmRSS:") / 1024, kilobytes(status, "VmHWM:") / 1024, nil
-	}
-	return 0, 0, errors.New("no process " + strings.Join(command, " "))
-}
-
-func kilobytes(status []byte, key string) float64 {
-	for line := range strings.Lines(string(status)) {
-		if v, ok := strings.CutPrefix(line, key); ok {
-			n, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(v), "kB")), 64)
-			if err == nil {
-				return n
-			}
-		}
-	}
-	return 0
 }
