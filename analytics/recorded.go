@@ -70,16 +70,21 @@ func (db *DB) Recorded(ctx context.Context, orgID string, q RecordedQuery, each 
 	return db.recorded(ctx, q.statement(s, everyService, func(w *where) { w.and("(interface_in = '' OR interface_out = '')") }), each)
 }
 
-// recordedMemory is from where grouping goes to disk, recordedShare what one of the
-// engine's threads may count on: by itself it wants a GiB for each after the first.
 const (
-	recordedMemory = 512 << 20
-	recordedShare  = 128 << 20
+	recordedMemory = 512 << 20 // from where grouping goes to disk
+	// What one of the engine's threads may count on: by itself it wants a GiB for
+	// each after the first.
+	recordedShare = 128 << 20
+	// Twenty columns of a row make the engine's own block of 1 MiB one of few rows,
+	// and half of the work that of blocks.
+	recordedBlock, recordedBlockRows = 32 << 20, 1 << 18
 )
 
 func (db *DB) recorded(ctx context.Context, s recordedStatement, each func(Recorded) error) error {
 	settings := clickhouse.Settings{
 		"max_bytes_before_external_group_by": recordedMemory,
+		"preferred_block_size_bytes":         recordedBlock,
+		"max_block_size":                     recordedBlockRows,
 		"optimize_use_projections":           0, // none can answer: looking for one takes longer than a few rows
 	}
 	if db.cfg.Engine == Embedded { // of which the version is known
