@@ -60,14 +60,14 @@ func (db *DB) Recorded(ctx context.Context, orgID string, q RecordedQuery, each 
 
 	s := scope{orgID, q.RetentionDays, db.now()}
 	if q.Areas == nil {
-		return db.recorded(ctx, q.statement(s, everyService, func(w *where) {}), each)
+		return db.recorded(ctx, q.statement(s, everyService, "flows", func(*where) {}), each)
 	}
 	if list := areas(q.Areas).possible(); len(list) > 0 {
-		if err := db.recorded(ctx, q.statement(s, list.icmp(), list.narrow), each); err != nil {
+		if err := db.recorded(ctx, q.statement(s, list.icmp(), "flows", list.narrow), each); err != nil {
 			return err
 		}
 	}
-	return db.recorded(ctx, q.statement(s, everyService, func(w *where) { w.and("(interface_in = '' OR interface_out = '')") }), each)
+	return db.recorded(ctx, q.statement(s, everyService, "flows PREWHERE interface_in = '' OR interface_out = ''", func(*where) {}), each)
 }
 
 const (

@@ -29,7 +29,7 @@ const (
 // statement asks for the flows of the device in that time which are narrowed down
 // further. Every column read costs, most of all of those flows that are many: what
 // nobody asks is not read, and told as if it were not there.
-func (q *RecordedQuery) statement(s scope, icmp bool, narrow func(*where)) recordedStatement {
+func (q *RecordedQuery) statement(s scope, icmp bool, from string, narrow func(*where)) recordedStatement {
 	w := rowsOf(s)
 	w.and("device_id = " + w.bind("String", q.DeviceID))
 	w.and("ts >= " + w.bindTime(q.From.UnixMicro()))
@@ -59,6 +59,6 @@ func (q *RecordedQuery) statement(s scope, icmp bool, narrow func(*where)) recor
 	return recordedStatement{fmt.Sprintf(`SELECT %s,
 		max(app), max(hostname), sum(bytes_sent + bytes_received), sumIf(count, event IN ('open', 'refused')), max(count),
 		(max((ts, batch, row, origin)) AS newest).1, newest.4, newest.2, newest.3, count()
-		FROM flows WHERE %s
-		GROUP BY %s`, strings.Join(columns, ", "), w, strings.Join(groups, ", ")), w.args()}
+		FROM %s WHERE %s
+		GROUP BY %s`, strings.Join(columns, ", "), from, w, strings.Join(groups, ", ")), w.args()}
 }
