@@ -177,7 +177,7 @@ var overTheWire = map[string]func(*testing.T){
 	"every field": TestLogShowsEveryField, "pages": TestPagesAreStableUnderInserts, "total": TestTotal,
 	"retention": TestRetentionHidesRowsAtOnce, "top clients": TestTopClients, "rankings": TestRankings, "statistics": TestStats, "export": TestExport, "find": TestFind, "poisoned rows": TestPoisonedRowsAreSetAside,
 	"alerts": TestAlertShowsEveryField, "alert filters": TestAlertFilter, "alerts beside flows": TestAlertsAreStoredOnceBesideFlows,
-	"filters": TestFilterMeansTheSameInGoAndSQL, "many devices": TestManyDevices,
+	"filters": TestFilterMeansTheSameInGoAndSQL, "many devices": TestManyDevices, "recorded": TestRecorded,
 }
 
 func TestOverTheWire(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -17,52 +16,12 @@ import (
 type RecordedQuery struct {
 	DeviceID string
 	From, To time.Time // To not included
-	// Minutes tells flows of different minutes apart.
-	Minutes       bool
+	// Minutes tells flows of different minutes apart, MACs those of different senders;
+	// without them neither is told.
+	Minutes, MACs bool
 	RetentionDays int // as in LogQuery
 	// Areas: only flows of these, and those without their interfaces; nil: all.
 	Areas []Area
-}
-
-// Area is flows of some interfaces, addresses and a service.
-type Area struct {
-	AnyInterface                      bool // else In and Out name them
-	In, Out                           []string
-	SourceFirst, SourceLast           netip.Addr // invalid: any
-	DestinationFirst, DestinationLast netip.Addr
-	Protocol                          int // -1: any
-	PortLo, PortHi                    uint16
-}
-
-// areas adds "is in one of the areas, or lacks an interface".
-func (w *where) areas(list []Area) {
-	alternatives := []string{"interface_in = ''", "interface_out = ''"}
-	for _, a := range list {
-		terms := []string{"1"}
-		switch {
-		case a.AnyInterface:
-		case len(a.In) == 0 || len(a.Out) == 0:
-			continue
-		default:
-			terms = []string{"interface_in IN " + w.bind("Array(String)", a.In), "interface_out IN " + w.bind("Array(String)", a.Out)}
-		}
-		for _, side := range []struct {
-			column      string
-			first, last netip.Addr
-		}{{"source_ip", a.SourceFirst, a.SourceLast}, {"destination_ip", a.DestinationFirst, a.DestinationLast}} {
-			if side.first.IsValid() {
-				terms = append(terms, side.column+" >= "+w.bindAddress(side.first), side.column+" <= "+w.bindAddress(side.last))
-			}
-		}
-		if a.Protocol >= 0 {
-			terms = append(terms, "protocol = "+w.bind("UInt8", a.Protocol))
-		}
-		if a.PortLo > 0 || a.PortHi < 65535 {
-			terms = append(terms, "destination_port BETWEEN "+w.bind("UInt16", a.PortLo)+" AND "+w.bind("UInt16", a.PortHi))
-		}
-		alternatives = append(alternatives, "("+strings.Join(terms, " AND ")+")")
-	}
-	w.andAny(alternatives)
 }
 
 // Recorded is flows that were alike in all that a policy asks of the first packet
@@ -86,19 +45,11 @@ type Recorded struct {
 	Rows          uint64
 }
 
-// judged are the reasons of rows that a policy decided about. What was refused for
-// another reason (no state, malformed) is so under every policy. What the matcher
-// has cut off had passed the policy.
-const (
-	judged  = "(action = 'accept' OR reason IN ('rule', 'policy', 'default', 'no_zone', 'threat') OR startsWith(reason, 'nat:'))"
-	refused = "action != 'accept' AND reason != 'threat'"
-)
-
-// recordedMemory is from where grouping goes to disk.
-const recordedMemory = 512 << 20
-
 // Recorded calls each for every kind of flow, in no order. An error of each ends
 // it. Rows are grouped by the database, so memory here is that of one.
+//
+// Rows without an interface are asked for by themselves: there are hardly any, and
+// the question for the others then has conditions that skip most of what is stored.
 func (db *DB) Recorded(ctx context.Context, orgID string, q RecordedQuery, each func(Recorded) error) error {
 	if err := db.down(); err != nil {
 		return err
@@ -107,30 +58,39 @@ func (db *DB) Recorded(ctx context.Context, orgID string, q RecordedQuery, each 
 	defer cancel()
 	defer db.metrics.query("recorded", db.now())
 
-	w := rowsOf(scope{orgID, q.RetentionDays, db.now()})
-	w.and("device_id = " + w.bind("String", q.DeviceID))
-	w.and("ts >= " + w.bindTime(q.From.UnixMicro()))
-	w.and("ts < " + w.bindTime(q.To.UnixMicro()))
-	w.and("day >= " + w.bind("Date", q.From.UTC().Format(time.DateOnly)))
-	w.and(judged)
-	if q.Areas != nil {
-		w.areas(q.Areas)
+	s := scope{orgID, q.RetentionDays, db.now()}
+	if q.Areas == nil {
+		return db.recorded(ctx, q.statement(s, everyService, "flows", func(*where) {}), each)
 	}
-	minute := "toDateTime(0, 'UTC')"
-	if q.Minutes {
-		minute = "toStartOfMinute(ts)"
+	if list := areas(q.Areas).possible(); len(list) > 0 {
+		if err := db.recorded(ctx, q.statement(s, list.icmp(), "flows", list.narrow), each); err != nil {
+			return err
+		}
 	}
-	// Few columns tell most flows apart; those with a dictionary are cheap to group by.
-	statement := fmt.Sprintf(`SELECT interface_in, interface_out, source_ip,
-		destination_ip, destination_port,
-		protocol, icmp_type, icmp_code, source_mac, %s AS refused, %s AS minute,
-		max(app), max(hostname), sum(bytes_sent + bytes_received), sumIf(count, event IN ('open', 'refused')),
-		max(count), max(ts), argMax(origin, (ts, batch, row)), argMax(batch, (ts, batch, row)), argMax(row, (ts, batch, row)), count()
-		FROM flows WHERE %s
-		GROUP BY interface_in, interface_out, source_ip, destination_ip, destination_port, protocol, icmp_type, icmp_code, source_mac, refused, minute`, refused, minute, w)
-	rows, err := db.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
+	return db.recorded(ctx, q.statement(s, everyService, "flows PREWHERE interface_in = '' OR interface_out = ''", func(*where) {}), each)
+}
+
+const (
+	recordedMemory = 512 << 20 // from where grouping goes to disk
+	// What one of the engine's threads may count on: by itself it wants a GiB for
+	// each after the first.
+	recordedShare = 128 << 20
+	// Twenty columns of a row make the engine's own block of 1 MiB one of few rows,
+	// and half of the work that of blocks.
+	recordedBlock, recordedBlockRows = 32 << 20, 1 << 18
+)
+
+func (db *DB) recorded(ctx context.Context, s recordedStatement, each func(Recorded) error) error {
+	settings := clickhouse.Settings{
 		"max_bytes_before_external_group_by": recordedMemory,
-	})), statement, w.args()...)
+		"preferred_block_size_bytes":         recordedBlock,
+		"max_block_size":                     recordedBlockRows,
+		"optimize_use_projections":           0, // none can answer: looking for one takes longer than a few rows
+	}
+	if db.cfg.Engine == Embedded { // of which the version is known
+		settings["max_threads_min_free_memory_per_thread"] = recordedShare
+	}
+	rows, err := db.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(settings)), s.text, s.args...)
 	if err != nil {
 		return db.explain(err)
 	}

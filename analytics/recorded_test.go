@@ -9,6 +9,7 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
@@ -98,21 +99,21 @@ func TestRecorded(t *testing.T) {
 	times := gocmp.Comparer(time.Time.Equal)
 	if d := gocmp.Diff([]Recorded{
 		thrown, with(base, 540, 2, 4, 1, minute.Add(time.Minute), tls), forwarded, overSix,
-	}, ask(RecordedQuery{}), equal, times); d != "" {
+	}, ask(RecordedQuery{MACs: true}), equal, times); d != "" {
 		t.Error(d)
 	}
 	now := func(r Recorded) Recorded { at(minute)(&r); return r }
 	if d := gocmp.Diff([]Recorded{
 		with(base, 180, 1, 1, 1, minute.Add(time.Minute), at(minute.Add(time.Minute))),
 		now(thrown), now(with(base, 360, 1, 3, 1, minute.Add(3*time.Second), tls)), now(forwarded), now(overSix),
-	}, ask(RecordedQuery{Minutes: true}), equal, times); d != "" {
+	}, ask(RecordedQuery{Minutes: true, MACs: true}), equal, times); d != "" {
 		t.Error(d)
 	}
 
 	within := func(change func(*Area)) []Recorded {
 		a := Area{In: []string{"lan0"}, Out: []string{"wan0"}, Protocol: -1, PortHi: 65535}
 		change(&a)
-		return ask(RecordedQuery{Areas: []Area{a}})
+		return ask(RecordedQuery{MACs: true, Areas: []Area{a}})
 	}
 	whole := with(base, 540, 2, 4, 1, minute.Add(time.Minute), tls)
 	for name, tt := range map[string]struct {
@@ -131,10 +132,56 @@ func TestRecorded(t *testing.T) {
 		"another service": {func(a *Area) { a.Protocol, a.PortLo, a.PortHi = 6, 444, 65535 }, nil},
 		"another one":     {func(a *Area) { a.Protocol = 17 }, nil},
 		"no interface":    {func(a *Area) { a.In = nil }, nil},
+		"one address":     {func(a *Area) { a.SourceFirst, a.SourceLast = base.Source, base.Source }, []Recorded{thrown, whole}},
+		"one port":        {func(a *Area) { a.Protocol, a.PortLo, a.PortHi = 6, 443, 443 }, []Recorded{thrown, whole, overSix}},
 	} {
 		if d := gocmp.Diff(tt.want, within(tt.change), equal, times); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
+	}
+
+	// Several areas; a flow of two of them is told once.
+	for name, tt := range map[string]struct {
+		areas []Area
+		want  []Recorded
+	}{
+		"side by side": {[]Area{
+			{In: []string{"lan0"}, Out: []string{"wan0"}, SourceFirst: overSix.Source, SourceLast: overSix.Source, Protocol: 6, PortLo: 443, PortHi: 443},
+			{In: []string{"wan0"}, Out: []string{"lan0"}, SourceFirst: forwarded.Source, SourceLast: forwarded.Source, Protocol: 6, PortLo: 8443, PortHi: 8443},
+		}, []Recorded{forwarded, overSix}},
+		"overlapping": {[]Area{
+			{In: []string{"lan0"}, Out: []string{"wan0"}, SourceFirst: overSix.Source, SourceLast: overSix.Source, Protocol: -1, PortHi: 65535},
+			{AnyInterface: true, Protocol: 6, PortLo: 400, PortHi: 500},
+		}, []Recorded{thrown, whole, overSix}},
+		"not crossed": {[]Area{
+			{In: []string{"lan0"}, Out: []string{"wan0"}, SourceFirst: forwarded.Source, SourceLast: forwarded.Source, Protocol: -1, PortHi: 65535},
+			{In: []string{"wan0"}, Out: []string{"lan0"}, SourceFirst: overSix.Source, SourceLast: overSix.Source, Protocol: -1, PortHi: 65535},
+		}, nil},
+		"none": {[]Area{}, nil},
+	} {
+		if d := gocmp.Diff(tt.want, ask(RecordedQuery{MACs: true, Areas: tt.areas}), equal, times); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+
+	// Addresses of cards are not told apart unless they are asked for.
+	other := func(e *ngfwv1.FlowEvent) { e.SourceMac = []byte{2, 0, 0, 0, 0, 2} }
+	ping := func(e *ngfwv1.FlowEvent) {
+		e.Protocol, e.SourcePort, e.DestinationPort, e.IcmpType, e.IcmpCode = 1, 0, 0, 8, 3
+	}
+	store(t, db, org, batch("e", 2,
+		flow(minute, six, other),
+		flow(minute, inward, ping),
+		flow(minute.Add(time.Second), inward, func(e *ngfwv1.FlowEvent) { e.InterfaceOut = "" }),
+	))
+	if want, got := 1, len(ask(RecordedQuery{Areas: []Area{{In: []string{"lan0"}, Out: []string{"wan0"}, SourceFirst: overSix.Source, SourceLast: overSix.Source, Protocol: 6, PortHi: 65535}}})); got != want+1 {
+		t.Errorf("%d kinds, want one and the one without an interface", got)
+	}
+	pinged := with(forwarded, 180, 1, 1, 1, minute, func(r *Recorded) { r.Protocol, r.Port, r.ICMPType, r.ICMPCode = 1, 0, 8, 3 })
+	nameless := with(forwarded, 180, 1, 1, 1, minute.Add(time.Second), func(r *Recorded) { r.InterfaceOut = "" })
+	if d := gocmp.Diff([]Recorded{pinged, nameless}, ask(RecordedQuery{MACs: true, Areas: []Area{{AnyInterface: true, Protocol: 1, PortHi: 65535}}}), equal, times,
+		cmpopts.SortSlices(func(a, b Recorded) bool { return a.Protocol < b.Protocol })); d != "" {
+		t.Error(d)
 	}
 
 	enough := errors.New("enough")

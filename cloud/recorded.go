@@ -30,7 +30,7 @@ func (r *recorded) Recorded(ctx context.Context, q firewall.RecordedQuery, each 
 		return fault.New(fault.Unauthorized, "who is asking is not known")
 	}
 	return db.Recorded(ctx, c.OrgID, analytics.RecordedQuery{
-		DeviceID: q.DeviceID, From: q.From, To: q.To, Minutes: q.Minutes, RetentionDays: r.plans.DaysOf(c.Plan),
+		DeviceID: q.DeviceID, From: q.From, To: q.To, Minutes: q.Minutes, MACs: q.MACs, RetentionDays: r.plans.DaysOf(c.Plan),
 		Areas: areasOf(q.Areas),
 	}, func(row analytics.Recorded) error { return each(recordOf(row), row.Rows) })
 }

@@ -26,6 +26,7 @@ type RecordedQuery struct {
 	DeviceID string
 	From, To time.Time
 	Minutes  bool // records are of one minute each
+	MACs     bool // and of one sender's MAC address; otherwise they tell none
 	// Areas: only what is in one of these is asked for, and what lacks an interface; nil: all.
 	Areas []backtest.Area
 }
@@ -67,7 +68,7 @@ func (s *Service) Backtest(ctx context.Context, req *ngfwv1.BacktestRequest) (*n
 		var rows uint64
 		parts := parts(from, to)
 		for i, p := range parts {
-			err := s.deps.Traffic.Recorded(ctx, RecordedQuery{id, p.from, p.to, test.Scheduled(), within}, func(r backtest.Record, n uint64) error {
+			err := s.deps.Traffic.Recorded(ctx, RecordedQuery{id, p.from, p.to, test.Scheduled(), test.AsksMAC(), within}, func(r backtest.Record, n uint64) error {
 				rows += n
 				test.Add(r)
 				return nil

@@ -1,7 +1,6 @@
 package backtest
 
 import (
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,10 +18,7 @@ type Area struct {
 	PortLo, PortHi      uint16
 }
 
-// Range is addresses of one family, bounds included; zero: any.
-type Range struct{ First, Last netip.Addr }
-
-// maxAreas is how many are worth telling: beyond that the whole record is read.
+// maxAreas is how many are worth telling; more are put together.
 const maxAreas = 64
 
 // areas finds where two policies differ; false: anywhere. Time and the sender's MAC
@@ -36,68 +32,31 @@ func areas(before, after policy.Policy, env policy.Env) ([]Area, bool) {
 	// A packet that no other rule translates is judged as if there were none.
 	before.NAT, after.NAT = same, same
 	changes, err := policy.Diff(before, after, env)
-	if err != nil || len(changes)+len(other)+len(same) > maxAreas {
+	if err != nil {
 		return nil, false
 	}
 	out := make([]Area, 0, len(changes))
 	for _, n := range other {
 		if translatesDestination(n) {
-			a := translatedBy(n)
-			a.AnyInterface = true
-			out = append(out, a)
+			out = append(out, translatedBy(n))
 		}
 	}
-	if len(changes) == 0 {
-		return out, true
-	}
-	// A box is of packets as rules see them: those with a new destination arrived
-	// with another.
-	var in, leaving []string
 	for _, c := range changes {
-		out = append(out, areaOf(c.Box))
-		in, leaving = append(in, c.Box.In...), append(leaving, c.Box.Out...)
-	}
-	for _, n := range same {
-		if translatesDestination(n) {
-			a := translatedBy(n)
-			a.In, a.Out = unique(in), unique(leaving)
-			out = append(out, a)
+		// A box is of packets as rules see them: those with a new destination arrived
+		// with another.
+		box, by := areaOf(c.Box), c.Box.NATRuleID
+		if by == 0 {
+			out = append(out, box)
 		}
-	}
-	return out, true
-}
-
-// compareNAT tells the enabled rules that both policies have, in the same order, from
-// those that one has; false: the order differs.
-func compareNAT(before, after policy.Policy) (same, other []policy.NATRule, ok bool) {
-	var of [2][]policy.NATRule
-	for i, side := range [][2]policy.Policy{{before, after}, {after, before}} {
-		for _, n := range side[0].NAT {
-			switch {
-			case !n.Enabled:
-			case slices.Contains(side[1].NAT, n):
-				of[i] = append(of[i], n)
-			default:
-				other = append(other, n)
+		for _, n := range same {
+			if translatesDestination(n) && (by == 0 || n.ID == by) {
+				if a, ok := box.beforeNAT(n); ok {
+					out = append(out, a)
+				}
 			}
 		}
 	}
-	return of[0], other, slices.Equal(of[0], of[1])
-}
-
-// translatesDestination: what only changes sources is asked after the verdict.
-func translatesDestination(n policy.NATRule) bool {
-	return n.Type != policy.NATSource && n.Type != policy.NATMasquerade
-}
-
-// translatedBy is what a rule may give a new destination.
-func translatedBy(n policy.NATRule) Area {
-	a := Area{Protocol: -1, PortHi: 65535}
-	if n.Type == policy.NATDestination || n.Type == policy.NATOneToOne {
-		a.Source, a.Destination = rangeOf(n.Source), rangeOf(n.Destination)
-		a.service(n.Protocol, n.DestinationPort)
-	}
-	return a
+	return fewer(out, maxAreas)
 }
 
 func areaOf(b policy.Box) Area {
@@ -109,47 +68,13 @@ func areaOf(b policy.Box) Area {
 func (a *Area) service(protocol, port string) {
 	switch protocol {
 	case "tcp", "udp":
-		a.Protocol = map[string]int{"tcp": 6, "udp": 17}[protocol]
+		a.Protocol = map[string]int{"tcp": policy.ProtocolTCP, "udp": policy.ProtocolUDP}[protocol]
 		a.PortLo, a.PortHi = portsOf(port)
 	case "icmp":
-		a.Protocol = 1
+		a.Protocol = policy.ProtocolICMP
 	case "icmpv6":
-		a.Protocol = 58
+		a.Protocol = policy.ProtocolICMPv6
 	}
-}
-
-func unique(names []string) []string {
-	names = slices.Clone(names)
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// rangeOf reads an address, a CIDR or a range; anything else is any.
-func rangeOf(s string) Range {
-	if first, last, ok := strings.Cut(s, "-"); ok {
-		a, errA := netip.ParseAddr(first)
-		b, errB := netip.ParseAddr(last)
-		if errA == nil && errB == nil {
-			return Range{a, b}
-		}
-		return Range{}
-	}
-	if p, err := netip.ParsePrefix(s); err == nil {
-		return Range{p.Masked().Addr(), lastOf(p)}
-	}
-	if a, err := netip.ParseAddr(s); err == nil {
-		return Range{a, a}
-	}
-	return Range{}
-}
-
-func lastOf(p netip.Prefix) netip.Addr {
-	b := p.Addr().AsSlice()
-	for bit := p.Bits(); bit < len(b)*8; bit++ {
-		b[bit/8] |= 0x80 >> (bit % 8)
-	}
-	a, _ := netip.AddrFromSlice(b)
-	return a
 }
 
 // portsOf reads a port or a range; anything else is any.
@@ -174,8 +99,4 @@ func (t *Test) Areas() ([]Area, bool) { return t.areas, t.bounded }
 func (a Area) Holds(p policy.Packet) bool {
 	return (a.AnyInterface || slices.Contains(a.In, p.In) && slices.Contains(a.Out, p.Out)) && a.Source.holds(p.Src) && a.Destination.holds(p.Dst) &&
 		(a.Protocol < 0 || int(p.Protocol) == a.Protocol && p.DstPort >= a.PortLo && p.DstPort <= a.PortHi)
-}
-
-func (r Range) holds(a netip.Addr) bool {
-	return !r.First.IsValid() || a.Is4() == r.First.Is4() && r.First.Compare(a) <= 0 && a.Compare(r.Last) <= 0
 }

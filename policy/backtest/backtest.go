@@ -92,6 +92,10 @@ func New(cfg Config, before, after policy.Policy, env policy.Env) (*Test, error)
 // of one minute each. Otherwise their time is not looked at.
 func (t *Test) Scheduled() bool { return t.scheduled }
 
+// AsksMAC says whether either policy asks for the sender's MAC address. Otherwise
+// records need not tell it.
+func (t *Test) AsksMAC() bool { return len(t.macs) > 0 }
+
 // Add judges a record.
 func (t *Test) Add(r Record) {
 	t.Judged++

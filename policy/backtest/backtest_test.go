@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"ngfw.sh/policy"
@@ -191,6 +193,68 @@ func TestAreas(t *testing.T) {
 	}
 	if !bounded || !holds(get(lan2, 1, 1).Packet) || holds(get(lan1, 1, 1).Packet) {
 		t.Errorf("bounded %t, areas %+v", bounded, areas)
+	}
+}
+
+// TestAreasOfForwardedTraffic: of a port forwarded, which does not change, only what it
+// brings to where rules change is asked for.
+func TestAreasOfForwardedTraffic(t *testing.T) {
+	forward := policy.NATRule{ID: 3, Name: "web", Enabled: true, Type: policy.NATDestination, Protocol: "tcp", Source: "any", Interface: "wan",
+		Destination: "203.0.113.2", DestinationPort: "8443", TranslateTo: lan1.String(), TranslatePort: "443"}
+	outward := backtest.Area{In: []string{"lan0"}, Out: []string{"wan"}, Source: backtest.Range{First: lan2, Last: lan2}, Protocol: 6, PortLo: 80, PortHi: 80}
+	inward := func(port string) string {
+		return `{"id":7,"name":"in","zone_from":"WAN","zone_to":"LAN","action":"drop","destination":"` + lan1.String() + `","protocol":"tcp","port":"` + port + `"}`
+	}
+	there := netip.MustParseAddr("203.0.113.2")
+	arrives := backtest.Area{In: []string{"wan"}, Out: []string{"lan0"}, Destination: backtest.Range{First: there, Last: there}, Protocol: 6, PortLo: 8443, PortHi: 8443}
+	for name, tt := range map[string]struct {
+		rules  string
+		change func(*policy.NATRule)
+		want   []backtest.Area
+	}{
+		"in the other direction": {cut, func(*policy.NATRule) {}, []backtest.Area{outward}},
+		"turning, too": {cut, func(n *policy.NATRule) { n.Hairpin = true; n.TranslateTo, n.TranslatePort = "203.0.113.1", "80" }, []backtest.Area{outward,
+			{In: []string{"lan0"}, Out: []string{"wan"}, Source: outward.Source, Destination: arrives.Destination, Protocol: 6, PortLo: 8443, PortHi: 8443}}},
+		// What is not forwarded is dropped by default: nothing changes there.
+		"to the port":          {inward("443"), func(*policy.NATRule) {}, []backtest.Area{arrives}},
+		"to another":           {inward("80"), func(*policy.NATRule) {}, nil},
+		"to another address":   {inward("443"), func(n *policy.NATRule) { n.TranslateTo = lan2.String() }, nil},
+		"with another service": {inward("443"), func(n *policy.NATRule) { n.Protocol = "udp" }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before, after := home(t, ""), home(t, tt.rules)
+			n := forward
+			tt.change(&n)
+			before.NAT, after.NAT = []policy.NATRule{n}, []policy.NATRule{n}
+			test, err := backtest.New(backtest.DefaultConfig(), before, after, policy.Env{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, bounded := test.Areas()
+			if diff := cmp.Diff(tt.want, got, cmpopts.EquateEmpty(), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); !bounded || diff != "" {
+				t.Errorf("bounded %t: %s", bounded, diff)
+			}
+		})
+	}
+}
+
+// TestManyAreas: a rule about very many addresses is still asked for by what it has
+// apart from them.
+func TestManyAreas(t *testing.T) {
+	var members []string
+	for i := range 200 {
+		members = append(members, fmt.Sprintf("10.77.%d.9", i))
+	}
+	test, err := backtest.New(backtest.DefaultConfig(), home(t, ""),
+		home(t, `{"id":7,"name":"many","zone_from":"LAN","zone_to":"WAN","action":"drop","source":"`+strings.Join(members, ",")+`","protocol":"udp","port":"53"}`), policy.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, bounded := test.Areas()
+	want := []backtest.Area{{In: []string{"lan0"}, Out: []string{"wan"}, Protocol: 17, PortLo: 53, PortHi: 53,
+		Source: backtest.Range{First: netip.MustParseAddr("10.77.0.9"), Last: netip.MustParseAddr("10.77.199.9")}}}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); !bounded || diff != "" {
+		t.Errorf("bounded %t: %s", bounded, diff)
 	}
 }
 
