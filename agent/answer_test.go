@@ -222,7 +222,7 @@ func zonesOfVLANs(t *testing.T, offload string) {
 	told := func(what string, vlan uint16, steps ...string) func(traced) bool {
 		return func(p traced) bool { return p.Packet.VLAN == vlan && p.Action == what && p.has(steps...) == nil }
 	}
-	seen := r.trace("--protocol", "icmp", "--host", "10.77.0.0/16")
+	seen := r.trace("--protocol", "icmp", "--host", "10.77.0.0/16", "--duration", "10m")
 	r.passes("lan1", ping("10.77.7.1", "-I", "10.77.7.10")...)
 	if p := seen.await("a packet of VLAN 7", told("accept", 7, "tc_ingress/zone_in=pass")); p.Packet.In != "vlan7" {
 		t.Errorf("%+v", p)

@@ -56,7 +56,7 @@ type shapedStream struct {
 // tolerance; on a slow machine (as labtest.Eventually) both are wider.
 var settling, span, tolerance = func() (time.Duration, time.Duration, float64) {
 	if patient {
-		return 2 * time.Second, 4 * time.Second, 0.15
+		return 3 * time.Second, 8 * time.Second, 0.15
 	}
 	return 500 * time.Millisecond, 800 * time.Millisecond, 0.1
 }()
