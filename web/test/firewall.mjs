@@ -299,7 +299,7 @@ export async function devices(page) {
     await dialog(page).getByLabel("Its time zone").fill("Europe/Berlin")
     await page.keyboard.press("Enter")
     await gone(page)
-    await page.getByText("Europe/Berlin", { exact: true }).first().waitFor()
+    await page.locator("dd").getByText("Europe/Berlin", { exact: true }).waitFor()
   })
 
   await step("routers: registered with a key that is shown once, and removed", page, async () => {
