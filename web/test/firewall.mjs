@@ -230,7 +230,7 @@ export async function run(page) {
     await page.getByRole("row").filter({ hasText: "10.77.1.10 port 80" }).waitFor()
   })
 
-  await step("NAT: the order is changed by keyboard", page, async () => {
+  await step("NAT: the order is changed by keyboard, and by mouse", page, async () => {
     await page.getByRole("button", { name: "New port forward" }).click()
     await begun(page)
     await page.keyboard.type("web of lan2")
@@ -253,6 +253,11 @@ export async function run(page) {
     await page.reload()
     await page.getByRole("button", { name: /^Move web of lan2: place 1 of 2/ }).waitFor()
     check((await names())[0].startsWith("web of lan2"), `order ${await names()}`)
+    // By mouse, and let be.
+    await page.getByRole("button", { name: /^Move web of lan2/ }).dragTo(page.getByRole("row").filter({ hasText: "web of lan1" }).first())
+    check((await names())[0].startsWith("web of lan1"), `dragged: order ${await names()}`)
+    await page.getByRole("button", { name: "Discard" }).click()
+    check((await names())[0].startsWith("web of lan2"), "not discarded")
     await page.getByRole("button", { name: "Delete web of lan1" }).click()
     await push(page)
     await done(page)
@@ -279,9 +284,22 @@ export async function devices(page) {
     await look(page, "routers")
     await page.getByRole("link", { name: "lab-router" }).click()
     await page.getByRole("heading", { name: "Interfaces" }).waitFor()
-    await page.getByRole("img", { name: /Processor: / }).waitFor()
+    // What was before this page was opened.
+    await page.getByRole("img", { name: /Processor: from .* lately/ }).waitFor()
+    await page.getByRole("img", { name: /in: from .* lately/ }).first().waitFor()
     await page.getByText("synced").waitFor()
     await look(page, "router")
+  })
+
+  await step("routers: its time zone is changed, with what is wrong first", page, async () => {
+    await page.getByRole("button", { name: "Edit" }).click()
+    await dialog(page).getByLabel("Its time zone").fill("Nowhere/Land")
+    await page.keyboard.press("Enter")
+    await dialog(page).locator(".field-error").first().waitFor()
+    await dialog(page).getByLabel("Its time zone").fill("Europe/Berlin")
+    await page.keyboard.press("Enter")
+    await gone(page)
+    await page.locator("dd").getByText("Europe/Berlin", { exact: true }).waitFor()
   })
 
   await step("routers: registered with a key that is shown once, and removed", page, async () => {

@@ -2,6 +2,7 @@
 import { end, open } from "./browser.mjs"
 import * as firewall from "./firewall.mjs"
 import * as ids from "./ids.mjs"
+import * as qos from "./qos.mjs"
 import * as session from "./session.mjs"
 import * as traffic from "./traffic.mjs"
 
@@ -11,6 +12,7 @@ try {
   await traffic.run(page, context)
   await firewall.run(page)
   await ids.run(page)
+  await qos.run(page)
   await firewall.devices(page)
   await session.end(page)
 } finally {

@@ -74,7 +74,8 @@ export async function run(page) {
     check((await rows.first().textContent()) === text, "rows moved while paused")
     await page.getByRole("button", { name: "Go on" }).click()
     await page.getByRole("button", { name: "accept", exact: true }).click()
-    await page.getByRole("searchbox").fill("10.77.1.10")
+    // As slowly as people type, while rows come.
+    await page.getByRole("searchbox").pressSequentially("10.77.1.10", { delay: 60 })
     await page.keyboard.press("Enter")
     await page.waitForURL(/q=10\.77\.1\.10/)
     await fetches("lan1")

@@ -144,8 +144,9 @@ function Config({ status }: { status: DeviceStatus }) {
         ]}
       />
       {c.error && (
-        <p class="field-error">
-          {c.error.section}: {c.error.message} {c.error.field && <code>{c.error.field}</code>}
+        <p class={c.state === "failed" ? "field-error" : "notice"}>
+          {c.error.message.startsWith(`${c.error.section}:`) ? "" : `${c.error.section}: `}
+          {c.error.message} {c.error.field && <code>{c.error.field}</code>}
         </p>
       )}
     </>

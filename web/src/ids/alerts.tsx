@@ -62,7 +62,7 @@ export function Alerts() {
       <section class="filters" aria-label="Filters">
         <div class="filter-row">
           <form role="search" class="search" onSubmit={(e) => (e.preventDefault(), change({ q: (e.currentTarget.elements.namedItem("q") as HTMLInputElement).value }))}>
-            <input name="q" type="search" key={query.get("q")} value={query.get("q") ?? ""} aria-label="Part of a signature or category, or an address" placeholder="Signature, category or address" />
+            <input name="q" type="search" key={query.get("q")} defaultValue={query.get("q") ?? ""} aria-label="Part of a signature or category, or an address" placeholder="Signature, category or address" />
           </form>
           <div class="toggles" role="group" aria-label="Severities">
             {severities.map((s) => (
@@ -125,7 +125,7 @@ function Nothing({ filtered }: { filtered: boolean }) {
   if (config.data && !config.data.enabled)
     return (
       <p class="muted">
-        The traffic of {device?.name} is not inspected. <a href={withQuery("/ids/config", new URLSearchParams(), { device: device?.id })}>Switch the inspection on</a>
+        The traffic of {device?.name} is not inspected. <a href={withQuery("/ids/config", new URLSearchParams(), { device: device?.id })}>Switch it on</a>
       </p>
     )
   return <p class="muted">Nothing was found in the traffic so far.</p>

@@ -1,3 +1,4 @@
+import { useState } from "preact/hooks"
 import { useResource } from "../api/resource"
 import type { LogEntry } from "../api/schema"
 import { bytes, count, dateTime, zoneName } from "../format"
@@ -55,8 +56,16 @@ function Verdict({ row }: { row: LogEntry }) {
   )
 }
 
+const storing = 120 // seconds that a row may take from the router's clock into the log
+
 function Why({ id, row }: { id: string; row?: LogEntry }) {
-  const why = useResource<Explanation>({ path: `/api/traffic/logs/${encodeURIComponent(id)}/why` })
+  // A live row is seen before it is stored: that is waited for.
+  const [early, setEarly] = useState(false)
+  const why = useResource<Explanation>({ path: `/api/traffic/logs/${encodeURIComponent(id)}/why` }, early ? 1500 : 0)
+  const young = row !== undefined && Date.now() / 1000 - row.timestamp < storing
+  const absent = why.error?.status === 404 && !why.error.missing && young
+  const wait = why.data ? false : why.loading ? early : absent
+  if (wait !== early) setEarly(wait)
   const known = row && (
     <Facts
       of={[
@@ -89,7 +98,7 @@ function Why({ id, row }: { id: string; row?: LogEntry }) {
       ) : why.error ? (
         <>
           {known}
-          {why.error.missing ? <p class="muted small">This server does not tell the rule's text and author yet.</p> : <Failure error={why.error} retry={why.reload} what="explanation" />}
+          {absent ? <p class="muted small" role="status">The row is on its way into the log; its rule is told as soon as it is there.</p> : why.error.missing ? <p class="muted small">This server does not tell the rule's text and author yet.</p> : <Failure error={why.error} retry={why.reload} what="explanation" />}
         </>
       ) : (
         <Loading lines={3} label="Asking why" />

@@ -5,7 +5,8 @@ import { Icon } from "../ui/icon"
 import { actions, active, fields } from "./filter"
 
 // FilterBar changes the filters in the address. A change goes back to the first
-// page.
+// page. The fields belong to who types: a view that is drawn anew, as the live log
+// several times a second, must not put back what the address says.
 export function FilterBar({ children }: { children?: preact.ComponentChildren }) {
   const { query } = usePlace()
   const set = [...active(query)]
@@ -19,7 +20,7 @@ export function FilterBar({ children }: { children?: preact.ComponentChildren })
       <div class="filter-row">
         <form role="search" class="search" onSubmit={(e) => (e.preventDefault(), change({ q: value(e, "q") }))}>
           <input name="q" type="search" aria-label="Host name, application, rule or address" placeholder="Host, application, rule or address"
-            value={query.get("q") ?? ""} key={query.get("q")} onBlur={(e) => e.currentTarget.value !== (query.get("q") ?? "") && change({ q: e.currentTarget.value })} />
+            defaultValue={query.get("q") ?? ""} key={query.get("q")} onBlur={(e) => e.currentTarget.value !== (query.get("q") ?? "") && change({ q: e.currentTarget.value })} />
         </form>
         <div class="toggles" role="group" aria-label="Actions">
           {actions.map((a) => (
@@ -38,7 +39,7 @@ export function FilterBar({ children }: { children?: preact.ComponentChildren })
           {fields.map((f) => (
             <label key={f.name}>
               <span>{f.label}</span>
-              <input name={f.name} placeholder={f.hint} value={query.getAll(f.name).join(",")} spellcheck={false} autocomplete="off" />
+              <input name={f.name} placeholder={f.hint} defaultValue={query.getAll(f.name).join(",")} key={query.getAll(f.name).join(",")} spellcheck={false} autocomplete="off" />
             </label>
           ))}
           <div class="filter-apply">

@@ -2,7 +2,7 @@
 export class Ring<T> {
   private slots: T[] = []
   private next = 0
-  total = 0 // ever added
+  total = 0 // added since it was empty
 
   constructor(readonly most: number) {}
 
@@ -24,6 +24,7 @@ export class Ring<T> {
   clear() {
     this.slots = []
     this.next = 0
+    this.total = 0
   }
 
   // copy is a ring that stays as it is now.
