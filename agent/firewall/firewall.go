@@ -54,6 +54,7 @@ type Section struct {
 	deps Deps
 
 	mu       sync.Mutex
+	compiler policy.Compiler // remembers the rules, so that a change of one is quick
 	state    state
 	policy   policy.Policy
 	image    *policy.Image // in the kernel; nil: none of ours yet
@@ -126,7 +127,7 @@ func (s *Section) enforce(p policy.Policy) error {
 	if err != nil {
 		return err
 	}
-	image, err := policy.Compile(p, env)
+	image, err := s.compiler.Compile(p, env)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func (s *Section) Try(_ context.Context, version int64, document []byte) (*Trial
 	if err != nil {
 		return nil, err
 	}
-	if err := policy.Validate(p); err != nil {
+	if err := s.compiler.Validate(p); err != nil {
 		return nil, err
 	}
 	p.Revision = version
