@@ -54,7 +54,8 @@ type Section struct {
 	deps Deps
 
 	mu       sync.Mutex
-	compiler policy.Compiler // remembers the rules, so that a change of one is quick
+	decoder  policy.Decoder // both remember the rules, so that a change of one is quick
+	compiler policy.Compiler
 	state    state
 	policy   policy.Policy
 	image    *policy.Image // in the kernel; nil: none of ours yet
@@ -87,7 +88,7 @@ func (s *Section) Restore() (bool, error) {
 		return false, err
 	}
 	s.state = st
-	p, err := policy.Decode(st.Document)
+	p, err := s.decoder.Decode(st.Document)
 	if err == nil {
 		p.Revision = st.Version
 		err = s.enforce(p)
