@@ -3,8 +3,6 @@ package policy
 import (
 	"net/netip"
 	"slices"
-
-	"ngfw.sh/internal/fault"
 )
 
 // analysedNAT is a NAT rule that accepts what it translates, as rules see that:
@@ -100,15 +98,9 @@ func (a *analysedNAT) asItArrives(p Packet) Packet {
 	return p
 }
 
-// sameNAT refuses to compare policies that translate destinations differently: their
-// rules see different packets. Sources are translated behind the rules, and decide nothing.
-func sameNAT(a, b *Policy) error {
-	if !slices.Equal(destinationRules(a), destinationRules(b)) {
-		return fault.Invalid("nat", "the policies translate destinations differently, so their rules see different packets, which is not compared: "+
-			"a back-test judges both on recorded traffic, or ask with the same dnat, 1:1 and netmap rules in both")
-	}
-	return nil
-}
+// sameNAT says whether two policies translate destinations by the same rules. Sources
+// are translated behind the rules, and decide nothing.
+func sameNAT(a, b *Policy) bool { return slices.Equal(destinationRules(a), destinationRules(b)) }
 
 // destinationRules are those that hold and may change a destination, without what does not
 // matter to it.

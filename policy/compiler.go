@@ -47,6 +47,10 @@ func (w *world) named(zones map[string]bool, groups []Group) bool {
 	return w.zones != nil && maps.Equal(w.zones, zones) && reflect.DeepEqual(w.groups, groups)
 }
 
+// Validate is as the function. A policy that is validated before it is compiled
+// costs little twice.
+func (c *Compiler) Validate(p Policy) error { return c.validate(&p, new(memory)) }
+
 // validate is Validate. A rule that was valid among these zones and groups is.
 func (c *Compiler) validate(p *Policy, kept *memory) error {
 	v := newValidator(p)

@@ -8,7 +8,8 @@ import (
 )
 
 // Change is a part of what differs between two policies: every packet of the box
-// has the action From under the one and To under the other.
+// has the action From under the one and To under the other. Where both are accept,
+// NAT sends the packets elsewhere.
 type Change struct {
 	From       Action `json:"from"`
 	To         Action `json:"to"`
@@ -16,6 +17,11 @@ type Change struct {
 	Witness    Packet `json:"witness"`                // of the box; without in or out where the zone has no interface
 	FromRuleID int64  `json:"from_rule_id,omitempty"` // what decides the witness; 0: no rule
 	ToRuleID   int64  `json:"to_rule_id,omitempty"`
+
+	// Where NAT sends the witness, in a comparison of policies that translate
+	// destinations differently; "": where it wants to go.
+	FromDestination string `json:"from_destination,omitempty"`
+	ToDestination   string `json:"to_destination,omitempty"`
 }
 
 // Bounds of one Diff.
@@ -36,9 +42,6 @@ const (
 // The error is about one of the policies: what Validate or CheckEnforced refuses;
 // or the difference is beyond what is looked for.
 func Diff(a, b Policy, env Env) ([]Change, error) {
-	if err := sameNAT(&a, &b); err != nil {
-		return nil, err
-	}
 	before, err := analyse(&a, env)
 	if err != nil {
 		return nil, fmt.Errorf("the first policy: %w", err)
@@ -53,10 +56,16 @@ func Diff(a, b Policy, env Env) ([]Change, error) {
 	}
 	d := &differ{before: before, after: after, around: around, search: search{left: maxWorkOfDiff}, known: map[string][families][]part{}}
 	links := linksOf(&a, &b)
+	sources, between := links, d.between
+	if !sameNAT(&a, &b) {
+		if sources, between, err = d.arrivals(links, env); err != nil {
+			return nil, err
+		}
+	}
 	changes := []Change{}
-	for _, from := range links {
+	for _, from := range sources {
 		for _, to := range links {
-			found, err := d.between(from, to)
+			found, err := between(from, to)
 			if err != nil {
 				return nil, err
 			}

@@ -30,7 +30,8 @@ func gather(results []result, family int) []placed {
 }
 
 // changes shows parts as boxes, each of which holds a packet that there can be.
-func (d *differ) changes(from, to link, results []result) []Change {
+// tell says what decides the witness of one.
+func (d *differ) changes(from, to link, results []result, tell func(c *Change, family int, under circumstance)) []Change {
 	in, out := ends(from.interfaces, to.interfaces)
 	bothZoned := from.before != "" && to.before != "" && from.after != "" && to.after != ""
 	var list []Change
@@ -60,9 +61,7 @@ func (d *differ) changes(from, to link, results []result) []Change {
 					if !results[0].all {
 						d.around.mark(&c.Witness, under)
 					}
-					at, _, _ := regionOf(c.Witness)
-					c.FromRuleID = d.before.ruleFor(&at, family, from.before, to.before, !bothZoned, under)
-					c.ToRuleID = d.after.ruleFor(&at, family, from.after, to.after, !bothZoned, under)
+					tell(&c, family, under)
 					if !joinsFamilies(list, c) {
 						list = append(list, c)
 					}

@@ -63,7 +63,12 @@ func (d *differ) between(from, to link) ([]Change, error) {
 		at[key] = len(results)
 		results = append(results, result{found: found, in: []int{i}, before: a, after: b})
 	}
-	changes := d.changes(from, to, results)
+	tell := func(c *Change, family int, under circumstance) {
+		at, _, _ := regionOf(c.Witness)
+		c.FromRuleID = d.before.ruleFor(&at, family, from.before, to.before, !zonedBefore || !zonedAfter, under)
+		c.ToRuleID = d.after.ruleFor(&at, family, from.after, to.after, !zonedBefore || !zonedAfter, under)
+	}
+	changes := d.changes(from, to, results, tell)
 	for i := range d.after.nat {
 		n := &d.after.nat[i]
 		if !zonedBefore || !zonedAfter || !n.between(from.interfaces, from.after, to.after) {
@@ -77,7 +82,7 @@ func (d *differ) between(from, to link) ([]Change, error) {
 			}
 			forwarded[j] = result{found: found, in: r.in, all: r.all}
 		}
-		for _, c := range d.changes(from, to, forwarded) {
+		for _, c := range d.changes(from, to, forwarded, tell) {
 			c.Box.NATRuleID, c.Witness = n.rule.ID, n.asItArrives(c.Witness)
 			changes = append(changes, c)
 		}

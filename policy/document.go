@@ -83,8 +83,7 @@ func parseDocument(data []byte) (any, error) {
 		var raw json.RawMessage
 		return nil, malformed(data, json.Unmarshal(data, &raw))
 	}
-	p := parser{rest: data, known: map[string]any{}, numbers: map[string]any{}}
-	v, err := p.value(0)
+	v, err := newParser(data).value(0)
 	if err != nil {
 		return nil, malformed(data, err)
 	}
@@ -108,6 +107,10 @@ type parser struct {
 	known, numbers map[string]any
 
 	members [maxDepth + 1][]member // of the objects under way, by depth
+}
+
+func newParser(data []byte) *parser {
+	return &parser{rest: data, known: map[string]any{}, numbers: map[string]any{}}
 }
 
 const (

@@ -42,3 +42,6 @@ func plainValue(v any) any {
 	}
 	return v
 }
+
+// SameNAT says whether two policies translate destinations by the same rules.
+func SameNAT(a, b Policy) bool { return sameNAT(&a, &b) }

@@ -9,9 +9,15 @@ import (
 	"ngfw.sh/policy"
 )
 
-// TestHome holds a household's policy to its answers, by reference and tables;
-// agent/command asks the same of the packet program.
-func TestHome(t *testing.T) {
+// TestStatedAnswers holds policies to answers that were written from docs/policy.md
+// alone, by reference and tables; agent/command asks the same of the packet program.
+func TestStatedAnswers(t *testing.T) {
+	for _, name := range []string{"home", "town"} {
+		t.Run(name, func(t *testing.T) { statedAnswers(t, name) })
+	}
+}
+
+func statedAnswers(t *testing.T, name string) {
 	read := func(name string) []byte {
 		data, err := os.ReadFile("../testdata/policy/" + name)
 		if err != nil {
@@ -19,11 +25,11 @@ func TestHome(t *testing.T) {
 		}
 		return data
 	}
-	p, err := policy.Decode(read("home.json"))
+	p, err := policy.Decode(read(name + ".json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	packets, err := policy.DecodePackets(read("home.packets.json"), time.Now())
+	packets, err := policy.DecodePackets(read(name+".packets.json"), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,8 +37,9 @@ func TestHome(t *testing.T) {
 		Action policy.Action `json:"action"`
 		RuleID int64         `json:"rule_id"`
 		Reason string        `json:"reason"`
+		Why    string        `json:"why"`
 	}
-	if err := json.Unmarshal(read("home.answers.json"), &want); err != nil {
+	if err := json.Unmarshal(read(name+".answers.json"), &want); err != nil {
 		t.Fatal(err)
 	}
 	if len(want) != len(packets) {
@@ -49,7 +56,7 @@ func TestHome(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got.Action != want[i].Action || got.RuleID != want[i].RuleID || got.Reason != want[i].Reason {
-			t.Errorf("packet %d: %+v, want %+v", i, got, want[i])
+			t.Errorf("packet %d (%s): %+v, want %+v", i, want[i].Why, got, want[i])
 		}
 		if tables := image.JudgePacket(packet).Result(); tables != got {
 			t.Errorf("packet %d: tables say %+v, the reference %+v", i, tables, got)

@@ -10,18 +10,24 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestPolicyEvalOfHome asks the packet program and the reference by command.
-func TestPolicyEvalOfHome(t *testing.T) {
+// TestPolicyEvalOfFiles asks the packet program and the reference by command.
+func TestPolicyEvalOfFiles(t *testing.T) {
+	for _, name := range []string{"home", "town"} {
+		t.Run(name, func(t *testing.T) { evalOf(t, name) })
+	}
+}
+
+func evalOf(t *testing.T, name string) {
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED: needs root to load BPF programs")
 	}
 	const dir = "../../testdata/policy/"
 	var out, said bytes.Buffer
 	root := New(Env{Stdin: &bytes.Buffer{}, Stdout: &out, Stderr: &said, Version: "test"})
-	if code := Execute(context.Background(), root, []string{"policy", "eval", "--policy", dir + "home.json", "--packets", dir + "home.packets.json", "-o", "json"}); code != 0 {
+	if code := Execute(context.Background(), root, []string{"policy", "eval", "--policy", dir + name + ".json", "--packets", dir + name + ".packets.json", "-o", "json"}); code != 0 {
 		t.Fatalf("exit code %d: %s", code, &said)
 	}
-	text, err := os.ReadFile(dir + "home.answers.json")
+	text, err := os.ReadFile(dir + name + ".answers.json")
 	if err != nil {
 		t.Fatal(err)
 	}

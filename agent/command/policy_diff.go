@@ -67,9 +67,23 @@ func writeChanges(out io.Writer, changes []policy.Change) error {
 		if len(b.When) > 0 {
 			service += " " + strings.Join(b.When, ", ")
 		}
-		fmt.Fprintf(w, "%s→%s\t%s\t%s\t%s\t%s\t%s\n", c.From, c.To, zones, source, b.Destination, service, packetText(b.ZoneFrom, b.ZoneTo, c.Witness))
+		fmt.Fprintf(w, "%s→%s\t%s\t%s\t%s\t%s\t%s\n", c.From, c.To, zones, source, b.Destination, service, packetText(b.ZoneFrom, b.ZoneTo, c.Witness)+sentText(c))
 	}
 	return w.Flush()
+}
+
+// sentText says where NAT sends a witness under either policy, if it does.
+func sentText(c policy.Change) string {
+	if c.FromDestination == "" && c.ToDestination == "" {
+		return ""
+	}
+	at := func(destination string) string {
+		if destination == "" {
+			return "not translated"
+		}
+		return "to " + destination
+	}
+	return fmt.Sprintf(" (%s, then %s)", at(c.FromDestination), at(c.ToDestination))
 }
 
 // moved names a zone, and the one before if interfaces have come from there.

@@ -54,6 +54,8 @@ type Section struct {
 	deps Deps
 
 	mu       sync.Mutex
+	decoder  policy.Decoder // both remember the rules, so that a change of one is quick
+	compiler policy.Compiler
 	state    state
 	policy   policy.Policy
 	image    *policy.Image // in the kernel; nil: none of ours yet
@@ -86,7 +88,7 @@ func (s *Section) Restore() (bool, error) {
 		return false, err
 	}
 	s.state = st
-	p, err := policy.Decode(st.Document)
+	p, err := s.decoder.Decode(st.Document)
 	if err == nil {
 		p.Revision = st.Version
 		err = s.enforce(p)
@@ -126,7 +128,7 @@ func (s *Section) enforce(p policy.Policy) error {
 	if err != nil {
 		return err
 	}
-	image, err := policy.Compile(p, env)
+	image, err := s.compiler.Compile(p, env)
 	if err != nil {
 		return err
 	}

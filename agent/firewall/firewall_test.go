@@ -19,7 +19,7 @@ import (
 
 // world is what a section acts on, as a test sees it.
 type world struct {
-	t         *testing.T
+	t         testing.TB
 	dir       string
 	images    []*policy.Image // as the kernel took them
 	rules     []netfilter.Ruleset
@@ -29,7 +29,7 @@ type world struct {
 	kernel, table, opening, reading error // what fails
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	return &world{t: t, dir: t.TempDir(), addresses: []netip.Addr{netip.MustParseAddr("10.0.1.1")}}
 }
 

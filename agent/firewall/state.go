@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	stateFormat = 1
+	stateFormat = 2 // 1: every legend whole
 	// keptLegends bounds the revisions whose names are remembered. A flow is
 	// judged again by its next packet, so older ones are of silent flows.
 	keptLegends = 64
@@ -24,7 +24,9 @@ type state struct {
 	Format   int             `json:"format"`
 	Version  int64           `json:"version"`
 	Document json.RawMessage `json:"document"`
-	Legends  []policy.Legend `json:"legends"` // newest last
+	Legends  []policy.Legend `json:"-"` // newest last
+
+	Stored []storedLegend `json:"legends"` // Legends on disk
 }
 
 func (s *state) remember(l policy.Legend) {
@@ -66,12 +68,20 @@ func readState(dir string) (state, bool, error) {
 	if s.Format > stateFormat {
 		return s, false, fmt.Errorf("%s has format %d, this binary knows %d: start the newer ngfw-agent", statePath(dir), s.Format, stateFormat)
 	}
+	if s.Format < stateFormat {
+		// The next write is of the newer format: a binary of before finds its own here.
+		if err := renameio.WriteFile(fmt.Sprintf("%s.%d", statePath(dir), s.Format), data, 0o600); err != nil {
+			return s, false, fmt.Errorf("keep the stored firewall section of format %d: %w", s.Format, err)
+		}
+	}
+	s.Legends = unstored(s.Stored)
+	s.Stored = nil
 	return s, true, nil
 }
 
 // writeState replaces the file by rename: a crash leaves the old or the new.
 func writeState(dir string, s state) error {
-	s.Format = stateFormat
+	s.Format, s.Stored = stateFormat, stored(s.Legends)
 	data, err := json.Marshal(s)
 	if err != nil {
 		return err

@@ -21,11 +21,11 @@ type Trial struct {
 func (s *Section) Try(_ context.Context, version int64, document []byte) (*Trial, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p, err := policy.Decode(document)
+	p, err := s.decoder.Decode(document)
 	if err != nil {
 		return nil, err
 	}
-	if err := policy.Validate(p); err != nil {
+	if err := s.compiler.Validate(p); err != nil {
 		return nil, err
 	}
 	p.Revision = version

@@ -4,9 +4,12 @@ export interface ActionChange {
   box?: PacketBox
   /** accept, drop, reject */
   from: string
+  /** where NAT sends the witness, if the policies have other dnat, 1:1 or netmap rules */
+  from_destination?: string
   /** the rule that decides the witness */
   from_rule_id?: number
   to: string
+  to_destination?: string
   to_rule_id?: number
   /** one of the box */
   witness?: Packet

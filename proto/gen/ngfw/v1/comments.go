@@ -4,8 +4,9 @@ package ngfwv1
 
 // Comments are those of the .proto files, by full name.
 var Comments = map[string]string{
-	"ngfw.v1.ActionChange":                   "ActionChange is a box of packets, all of which get another action.",
+	"ngfw.v1.ActionChange":                   "ActionChange is a box of packets, all of which get another action; where both are accept, NAT sends them elsewhere.",
 	"ngfw.v1.ActionChange.from":              "accept, drop, reject",
+	"ngfw.v1.ActionChange.from_destination":  "where NAT sends the witness, if the policies have other dnat, 1:1 or netmap rules",
 	"ngfw.v1.ActionChange.from_rule_id":      "the rule that decides the witness",
 	"ngfw.v1.ActionChange.witness":           "one of the box",
 	"ngfw.v1.AgentMessage.id":                "UUID",

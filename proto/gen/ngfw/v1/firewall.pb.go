@@ -865,17 +865,20 @@ func (x *Finding) GetReason() string {
 	return ""
 }
 
-// ActionChange is a box of packets, all of which get another action.
+// ActionChange is a box of packets, all of which get another action; where both are
+// accept, NAT sends them elsewhere.
 type ActionChange struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"` // accept, drop, reject
-	To            string                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
-	Box           *PacketBox             `protobuf:"bytes,3,opt,name=box,proto3" json:"box,omitempty"`
-	Witness       *Packet                `protobuf:"bytes,4,opt,name=witness,proto3" json:"witness,omitempty"`                                  // one of the box
-	FromRuleId    *int64                 `protobuf:"varint,5,opt,name=from_rule_id,json=fromRuleId,proto3,oneof" json:"from_rule_id,omitempty"` // the rule that decides the witness
-	ToRuleId      *int64                 `protobuf:"varint,6,opt,name=to_rule_id,json=toRuleId,proto3,oneof" json:"to_rule_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	From            string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"` // accept, drop, reject
+	To              string                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	Box             *PacketBox             `protobuf:"bytes,3,opt,name=box,proto3" json:"box,omitempty"`
+	Witness         *Packet                `protobuf:"bytes,4,opt,name=witness,proto3" json:"witness,omitempty"`                                  // one of the box
+	FromRuleId      *int64                 `protobuf:"varint,5,opt,name=from_rule_id,json=fromRuleId,proto3,oneof" json:"from_rule_id,omitempty"` // the rule that decides the witness
+	ToRuleId        *int64                 `protobuf:"varint,6,opt,name=to_rule_id,json=toRuleId,proto3,oneof" json:"to_rule_id,omitempty"`
+	FromDestination *string                `protobuf:"bytes,7,opt,name=from_destination,json=fromDestination,proto3,oneof" json:"from_destination,omitempty"` // where NAT sends the witness, if the policies have other dnat, 1:1 or netmap rules
+	ToDestination   *string                `protobuf:"bytes,8,opt,name=to_destination,json=toDestination,proto3,oneof" json:"to_destination,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ActionChange) Reset() {
@@ -948,6 +951,20 @@ func (x *ActionChange) GetToRuleId() int64 {
 		return *x.ToRuleId
 	}
 	return 0
+}
+
+func (x *ActionChange) GetFromDestination() string {
+	if x != nil && x.FromDestination != nil {
+		return *x.FromDestination
+	}
+	return ""
+}
+
+func (x *ActionChange) GetToDestination() string {
+	if x != nil && x.ToDestination != nil {
+		return *x.ToDestination
+	}
+	return ""
 }
 
 // PolicyChange is a write that is not made. body is what the write's request would
@@ -2968,7 +2985,7 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\b_zone_toB\n" +
 	"\n" +
 	"\b_witnessB\t\n" +
-	"\a_reason\"\xed\x01\n" +
+	"\a_reason\"\xf1\x02\n" +
 	"\fActionChange\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\tR\x02to\x12$\n" +
@@ -2977,9 +2994,13 @@ const file_ngfw_v1_firewall_proto_rawDesc = "" +
 	"\ffrom_rule_id\x18\x05 \x01(\x03H\x00R\n" +
 	"fromRuleId\x88\x01\x01\x12!\n" +
 	"\n" +
-	"to_rule_id\x18\x06 \x01(\x03H\x01R\btoRuleId\x88\x01\x01B\x0f\n" +
+	"to_rule_id\x18\x06 \x01(\x03H\x01R\btoRuleId\x88\x01\x01\x12.\n" +
+	"\x10from_destination\x18\a \x01(\tH\x02R\x0ffromDestination\x88\x01\x01\x12*\n" +
+	"\x0eto_destination\x18\b \x01(\tH\x03R\rtoDestination\x88\x01\x01B\x0f\n" +
 	"\r_from_rule_idB\r\n" +
-	"\v_to_rule_id\"\x82\x01\n" +
+	"\v_to_rule_idB\x13\n" +
+	"\x11_from_destinationB\x11\n" +
+	"\x0f_to_destination\"\x82\x01\n" +
 	"\fPolicyChange\x12\x0e\n" +
 	"\x02op\x18\x01 \x01(\tR\x02op\x12\x1a\n" +
 	"\bresource\x18\x02 \x01(\tR\bresource\x12\x13\n" +
