@@ -363,6 +363,10 @@ static __always_inline int learn(struct __sk_buff *skb, struct work *w, int pars
 		reverse(&w->reply, &w->orig);
 	}
 	f = find_flow(&w->orig, &dir);
+	if (f && parsed == PARSE_OK && w->packet.tuple.proto == IPPROTO_TCP && w->packet.flags & (PKT_FIN | PKT_RST)) {
+		w->dir = dir;
+		note_end(skb, w, f);
+	}
 	if (!f || dir)
 		return 1;
 	if (!as_judged(w, f))

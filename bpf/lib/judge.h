@@ -10,7 +10,7 @@
 
 #include "flow.h"
 #include "inspect.h"
-#include "learn.h"
+#include "ending.h"
 #include "qos.h"
 #include "reset.h"
 #include "translate.h"
@@ -246,7 +246,10 @@ static __attribute__((noinline)) int pass(struct __sk_buff *skb, struct work *w,
 	count_decider(f->decider, w->amount, w->now);
 	count_nat(f, w->amount, w->now);
 	if (tcp && w->packet.flags & (PKT_FIN | PKT_RST)) {
-		note_tcp(f, w);
+		if (w->zone != ZONE_SELF && far_zone(f, w->dir) != ZONE_SELF)
+			mark |= MARK_LEARN;	/* noted where it leaves */
+		else if (w->zone == ZONE_SELF || !(w->packet.flags & PKT_RST) || ct_resets(skb, w))
+			note_tcp(f, w);
 		end_fast(f);
 	}
 	if (look < 0)	/* counted for its rule all the same */

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"ngfw.sh/agent/command"
 	"ngfw.sh/agent/control"
@@ -22,7 +25,10 @@ const asAgent = "NGFW_HOSTILE_AGENT"
 func TestMain(m *testing.M) {
 	if os.Getenv(asAgent) != "" {
 		root := command.New(command.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: "test"})
-		os.Exit(command.Execute(context.Background(), root, os.Args[1:]))
+		ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
+		code := command.Execute(ctx, root, os.Args[1:])
+		stop()
+		os.Exit(code)
 	}
 	os.Exit(m.Run())
 }
