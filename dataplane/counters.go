@@ -52,15 +52,6 @@ type Stats struct {
 	FastFull               uint64 // times that its table had no room
 }
 
-// nearRule is the place of a decider's counts in the map of rules with small
-// numbers (NEAR_RULES of bpf/abi/abi.h).
-func nearRule(decider uint32) (at uint32, ok bool) {
-	at = decider - uint32(policy.NewDecider(policy.DeciderRule, 0))
-	return at, at < nearRules
-}
-
-const nearRules = 16384
-
 // Counters are absolute counts by decider, as long as the maps live.
 func (d *Dataplane) Counters() (map[policy.Decider]Counter, error) {
 	if err := d.settle(); err != nil {
@@ -72,7 +63,7 @@ func (d *Dataplane) Counters() (map[policy.Decider]Counter, error) {
 	it := d.tc.Counters.Iterate()
 	for it.Next(&key, &perCPU) {
 		if i, ok := nearRule(key); ok {
-			if err := d.tc.RuleCounters.Lookup(i, &perCPU); err != nil {
+			if err := d.near.read(i, perCPU); err != nil {
 				return nil, fmt.Errorf("read rule counters: %w", err)
 			}
 		}
@@ -204,7 +195,7 @@ func (d *Dataplane) makeCounter(id uint32, zero []bpfobj.TcCounter) error {
 			return nil
 		}
 		if at, ok := nearRule(id); ok && err == nil {
-			return d.tc.RuleCounters.Put(at, zero)
+			return d.near.clear(at)
 		}
 		return err
 	}

@@ -85,7 +85,8 @@ type Dataplane struct {
 	pinned   map[int]attachedPort // of an earlier process, until AttachAll has been at them
 	previous map[uint32]struct{}  // deciders of the image before
 	counted  map[uint32]struct{}  // deciders that have a counter; nil until read
-	degraded map[string]string    // interface or feature → what it lacks
+	near     nearCounters
+	degraded map[string]string // interface or feature → what it lacks
 
 	// vacated tells that no program reads the slot that the next image goes to; nil:
 	// nobody has waited for that yet. vacating is who does.
@@ -147,6 +148,9 @@ func (d *Dataplane) load() error {
 	if err := spec.LoadAndAssign(&d.tc, &opts); err != nil {
 		return loadError("tc", err)
 	}
+	if d.near, err = openNear(d.tc.RuleCounters); err != nil {
+		return err
+	}
 	shared := map[string]*ebpf.Map{
 		"drops": d.tc.Drops, "stats": d.tc.Stats, "image_meta": d.tc.ImageMeta, "image_pairs": d.tc.ImagePairs,
 		"image_lines": d.tc.ImageLines, "image_ports": d.tc.ImagePorts, "image_nat": d.tc.ImageNat, "image_natmeta": d.tc.ImageNatmeta, "works": d.tc.Works,
@@ -207,6 +211,7 @@ func (d *Dataplane) sizeFlows(spec *ebpf.CollectionSpec) error {
 	case !errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("open the pinned flow table: %w", err)
 	}
+	spec.Maps["rule_counters"].MaxEntries = nearRules * uint32(ebpf.MustPossibleCPU())
 	spec.Maps["flows"].MaxEntries = size
 	spec.Maps["told"].MaxEntries = size
 	spec.Maps["tuples"].MaxEntries = 2 * size

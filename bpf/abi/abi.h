@@ -228,6 +228,7 @@ struct counter {
 	__u64 packets;
 	__u64 bytes;
 	__u64 last;			/* boot clock, ns */
+	__u64 pad;			/* none lies in two cache lines */
 };
 
 /* The image's tables; see policy.Image. */

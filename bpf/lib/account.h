@@ -27,8 +27,10 @@ static __always_inline void count_stat(__u32 stat, __u64 n)
 
 static __always_inline struct counter *counter_of(__u32 decider)
 {
-	if (decider - DECIDER(DECIDER_RULE, 0) < NEAR_RULES)
-		return element(&rule_counters, decider - DECIDER(DECIDER_RULE, 0));
+	__u32 near = decider - DECIDER(DECIDER_RULE, 0);
+
+	if (near < NEAR_RULES)
+		return element(&rule_counters, bpf_get_smp_processor_id() * NEAR_RULES + near);
 	return bpf_map_lookup_elem(&counters, &decider);
 }
 

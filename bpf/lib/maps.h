@@ -110,12 +110,15 @@ struct {
 } counters SEC(".maps");
 
 /*
- * What the rules with numbers below NEAR_RULES have counted: a hash table of
- * per-CPU values is three places in memory, one after the other, and a new
- * flow's rule is seldom the last one's. counters has their deciders, at zero.
+ * What the rules with numbers below NEAR_RULES have counted, each CPU in a part of
+ * its own: a hash table of per-CPU values is three places in memory, one after the
+ * other, the kernel's array of them two, and a new flow's rule is seldom the last
+ * one's. counters has their deciders, at zero. Mappable, because its elements then
+ * begin at a page. The agent makes it as large as there are CPUs.
  */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, NEAR_RULES);
 	__type(key, __u32);
 	__type(value, struct counter);

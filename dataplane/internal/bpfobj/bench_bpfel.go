@@ -62,6 +62,7 @@ type BenchCounter struct {
 	Packets uint64
 	Bytes   uint64
 	Last    uint64
+	Pad     uint64
 }
 
 type BenchFlow struct {

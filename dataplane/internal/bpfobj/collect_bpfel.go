@@ -31,6 +31,7 @@ type CollectCounter struct {
 	Packets uint64
 	Bytes   uint64
 	Last    uint64
+	Pad     uint64
 }
 
 type CollectFast struct {

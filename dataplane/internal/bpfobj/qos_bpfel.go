@@ -31,6 +31,7 @@ type QosCounter struct {
 	Packets uint64
 	Bytes   uint64
 	Last    uint64
+	Pad     uint64
 }
 
 type QosFlow struct {

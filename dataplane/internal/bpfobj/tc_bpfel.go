@@ -37,6 +37,7 @@ type TcCounter struct {
 	Packets uint64
 	Bytes   uint64
 	Last    uint64
+	Pad     uint64
 }
 
 type TcEarly struct {

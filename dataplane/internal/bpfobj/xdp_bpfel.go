@@ -31,6 +31,7 @@ type XdpCounter struct {
 	Packets uint64
 	Bytes   uint64
 	Last    uint64
+	Pad     uint64
 }
 
 type XdpEarly struct {
