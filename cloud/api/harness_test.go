@@ -114,7 +114,7 @@ func start(t testing.TB, change func(*api.Config), more ...func(*api.Deps)) *run
 	registry := prometheus.NewRegistry()
 	deps := api.Deps{
 		Services: []api.Service{
-			api.Account(fakeAccount{}), api.Fleet(r.fleet), api.Firewall(r.firewall), api.NAT(ngfwv1.UnimplementedNATServiceServer{}), api.System(fakeSystem{}), api.Operations(fakeOperations{}), api.IDS(fakeIDS{}), api.QoS(ngfwv1.UnimplementedQoSServiceServer{}), api.Traffic(r.traffic), api.Alert(fakeAlerts{}),
+			api.Account(fakeAccount{}), api.Fleet(r.fleet), api.Firewall(r.firewall), api.NAT(ngfwv1.UnimplementedNATServiceServer{}), api.System(fakeSystem{}), api.Operations(fakeOperations{}), api.IDS(fakeIDS{}), api.QoS(ngfwv1.UnimplementedQoSServiceServer{}), api.Traffic(r.traffic), api.Alert(fakeAlerts{}), api.DNSHistory(ngfwv1.UnimplementedDnsHistoryServiceServer{}),
 		},
 		Link:          func(s grpc.ServiceRegistrar) { ngfwv1.RegisterLinkServiceServer(s, fakeLink{}) },
 		Authenticator: r.tokens,
