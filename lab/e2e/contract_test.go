@@ -152,6 +152,7 @@ func TestContract(t *testing.T) {
 	step(http.StatusOK, "PUT", "/api/fleet/devices/{id}", router.ID, map[string]any{"name": "renamed", "mode": "observe", "time_zone": "Europe/Vienna"})
 	step(http.StatusOK, "GET", "/api/fleet/devices/{id}/status", router.ID, nil)
 	step(http.StatusOK, "GET", "/api/fleet/devices/{id}/status", device, nil)
+	step(http.StatusOK, "GET", "/api/fleet/devices/{id}/metrics", router.ID, nil)
 
 	shape := func(status int, method, pattern, path string, body any, into ...any) {
 		t.Helper()
