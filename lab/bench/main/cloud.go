@@ -19,7 +19,6 @@ import (
 type cloud struct {
 	system
 	grpc string
-	data string
 	keys []string // of its routers
 
 	filled bool // the data directory was there before
@@ -40,7 +39,7 @@ func startCloud(ctx context.Context, bin, data string) (*cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cloud{grpc: grpcListen, system: system{said: &bytes.Buffer{}, dir: dir, url: "http://" + listen}, data: filepath.Join(dir, "data")}
+	c := &cloud{grpc: grpcListen, system: system{said: &bytes.Buffer{}, dir: dir, url: "http://" + listen, data: filepath.Join(dir, "data")}}
 	if data != "" {
 		if c.data, err = filepath.Abs(data); err != nil {
 			return nil, err

@@ -24,7 +24,9 @@ func (s *system) process(command ...string) (string, error) {
 			continue // ended meanwhile
 		}
 		args := strings.Split(strings.TrimRight(string(line), "\x00"), "\x00")
-		mine := slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, s.dir) })
+		mine := slices.ContainsFunc(args, func(a string) bool {
+			return strings.HasPrefix(a, s.dir) || s.data != "" && strings.HasPrefix(a, s.data)
+		})
 		if mine && len(args) >= 2 && filepath.Base(args[0]) == command[0] && args[1] == command[1] {
 			return filepath.Dir(path), nil
 		}

@@ -27,6 +27,7 @@ type system struct {
 	cmd    *exec.Cmd
 	said   *bytes.Buffer
 	dir    string
+	data   string // of a cloud, where that is elsewhere; "": in dir
 }
 
 // freeAddress is one that nobody listens on now.
