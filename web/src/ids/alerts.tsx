@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useState } from "preact/hooks"
+import { useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { useResource } from "../api/resource"
 import type { AlertsResponse, IDSConfig, IdsAlert } from "../api/schema"
 import { useFleet } from "../fleet"
@@ -43,11 +43,29 @@ export function Alerts() {
   const [fresh, setFresh] = useState(0)
   const there = alerts.data !== undefined
 
+  // An alert is seen before it is stored: a page that lacks one is asked for again.
+  const seen = useRef({ ids: new Set<string>(), tries: 0 }).current
+  useEffect(() => {
+    for (const a of alerts.data?.alerts ?? []) seen.ids.delete(a.id)
+    if (!alerts.data || seen.ids.size === 0 || cursor || seen.tries >= 5) {
+      seen.ids.clear()
+      seen.tries = 0
+      return
+    }
+    seen.tries++
+    const again = setTimeout(alerts.reload, 1000)
+    return () => clearTimeout(again)
+  }, [alerts.at])
+
   useEffect(() => {
     setFresh(0)
     if (!there || cursor) return
     const live = new Stream("/api/ids/alerts/stream", "alert", Object.fromEntries(filter), {
-      row: () => setFresh((n) => n + 1), state: () => {}, dropped: () => {}, gap: () => {}, refused: () => {},
+      row: (frame) => {
+        seen.ids.add((JSON.parse(frame) as { data: IdsAlert }).data.id)
+        setFresh((n) => n + 1)
+      },
+      state: () => {}, dropped: () => {}, gap: () => {}, refused: () => {},
     })
     return () => live.close()
   }, [there, filter, cursor, alerts.at])
