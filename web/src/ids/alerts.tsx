@@ -43,17 +43,18 @@ export function Alerts() {
   const [fresh, setFresh] = useState(0)
   const there = alerts.data !== undefined
 
-  // An alert is seen before it is stored: a page that lacks one is asked for again.
+  // An alert is seen before it is stored: a page that lacks one is asked for again,
+  // also when other filters have been set meanwhile.
   const seen = useRef({ ids: new Set<string>(), tries: 0 }).current
   useEffect(() => {
-    for (const a of alerts.data?.alerts ?? []) seen.ids.delete(a.id)
-    if (!alerts.data || seen.ids.size === 0 || cursor || seen.tries >= 5) {
+    if (!alerts.data) return
+    for (const a of alerts.data.alerts) seen.ids.delete(a.id)
+    if (seen.ids.size === 0 || cursor || seen.tries >= 5) {
       seen.ids.clear()
       seen.tries = 0
       return
     }
-    seen.tries++
-    const again = setTimeout(alerts.reload, 1000)
+    const again = setTimeout(alerts.reload, 1000 * 2 ** seen.tries++)
     return () => clearTimeout(again)
   }, [alerts.at])
 
