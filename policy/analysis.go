@@ -20,6 +20,8 @@ type analysis struct {
 	fromTo map[[2]string]Default
 	nat    []analysedNAT // those that accept
 	noSelf bool          // no address of the router is known
+
+	destinations // what arrives for another one than rules see
 }
 
 // analysedRule is a rule and what it matches.
@@ -79,6 +81,9 @@ func analyse(p *Policy, env Env) (*analysis, error) {
 		a.fromTo[[2]string{d.From, d.To}] = d
 	}
 	if a.nat, err = analyseNAT(resolve, p); err != nil {
+		return nil, err
+	}
+	if a.destinations, err = destinationsOf(p, env); err != nil {
 		return nil, err
 	}
 	held := 0

@@ -1,9 +1,6 @@
 package policy
 
-import (
-	"net/netip"
-	"slices"
-)
+import "slices"
 
 // analysedNAT is a NAT rule that accepts what it translates, as rules see that:
 // behind them it stands where the zone pair's policy stands for other packets.
@@ -11,8 +8,6 @@ type analysedNAT struct {
 	rule    NATRule
 	mapping mapping
 	regions [families][]region
-	first   [families]netip.Addr // a destination that it translates, where it names one
-	port    portRange            // the first of its destination ports
 }
 
 // analyseNAT compiles the accepting NAT rules that hold.
@@ -42,12 +37,6 @@ func analyseNAT(resolve *resolver, p *Policy) ([]analysedNAT, error) {
 		if len(original) == 0 || len(m.services) == 0 {
 			continue // it translates nothing
 		}
-		a.port = m.services[0].ports
-		for f := range families {
-			if set := ofFamily(original, f); len(set) > 0 && !isOpen(n.Destination) {
-				a.first[f] = set[0].first.addr().Unmap()
-			}
-		}
 		if n.Type == NATOneToOne {
 			m.destination = spansOf(a.mapping.inside.Addr(), lastOf(a.mapping.inside))
 		} else {
@@ -72,35 +61,6 @@ func (a *analysedNAT) between(in []string, from, to string) bool {
 	}
 	return a.rule.Interface == "" && (from != to || a.rule.Hairpin) || slices.Contains(in, a.rule.Interface) || a.rule.Hairpin && from == to
 }
-
-// asItArrives gives a packet, of which rules see the new destination, one that the
-// rule translates to it, as far as it names any.
-func (a *analysedNAT) asItArrives(p Packet) Packet {
-	family := family4
-	if p.Dst.Is6() {
-		family = family6
-	}
-	switch {
-	case a.rule.Type == NATOneToOne:
-		p.Dst = moved(p.Dst, a.mapping.outside)
-	case a.first[family].IsValid():
-		p.Dst = a.first[family]
-	}
-	if !HasPorts(p.Protocol) {
-		return p
-	}
-	switch a.mapping.ports {
-	case NATOne:
-		p.DstPort = a.port.first
-	case NATShift:
-		p.DstPort = p.DstPort - a.mapping.to.first + a.mapping.from.first
-	}
-	return p
-}
-
-// sameNAT says whether two policies translate destinations by the same rules. Sources
-// are translated behind the rules, and decide nothing.
-func sameNAT(a, b *Policy) bool { return slices.Equal(destinationRules(a), destinationRules(b)) }
 
 // destinationRules are those that hold and may change a destination, without what does not
 // matter to it.

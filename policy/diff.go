@@ -56,16 +56,16 @@ func Diff(a, b Policy, env Env) ([]Change, error) {
 	}
 	d := &differ{before: before, after: after, around: around, search: search{left: maxWorkOfDiff}, known: map[string][families][]part{}}
 	links := linksOf(&a, &b)
-	sources, between := links, d.between
-	if !sameNAT(&a, &b) {
-		if sources, between, err = d.arrivals(links, env); err != nil {
-			return nil, err
-		}
-	}
+	same := before.destinations.equal(after.destinations)
 	changes := []Change{}
-	for _, from := range sources {
+	for _, from := range links {
 		for _, to := range links {
-			found, err := between(from, to)
+			compare := d.between
+			// NAT asks for the zones too, so that a move is another translation.
+			if !same || len(before.boxes) > 0 && (from.moves() || to.moves()) {
+				compare = d.arrivals
+			}
+			found, err := compare(from, to)
 			if err != nil {
 				return nil, err
 			}
@@ -87,6 +87,8 @@ type link struct {
 	before, after string // zones; "" is none
 	interfaces    []string
 }
+
+func (l *link) moves() bool { return l.before != l.after }
 
 func linksOf(a, b *Policy) []link {
 	out := []link{{ZoneSelf, ZoneSelf, []string{InterfaceSelf}}}
