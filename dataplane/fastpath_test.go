@@ -3,10 +3,13 @@ package dataplane
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"github.com/gopacket/gopacket"
@@ -160,8 +163,9 @@ func (j journey) leaves(t testing.TB) []byte {
 	return sealed(t, j.out, wanMAC, nextMAC, 99)
 }
 
-// way writes the entry that learning would have written, and edits it.
-func (k *kernel) way(j journey, form uint8, edit func(*bpfobj.TcFast)) {
+// way writes the entry that learning would have written, and edits it. It answers
+// the entry's place.
+func (k *kernel) way(j journey, form uint8, edit func(*bpfobj.TcFast)) uint32 {
 	k.t.Helper()
 	var e bpfobj.TcFast
 	w := &e.Way
@@ -186,13 +190,10 @@ func (k *kernel) way(j journey, form uint8, edit func(*bpfobj.TcFast)) {
 			edit(&e)
 		}
 		place := k.putWay(&e)
-		if !rewrite {
-			return
-		}
-		if err := k.tc.FastNats6.Put(place, nat6(j)); err != nil {
+		if err := k.tc.FastNats6.Put(place, nat6(j)); rewrite && err != nil {
 			k.t.Fatal(err)
 		}
-		return
+		return place
 	}
 	e.Key.V4 = 1
 	if rewrite {
@@ -210,7 +211,7 @@ func (k *kernel) way(j journey, form uint8, edit func(*bpfobj.TcFast)) {
 	if edit != nil {
 		edit(&e)
 	}
-	k.putWay(&e)
+	return k.putWay(&e)
 }
 
 // nat6 is what learning would have noted of an IPv6 journey's translation.
@@ -373,6 +374,71 @@ func TestFastPathRewrites(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What is written while it is read is not followed: each packet leaves as one or the
+// other translation says, as a whole.
+func TestFastPathReadsNoHalves(t *testing.T) {
+	k := newKernel(t, 1024)
+	k.apply(1, "", usual)
+	k.allowFast()
+	one, other := masqueraded6, masqueraded6
+	other.out.src, other.out.dst, other.out.sport = "2001:db8:ff::ffff:1", "2001:db8:f00:7777:8888::9", 61001
+	var e bpfobj.TcFast
+	size := uint64(unsafe.Sizeof(e))
+	table, err := unix.Mmap(k.tc.FastWays.FD(), 0, int(size)*int(k.tc.FastWays.MaxEntries()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(table)
+	for _, form := range forms {
+		place := k.way(one, form.bit, nil)
+		seq := (*uint32)(unsafe.Pointer(&table[size*uint64(place)+uint64(unsafe.Offsetof(e.Way)+unsafe.Offsetof(e.Way.Seq))]))
+		stop, stopped := make(chan struct{}), make(chan error, 1)
+		go func() {
+			values := []*bpfobj.TcFastNat6{nat6(one), nat6(other)}
+			half := nat6(one)
+			half.Daddr = nat6(other).Daddr
+			var err error
+			for i := 0; err == nil; i++ {
+				select {
+				case <-stop:
+					stopped <- nil
+					return
+				default:
+				}
+				atomic.AddUint32(seq, 1)
+				err = errors.Join(k.tc.FastNats6.Put(place, half), k.tc.FastNats6.Put(place, values[i%2]))
+				atomic.AddUint32(seq, 1)
+				var e bpfobj.TcFast // for a while it stands
+				err = errors.Join(err, k.tc.FastWays.Lookup(place, &e), k.tc.FastWays.Lookup(place, &e))
+			}
+			stopped <- err
+		}()
+		frame, left := one.arrives(t), [][]byte{one.leaves(t), other.leaves(t)}
+		var each [2]int
+		torn := 0
+		for until := time.Now().Add(20 * time.Second); min(each[0], each[1]) < 500 && torn == 0 && time.Now().Before(until); {
+			redirected, out := form.run(k, frame)
+			switch {
+			case !redirected && bytes.Equal(out, frame):
+			case redirected && bytes.Equal(out, left[0]):
+				each[0]++
+			case redirected && bytes.Equal(out, left[1]):
+				each[1]++
+			default:
+				torn++
+				t.Errorf("%s: neither the one nor the other: %v %x", form.name, redirected, out)
+			}
+		}
+		close(stop)
+		if err := <-stopped; err != nil {
+			t.Fatal(err)
+		}
+		if torn == 0 && min(each[0], each[1]) < 1 {
+			t.Errorf("%s: %d packets left one way, %d the other", form.name, each[0], each[1])
+		}
+	}
 }
 
 // UDP without a checksum keeps none (RFC 768, and of tunnels RFC 6936).
