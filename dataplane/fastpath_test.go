@@ -418,7 +418,7 @@ func TestFastPathReadsNoHalves(t *testing.T) {
 		frame, left := one.arrives(t), [][]byte{one.leaves(t), other.leaves(t)}
 		var each [2]int
 		torn := 0
-		for until := time.Now().Add(20 * time.Second); min(each[0], each[1]) < 500 && torn == 0 && time.Now().Before(until); {
+		for until := time.Now().Add(5 * time.Second); min(each[0], each[1]) < 500 && torn == 0 && time.Now().Before(until); {
 			redirected, out := form.run(k, frame)
 			switch {
 			case !redirected && bytes.Equal(out, frame):
