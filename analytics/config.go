@@ -40,7 +40,7 @@ type Config struct {
 
 	QueryTimeout  time.Duration `yaml:"query_timeout"`
 	ExportTimeout time.Duration `yaml:"export_timeout"`
-	Exports       int           `yaml:"exports"`     // at a time
+	Exports       int           `yaml:"exports"`     // at a time; one organisation has half of them
 	InsertRows    int           `yaml:"insert_rows"` // of waiting batches, put into one insert
 	Inserts       int           `yaml:"inserts"`     // at a time
 	QueuedRows    int           `yaml:"queued_rows"` // beyond it routers wait, and spool

@@ -37,7 +37,7 @@ type DB struct {
 	remembered *remembered // nil: others may insert, too
 	reach      *reach
 
-	exports chan struct{} // holds a token for each that runs
+	exports *exports
 	ready   chan struct{} // closed when the schema is there
 	devices sync.Map      // device id → *device
 }
@@ -47,7 +47,7 @@ func New(cfg Config, deps Deps) (*DB, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	db := &DB{cfg: cfg, log: deps.Log, now: deps.Now, places: deps.Places, reach: newReach(), exports: make(chan struct{}, cfg.Exports), ready: make(chan struct{})}
+	db := &DB{cfg: cfg, log: deps.Log, now: deps.Now, places: deps.Places, reach: newReach(), exports: newExports(cfg.Exports), ready: make(chan struct{})}
 	if db.log == nil {
 		db.log = slog.Default()
 	}

@@ -4,7 +4,6 @@ import (
 	"iter"
 	"math"
 	"net/netip"
-	"strings"
 	"time"
 
 	"ngfw.sh/internal/flowbatch"
@@ -167,8 +166,8 @@ func (r *row) decode(e *ngfwv1.FlowEvent, n *names) (reason string) {
 	r.interfaceIn, r.interfaceOut, r.zoneFrom, r.zoneTo = e.InterfaceIn, e.InterfaceOut, e.ZoneFrom, e.ZoneTo
 	r.ruleName, r.reason = e.RuleName, e.Reason
 	r.app, r.threat, r.hostname = e.App, e.Threat, e.Hostname
-	if len(e.Geo) == 2 { // ISO 3166-1 alpha-2, or not known
-		r.geo = strings.ToUpper(e.Geo)
+	if code, err := readCountry(e.Geo); err == nil { // or not known
+		r.geo = code
 	}
 	r.words = n.words(r.hostname, r.app, r.ruleName)
 	r.flowID = e.FlowId

@@ -52,6 +52,21 @@ func (d *device) show(b *ngfwv1.FlowBatch, show func()) {
 	}
 }
 
+// mostShown bounds the epochs that are remembered as shown and are not stored. A
+// router has a handful.
+const mostShown = 4096
+
+// forget drops of what was shown what is stored, and all of it where a router makes up
+// ever new epochs: a repeated batch would then be shown again.
+func (d *device) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	maps.DeleteFunc(d.shown, func(epoch string, number uint64) bool { return number <= d.stored[epoch] })
+	if len(d.shown) > mostShown {
+		clear(d.shown)
+	}
+}
+
 func (d *device) release() { d.turn <- struct{}{} }
 
 // load reads from the table what is stored of the device.
@@ -84,6 +99,7 @@ func (db *DB) load(ctx context.Context, id string, d *device) error {
 		return err
 	}
 	d.stored, d.known = stored, true
+	d.forget()
 	return nil
 }
 

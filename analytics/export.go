@@ -77,12 +77,10 @@ func (db *DB) Export(ctx context.Context, orgID string, q ExportQuery, begin fun
 	if err := db.down(); err != nil {
 		return err
 	}
-	select {
-	case db.exports <- struct{}{}:
-		defer func() { <-db.exports }()
-	default:
-		return fault.New(fault.Unavailable, "%d exports are running, which is the limit: try again when one has ended", cap(db.exports))
+	if err := db.exports.enter(orgID); err != nil {
+		return err
 	}
+	defer db.exports.leave(orgID)
 	ctx, cancel := context.WithTimeoutCause(ctx, db.cfg.ExportTimeout, errExportTime)
 	defer cancel()
 	defer db.metrics.query("export", db.now())

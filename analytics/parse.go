@@ -119,6 +119,7 @@ func readText(s string) (string, error) {
 	return s, nil
 }
 
+// readCountry reads a code of ISO 3166-1 alpha-2.
 func readCountry(s string) (string, error) {
 	if len(s) != 2 || strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsLetter(r) }) {
 		return "", wrong("is not a country code of two letters")

@@ -13,32 +13,39 @@ import (
 )
 
 // meter counts the call: a stream takes a slot of its user, anything else one
-// of its token's requests for this endpoint, and a download both.
+// of its token's requests for this endpoint, and a download both. So does a stream
+// that changes its filter: it keeps its slot.
 func (c *chain) meter(call *call) (release func(), err error) {
 	nothing := func() {}
 	if len(call.op.Bindings) == 0 { // agents: no endpoint of the table
 		return nothing, nil
 	}
-	if call.op.Stream {
+	if call.op.Stream && !c.slots.Holding(call.caller.UserID, call.Socket) {
 		return c.holdStream(call)
 	}
-	who := "address " + network(call.Address)
-	switch {
-	case call.public():
-	case call.caller.TokenID != "":
-		who = "token " + call.caller.TokenID
-	case call.caller.Session != "":
-		who = "session " + call.caller.Session
-	default:
-		who = "user " + call.caller.UserID
-	}
-	if err := c.count(call, who); err != nil {
+	if err := c.count(call, payer(call)); err != nil {
 		return nothing, err
 	}
-	if call.op.Download {
+	switch {
+	case call.op.Stream:
+		return c.holdStream(call)
+	case call.op.Download:
 		return c.holdDownload(call)
 	}
 	return nothing, nil
+}
+
+// payer is whose requests the call is one of.
+func payer(call *call) string {
+	switch {
+	case call.public():
+		return "address " + network(call.Address)
+	case call.caller.TokenID != "":
+		return "token " + call.caller.TokenID
+	case call.caller.Session != "":
+		return "session " + call.caller.Session
+	}
+	return "user " + call.caller.UserID
 }
 
 // network is what is counted of an address: of IPv6 the 64 bits that a site

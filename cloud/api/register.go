@@ -33,7 +33,7 @@ func (s *Server) register(c *chain) (ops []*operation.Operation, bindings [][]*o
 		grpc.MaxConcurrentStreams(256),
 		// Before anybody has said who it is: a message or a header takes memory.
 		grpc.MaxRecvMsgSize(int(max(s.cfg.BodyLimit, minMessage)) + messageSpace), grpc.MaxHeaderListSize(headerLimit),
-		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.ConnectionTimeout(handshakeTimeout), grpc.InTapHandle(c.strangers),
 	}
 	if s.cfg.TLS != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(s.cfg.TLS)))

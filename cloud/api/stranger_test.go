@@ -2,12 +2,19 @@ package api_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
 // Who is asking is found out before a body is read: a stranger's 401 does not wait for
@@ -39,5 +46,21 @@ func TestStrangersBodiesAreNotRead(t *testing.T) {
 	}
 	if a := r.do("POST", "/api/firewall/rules", long, "Authorization", "Bearer wrong"); a.status != http.StatusUnauthorized {
 		t.Errorf("%d %.100s", a.status, a.body)
+	}
+}
+
+// The same on the gRPC listener, where a message is otherwise read first.
+func TestStrangersMessagesAreNotRead(t *testing.T) {
+	r := start(t, nil)
+	for name, ctx := range map[string]context.Context{"no token": context.Background(), "a wrong one": as("wrong")} {
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		call, err := r.grpc().NewStream(ctx, &grpc.StreamDesc{ClientStreams: true}, ngfwv1.FirewallService_UpdatePolicies_FullMethodName)
+		if err == nil {
+			err = call.RecvMsg(&ngfwv1.ListPoliciesResponse{}) // nothing was sent
+		}
+		if status.Code(err) != codes.Unauthenticated || reason(err) != "UNAUTHORIZED" {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -249,6 +249,29 @@ func TestSixthStreamIsRefused(t *testing.T) {
 	}
 }
 
+// A filter changed on and on is a question asked on and on.
+func TestFilterChangesAreCounted(t *testing.T) {
+	r := start(t, func(c *api.Config) { c.Limits.Other = 2 })
+	conn, _ := r.open("", "reader")
+	const change = `{"type":"filter","filter":{}}`
+	var live *liveStream
+	for range 2 {
+		writeFrame(t, conn, change)
+		live = r.next()
+		if got := readFrame(t, conn); got != change {
+			t.Fatal(got)
+		}
+	}
+	writeFrame(t, conn, change)
+	if got := readFrame(t, conn); !strings.Contains(got, `"code":"RATE_LIMIT"`) {
+		t.Error(got)
+	}
+	live.frames <- &ngfwv1.StreamFrame{Type: "log", Cursor: "c1"} // the last one is in force
+	if got := readFrame(t, conn); !strings.Contains(got, `"cursor":"c1"`) {
+		t.Error(got)
+	}
+}
+
 // dialAnyway dials while something takes the call.
 func (r *running) dialAnyway(token string) (*websocket.Conn, *http.Response, error) {
 	stop := make(chan struct{})

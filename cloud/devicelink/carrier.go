@@ -27,7 +27,22 @@ func (s *Server) Connect(stream ngfwv1.LinkService_ConnectServer) error {
 	if p, ok := peer.FromContext(stream.Context()); ok {
 		address = p.Addr.String()
 	}
-	return s.Serve(stream.Context(), stream, address)
+	return s.Serve(stream.Context(), &grpcCarrier{LinkService_ConnectServer: stream}, address)
+}
+
+// grpcCarrier tells the codec which message is the first.
+type grpcCarrier struct {
+	ngfwv1.LinkService_ConnectServer
+	opened bool
+}
+
+func (c *grpcCarrier) Recv() (*ngfwv1.AgentMessage, error) {
+	if c.opened {
+		return c.LinkService_ConnectServer.Recv()
+	}
+	c.opened = true
+	first := &opening{&ngfwv1.AgentMessage{}}
+	return first.AgentMessage, c.RecvMsg(first)
 }
 
 // ServerOptions are what the gRPC server that carries Connect needs.

@@ -16,28 +16,9 @@ import (
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
-// maxAnalyses bounds those that run at once: each may take a processor for
-// seconds.
-const maxAnalyses = 2
-
 // Addresses knows a router's own addresses, as far as it has reported them.
 type Addresses interface {
 	OwnAddresses(ctx context.Context, deviceID string) ([]netip.Addr, error)
-}
-
-// analyse runs f when its turn comes, with what these policies mean on the device.
-func (s *Service) analyse(ctx context.Context, deviceID string, f func(policy.Env) error, policies ...policy.Policy) error {
-	env, err := s.environment(ctx, deviceID, policies...)
-	if err != nil {
-		return err
-	}
-	select {
-	case s.analyses <- struct{}{}:
-		defer func() { <-s.analyses }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	return f(env)
 }
 
 // environment is what these policies mean on the device. Countries are those of the
@@ -70,25 +51,32 @@ func (s *Service) environment(ctx context.Context, deviceID string, policies ...
 // Check looks for rules that do not do what they seem to: of the stored policy, of
 // another one, or of what a change would make of it.
 func (s *Service) Check(ctx context.Context, req *ngfwv1.CheckRequest) (*ngfwv1.CheckResponse, error) {
+	done, err := s.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	id, p, err := s.checked(ctx, req)
 	if err != nil {
 		return nil, err
 	}
+	env, err := s.environment(ctx, id, p)
+	if err != nil {
+		return nil, err
+	}
+	found, err := policy.Check(p, env)
+	if err != nil {
+		return nil, err
+	}
 	out := &ngfwv1.CheckResponse{}
-	return out, s.analyse(ctx, id, func(env policy.Env) error {
-		found, err := policy.Check(p, env)
-		if err != nil {
-			return err
+	for _, f := range found {
+		m := &ngfwv1.Finding{}
+		if err := resource.ToMessage(f, m); err != nil {
+			return nil, err
 		}
-		for _, f := range found {
-			m := &ngfwv1.Finding{}
-			if err := resource.ToMessage(f, m); err != nil {
-				return err
-			}
-			out.Findings = append(out.Findings, m)
-		}
-		return nil
-	}, p)
+		out.Findings = append(out.Findings, m)
+	}
+	return out, nil
 }
 
 func (s *Service) checked(ctx context.Context, req *ngfwv1.CheckRequest) (id string, p policy.Policy, err error) {
@@ -102,25 +90,32 @@ func (s *Service) checked(ctx context.Context, req *ngfwv1.CheckRequest) (id str
 // Diff tells which packets another policy, or a change of the stored one, would
 // decide otherwise.
 func (s *Service) Diff(ctx context.Context, req *ngfwv1.DiffRequest) (*ngfwv1.DiffResponse, error) {
+	done, err := s.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	id, stored, other, err := s.compared(ctx, req.GetDeviceId(), req)
 	if err != nil {
 		return nil, err
 	}
+	env, err := s.environment(ctx, id, stored, other)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := policy.Diff(stored, other, env)
+	if err != nil {
+		return nil, err
+	}
 	out := &ngfwv1.DiffResponse{}
-	return out, s.analyse(ctx, id, func(env policy.Env) error {
-		changes, err := policy.Diff(stored, other, env)
-		if err != nil {
-			return err
+	for _, c := range changes {
+		m := &ngfwv1.ActionChange{}
+		if err := resource.ToMessage(c, m); err != nil {
+			return nil, err
 		}
-		for _, c := range changes {
-			m := &ngfwv1.ActionChange{}
-			if err := resource.ToMessage(c, m); err != nil {
-				return err
-			}
-			out.Changes = append(out.Changes, m)
-		}
-		return nil
-	}, stored, other)
+		out.Changes = append(out.Changes, m)
+	}
+	return out, nil
 }
 
 // proposal is another policy, whole or as a change of the stored one.

@@ -48,6 +48,11 @@ func (s *Service) Backtest(ctx context.Context, req *ngfwv1.BacktestRequest) (*n
 	if err != nil {
 		return nil, err
 	}
+	done, err := s.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	id, stored, other, err := s.compared(ctx, req.GetDeviceId(), req)
 	if err != nil {
 		return nil, err

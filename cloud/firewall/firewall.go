@@ -64,7 +64,7 @@ type Service struct {
 	groups  resource.Members[policy.Policy, policy.Group]
 	nat     resource.Members[policy.Policy, policy.NATRule]
 
-	analyses chan struct{} // a token for each that runs
+	analyses *turns
 }
 
 // New makes the service and registers its section.
@@ -76,7 +76,7 @@ func New(deps Deps) *Service {
 	section := resource.Register(deps.Configuration, description)
 	return &Service{
 		deps: deps, section: section, rules: ruleMembers(section), zones: zoneMembers(section), groups: groupMembers(section), nat: natMembers(section),
-		analyses: make(chan struct{}, maxAnalyses),
+		analyses: newTurns(),
 	}
 }
 

@@ -1,6 +1,8 @@
 package system
 
 import (
+	"math"
+
 	ngfwv1 "ngfw.sh/proto/gen/ngfw/v1"
 )
 
@@ -17,11 +19,17 @@ type counter struct {
 }
 
 func (c counter) add(n *ngfwv1.RuleCounter) counter {
-	c.LostHits += max(0, c.Hits-n.GetHits())
-	c.LostBytes += max(0, c.Bytes-n.GetHitBytes())
+	c.LostHits = lost(c.LostHits, c.Hits, n.GetHits())
+	c.LostBytes = lost(c.LostBytes, c.Bytes, n.GetHitBytes())
 	c.Hits, c.Bytes = n.GetHits(), n.GetHitBytes()
 	c.LastHit = max(c.LastHit, n.GetLastHit())
 	return c
+}
+
+// lost is what of counts stays counted besides the present ones. With them it is at
+// most what an int64 holds, whatever a router says.
+func lost(before, counted, now int64) int64 {
+	return min(before+max(0, counted-now), math.MaxInt64-now)
 }
 
 // Rules and NAT rules have ids of their own: those of NAT rules are kept negative.

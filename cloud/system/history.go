@@ -37,8 +37,12 @@ type sums struct {
 
 type ratesSum struct{ count, rx, tx int64 }
 
-// mostNames bounds what a router that makes and removes interfaces leaves behind.
-const mostNames = 256
+// mostNames and longestName (more than IFNAMSIZ, linux/if.h) bound what a router that
+// makes and removes interfaces, or says so, leaves behind.
+const (
+	mostNames   = 256
+	longestName = 64
+)
 
 // add takes a report into the sample of its step.
 func (h *history) add(now time.Time, step time.Duration, keep int, m *ngfwv1.Metrics) {
@@ -61,6 +65,9 @@ func (h *history) add(now time.Time, step time.Duration, keep int, m *ngfwv1.Met
 	o.memory += int64(m.GetMemory())
 	o.connections += m.GetConnections().GetTotal()
 	for name, r := range m.GetInterfaces() {
+		if !slices.Contains(h.Names, name) && !h.name(name) {
+			continue
+		}
 		s := o.rates[name]
 		if s == nil {
 			s = &ratesSum{}
@@ -69,17 +76,17 @@ func (h *history) add(now time.Time, step time.Duration, keep int, m *ngfwv1.Met
 		s.count++
 		s.rx += r.GetRxRate()
 		s.tx += r.GetTxRate()
-		if !slices.Contains(h.Names, name) {
-			h.name(name)
-		}
 	}
 	h.Samples[len(h.Samples)-1] = o.mean(at, h.Names, m.Temperature)
 }
 
-func (h *history) name(name string) {
-	if len(h.Names) < mostNames {
-		h.Names = append(h.Names, name)
+// name gives a name its place; false: there is none for it.
+func (h *history) name(name string) bool {
+	if len(h.Names) >= mostNames || len(name) > longestName {
+		return false
 	}
+	h.Names = append(h.Names, name)
+	return true
 }
 
 func (o *sums) mean(at int64, names []string, temperature *int32) sample {

@@ -2,6 +2,8 @@ package system
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,5 +65,21 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 	if len(h.Samples) != 10 || len(h.Names) != mostNames {
 		t.Errorf("%d samples, %d names", len(h.Samples), len(h.Names))
+	}
+}
+
+// A router that tells of ever new interfaces leaves nothing behind of most of them.
+func TestHistoryBoundsNames(t *testing.T) {
+	var h history
+	for i := range 3 * mostNames {
+		h.add(time.Unix(1_000_000_000, 0), time.Minute, 3, metricsOf(1, map[string]int64{fmt.Sprint("if", i): 1, strings.Repeat("x", longestName+1+i): 1}))
+	}
+	if len(h.Names) != mostNames || len(h.open.rates) != mostNames || len(h.Samples[0].Rates) != 2*mostNames {
+		t.Errorf("%d names, %d sums, %d rates", len(h.Names), len(h.open.rates), len(h.Samples[0].Rates))
+	}
+	for _, name := range h.Names {
+		if len(name) > longestName {
+			t.Errorf("a name of %d bytes", len(name))
+		}
 	}
 }

@@ -19,11 +19,14 @@ const (
 	batchEvents = 3<<3 | uint64(protowire.BytesType)
 )
 
-// Unmarshal reads a message of a router, as proto.Unmarshal does. The flow events
-// of a batch stay bytes, a copy of those in data.
+// Unmarshal reads a message of a router, as proto.Unmarshal does, but refuses what
+// Check does. The flow events of a batch stay bytes, a copy of those in data.
 func Unmarshal(data []byte, m *ngfwv1.AgentMessage) error {
 	id, b := batchOf(data)
 	if b == nil {
+		if err := Check(data, m); err != nil {
+			return err
+		}
 		return proto.Unmarshal(data, m)
 	}
 	proto.Reset(m)

@@ -29,6 +29,13 @@ func (s *Slots) Hold(owner, thing string, limit int) (release func(), used int, 
 	return sync.OnceFunc(func() { s.release(owner, thing) }), len(things), true
 }
 
+// Holding says whether the thing has a slot of its owner's.
+func (s *Slots) Holding(owner, thing string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held[owner][thing] > 0
+}
+
 func (s *Slots) release(owner, thing string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

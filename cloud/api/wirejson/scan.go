@@ -5,16 +5,22 @@ import (
 	"unicode/utf8"
 )
 
-// MaxDepth bounds how deep arrays and objects may nest in an input.
-const MaxDepth = 64
+// MaxDepth bounds how deep arrays and objects may nest in an input, MaxNested how many
+// there may be: two characters write an empty one, which takes hundreds of bytes once
+// it is read.
+const (
+	MaxDepth  = 64
+	MaxNested = 1 << 16
+)
 
 // scanner reads JSON (RFC 8259) token by token out of one document. It is
 // stricter than encoding/json: bad UTF-8 and lone surrogates are errors, so is
 // U+0000, which no database column takes.
 type scanner struct {
-	src   []byte
-	pos   int
-	depth int
+	src    []byte
+	pos    int
+	depth  int
+	nested int // arrays and objects so far
 }
 
 // syntaxError ends the decoding: nothing after it can be trusted.
@@ -72,6 +78,9 @@ func (s *scanner) unexpected(wanted string) error {
 func (s *scanner) enter() error {
 	if s.depth++; s.depth > MaxDepth {
 		return s.fail("nested deeper than %d levels", MaxDepth)
+	}
+	if s.nested++; s.nested > MaxNested {
+		return s.fail("more than %d arrays and objects", MaxNested)
 	}
 	s.pos++
 	return nil
