@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/google/go-cmp/cmp"
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/sys/unix"
@@ -93,11 +94,17 @@ func (k *kernel) allowFast() {
 	if k.Dataplane.collect == nil {
 		k.t.Fatalf("no collector: %v", k.Degraded())
 	}
+	k.setFast(fastXDP | fastTC)
+}
+
+// setFast says which forms of the fast path may be used.
+func (k *kernel) setFast(forms uint16) {
+	k.t.Helper()
 	c, err := k.settings()
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	c.Fast = fastXDP | fastTC
+	c.Fast = forms
 	if err := k.putSettings(c); err != nil {
 		k.t.Fatal(err)
 	}
@@ -249,8 +256,52 @@ func (k *kernel) putWay(e *bpfobj.TcFast) {
 	if free < 0 {
 		k.t.Fatal("no place is free")
 	}
+	var have bpfobj.TcFast
+	if err := k.tc.FastWays.Lookup(uint32(free), &have); err != nil {
+		k.t.Fatal(err)
+	}
+	if have.Key.Proto == 0 {
+		k.home(first, 1)
+	}
 	if err := k.tc.FastWays.Put(uint32(free), e); err != nil {
 		k.t.Fatal(err)
+	}
+}
+
+// home adds entries that have this place for their first.
+func (k *kernel) home(place uint32, n uint64) {
+	k.t.Helper()
+	var word uint64
+	if err := k.tc.FastHomes.Lookup(place/homesPerWord, &word); err != nil {
+		k.t.Fatal(err)
+	}
+	word += n << (place % homesPerWord * (64 / homesPerWord))
+	if err := k.tc.FastHomes.Put(place/homesPerWord, &word); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// homes are how many entries have their first place somewhere, by those who count
+// them, held against the entries themselves.
+func (k *kernel) homes() {
+	k.t.Helper()
+	want, got := map[uint32]uint64{}, map[uint32]uint64{}
+	for _, e := range k.ways() {
+		want[k.place(e.Key)]++
+	}
+	for at := range k.tc.FastHomes.MaxEntries() {
+		var word uint64
+		if err := k.tc.FastHomes.Lookup(at, &word); err != nil {
+			k.t.Fatal(err)
+		}
+		for i := range uint32(homesPerWord) {
+			if n := word >> (i * (64 / homesPerWord)) & 0xf; n > 0 {
+				got[at*homesPerWord+i] = n
+			}
+		}
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		k.t.Errorf("homes of entries (-counted from them +noted):\n%s", d)
 	}
 }
 
@@ -440,6 +491,7 @@ func (k *kernel) forgetWays(t *testing.T, packets uint64) {
 			continue
 		}
 		total += e.Count >> fastBytes
+		k.home(k.place(e.Key), ^uint64(0))
 		if err := k.tc.FastWays.Put(place, &bpfobj.TcFast{}); err != nil {
 			t.Fatal(err)
 		}
@@ -598,10 +650,13 @@ func TestFastPathFindsBehindWhatWent(t *testing.T) {
 	if err := k.tc.FastWays.Put(k.place(key), &other); err != nil {
 		t.Fatal(err)
 	}
+	k.home(k.place(other.Key), 1)
 	k.way(masqueraded, fastXDP, nil)
 	equal(t, "both", len(k.ways()), 2)
+	k.homes()
 	k.stat()
 	equal(t, "one went", len(k.ways()), 1)
+	k.homes()
 	if redirected, _ := k.runXDP(masqueraded.arrives(t)); !redirected {
 		t.Error("the other is not found any more")
 	}
@@ -647,10 +702,10 @@ func TestFastPathForgets(t *testing.T) {
 	equal(t, "its last counts", k.stat().FastPackets-before, uint64(3))
 
 	// A TCP connection's numbers are kept as long as the flow: its end is
-	// compared with them.
+	// compared with them. Behind it, see TestEndBehindItsRecord.
 	k.arrive(k.lan, packet{src: lan4, dst: inet4, proto: tcp, sport: 40000, dport: 80, flags: "S"}.frame(t))
 	over := func(e *bpfobj.TcFast) {
-		e.Id, e.Key.Proto, e.Way.Until = k.flow().Id, unix.IPPROTO_TCP, tick(t)-ticks(time.Hour)
+		e.Id, e.Key.Proto, e.Way.Until, e.Way.Active = k.flow().Id, unix.IPPROTO_TCP, tick(t)-ticks(time.Hour), 0
 	}
 	k.way(masqueraded, fastXDP, over)
 	equal(t, "connection", size(), 1)

@@ -268,10 +268,7 @@ static __attribute__((noinline)) int pass(struct __sk_buff *skb, struct work *w,
 	 * its numbers are noted there. What the matcher looks at takes it too. */
 	class = qos_class(skb, w, f);
 	mark |= mark_class(class);
-	if (look)
-		mark |= look;
-	else
-		mark |= ask_way(skb, w, f) & (class ? 0 : MARK_LEARN);
+	mark |= look | (ask_way(skb, w, f, !look) & (class ? 0 : MARK_LEARN));
 	set_mark(skb, mark);
 	return TC_NEXT;
 }
@@ -528,8 +525,7 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 		return refused(skb, w);
 	if (w->zone != ZONE_SELF && forged(skb, w))
 		return refused_for(skb, w, REASON_FORGED);
-	/* The record is gone, and with it what would show that it is no guess. */
-	if (w->packet.flags & PKT_RST && ct_liberal(skb, w))
+	if (w->packet.flags & (PKT_FIN | PKT_RST) && !is_end(skb, w, f))
 		return refused_for(skb, w, REASON_NO_STATE);
 	if (w->closing) {
 		/* The tail of a connection whose end has been told. */

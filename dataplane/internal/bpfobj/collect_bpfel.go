@@ -282,6 +282,7 @@ const (
 	CollectMapCounters      = "counters"
 	CollectMapDrops         = "drops"
 	CollectMapEvents        = "events"
+	CollectMapFastHomes     = "fast_homes"
 	CollectMapFastStats     = "fast_stats"
 	CollectMapFastWatched   = "fast_watched"
 	CollectMapFastWays      = "fast_ways"
@@ -359,6 +360,7 @@ type CollectMapSpecs struct {
 	Counters     *ebpf.MapSpec `ebpf:"counters"`
 	Drops        *ebpf.MapSpec `ebpf:"drops"`
 	Events       *ebpf.MapSpec `ebpf:"events"`
+	FastHomes    *ebpf.MapSpec `ebpf:"fast_homes"`
 	FastStats    *ebpf.MapSpec `ebpf:"fast_stats"`
 	FastWatched  *ebpf.MapSpec `ebpf:"fast_watched"`
 	FastWays     *ebpf.MapSpec `ebpf:"fast_ways"`
@@ -412,6 +414,7 @@ type CollectMaps struct {
 	Counters     *ebpf.Map `ebpf:"counters"`
 	Drops        *ebpf.Map `ebpf:"drops"`
 	Events       *ebpf.Map `ebpf:"events"`
+	FastHomes    *ebpf.Map `ebpf:"fast_homes"`
 	FastStats    *ebpf.Map `ebpf:"fast_stats"`
 	FastWatched  *ebpf.Map `ebpf:"fast_watched"`
 	FastWays     *ebpf.Map `ebpf:"fast_ways"`
@@ -436,6 +439,7 @@ func (m *CollectMaps) Close() error {
 		m.Counters,
 		m.Drops,
 		m.Events,
+		m.FastHomes,
 		m.FastStats,
 		m.FastWatched,
 		m.FastWays,

@@ -498,6 +498,7 @@ const (
 	TcMapEarlyZones      = "early_zones"
 	TcMapEvents          = "events"
 	TcMapFastAsks        = "fast_asks"
+	TcMapFastHomes       = "fast_homes"
 	TcMapFastStats       = "fast_stats"
 	TcMapFastWatched     = "fast_watched"
 	TcMapFastWays        = "fast_ways"
@@ -605,6 +606,7 @@ type TcMapSpecs struct {
 	EarlyZones     *ebpf.MapSpec `ebpf:"early_zones"`
 	Events         *ebpf.MapSpec `ebpf:"events"`
 	FastAsks       *ebpf.MapSpec `ebpf:"fast_asks"`
+	FastHomes      *ebpf.MapSpec `ebpf:"fast_homes"`
 	FastStats      *ebpf.MapSpec `ebpf:"fast_stats"`
 	FastWatched    *ebpf.MapSpec `ebpf:"fast_watched"`
 	FastWays       *ebpf.MapSpec `ebpf:"fast_ways"`
@@ -686,6 +688,7 @@ type TcMaps struct {
 	EarlyZones     *ebpf.Map `ebpf:"early_zones"`
 	Events         *ebpf.Map `ebpf:"events"`
 	FastAsks       *ebpf.Map `ebpf:"fast_asks"`
+	FastHomes      *ebpf.Map `ebpf:"fast_homes"`
 	FastStats      *ebpf.Map `ebpf:"fast_stats"`
 	FastWatched    *ebpf.Map `ebpf:"fast_watched"`
 	FastWays       *ebpf.Map `ebpf:"fast_ways"`
@@ -732,6 +735,7 @@ func (m *TcMaps) Close() error {
 		m.EarlyZones,
 		m.Events,
 		m.FastAsks,
+		m.FastHomes,
 		m.FastStats,
 		m.FastWatched,
 		m.FastWays,

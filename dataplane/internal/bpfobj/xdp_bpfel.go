@@ -335,6 +335,7 @@ const (
 	XdpMapEarlies         = "earlies"
 	XdpMapEarlyZones      = "early_zones"
 	XdpMapEvents          = "events"
+	XdpMapFastHomes       = "fast_homes"
 	XdpMapFastStats       = "fast_stats"
 	XdpMapFastWatched     = "fast_watched"
 	XdpMapFastWays        = "fast_ways"
@@ -424,6 +425,7 @@ type XdpMapSpecs struct {
 	Earlies       *ebpf.MapSpec `ebpf:"earlies"`
 	EarlyZones    *ebpf.MapSpec `ebpf:"early_zones"`
 	Events        *ebpf.MapSpec `ebpf:"events"`
+	FastHomes     *ebpf.MapSpec `ebpf:"fast_homes"`
 	FastStats     *ebpf.MapSpec `ebpf:"fast_stats"`
 	FastWatched   *ebpf.MapSpec `ebpf:"fast_watched"`
 	FastWays      *ebpf.MapSpec `ebpf:"fast_ways"`
@@ -489,6 +491,7 @@ type XdpMaps struct {
 	Earlies       *ebpf.Map `ebpf:"earlies"`
 	EarlyZones    *ebpf.Map `ebpf:"early_zones"`
 	Events        *ebpf.Map `ebpf:"events"`
+	FastHomes     *ebpf.Map `ebpf:"fast_homes"`
 	FastStats     *ebpf.Map `ebpf:"fast_stats"`
 	FastWatched   *ebpf.Map `ebpf:"fast_watched"`
 	FastWays      *ebpf.Map `ebpf:"fast_ways"`
@@ -523,6 +526,7 @@ func (m *XdpMaps) Close() error {
 		m.Earlies,
 		m.EarlyZones,
 		m.Events,
+		m.FastHomes,
 		m.FastStats,
 		m.FastWatched,
 		m.FastWays,
