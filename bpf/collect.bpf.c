@@ -9,9 +9,6 @@
  */
 #include "lib/fast.h"
 
-/* How long an entry is left alone behind its end: whoever still counts is done. */
-#define FAST_REMOVE TICKS(3000)
-
 struct collection {
 	struct fast_census census;
 	__u64 now;
@@ -20,19 +17,15 @@ struct collection {
 
 static long collect(void *map, const void *key, struct fast *e, struct collection *c)
 {
-	__u64 id;
-
 	if (!*(volatile __u8 *)&e->key.proto)
 		return 0;
 	settle(e, c->now, c->tick);
 	c->census.entries++;
-	/* What is noted of a TCP connection is needed until its end. */
-	id = e->id;
-	if (reached(c->tick, e->way.until + FAST_REMOVE) && !(e->key.proto == IPPROTO_TCP && bpf_map_lookup_elem(&flows, &id)) &&
-	    begin_way(e)) {
-		if (reached(c->tick, e->way.until + FAST_REMOVE)) {
+	if (fast_idle(e, c->tick, 0) && begin_way(e)) {
+		if (fast_idle(e, c->tick, 0)) {
 			e->way.active = 0;
 			settle(e, c->now, c->tick);
+			fast_move_out(e);
 			e->key.taken = 1;
 			*(volatile __u8 *)&e->key.proto = 0;
 			c->census.removed++;

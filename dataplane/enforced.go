@@ -39,7 +39,7 @@ func (d *Dataplane) Explain(p policy.Packet) (policy.Explanation, error) {
 }
 
 // isCloud finds the agent's own connection, which enforcement accepts before it
-// asks the image (is_cloud in bpf/lib/judge.h).
+// asks the image (is_cloud in bpf/lib/verdict.h).
 func isCloud(p policy.ImagePacket, c bpfobj.TcConfig) bool {
 	return p.From == policy.ZoneIndexSelf && p.Protocol == policy.ProtocolTCP &&
 		c.CloudPort != 0 && networkOrder(p.Port) == c.CloudPort && p.Destination == c.CloudAddr

@@ -31,6 +31,8 @@ const (
 	fastXDP = 1
 	fastTC  = 2
 
+	homesPerWord = 16
+
 	portXDPRx = 0x200
 	portXDPTx = 0x400
 )

@@ -29,7 +29,8 @@ type packet struct {
 	proto        layers.IPProtocol
 	sport, dport uint16
 	flags        string // of TCP: S, A, F, R
-	kind, code   uint8  // of ICMP, whose identifier is sport
+	seq, ack     uint32
+	kind, code   uint8 // of ICMP, whose identifier is sport
 	payload      []byte
 	fragment     uint16 // 8-byte units from the start
 	more         bool   // fragments follow
@@ -73,7 +74,7 @@ func (p packet) transport() []gopacket.SerializableLayer {
 	switch p.proto {
 	case layers.IPProtocolTCP:
 		return []gopacket.SerializableLayer{&layers.TCP{
-			SrcPort: layers.TCPPort(p.sport), DstPort: layers.TCPPort(p.dport), DataOffset: 5,
+			SrcPort: layers.TCPPort(p.sport), DstPort: layers.TCPPort(p.dport), DataOffset: 5, Seq: p.seq, Ack: p.ack,
 			SYN: strings.Contains(p.flags, "S"), ACK: strings.Contains(p.flags, "A"),
 			FIN: strings.Contains(p.flags, "F"), RST: strings.Contains(p.flags, "R"),
 		}, payload}

@@ -88,6 +88,12 @@ struct fast {
 /* At 2^23 packets an entry is full, long before its bytes are. */
 #define FAST_BYTES_BITS 40
 
+/*
+ * How many entries have their first place here, so that a packet without one need
+ * not look there: four bits a place, since they stand in FAST_PLACES places.
+ */
+#define FAST_HOMES 16			/* places of a word */
+
 enum fast_stat {
 	FAST_STAT_PACKETS = 0,
 	FAST_STAT_BYTES = 1,

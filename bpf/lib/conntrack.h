@@ -10,6 +10,11 @@
 #include "maps.h"
 #include "parse.h"
 
+static __always_inline int is_icmp(__u8 proto)
+{
+	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
+}
+
 static __always_inline __u8 icmp_answer(__u8 proto, __u8 type)
 {
 	if (proto == IPPROTO_ICMPV6)

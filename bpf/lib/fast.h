@@ -48,6 +48,16 @@ struct {
 
 #define FAST_PLACES 8
 
+/* FAST_HOMES places a word: small enough to stay near the processor, while of the
+ * entries each is far away. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 262144 / FAST_HOMES);
+	__type(key, __u32);
+	__type(value, __u64);
+} fast_homes SEC(".maps");
+
 struct bpf_map {
 	__u32 max_entries;
 } __kernel_type;
@@ -148,6 +158,35 @@ static __always_inline struct fast_nat6 *nat6_of(const struct fast *e)
 	return bpf_map_lookup_elem(&fast_nats6, &place);
 }
 
+/* One entry of this place more, or less. */
+static __always_inline void fast_settle_in(__u32 place, int less)
+{
+	__u64 *word, one;
+
+	place &= ((struct bpf_map *)&fast_ways)->max_entries - 1;
+	one = 1ULL << (place % FAST_HOMES * (64 / FAST_HOMES));
+	word = element(&fast_homes, place / FAST_HOMES);
+	if (word)
+		atomic_add(word, less ? -one : one);
+}
+
+/*
+ * The place, if an entry has it for its first. Else there is none to be found, and
+ * it is looked for at the beginning, which is near as all such packets look there.
+ * Without branches, as each has the verifier take all that follows once more.
+ */
+static __always_inline __u32 fast_first(__u32 place)
+{
+	__u64 *word, here = 1;
+
+	place &= ((struct bpf_map *)&fast_ways)->max_entries - 1;
+	word = element(&fast_homes, place / FAST_HOMES);
+	if (word)
+		here = ((*(volatile __u64 *)word >> (place % FAST_HOMES * (64 / FAST_HOMES)) & 0xf) + 15) >> 4;
+	asm volatile("" : "+r"(here));
+	return place * here;
+}
+
 static __always_inline int same_key(const struct fast_key *a, const struct fast_key *b)
 {
 	return *(const __u64 *)&a->sport == *(const __u64 *)&b->sport && a->src == b->src && a->dst == b->dst &&
@@ -157,7 +196,7 @@ static __always_inline int same_key(const struct fast_key *a, const struct fast_
 /* The entry of k; *seq is its way's from before it was found to be k's. */
 static __always_inline struct fast *fast_find(const struct fast_key *k, __u32 *seq)
 {
-	__u32 place = fast_place(k);
+	__u32 place = fast_first(fast_place(k));
 	__u64 word;
 
 	for (int i = 0; i < FAST_PLACES; i++) {
@@ -200,10 +239,42 @@ static __always_inline void end_way(struct fast *e)
 	__sync_fetch_and_add(&e->way.seq, 1);
 }
 
+/* An entry's place is given up: nobody finds it any more. */
+static __always_inline void fast_move_out(struct fast *e)
+{
+	struct fast_key k = e->key;
+
+	if (k.v4)
+		k.net[0] = k.net[1] = 0;	/* struct fast_nat */
+	fast_settle_in(fast_place(&k), 1);
+}
+
+/* How long an entry is left alone behind its end: whoever still counts is done. */
+#define FAST_REMOVE TICKS(3000)
+/* Conntrack's own timeout of established connections (nf_conntrack-sysctl). */
+#define FAST_KEPT TICKS(5 * 86400 * 1000ULL)
+
+/*
+ * Is e over at this tick, and nobody's? By that of a TCP connection which has not
+ * ended its end is judged (is_end), also when its record is gone, for as long as
+ * conntrack may know it; unless its place is needed.
+ */
+static __always_inline int fast_idle(struct fast *e, __u32 tick, int needed)
+{
+	__u32 until = e->way.until;
+	__u64 id = e->id;
+
+	if (!reached(tick, until + FAST_REMOVE))
+		return 0;
+	if (e->key.proto != IPPROTO_TCP)
+		return 1;
+	return (needed || !e->way.active || reached(tick, until + FAST_KEPT)) && !bpf_map_lookup_elem(&flows, &id);
+}
+
 /* A free place for k, begun to be written; 0: all are taken. */
 static __always_inline struct fast *fast_claim(const struct fast_key *k)
 {
-	__u32 place = fast_place(k);
+	__u32 place = fast_place(k), tick = tick_now();
 
 	for (int i = 0; i < FAST_PLACES; i++) {
 		struct fast *e = fast_at(place + i);
@@ -212,8 +283,25 @@ static __always_inline struct fast *fast_claim(const struct fast_key *k)
 			return 0;
 		if (*(volatile __u8 *)&e->key.proto || !begin_way(e))
 			continue;
-		if (!*(volatile __u8 *)&e->key.proto)
+		if (!*(volatile __u8 *)&e->key.proto) {
+			fast_settle_in(place, 0);
 			return e;
+		}
+		end_way(e);
+	}
+	for (int i = 0; i < FAST_PLACES; i++) {
+		struct fast *e = fast_at(place + i);
+
+		if (!e)
+			return 0;
+		if (e->key.proto != IPPROTO_TCP || !fast_idle(e, tick, 1) || !begin_way(e))
+			continue;
+		if (e->key.proto == IPPROTO_TCP && fast_idle(e, tick, 1)) {
+			e->way.active = 0;
+			fast_move_out(e);
+			fast_settle_in(place, 0);
+			return e;
+		}
 		end_way(e);
 	}
 	return 0;

@@ -12,18 +12,15 @@
 #include "inspect.h"
 #include "ending.h"
 #include "qos.h"
+#include "rejudge.h"
 #include "reset.h"
+#include "route.h"
 #include "translate.h"
+#include "verdict.h"
 
 #define TC_NEXT (-1)		/* TCX_NEXT, TC_ACT_UNSPEC: other filters still run */
 #define TC_DROP 2		/* TCX_DROP, TC_ACT_SHOT */
-#define EINVAL 22
 #define UNKNOWN 0		/* no verdict: the packet is a new flow's */
-
-static __always_inline int is_icmp(__u8 proto)
-{
-	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
-}
 
 static __always_inline void set_mark(struct __sk_buff *skb, __u32 bits)
 {
@@ -60,149 +57,6 @@ static __always_inline int drop(struct work *w, __u32 reason)
 	w->reason = reason;
 	count(&drops, reason, w->amount, w->now);
 	return TC_DROP;
-}
-
-struct raw_address {
-	__u8 byte[16];
-};
-
-/*
- * The kernel's route: bpf_fib_lookup's answer; w->way is the interface. With
- * neighbour, also who is next on it.
- */
-SUBPROGRAM int look_up(struct __sk_buff *skb, struct work *w, const struct raw_address *from,
-		       const struct raw_address *to, __u32 neighbour)
-{
-	struct bpf_fib_lookup fib = {};
-	const __u8 *src, *dst;
-	int rc;
-
-	if (!w || !from || !to)
-		return BPF_FIB_LKUP_RET_UNREACHABLE;
-	src = from->byte;
-	dst = to->byte;
-	fib.ifindex = w->ifindex;
-	fib.l4_protocol = w->packet.tuple.proto;
-	fib.tot_len = 1;	/* fits everywhere: else the kernel looks the interface up to ask it */
-	if (is_v4(dst)) {
-		fib.family = AF_INET;
-		fib.tos = w->packet.tos & 0x1c;	/* what routes may depend on */
-		fib.ipv4_src = ((const __be32 *)src)[3];
-		fib.ipv4_dst = ((const __be32 *)dst)[3];
-	} else {
-		fib.family = AF_INET6;
-		copy16(fib.ipv6_src, src);
-		copy16(fib.ipv6_dst, dst);
-	}
-	rc = bpf_fib_lookup(skb, &fib, sizeof(fib), neighbour ? 0 : BPF_FIB_LOOKUP_SKIP_NEIGH);
-	if (rc == -EINVAL)	/* Linux before 6.3 has no such flag */
-		rc = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
-	w->way = fib.ifindex;
-	__builtin_memset(w->neighbour, 0, sizeof(w->neighbour));
-	if (neighbour && rc == BPF_FIB_LKUP_RET_SUCCESS)
-		__builtin_memcpy(w->neighbour, fib.dmac, ETH_ALEN);
-	/* An unresolved neighbour is still a route; so is one that needs fragments. */
-	if (rc == BPF_FIB_LKUP_RET_NO_NEIGH || rc == BPF_FIB_LKUP_RET_FRAG_NEEDED ||
-	    rc == BPF_FIB_LKUP_RET_UNSUPP_LWT)
-		return BPF_FIB_LKUP_RET_SUCCESS;
-	return rc;
-}
-
-/*
- * Where the kernel would send a packet from src to dst: an interface, or 0 for
- * the router itself, which also answers for what has no route. Broadcast and
- * multicast are for the router: the kernel sees to them before it asks its
- * routes, where a default route would claim them (ip_route_input_slow).
- */
-static __always_inline __u32 route(struct __sk_buff *skb, struct work *w, const __u8 *src,
-				   const __u8 *dst, __u32 neighbour)
-{
-	if (is_for_many(dst) ||
-	    look_up(skb, w, (const void *)src, (const void *)dst, neighbour) != BPF_FIB_LKUP_RET_SUCCESS)
-		return 0;
-	return w->way;
-}
-
-/*
- * Does the packet's source belong to another zone than it came from? The way
- * back tells (RFC 3704 2.2, by zone and not by interface, so that several ways
- * into one zone may be used unevenly). A source without a way back is forged
- * too, as is the router's own. Who has no address yet or IPv6's of the link is
- * believed; such packets are not forwarded.
- */
-SUBPROGRAM int forged(struct __sk_buff *skb, struct work *w)
-{
-	const __u8 *src;
-	long rc;
-
-	if (!w)
-		return 1;
-	src = w->packet.tuple.saddr;
-	if (is_unspecified(src) || is_link_local(src))
-		return 0;
-	rc = look_up(skb, w, (const void *)w->packet.tuple.daddr, (const void *)src, 0);
-	if (rc == BPF_FIB_LKUP_RET_SUCCESS)
-		return w->way != w->ifindex && zone_of(w->slot, w->way) != w->zone;
-	/* Where nothing is forwarded, the lookup knows no way at all. */
-	return rc != BPF_FIB_LKUP_RET_FWD_DISABLED;
-}
-
-/* The agent's own connection, so that no policy can cut a router off its cloud. */
-static __always_inline int is_cloud(const struct tuple *t)
-{
-	struct config *c = element(&settings, 0);
-	const __u64 *a, *b = (const __u64 *)t->daddr;
-
-	if (!c || !c->cloud_port || t->proto != IPPROTO_TCP || t->dport != c->cloud_port)
-		return 0;
-	a = (const __u64 *)c->cloud_addr;
-	return a[0] == b[0] && a[1] == b[1];
-}
-
-static __always_inline void decide(struct work *w, __u32 decider, __u8 action)
-{
-	w->question.verdict.decider = decider;
-	w->question.verdict.action = action;
-	w->question.verdict.log = 0;
-	w->question.valid = 0;
-}
-
-static __always_inline __u64 mac_number(const __u8 *mac)
-{
-	return (__u64)mac[0] << 40 | (__u64)mac[1] << 32 | (__u64)mac[2] << 24 | mac[3] << 16 | mac[4] << 8 | mac[5];
-}
-
-/* Ask the classifier about a flow: original source, translated destination. */
-static __always_inline void ask(struct work *w, const struct flow *f, __u32 zone_in, __u32 zone_out)
-{
-	struct question *q = &w->question;
-
-	pose(w, f);
-	if (f->flags & FLOW_DNAT) {
-		q->dst = to_address(f->to);
-		if (has_ports(q->proto))
-			q->port = bpf_ntohs(f->to_port);
-		q->nat = w->nat;
-	} else if (f->flags & FLOW_REPLY_KNOWN) {
-		q->dst = to_address(f->reply.saddr);
-		q->port = bpf_ntohs(is_icmp(f->orig.proto) ? f->orig.dport : f->reply.sport);
-	}
-	q->zone_in = zone_in;
-	q->zone_out = zone_out;
-	q->mac = zone_in == ZONE_SELF ? 0 : mac_number(f->smac);
-	q->now = NOW_CLOCK;
-	judge(q);
-}
-
-/* The verdict of a flow as a whole: system rules that need more than the classifier sees, zones, policy. */
-static __always_inline void decide_flow(struct work *w, const struct flow *f)
-{
-	if (f->zone_in == ZONE_SELF && is_cloud(&f->orig))
-		decide(w, DECIDER(DECIDER_SYSTEM, SYSTEM_CLOUD), ACTION_ACCEPT);
-	else if (f->zone_in == ZONE_NONE || f->zone_out == ZONE_NONE)
-		decide(w, DECIDER(DECIDER_REASON, REASON_NO_ZONE), ACTION_DROP);
-	else
-		ask(w, f, f->zone_in, f->zone_out);
 }
 
 /* Store w->flow, which is filled but for ids and times, as a new flow. */
@@ -268,10 +122,7 @@ static __attribute__((noinline)) int pass(struct __sk_buff *skb, struct work *w,
 	 * its numbers are noted there. What the matcher looks at takes it too. */
 	class = qos_class(skb, w, f);
 	mark |= mark_class(class);
-	if (look)
-		mark |= look;
-	else
-		mark |= ask_way(skb, w, f) & (class ? 0 : MARK_LEARN);
+	mark |= look | (ask_way(skb, w, f, !look) & (class ? 0 : MARK_LEARN));
 	set_mark(skb, mark);
 	return TC_NEXT;
 }
@@ -306,101 +157,6 @@ static __always_inline int refused_for(struct __sk_buff *skb, struct work *w, __
 {
 	decide(w, DECIDER(DECIDER_REASON, reason), ACTION_DROP);
 	return refused(skb, w);
-}
-
-/*
- * The NAT rule whose flow f is by its source, under this policy. A changed one holds
- * for new flows, and f stays its own; of one that is gone it is no more.
- */
-static __always_inline __u32 source_rule(struct work *w, const struct flow *f)
-{
-	if (!(f->flags & FLOW_REPLY_KNOWN) || w->flow.zone_in <= ZONE_SELF || w->flow.zone_out <= ZONE_SELF)
-		return 0;
-	w->reply = f->reply;
-	w->question.verdict.action = 0;		/* what find_source asks is another question */
-	return find_source(w, &w->flow, f->ifindex_out) || w->flow.nat[1] == f->nat[1] ? w->flow.nat[1] : 0;
-}
-
-/* The NAT rule of f's destination is gone or changed: f and conntrack's entry end. */
-static __always_inline int cut_translation(struct __sk_buff *skb, struct work *w, struct flow *f)
-{
-	decide(w, DECIDER(DECIDER_REASON, REASON_NAT_CHANGED), ACTION_DROP);
-	ct_end(skb, &w->packet.tuple);
-	if (!(f->flags & FLOW_CUT)) {
-		count_stat(STAT_REJUDGED, 1);
-		__sync_fetch_and_or(&f->flags, FLOW_CUT | FLOW_CLOSED);
-		end_fast(f);
-		emit(EVENT_CLOSE, w->now, f);
-	}
-	return 0;
-}
-
-/* Has a schedule that f's verdict depends on begun or ended, or the clock been set? */
-static __always_inline int expired(const struct flow *f)
-{
-	__u64 valid = *(volatile __u64 *)&f->valid, now, ns;
-
-	if (!valid)
-		return 0;
-	now = wall_clock(&ns);
-	if (!now)
-		return valid != VALID_UNSET;
-	return now < (__u32)valid || now >= valid >> 32;
-}
-
-/*
- * The policy changed since f was judged, or the time has come: judge it again by
- * its own tuple, from whichever direction this packet comes. A flow that passes
- * goes on as it is.
- */
-SUBPROGRAM int rejudge(struct __sk_buff *skb, struct work *w, struct flow *f)
-{
-	if (!w || !f)
-		return 0;
-	__builtin_memcpy(&w->flow, f, sizeof(w->flow));
-	w->flow.zone_in = zone_of(w->slot, f->ifindex_in);
-	w->flow.zone_out = zone_of(w->slot, f->ifindex_out);
-	if (f->flags & FLOW_DNAT) {
-		/* The rule that translates it holds still, or one that does the same. */
-		switch (find_destination(w, &w->flow)) {
-		case 1:
-			if (same_destination(f, w->flow.to, w->flow.to_port))
-				break;
-			/* fall through */
-		case 0:
-			return cut_translation(skb, w, f);
-		default:
-			return 0;
-		}
-		f->priority = w->flow.priority;
-		f->nat[0] = w->flow.nat[0];
-	}
-	decide_flow(w, &w->flow);
-	if (!w->question.verdict.action)	/* swapped away under us: the next packet asks again */
-		return 0;
-	w->flow.revision = w->revision;
-	if (w->question.verdict.action != ACTION_ACCEPT) {
-		/* The record keeps what let its packets pass, and its old revision: each
-		 * further packet is judged again, and refused for itself. */
-		if (!(f->flags & FLOW_CUT)) {
-			w->cut = 1;
-			count_stat(STAT_REJUDGED, 1);
-			__sync_fetch_and_or(&f->flags, FLOW_CUT | FLOW_CLOSED);
-			end_fast(f);
-			emit(EVENT_CLOSE, w->now, f);
-		}
-		return 0;
-	}
-	count_stat(STAT_REJUDGED, 1);
-	f->decider = w->question.verdict.decider;
-	f->nat[1] = source_rule(w, f);
-	f->zone_in = w->flow.zone_in;
-	f->zone_out = w->flow.zone_out;
-	f->revision = w->revision;
-	f->valid = w->question.valid;
-	if (f->flags & FLOW_CUT)
-		__sync_fetch_and_and(&f->flags, ~FLOW_CUT);
-	return 0;
 }
 
 /* Does the flow behind the packet still exist for conntrack? */
@@ -528,8 +284,7 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 		return refused(skb, w);
 	if (w->zone != ZONE_SELF && forged(skb, w))
 		return refused_for(skb, w, REASON_FORGED);
-	/* The record is gone, and with it what would show that it is no guess. */
-	if (w->packet.flags & PKT_RST && ct_liberal(skb, w))
+	if (w->packet.flags & (PKT_FIN | PKT_RST) && !is_end(skb, w, f))
 		return refused_for(skb, w, REASON_NO_STATE);
 	if (w->closing) {
 		/* The tail of a connection whose end has been told. */

@@ -178,8 +178,13 @@ SUBPROGRAM int ct_liberal(struct __sk_buff *skb, struct work *w)
 /*
  * Conntrack believes whoever ends a connection that it is liberal with, so we
  * look: a FIN or RST is one of the connection's if its number lies between what
- * the other side has acknowledged and what this one has sent. An end that
- * nothing is noted of must at least follow a packet of the other side.
+ * the other side has acknowledged and what this one has sent. That is noted of both
+ * before conntrack is asked to be liberal (learn_way), and kept for as long as it
+ * may know the connection (fast_idle), whose record may be another by now.
+ *
+ * Where nothing is noted, conntrack has taken up a connection of the router's own in
+ * its midst: a reset must follow a packet of the other side. Or what was noted went
+ * with an older version's tables: then no reset is believed.
  */
 SUBPROGRAM int is_end(struct __sk_buff *skb, struct work *w, struct flow *f)
 {
@@ -194,8 +199,9 @@ SUBPROGRAM int is_end(struct __sk_buff *skb, struct work *w, struct flow *f)
 	dir = w->dir & 1;
 	own = fast_of(&w->packet.tuple);
 	other = fast_of(dir ? &f->orig : &f->reply);
-	if (!own || !other || own->id != f->id || other->id != f->id)
-		return !(w->packet.flags & PKT_RST) || f->packets[!dir];
+	if (!own || !other)
+		return !(w->packet.flags & PKT_RST) ||
+		       (f->packets[!dir] && (f->zone_in == ZONE_SELF || f->zone_out == ZONE_SELF));
 	if (bpf_skb_load_bytes(skb, w->packet.l4 + 4, &seq, sizeof(seq)))
 		return 0;
 	from = other->ack;
@@ -209,30 +215,34 @@ SUBPROGRAM int is_end(struct __sk_buff *skb, struct work *w, struct flow *f)
 }
 
 /*
- * A packet of f goes the long way. If f is established and its packets plain,
- * egress shall note how it leaves. Answers mark bits.
+ * A packet of f goes the long way, and its numbers are noted. If f may go the short
+ * one, is established and its packets plain, egress shall note how it leaves.
+ * Answers mark bits.
  */
-SUBPROGRAM int ask_way(struct __sk_buff *skb, struct work *w, struct flow *f)
+SUBPROGRAM int ask_way(struct __sk_buff *skb, struct work *w, struct flow *f, __u32 may)
 {
 	struct fast *e, *fresh;
 	__u32 now, rx, tcp, ack = 0, end = 0;
 
 	if (!w || !f)
 		return 0;
-	if (!fast_forms())
-		return 0;
 	if (w->packet.tuple.proto != IPPROTO_TCP && w->packet.tuple.proto != IPPROTO_UDP)
 		return 0;
 	tcp = w->packet.tuple.proto == IPPROTO_TCP;
-	if (f->packets[0] + f->packets[1] < FAST_AFTER || (tcp && !read_numbers(skb, w, &ack, &end)))
+	/* Of a connection that was taken over something may be noted already. */
+	if (f->packets[0] + f->packets[1] < FAST_AFTER && (!tcp || w->packet.flags & PKT_SYN))
+		return 0;
+	if (tcp && !read_numbers(skb, w, &ack, &end))
 		return 0;
 	now = tick_now();
 	e = fast_of(&w->packet.tuple);
 	if (e) {
 		settle(e, w->now, now);
-		if (tcp && e->id == f->id)
+		if (tcp)
 			note_numbers(e, ack, end);
 	}
+	if (!may || !fast_forms() || f->packets[0] + f->packets[1] < FAST_AFTER)
+		return 0;
 	if ((f->flags & (FLOW_REPLY_KNOWN | FLOW_SEEN_REPLY)) != (FLOW_REPLY_KNOWN | FLOW_SEEN_REPLY) ||
 	    f->flags & FLOW_ENDS)
 		return 0;
@@ -418,7 +428,7 @@ static __always_inline __u32 short_of_edge(const struct flow *f, __u32 ticks)
 SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 {
 	struct config *c = element(&settings, 0);
-	struct fast *fresh = element(&fast_work, 1), *e;
+	struct fast *fresh = element(&fast_work, 1), *e, *other;
 	struct tuple *in;
 	struct fast_watch *watch = element(&fast_watched, 0);
 	struct fast_way *way;
@@ -450,7 +460,9 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 	case CT_UNSETTLED:
 		return 0;
 	case CT_STRICT:
-		bpf_ringbuf_output(&fast_asks, &f->orig, sizeof(f->orig), 0);
+		other = fast_of(dir ? &f->orig : &f->reply);
+		if (other && other->id == f->id)	/* see is_end */
+			bpf_ringbuf_output(&fast_asks, &f->orig, sizeof(f->orig), 0);
 		e->asked = tick_now() - FAST_RETRY + FAST_SOON;
 		return 0;
 	}

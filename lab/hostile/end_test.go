@@ -72,3 +72,26 @@ func TestGuessedEndOfFastConnection(t *testing.T) {
 		})
 	}
 }
+
+// Until both sides have been heard on their way conntrack judges by itself: of the
+// side that is silent nothing is noted that a guess could be told by.
+func TestGuessedEndOfOneSidedConnection(t *testing.T) {
+	r := newRouter(t, usual, "fast_path: xdp")
+	c := connection(t, r)
+	for range 100 {
+		c.passes(t, "from one side", c.out)
+	}
+	r.Exec(lab.RTR, "sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_timeout_close=1", "net.netfilter.nf_conntrack_tcp_timeout_fin_wait=1", "net.netfilter.nf_conntrack_tcp_timeout_close_wait=1")
+	for _, flags := range []string{"R", "FA"} {
+		guess := c.in
+		guess.flags, guess.seq = flags, 2_000_000_000
+		if flags == "R" {
+			guess.ack = 0
+		}
+		equal(t, flags, c.arrives(guess), nil)
+		if left := r.remembered(443); left < 60 {
+			t.Errorf("%s: conntrack forgets the connection in %d s", flags, left)
+		}
+	}
+	c.quicken(t)
+}

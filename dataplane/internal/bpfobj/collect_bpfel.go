@@ -292,6 +292,7 @@ const (
 	CollectMapCounters      = "counters"
 	CollectMapDrops         = "drops"
 	CollectMapEvents        = "events"
+	CollectMapFastHomes     = "fast_homes"
 	CollectMapFastNats6     = "fast_nats6"
 	CollectMapFastStats     = "fast_stats"
 	CollectMapFastWatched   = "fast_watched"
@@ -371,6 +372,7 @@ type CollectMapSpecs struct {
 	Counters     *ebpf.MapSpec `ebpf:"counters"`
 	Drops        *ebpf.MapSpec `ebpf:"drops"`
 	Events       *ebpf.MapSpec `ebpf:"events"`
+	FastHomes    *ebpf.MapSpec `ebpf:"fast_homes"`
 	FastNats6    *ebpf.MapSpec `ebpf:"fast_nats6"`
 	FastStats    *ebpf.MapSpec `ebpf:"fast_stats"`
 	FastWatched  *ebpf.MapSpec `ebpf:"fast_watched"`
@@ -426,6 +428,7 @@ type CollectMaps struct {
 	Counters     *ebpf.Map `ebpf:"counters"`
 	Drops        *ebpf.Map `ebpf:"drops"`
 	Events       *ebpf.Map `ebpf:"events"`
+	FastHomes    *ebpf.Map `ebpf:"fast_homes"`
 	FastNats6    *ebpf.Map `ebpf:"fast_nats6"`
 	FastStats    *ebpf.Map `ebpf:"fast_stats"`
 	FastWatched  *ebpf.Map `ebpf:"fast_watched"`
@@ -451,6 +454,7 @@ func (m *CollectMaps) Close() error {
 		m.Counters,
 		m.Drops,
 		m.Events,
+		m.FastHomes,
 		m.FastNats6,
 		m.FastStats,
 		m.FastWatched,

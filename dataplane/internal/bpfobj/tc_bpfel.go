@@ -508,6 +508,7 @@ const (
 	TcMapEarlyZones      = "early_zones"
 	TcMapEvents          = "events"
 	TcMapFastAsks        = "fast_asks"
+	TcMapFastHomes       = "fast_homes"
 	TcMapFastNats6       = "fast_nats6"
 	TcMapFastStats       = "fast_stats"
 	TcMapFastWatched     = "fast_watched"
@@ -617,6 +618,7 @@ type TcMapSpecs struct {
 	EarlyZones     *ebpf.MapSpec `ebpf:"early_zones"`
 	Events         *ebpf.MapSpec `ebpf:"events"`
 	FastAsks       *ebpf.MapSpec `ebpf:"fast_asks"`
+	FastHomes      *ebpf.MapSpec `ebpf:"fast_homes"`
 	FastNats6      *ebpf.MapSpec `ebpf:"fast_nats6"`
 	FastStats      *ebpf.MapSpec `ebpf:"fast_stats"`
 	FastWatched    *ebpf.MapSpec `ebpf:"fast_watched"`
@@ -700,6 +702,7 @@ type TcMaps struct {
 	EarlyZones     *ebpf.Map `ebpf:"early_zones"`
 	Events         *ebpf.Map `ebpf:"events"`
 	FastAsks       *ebpf.Map `ebpf:"fast_asks"`
+	FastHomes      *ebpf.Map `ebpf:"fast_homes"`
 	FastNats6      *ebpf.Map `ebpf:"fast_nats6"`
 	FastStats      *ebpf.Map `ebpf:"fast_stats"`
 	FastWatched    *ebpf.Map `ebpf:"fast_watched"`
@@ -747,6 +750,7 @@ func (m *TcMaps) Close() error {
 		m.EarlyZones,
 		m.Events,
 		m.FastAsks,
+		m.FastHomes,
 		m.FastNats6,
 		m.FastStats,
 		m.FastWatched,

@@ -345,6 +345,7 @@ const (
 	XdpMapEarlies         = "earlies"
 	XdpMapEarlyZones      = "early_zones"
 	XdpMapEvents          = "events"
+	XdpMapFastHomes       = "fast_homes"
 	XdpMapFastNats6       = "fast_nats6"
 	XdpMapFastStats       = "fast_stats"
 	XdpMapFastWatched     = "fast_watched"
@@ -436,6 +437,7 @@ type XdpMapSpecs struct {
 	Earlies       *ebpf.MapSpec `ebpf:"earlies"`
 	EarlyZones    *ebpf.MapSpec `ebpf:"early_zones"`
 	Events        *ebpf.MapSpec `ebpf:"events"`
+	FastHomes     *ebpf.MapSpec `ebpf:"fast_homes"`
 	FastNats6     *ebpf.MapSpec `ebpf:"fast_nats6"`
 	FastStats     *ebpf.MapSpec `ebpf:"fast_stats"`
 	FastWatched   *ebpf.MapSpec `ebpf:"fast_watched"`
@@ -503,6 +505,7 @@ type XdpMaps struct {
 	Earlies       *ebpf.Map `ebpf:"earlies"`
 	EarlyZones    *ebpf.Map `ebpf:"early_zones"`
 	Events        *ebpf.Map `ebpf:"events"`
+	FastHomes     *ebpf.Map `ebpf:"fast_homes"`
 	FastNats6     *ebpf.Map `ebpf:"fast_nats6"`
 	FastStats     *ebpf.Map `ebpf:"fast_stats"`
 	FastWatched   *ebpf.Map `ebpf:"fast_watched"`
@@ -538,6 +541,7 @@ func (m *XdpMaps) Close() error {
 		m.Earlies,
 		m.EarlyZones,
 		m.Events,
+		m.FastHomes,
 		m.FastNats6,
 		m.FastStats,
 		m.FastWatched,

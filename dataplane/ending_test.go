@@ -1,0 +1,198 @@
+package dataplane
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	netfilter "github.com/ti-mo/conntrack"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"ngfw.sh/dataplane/internal/bpfobj"
+)
+
+// liberal has conntrack know an established connection, and believe any number of
+// it, as of those that the fast path has.
+func (k *kernel) liberal(p packet) {
+	k.t.Helper()
+	const established, both = 3, beLiberal<<8 | beLiberal // struct nf_ct_tcp_flags: value, mask
+	flow := netfilter.NewFlow(unix.IPPROTO_TCP, netfilter.StatusConfirmed|netfilter.StatusSeenReply|netfilter.StatusAssured,
+		netip.MustParseAddr(p.src), netip.MustParseAddr(p.dst), p.sport, p.dport, 3600, 0)
+	flow.ProtoInfo.TCP = &netfilter.ProtoInfoTCP{State: established, OriginalFlags: both, ReplyFlags: both}
+	var err error
+	k.in(func() {
+		var c *netfilter.Conn
+		if c, err = netfilter.Dial(nil); err == nil {
+			defer c.Close()
+			err = c.Create(flow)
+		}
+	})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// noted puts what the fast path has noted of a direction of a connection that has
+// been silent for so long.
+func (k *kernel) noted(p packet, id uint64, ack, end uint32, silent time.Duration) {
+	k.t.Helper()
+	k.way(journey{p, p, 64}, fastXDP, func(e *bpfobj.TcFast) {
+		e.Id, e.Ack, e.End, e.Way.Until = id, ack, end, tick(k.t)-uint32(uint64(silent)>>tickShift)
+	})
+}
+
+// A connection that is silent for hours loses its record, but conntrack knows it and
+// is liberal with it: a guess still does not end it, a true end does.
+func TestEndBehindItsRecord(t *testing.T) {
+	k := newKernel(t, 16)
+	k.apply(1, "", usual)
+	k.allowFast()
+	out := packet{src: lan4, dst: inet4, proto: tcp, sport: 40000, dport: 80}
+	k.liberal(out)
+	note := func() {
+		k.noted(out, 1, 9001, 1001, 3*time.Hour)
+		k.noted(out.reply(), 1, 1001, 9001, 3*time.Hour)
+	}
+	note()
+	k.stat()
+	equal(t, "entries that are kept", len(k.ways()), 2)
+	for _, tc := range []struct {
+		flags string
+		seq   uint32 // from 203.0.113.7; the host's is less by 8000
+		want  string
+	}{
+		{"FA", 2_000_000_000, "no_state"},
+		{"FA", 8500, "no_state"},
+		{"R", 2_000_000_000, "no_state"},
+		{"R", 9000, "no_state"},
+		{"R", 9002, "no_state"},
+		{"R", 9001, ""},
+		{"FA", 9001, ""},
+		{"FA", 9101, ""}, // behind data that was lost
+	} {
+		for _, from := range []struct {
+			port uint32
+			p    packet
+			less uint32
+		}{{k.wan, out.reply(), 0}, {k.lan, out, 8000}} {
+			from.p.flags, from.p.seq = tc.flags, tc.seq-from.less
+			name := fmt.Sprintf("%s %d from %s", tc.flags, from.p.seq, from.p.src)
+			equal(t, name, k.arrive(from.port, from.p.frame(t)).Reason, tc.want)
+			want := 0
+			if tc.want == "" {
+				want = 1
+			}
+			equal(t, name+": records", len(k.flows()), want)
+			k.forget()
+			k.forgetWays(t, 0)
+			note()
+		}
+	}
+
+	// Its ways have been over for five days, or it has ended: nothing is kept.
+	k.noted(out, 1, 9001, 1001, 5*24*time.Hour+time.Minute)
+	k.way(journey{out.reply(), out.reply(), 64}, fastXDP, func(e *bpfobj.TcFast) {
+		e.Way.Active, e.Way.Until = 0, tick(t)-1<<20
+	})
+	k.stat()
+	equal(t, "entries that are kept for longer", len(k.ways()), 0)
+
+	t.Run("spoken since", func(t *testing.T) { endBehindData(t, k, 40001) })
+	t.Run("nothing noted", func(t *testing.T) { resetOfNothingNoted(t, k) })
+	t.Run("fast path off since", func(t *testing.T) {
+		k.setFast(0)
+		endBehindData(t, k, 40003)
+	})
+}
+
+// What is said behind the record's end moves the numbers that an end is judged by,
+// from the first packet on.
+func endBehindData(t *testing.T, k *kernel, port uint16) {
+	out := packet{src: lan4, dst: inet4, proto: tcp, sport: port, dport: 80, flags: "A"}
+	k.liberal(out)
+	k.noted(out, 1, 9001, 1001, 3*time.Hour)
+	k.noted(out.reply(), 1, 1001, 9001, 3*time.Hour)
+	in := out.reply()
+	out.seq, out.ack, out.payload = 1001, 9001, make([]byte, 500)
+	in.flags, in.seq, in.ack = "A", 9001, 1501
+	equal(t, "data", k.arrive(k.lan, out.frame(t)).Verdict, "next")
+	equal(t, "acknowledged", k.arrive(k.wan, in.frame(t)).Verdict, "next")
+	out.flags, out.payload, out.seq = "R", nil, 1001
+	equal(t, "an old number", k.arrive(k.lan, out.frame(t)).Reason, "no_state")
+	out.seq = 1501
+	equal(t, "the end", k.arrive(k.lan, out.frame(t)).Reason, "")
+}
+
+// A connection that conntrack is liberal with, and that nothing is noted of: a reset
+// is not believed.
+func resetOfNothingNoted(t *testing.T, k *kernel) {
+	out := packet{src: lan4, dst: inet4, proto: tcp, sport: 40002, dport: 80, flags: "A"}
+	in := out.reply()
+	k.liberal(out)
+	equal(t, "data", k.arrive(k.lan, out.frame(t)).Verdict, "next")
+	equal(t, "an answer", k.arrive(k.wan, in.frame(t)).Verdict, "next")
+	in.flags = "R"
+	equal(t, "reset", k.arrive(k.wan, in.frame(t)).Reason, "no_state")
+}
+
+// The numbers of silent connections leave their places to flows that need them.
+func TestSilentConnectionsMakeRoom(t *testing.T) {
+	k := newKernel(t, 64)
+	k.apply(1, "", usual)
+	k.allowFast()
+	k.in(func() {
+		l, err := netlink.LinkByName("lan")
+		if err == nil {
+			err = netlink.LinkSetHardwareAddr(l, routerMAC)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	p := packet{src: lan4, dst: inet4, proto: udp, sport: 40000, dport: 4000}
+	k.arrive(k.lan, p.frame(t))
+	k.change(func(f *bpfobj.TcFlow) {
+		f.Flags |= flowReplyKnown | flowSeenReply
+		f.Packets = [2]uint64{8, 8}
+	})
+	var key bpfobj.TcFastKey
+	k.way(journey{p, p, 64}, fastXDP, func(e *bpfobj.TcFast) { key = e.Key })
+	k.forgetWays(t, 0)
+	first, id := k.place(key), k.flow().Id
+	hour := uint32(uint64(time.Hour) >> tickShift)
+	// occupy puts a connection in one of the places that the flow could have.
+	occupy := func(at uint16, id uint64, until uint32) {
+		e := bpfobj.TcFast{Key: key, Id: id}
+		e.Key.Proto, e.Key.Sport, e.Way.Active, e.Way.Until = unix.IPPROTO_TCP, key.Sport^at^0x5555, k.active(), until
+		if err := k.tc.FastWays.Put((first+uint32(at))%k.tc.FastWays.MaxEntries(), &e); err != nil {
+			t.Fatal(err)
+		}
+		k.home(k.place(e.Key), 1)
+	}
+	for at := range uint16(8) {
+		occupy(at, id, tick(t)-hour)
+	}
+	full := k.stat().FastFull
+	equal(t, "all have records", k.arrive(k.lan, p.frame(t)).Mark&markLearn, uint32(0))
+	equal(t, "no room", k.stat().FastFull-full, uint64(1))
+	k.forgetWays(t, 0)
+	for at := range uint16(8) {
+		switch at {
+		case 3: // silent, and without a record
+			occupy(at, 1, tick(t)-hour)
+		case 5: // without one, and not silent
+			occupy(at, 2, tick(t)+hour)
+		default:
+			occupy(at, id, tick(t)-hour)
+		}
+	}
+	equal(t, "one is silent", k.arrive(k.lan, p.frame(t)).Mark&markLearn, uint32(markLearn))
+	k.homes()
+	ids := map[uint64]int{}
+	for _, e := range k.ways() {
+		ids[e.Id]++
+	}
+	equal(t, "entries by record", ids, map[uint64]int{id: 7, 2: 1})
+}
