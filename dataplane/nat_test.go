@@ -59,7 +59,7 @@ func TestDestinationIsDecidedAtIngress(t *testing.T) {
 	if err := k.Apply(natImage(t, 5, no, all)); err != nil {
 		t.Fatal(err)
 	}
-	const first = 0x4e050001 // generation 5, target 1: lan4, port 80
+	const first = 0x40500001 // generation 5, target 1: lan4, port 80
 	turn := uint32(markJudged | markReject)
 	for name, c := range map[string]struct {
 		port     uint32
@@ -73,10 +73,10 @@ func TestDestinationIsDecidedAtIngress(t *testing.T) {
 		"turning":                               {k.lan, packet{src: lan4, dst: rtrWAN4, dport: 8080}, outcome{"next", "", turn | markLearn | markZone(zoneLAN)}, first, 1, lan4},
 		"from a third zone":                     {k.iot, packet{src: iot4, dst: rtrWAN4, dport: 8080}, outcome{"next", "", markJudged | markLearn | markZone(zoneLAN)}, first, 1, lan4},
 		"refused by a rule":                     {k.wan, packet{src: "203.0.113.66", dst: rtrWAN4, dport: 8080}, outcome{"drop", "policy", 0}, 0, 0, ""},
-		"of an interface, turning":              {k.lan, packet{src: lan4, dst: rtrWAN4, dport: 8081}, outcome{"next", "", turn | markLearn | markZone(zoneLAN)}, 0x4e050002, 2, lan4},
+		"of an interface, turning":              {k.lan, packet{src: lan4, dst: rtrWAN4, dport: 8081}, outcome{"next", "", turn | markLearn | markZone(zoneLAN)}, 0x40500002, 2, lan4},
 		"of an interface, from a third zone":    {k.iot, packet{src: iot4, dst: rtrWAN4, dport: 8081}, outcome{"drop", "policy", 0}, 0, 0, ""},
-		"the turn is missed, another is for it": {k.lan, packet{src: lan4, dst: rtrWAN4, dport: 8082}, outcome{"next", "", markJudged | markLearn | markZone(zoneIOT)}, 0x4e050003, 4, iot4},
-		"the turn is not missed":                {k.iot, packet{src: iot4, dst: rtrWAN4, dport: 8082}, outcome{"next", "", markJudged | markLearn | markZone(zoneLAN)}, 0x4e050002, 3, lan4},
+		"the turn is missed, another is for it": {k.lan, packet{src: lan4, dst: rtrWAN4, dport: 8082}, outcome{"next", "", markJudged | markLearn | markZone(zoneIOT)}, 0x40500003, 4, iot4},
+		"the turn is not missed":                {k.iot, packet{src: iot4, dst: rtrWAN4, dport: 8082}, outcome{"next", "", markJudged | markLearn | markZone(zoneLAN)}, 0x40500002, 3, lan4},
 		"another port":                          {k.wan, packet{src: inet4, dst: rtrWAN4, dport: 8083}, outcome{"drop", "policy", 0}, 0, 0, ""},
 		"out":                                   {k.lan, packet{src: lan4, dst: inet4, dport: 8080}, outcome{"next", "", markJudged | markLearn | markZone(zoneWAN)}, 0, 0, ""},
 	} {
@@ -114,7 +114,7 @@ func TestDestinationIsDecidedAtIngress(t *testing.T) {
 	}
 	got, priority := k.told(k.wan, question.frame(t))
 	equal(t, "after", got, outcome{"next", "", markJudged | markLearn | markZone(zoneIOT)})
-	equal(t, "its priority", priority, uint32(0x4e070001))
+	equal(t, "its priority", priority, uint32(0x40700001))
 	if err := k.Apply(natImage(t, 8, "", "")); err != nil {
 		t.Fatal(err)
 	}

@@ -2,42 +2,53 @@ package policy
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
+	"strings"
+
+	"ngfw.sh/internal/fault"
 )
 
 // analysedNAT is a NAT rule that accepts what it translates, as rules see that:
 // behind them it stands where the zone pair's policy stands for other packets.
 type analysedNAT struct {
+	matching
 	rule    NATRule
 	mapping mapping
-	regions [families][]region
 	first   [families]netip.Addr // a destination that it translates, where it names one
 	port    portRange            // the first of its destination ports
 }
 
 // analyseNAT compiles the accepting NAT rules that hold.
-func analyseNAT(resolve *resolver, p *Policy) ([]analysedNAT, error) {
-	var out []analysedNAT
-	for _, n := range p.NAT {
-		if !n.Enabled || n.Type != NATDestination && n.Type != NATOneToOne {
+func (of *analysis) analyseNAT(resolve *resolver, p *Policy) error {
+	held := 0
+	for i, n := range p.NAT {
+		if !n.Enabled || n.Type == NATSource || n.Type == NATMasquerade {
+			continue
+		}
+		var m match
+		var err error
+		if m.variants, err = resolve.sources(Rule{Source: n.Source}, Condition{}); err != nil {
+			return err
+		}
+		for _, v := range m.variants {
+			if v.asks.MACs != nil {
+				of.macs = append(of.macs, v.asks.MACs)
+			}
+		}
+		if n.Type == NATNetmap {
 			continue
 		}
 		a := analysedNAT{rule: n}
-		var err error
 		if a.mapping, err = mappingOf(n); err != nil {
-			return nil, err
+			return err
 		}
-		source, err := resolve.addressSet(n.Source)
-		if err != nil {
-			return nil, err
-		}
-		m := match{variants: []variant{{source: source}}}
 		original, err := resolve.addressSet(n.Destination)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if m.services, err = services(resolve, Rule{Protocol: n.Protocol, Port: orEvery(n.DestinationPort)}); err != nil {
-			return nil, err
+			return err
 		}
 		if len(original) == 0 || len(m.services) == 0 {
 			continue // it translates nothing
@@ -58,10 +69,13 @@ func analyseNAT(resolve *resolver, p *Policy) ([]analysedNAT, error) {
 				}
 			}
 		}
-		a.regions = formOf(m, 1).regions
-		out = append(out, a)
+		if held += m.boxes(); held > maxRegions {
+			return fault.Invalid(index("nat", i), "the NAT rules up to this one make %s boxes, an analysis holds %d: shorten their lists", count(held), maxRegions)
+		}
+		a.matching = matchingOf(m)
+		of.nat = append(of.nat, a)
 	}
-	return out, nil
+	return nil
 }
 
 // between says whether the rule may translate what comes from one of these
@@ -100,7 +114,13 @@ func (a *analysedNAT) asItArrives(p Packet) Packet {
 
 // sameNAT says whether two policies translate destinations by the same rules. Sources
 // are translated behind the rules, and decide nothing.
-func sameNAT(a, b *Policy) bool { return slices.Equal(destinationRules(a), destinationRules(b)) }
+func sameNAT(a, b *Policy) bool {
+	rules := destinationRules(a)
+	named := slices.ContainsFunc(rules, func(n NATRule) bool {
+		return strings.Contains(n.Source+n.Destination+n.SourcePort+n.DestinationPort, "@")
+	})
+	return slices.Equal(rules, destinationRules(b)) && (!named || reflect.DeepEqual(a.Groups, b.Groups))
+}
 
 // destinationRules are those that hold and may change a destination, without what does not
 // matter to it.

@@ -48,8 +48,8 @@ const (
 // and overlaps no earlier rule of another action. Where its bounded work does not
 // suffice it says so, by rule. Disabled rules are not looked at.
 //
-// The error is about the policy: what Validate or CheckEnforced refuses, or more
-// than an analysis can hold.
+// The error is about the policy: what Validate refuses, or more than an
+// analysis can hold.
 func Check(p Policy, env Env) ([]Finding, error) {
 	a, err := analyse(&p, env)
 	if err != nil {

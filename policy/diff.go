@@ -37,10 +37,10 @@ const (
 // of packets that rules or policies decide; what the steps before them decide
 // under both policies is no part of a difference (see Box.Contains). What a NAT
 // rule gives its destination and accepts is compared for itself, as rules see it:
-// Box.NATRuleID says which. Both policies must have the same NAT rules.
+// Box.NATRuleID says which.
 //
-// The error is about one of the policies: what Validate or CheckEnforced refuses;
-// or the difference is beyond what is looked for.
+// The error is about one of the policies: what Validate refuses; or the
+// difference is beyond what is looked for.
 func Diff(a, b Policy, env Env) ([]Change, error) {
 	before, err := analyse(&a, env)
 	if err != nil {

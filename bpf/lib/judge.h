@@ -167,11 +167,6 @@ static __always_inline void decide(struct work *w, __u32 decider, __u8 action)
 	w->question.valid = 0;
 }
 
-static __always_inline __u64 mac_number(const __u8 *mac)
-{
-	return (__u64)mac[0] << 40 | (__u64)mac[1] << 32 | (__u64)mac[2] << 24 | mac[3] << 16 | mac[4] << 8 | mac[5];
-}
-
 /* Ask the classifier about a flow: original source, translated destination. */
 static __always_inline void ask(struct work *w, const struct flow *f, __u32 zone_in, __u32 zone_out)
 {
@@ -189,7 +184,6 @@ static __always_inline void ask(struct work *w, const struct flow *f, __u32 zone
 	}
 	q->zone_in = zone_in;
 	q->zone_out = zone_out;
-	q->mac = zone_in == ZONE_SELF ? 0 : mac_number(f->smac);
 	q->now = NOW_CLOCK;
 	judge(q);
 }
@@ -258,8 +252,9 @@ static __attribute__((noinline)) int pass(struct __sk_buff *skb, struct work *w,
 		mark |= MARK_REPLY;
 	if (!w->dir && !(f->flags & FLOW_REPLY_KNOWN))
 		mark |= MARK_LEARN;
-	if (!w->dir && f->flags & FLOW_DNAT) {
+	if (!w->dir && f->priority)
 		skb->priority = f->priority;
+	if (!w->dir && f->flags & FLOW_DNAT) {
 		/* An answer's claim of state has no meaning on a first packet. */
 		if (f->flags & FLOW_TURN && !(mark & MARK_REPLY))
 			mark |= MARK_TURN;
@@ -372,9 +367,9 @@ SUBPROGRAM int rejudge(struct __sk_buff *skb, struct work *w, struct flow *f)
 		default:
 			return 0;
 		}
-		f->priority = w->flow.priority;
 		f->nat[0] = w->flow.nat[0];
 	}
+	tell_source(w, &w->flow);
 	decide_flow(w, &w->flow);
 	if (!w->question.verdict.action)	/* swapped away under us: the next packet asks again */
 		return 0;
@@ -393,11 +388,12 @@ SUBPROGRAM int rejudge(struct __sk_buff *skb, struct work *w, struct flow *f)
 	}
 	count_stat(STAT_REJUDGED, 1);
 	f->decider = w->question.verdict.decider;
-	f->nat[1] = source_rule(w, f);
+	f->priority = w->flow.priority;
 	f->zone_in = w->flow.zone_in;
 	f->zone_out = w->flow.zone_out;
 	f->revision = w->revision;
 	f->valid = w->question.valid;
+	f->nat[1] = source_rule(w, f);		/* another question: the answers are gone behind it */
 	if (f->flags & FLOW_CUT)
 		__sync_fetch_and_and(&f->flags, ~FLOW_CUT);
 	return 0;
@@ -521,6 +517,7 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 	}
 	if (f->zone_in > ZONE_SELF && f->zone_out > ZONE_SELF && !find_source(w, f, out))
 		f->nat[1] = 0;
+	tell_source(w, f);
 	decide_flow(w, f);
 	if (!w->question.verdict.action)
 		return drop(w, REASON_NO_IMAGE);
@@ -568,6 +565,7 @@ SUBPROGRAM int begin(struct __sk_buff *skb, struct work *w)
 	w->path = PATH_NEW;
 	if (w->packet.tuple.proto == IPPROTO_TCP && !(w->packet.flags & PKT_SYN))
 		return refused_for(skb, w, w->flow.zone_in ? REASON_NO_STATE : REASON_NO_ZONE);
+	tell_source(w, &w->flow);
 	decide_flow(w, &w->flow);
 	if (!w->question.verdict.action)
 		return drop(w, REASON_NO_IMAGE);

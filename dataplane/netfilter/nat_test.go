@@ -60,7 +60,7 @@ func TestNATIsAsCompiled(t *testing.T) {
 			t.Errorf("chain %s (-want +got):\n%s", name, diff)
 		}
 	}
-	if rules := chain("destination"); len(rules) != 1 || !strings.HasPrefix(rules[0], "meta priority vmap {") || strings.Count(rules[0], "goto to_7_") != len(im.NAT.Targets) {
+	if rules := chain("destination"); len(rules) != 1 || !strings.HasPrefix(rules[0], "meta priority & fff0:fff vmap {") || strings.Count(rules[0], "goto to_7_") != len(im.NAT.Targets) {
 		t.Errorf("destination: %q", rules)
 	}
 	// Removed as a whole.
