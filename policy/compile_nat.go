@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -290,13 +291,27 @@ func (c *natCompiler) number(t NATTarget) uint16 {
 func (c *natCompiler) checkTries(p *Policy) error {
 	work := 4 * MaxNATBoxes * MaxNATBoxes
 	for _, v4 := range []bool{true, false} {
-		var conditional []natRegion
+		var conditional, open []natRegion
+		var listed []*NATBox
 		for i := range c.table.Destination {
-			if b := &c.table.Destination[i]; b.Turn != NATEither && b.SourceLo.Is4In6() == v4 {
-				conditional = append(conditional, b.region())
+			b := &c.table.Destination[i]
+			if b.Turn == NATEither || b.SourceLo.Is4In6() != v4 {
+				continue
+			}
+			conditional = append(conditional, b.region())
+			if b.SourceSet.Count > 0 || b.MACs.Count > 0 && !b.NotMACs {
+				listed = append(listed, b)
+			} else {
+				open = append(open, b.region())
 			}
 		}
-		if rule, ok := crowded(conditional, 0, &work); ok {
+		rule, ok := crowded(conditional, MaxNATTries, 0, &work)
+		if ok && len(listed) > 0 { // by their bounds too many; by their lists perhaps not
+			if most := c.together(listed, v4); most < MaxNATTries {
+				rule, ok = crowded(open, MaxNATTries-most, 0, &work)
+			}
+		}
+		if ok {
 			at := slices.IndexFunc(p.NAT, func(n NATRule) bool { return n.ID == int64(rule) })
 			return fault.Invalid(index("nat", at), "more than %d NAT rules for the same packets depend on hairpin: set hairpin to false where it is not needed", MaxNATTries-1)
 		}
@@ -317,10 +332,45 @@ func (b *NATBox) region() natRegion {
 	}, b.Rule}
 }
 
-// crowded finds out whether any packet lies in MaxNATTries of the regions, or
+// together is how many of some boxes, each of which has a list of sources or of MAC
+// addresses, may hold one packet at most.
+func (c *natCompiler) together(boxes []*NATBox, v4 bool) int {
+	type edge struct {
+		at    uint128
+		opens int
+	}
+	f := family(!v4)
+	var edges []edge
+	framed, most := map[MAC]int{}, 0
+	for _, b := range boxes {
+		if b.SourceSet.Count == 0 {
+			for _, mac := range c.image.macsOf(b.MACs) {
+				framed[mac]++
+				most = max(most, framed[mac])
+			}
+			continue
+		}
+		for i := range b.SourceSet.Count {
+			s := c.image.spanOf(b.SourceSet, f, i)
+			edges = append(edges, edge{s.first, 1})
+			if s.last != highest {
+				edges = append(edges, edge{s.last.next(), -1})
+			}
+		}
+	}
+	slices.SortFunc(edges, func(a, b edge) int { return cmp.Or(a.at.compare(b.at), a.opens-b.opens) })
+	open, listed := 0, 0
+	for _, e := range edges {
+		open += e.opens
+		listed = max(listed, open)
+	}
+	return most + listed
+}
+
+// crowded finds out whether any packet lies in a number of the regions, or
 // whether that takes too long to find out, and names a rule of these.
-func crowded(all []natRegion, dimension int, work *int) (rule uint32, ok bool) {
-	if len(all) < MaxNATTries {
+func crowded(all []natRegion, limit, dimension int, work *int) (rule uint32, ok bool) {
+	if len(all) < limit {
 		return 0, false
 	}
 	if dimension == dimensions {
@@ -343,7 +393,7 @@ func crowded(all []natRegion, dimension int, work *int) (rule uint32, ok bool) {
 				there = append(there, r)
 			}
 		}
-		if rule, ok := crowded(there, dimension+1, work); ok {
+		if rule, ok := crowded(there, limit, dimension+1, work); ok {
 			return rule, true
 		}
 	}
