@@ -22,11 +22,17 @@ static __always_inline __u64 mac_number(const __u8 *mac)
 	return (__u64)mac[0] << 40 | (__u64)mac[1] << 32 | (__u64)mac[2] << 24 | mac[3] << 16 | mac[4] << 8 | mac[5];
 }
 
-/* A flow's first packet as a question, as it arrives. Who asks NAT adds the port. */
-static __always_inline void pose(struct work *w, const struct flow *f)
+/*
+ * A flow's first packet as a question, as it arrives. Who asks NAT adds the port. Of
+ * its own: what it takes of the stack its callers need further down.
+ */
+SUBPROGRAM int pose(struct work *w, const struct flow *f)
 {
-	struct question *q = &w->question;
+	struct question *q;
 
+	if (!w || !f)
+		return 0;
+	q = &w->question;
 	__builtin_memset(q, 0, __builtin_offsetof(struct question, search));	/* key_of sees to the rest */
 	q->src = to_address(f->orig.saddr);
 	q->dst = to_address(f->orig.daddr);
@@ -36,16 +42,21 @@ static __always_inline void pose(struct work *w, const struct flow *f)
 	q->v6 = !is_v4(f->orig.saddr);
 	q->slot = w->slot;
 	q->mac = f->zone_in == ZONE_SELF ? 0 : mac_number(f->smac);
+	return 0;
 }
 
-/* The box makes the flow's destination. */
-static __always_inline void note_destination(struct work *w, struct flow *f, const struct nat_box *b)
+/* The box makes the flow's destination. Of its own for the stack, as pose. */
+SUBPROGRAM int note_destination(struct work *w, struct flow *f, const struct nat_box *b)
 {
-	struct question *q = &w->question;
+	struct question *q;
 	struct address dst;
 	__u16 port;
-	struct nat_meta *meta = nat_meta_of(w->slot);
+	struct nat_meta *meta;
 
+	if (!w || !f || !b)
+		return 0;
+	q = &w->question;
+	meta = nat_meta_of(w->slot);
 	nat_translate(b, q, &dst, &port);
 	from_address(f->to, dst);
 	f->to_port = bpf_htons(port);
@@ -54,6 +65,7 @@ static __always_inline void note_destination(struct work *w, struct flow *f, con
 	f->flags |= FLOW_DNAT;
 	nat_note(q, b);
 	w->nat = q->nat;
+	return 0;
 }
 
 /*
