@@ -85,6 +85,8 @@ static __always_inline __u64 alike(__u64 a, __u64 b)
 	return ~differ >> 63;
 }
 
+#define LIST_TORN (-1)
+
 /* Is a in a list of spans of IPv4? Each is two words: its first and its last. */
 static __always_inline int in_list4(void *lines, struct nat_list spans, __u32 a)
 {
@@ -93,8 +95,12 @@ static __always_inline int in_list4(void *lines, struct nat_list spans, __u32 a)
 	__u32 at = rank(&firsts, 1 << (NAT_LIST_BITS - 1), (__u64)a + 1);
 	__u64 last = 0;
 
-	if (!at || at == NOT_THERE || !element_at(&ends, 2 * at - 1, &last))
+	if (at == NOT_THERE)
+		return LIST_TORN;
+	if (!at)
 		return 0;
+	if (!element_at(&ends, 2 * at - 1, &last))
+		return LIST_TORN;
 	return a <= last;
 }
 
@@ -112,7 +118,7 @@ static __always_inline int in_list6(void *lines, struct nat_list spans, struct a
 		at &= -inside;
 		l = line_at(lines, spans.first + at / 2);
 		if (!l)
-			return 0;
+			return LIST_TORN;
 		w = l->word + at % 2 * 8;
 		beyond = under(a.hi, number(w)) | (alike(a.hi, number(w)) & under(a.lo, number(w + 2)));
 		count += step & -(__u32)(inside & ~beyond);
@@ -121,28 +127,31 @@ static __always_inline int in_list6(void *lines, struct nat_list spans, struct a
 		return 0;
 	l = line_at(lines, spans.first + (count - 1) / 2);
 	if (!l)
-		return 0;
+		return LIST_TORN;
 	w = l->word + (count - 1) % 2 * 8;
 	return at_most(a.hi, a.lo, w + 4);
 }
 
 /*
- * Is the question's source, or its destination, in a list? A global function, so that
- * the verifier takes it once.
+ * Is the question's source, or its destination, in a list? Where the table was swapped
+ * away, q->search.torn says so. A global function, so that the verifier takes it once.
  */
 __attribute__((noinline)) int nat_listed(struct question *q, __u32 first, __u32 count, __u32 destination)
 {
 	struct nat_list spans = { .first = first, .count = count };
 	void *lines;
+	int in = LIST_TORN;
 
 	if (!q)
 		return 0;
 	lines = element(&image_lines, q->slot);
-	if (!lines)
-		return 0;
-	if (q->v6)
-		return in_list6(lines, spans, destination ? q->dst : q->src);
-	return in_list4(lines, spans, destination ? q->dst.lo : q->src.lo);
+	if (lines && q->v6)
+		in = in_list6(lines, spans, destination ? q->dst : q->src);
+	else if (lines)
+		in = in_list4(lines, spans, destination ? q->dst.lo : q->src.lo);
+	if (in == LIST_TORN)
+		q->search.torn = 1;
+	return in == 1;
 }
 
 __attribute__((noinline)) int nat_framed(struct question *q, __u32 first, __u32 count)
@@ -152,7 +161,11 @@ __attribute__((noinline)) int nat_framed(struct question *q, __u32 first, __u32 
 	if (!q)
 		return 0;
 	lines = element(&image_lines, q->slot);
-	return lines && has_mac(lines, first, count, q->mac);
+	if (!lines) {
+		q->search.torn = 1;
+		return 0;
+	}
+	return has_mac(lines, first, count, q->mac);
 }
 
 /* What a box asks beside its bounds. */
@@ -184,12 +197,18 @@ static long nat_step(__u32 i, void *ctx)
 {
 	struct nat_walk *k = ctx;
 	struct nat_box *b = nat_box_at(k->q->slot, k->at + i);
+	int holds;
 
 	if (!b) {
 		k->q->search.torn = 1;
 		return 1;
 	}
-	if (!nat_holds(b, k->q, k->port) || !nat_asks(b, k->q))
+	if (!nat_holds(b, k->q, k->port))
+		return 0;
+	holds = nat_asks(b, k->q);
+	if (k->q->search.torn)
+		return 1;
+	if (!holds)
 		return 0;
 	k->found = k->at + i;
 	return 1;
