@@ -44,9 +44,9 @@ func TestNATIsAsCompiled(t *testing.T) {
 		return rules
 	}
 	for name, want := range map[string][]string{
-		"to_7_1": {"counter dnat ip to 10.0.0.5:80"},
-		"to_7_2": {"counter dnat ip6 to [fd00::5]:th dport map { 9000 : 1000, 9001 : 1001, 9002 : 1002 }"},
-		"to_7_3": {"counter dnat ip prefix to 10.0.0.32/28"},
+		"to_7_1":   {"counter dnat ip to 10.0.0.5:80"},
+		"to_7_2":   {"counter dnat ip6 to [fd00::5]:th dport map { 9000 : 1000, 9001 : 1001, 9002 : 1002 }"},
+		"to_7_3":   {"counter dnat ip prefix to 10.0.0.32/28"},
 		"from_7_1": {`oifname "wan" counter snat ip to 192.0.2.12`},
 		"from_7_2": {"counter snat ip6 to 2001:db8:7::1"},
 		"from_7_3": {"counter masquerade"},

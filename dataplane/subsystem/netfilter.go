@@ -25,8 +25,7 @@ func handOver() error {
 	return table(netfilter.Ruleset{Queues: netfilter.Queues{First: 1, Count: 2, Bypass: true}})
 }
 
-// portNAT translates a port by a map, a source by a prefix, and another by what
-// conntrack's labels tell.
+// portNAT translates a port by a map and a source by a prefix.
 func portNAT() error {
 	at := func(s string) netip.Addr { return netip.AddrFrom16(netip.MustParseAddr(s).As16()) }
 	host, net, last := at("192.0.2.1"), at("192.0.2.16"), at("192.0.2.31")
@@ -35,11 +34,13 @@ func portNAT() error {
 		SourcePortHi: 65535, PortHi: 65535, AnyProtocol: true, Target: policy.NATTarget{To: net, Last: last, Host: at("0.0.0.15")},
 	}
 	shift := policy.NATTarget{Number: 1, To: host, Last: host, Ports: policy.NATShift, FromPort: 9000, ToPort: 1000, LastPort: 1001}
+	return table(netfilter.Ruleset{Targets: []netfilter.Targets{{Generation: 1, Targets: []policy.NATTarget{shift}}}, Sources: []netfilter.Source{{Box: box}}})
+}
+
+// toldNAT translates a source by what conntrack's labels say.
+func toldNAT() error {
 	told := policy.NATTold{Target: policy.NATTarget{Masquerade: true}}
-	return table(netfilter.Ruleset{
-		Targets: []netfilter.Targets{{Generation: 1, Targets: []policy.NATTarget{shift}, Told: []policy.NATTold{told}}},
-		Sources: []netfilter.Source{{Box: box}},
-	})
+	return table(netfilter.Ruleset{Targets: []netfilter.Targets{{Generation: 1, Told: []policy.NATTold{told}}}})
 }
 
 // queue binds one that no rule sends anything to.
