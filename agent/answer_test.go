@@ -238,7 +238,7 @@ func zonesOfVLANs(t *testing.T, offload string) {
 	r.Exec("lan1", "ip", "neigh", "replace", "10.77.9.1", "lladdr", cable.RouterMAC.String(), "dev", "vlan9")
 	r.blocked("lan1", ping("10.77.9.1", "-I", "10.77.9.10")...)
 	if offload == "off" {
-		if p := seen.await("a packet of VLAN 9", told("accept", 9, "xdp/fast_path=pass")); p.Packet.In != "lan1" || !strings.Contains(p.Note, "VLAN 9 has no interface") {
+		if p := seen.await("a packet of VLAN 9", told("accept", 9, "xdp/early=pass")); p.Packet.In != "lan1" || !strings.Contains(p.Note, "VLAN 9 has no interface") {
 			t.Errorf("%+v", p)
 		}
 	}

@@ -38,16 +38,8 @@ static __always_inline int shortcut(struct xdp_md *ctx)
 	if (tracing())
 		trace_fast_xdp(ctx);
 	__builtin_memcpy(eth, r.way.macs, sizeof(r.way.macs));
-	if (eth->h_proto == bpf_htons(ETH_P_IP)) {
-		if (!rewrite4(data, end, &r, g.tcp))
-			return XDP_ABORTED;	/* glance has seen to it */
-	} else {
-		struct ipv6hdr *ip = data + ETH_HLEN;
-
-		if ((void *)(ip + 1) > end)
-			return XDP_ABORTED;
-		ip->hop_limit--;
-	}
+	if (!(eth->h_proto == bpf_htons(ETH_P_IP) ? rewrite4(data, end, &r, g.tcp) : rewrite6(data, end, &r, g.tcp)))
+		return XDP_ABORTED;	/* glance has seen to it */
 	return bpf_redirect(r.way.ifindex_out, 0);
 }
 

@@ -155,7 +155,7 @@ func (d *Dataplane) load() error {
 		"drops": d.tc.Drops, "stats": d.tc.Stats, "image_meta": d.tc.ImageMeta, "image_pairs": d.tc.ImagePairs,
 		"image_lines": d.tc.ImageLines, "image_ports": d.tc.ImagePorts, "image_nat": d.tc.ImageNat, "image_natmeta": d.tc.ImageNatmeta, "works": d.tc.Works,
 		"settings": d.tc.Settings, "counters": d.tc.Counters, "rule_counters": d.tc.RuleCounters, "flows": d.tc.Flows,
-		"fast_ways": d.tc.FastWays, "fast_stats": d.tc.FastStats, "fast_watched": d.tc.FastWatched,
+		"fast_ways": d.tc.FastWays, "fast_nats6": d.tc.FastNats6, "fast_stats": d.tc.FastStats, "fast_watched": d.tc.FastWatched,
 		"lists": d.tc.Lists, "list_drops": d.tc.ListDrops, "list_names": d.tc.ListNames, "earlies": d.tc.Earlies,
 		"early_zones": d.tc.EarlyZones, "guard_drops": d.tc.GuardDrops,
 		"guard_states": d.tc.GuardStates, "tuples": d.tc.Tuples,
@@ -216,6 +216,7 @@ func (d *Dataplane) sizeFlows(spec *ebpf.CollectionSpec) error {
 	spec.Maps["told"].MaxEntries = size
 	spec.Maps["tuples"].MaxEntries = 2 * size
 	spec.Maps["fast_ways"].MaxEntries = 1 << bits.Len32(2*size-1) // a power of two, as the programs expect
+	spec.Maps["fast_nats6"].MaxEntries = spec.Maps["fast_ways"].MaxEntries
 	return nil
 }
 

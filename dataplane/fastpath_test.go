@@ -3,10 +3,13 @@ package dataplane
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"github.com/gopacket/gopacket"
@@ -160,8 +163,9 @@ func (j journey) leaves(t testing.TB) []byte {
 	return sealed(t, j.out, wanMAC, nextMAC, 99)
 }
 
-// way writes the entry that learning would have written, and edits it.
-func (k *kernel) way(j journey, form uint8, edit func(*bpfobj.TcFast)) {
+// way writes the entry that learning would have written, and edits it. It answers
+// the entry's place.
+func (k *kernel) way(j journey, form uint8, edit func(*bpfobj.TcFast)) uint32 {
 	k.t.Helper()
 	var e bpfobj.TcFast
 	w := &e.Way
@@ -176,17 +180,23 @@ func (k *kernel) way(j journey, form uint8, edit func(*bpfobj.TcFast)) {
 	sport, dport := networkOrder(j.in.sport), networkOrder(j.in.dport)
 	half := func(a netip.Addr, i int) uint64 { b := a.As16(); return binary.NativeEndian.Uint64(b[8*i:]) }
 	e.Key.Src, e.Key.Dst, e.Key.Sport, e.Key.Dport, e.Key.Proto = half(src, 1), half(dst, 1), sport, dport, uint8(j.in.proto)
+	rewrite := j.in.src != j.out.src || j.in.dst != j.out.dst || j.in.sport != j.out.sport || j.in.dport != j.out.dport
+	if rewrite {
+		w.Form |= fastRewrite
+	}
 	if !src.Is4() {
 		e.Key.Net = [2]uint64{half(src, 0), half(dst, 0)}
 		if edit != nil {
 			edit(&e)
 		}
-		k.putWay(&e)
-		return
+		place := k.putWay(&e)
+		if err := k.tc.FastNats6.Put(place, nat6(j)); rewrite && err != nil {
+			k.t.Fatal(err)
+		}
+		return place
 	}
 	e.Key.V4 = 1
-	if j.in.src != j.out.src || j.in.dst != j.out.dst || j.in.sport != j.out.sport || j.in.dport != j.out.dport {
-		w.Form |= fastRewrite
+	if rewrite {
 		raw := func(a netip.Addr) uint32 { b := a.As4(); return binary.NativeEndian.Uint32(b[:]) }
 		to, from := netip.MustParseAddr(j.out.src), netip.MustParseAddr(j.out.dst)
 		nat := bpfobj.TcFastNat{Saddr: raw(to), Daddr: raw(from), Sport: networkOrder(j.out.sport), Dport: networkOrder(j.out.dport)}
@@ -201,7 +211,30 @@ func (k *kernel) way(j journey, form uint8, edit func(*bpfobj.TcFast)) {
 	if edit != nil {
 		edit(&e)
 	}
-	k.putWay(&e)
+	return k.putWay(&e)
+}
+
+// nat6 is what learning would have noted of an IPv6 journey's translation.
+func nat6(j journey) *bpfobj.TcFastNat6 {
+	var words []uint32
+	var half [4]uint64
+	for i, a := range []string{j.in.src, j.out.src, j.in.dst, j.out.dst} {
+		b := netip.MustParseAddr(a).As16()
+		if i%2 == 1 {
+			half[i-1], half[i] = binary.NativeEndian.Uint64(b[:]), binary.NativeEndian.Uint64(b[8:])
+		}
+		for at := 0; at < 16; at += 4 {
+			words = append(words, binary.NativeEndian.Uint32(b[at:]))
+		}
+	}
+	var pairs []uint32
+	for i := range 4 { // the sources' words, then the destinations'
+		pairs = append(pairs, words[i], words[4+i], words[8+i], words[12+i])
+	}
+	n := &bpfobj.TcFastNat6{Saddr: [2]uint64(half[:2]), Daddr: [2]uint64(half[2:]), Sport: networkOrder(j.out.sport), Dport: networkOrder(j.out.dport)}
+	n.AddressSum = difference(pairs...)
+	n.PortSum = difference(uint32(networkOrder(j.in.sport)), uint32(n.Sport), uint32(networkOrder(j.in.dport)), uint32(n.Dport))
+	return n
 }
 
 // place is where the programs look for an entry first (fast_place in
@@ -226,8 +259,9 @@ func (k *kernel) place(key bpfobj.TcFastKey) uint32 {
 	return uint32(h>>32) % k.tc.FastWays.MaxEntries()
 }
 
-// putWay puts an entry where there is one of its key, or in the first free place.
-func (k *kernel) putWay(e *bpfobj.TcFast) {
+// putWay puts an entry where there is one of its key, or in the first free place,
+// which it answers.
+func (k *kernel) putWay(e *bpfobj.TcFast) uint32 {
 	k.t.Helper()
 	first := k.place(e.Key)
 	free := int64(-1)
@@ -252,6 +286,7 @@ func (k *kernel) putWay(e *bpfobj.TcFast) {
 	if err := k.tc.FastWays.Put(uint32(free), e); err != nil {
 		k.t.Fatal(err)
 	}
+	return uint32(free)
 }
 
 // ways are the entries that are in use.
@@ -288,6 +323,12 @@ var masqueraded = journey{
 	hops: 64,
 }
 
+var masqueraded6 = journey{
+	in:   packet{src: lan6, dst: inet6, proto: udp, sport: 40000, dport: 53, payload: []byte("question")},
+	out:  packet{src: rtrWAN6, dst: inet6, proto: udp, sport: 61000, dport: 53, payload: []byte("question")},
+	hops: 64,
+}
+
 // What leaves is byte for byte what a router that computes every checksum anew
 // would send.
 func TestFastPathRewrites(t *testing.T) {
@@ -310,18 +351,17 @@ func TestFastPathRewrites(t *testing.T) {
 		j.in.proto = rapid.SampledFrom([]layers.IPProtocol{tcp, udp}).Draw(rt, "proto")
 		j.in.payload = rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(rt, "payload")
 		j.in.sport, j.in.dport = port.Draw(rt, "sport"), port.Draw(rt, "dport")
-		v6 := rapid.Bool().Draw(rt, "v6")
-		if v6 {
-			j.in.src, j.in.dst = address6.Draw(rt, "src"), address6.Draw(rt, "dst")
-		} else {
-			j.in.src, j.in.dst = address4.Draw(rt, "src"), address4.Draw(rt, "dst")
+		address := address4
+		if rapid.Bool().Draw(rt, "v6") {
+			address = address6
 		}
+		j.in.src, j.in.dst = address.Draw(rt, "src"), address.Draw(rt, "dst")
 		j.out = j.in
-		if !v6 && rapid.Bool().Draw(rt, "source") {
-			j.out.src, j.out.sport = address4.Draw(rt, "new src"), port.Draw(rt, "new sport")
+		if rapid.Bool().Draw(rt, "source") {
+			j.out.src, j.out.sport = address.Draw(rt, "new src"), port.Draw(rt, "new sport")
 		}
-		if !v6 && rapid.Bool().Draw(rt, "destination") {
-			j.out.dst, j.out.dport = address4.Draw(rt, "new dst"), port.Draw(rt, "new dport")
+		if rapid.Bool().Draw(rt, "destination") {
+			j.out.dst, j.out.dport = address.Draw(rt, "new dst"), port.Draw(rt, "new dport")
 		}
 		for _, form := range forms {
 			k.way(j, form.bit, nil)
@@ -336,7 +376,72 @@ func TestFastPathRewrites(t *testing.T) {
 	})
 }
 
-// UDP without a checksum keeps none (RFC 768).
+// What is written while it is read is not followed: each packet leaves as one or the
+// other translation says, as a whole.
+func TestFastPathReadsNoHalves(t *testing.T) {
+	k := newKernel(t, 1024)
+	k.apply(1, "", usual)
+	k.allowFast()
+	one, other := masqueraded6, masqueraded6
+	other.out.src, other.out.dst, other.out.sport = "2001:db8:ff::ffff:1", "2001:db8:f00:7777:8888::9", 61001
+	var e bpfobj.TcFast
+	size := uint64(unsafe.Sizeof(e))
+	table, err := unix.Mmap(k.tc.FastWays.FD(), 0, int(size)*int(k.tc.FastWays.MaxEntries()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(table)
+	for _, form := range forms {
+		place := k.way(one, form.bit, nil)
+		seq := (*uint32)(unsafe.Pointer(&table[size*uint64(place)+uint64(unsafe.Offsetof(e.Way)+unsafe.Offsetof(e.Way.Seq))]))
+		stop, stopped := make(chan struct{}), make(chan error, 1)
+		go func() {
+			values := []*bpfobj.TcFastNat6{nat6(one), nat6(other)}
+			half := nat6(one)
+			half.Daddr = nat6(other).Daddr
+			var err error
+			for i := 0; err == nil; i++ {
+				select {
+				case <-stop:
+					stopped <- nil
+					return
+				default:
+				}
+				atomic.AddUint32(seq, 1)
+				err = errors.Join(k.tc.FastNats6.Put(place, half), k.tc.FastNats6.Put(place, values[i%2]))
+				atomic.AddUint32(seq, 1)
+				var e bpfobj.TcFast // for a while it stands
+				err = errors.Join(err, k.tc.FastWays.Lookup(place, &e), k.tc.FastWays.Lookup(place, &e))
+			}
+			stopped <- err
+		}()
+		frame, left := one.arrives(t), [][]byte{one.leaves(t), other.leaves(t)}
+		var each [2]int
+		torn := 0
+		for until := time.Now().Add(5 * time.Second); min(each[0], each[1]) < 500 && torn == 0 && time.Now().Before(until); {
+			redirected, out := form.run(k, frame)
+			switch {
+			case !redirected && bytes.Equal(out, frame):
+			case redirected && bytes.Equal(out, left[0]):
+				each[0]++
+			case redirected && bytes.Equal(out, left[1]):
+				each[1]++
+			default:
+				torn++
+				t.Errorf("%s: neither the one nor the other: %v %x", form.name, redirected, out)
+			}
+		}
+		close(stop)
+		if err := <-stopped; err != nil {
+			t.Fatal(err)
+		}
+		if torn == 0 && min(each[0], each[1]) < 1 {
+			t.Errorf("%s: %d packets left one way, %d the other", form.name, each[0], each[1])
+		}
+	}
+}
+
+// UDP without a checksum keeps none (RFC 768, and of tunnels RFC 6936).
 func TestFastPathLeavesNoChecksumAlone(t *testing.T) {
 	k := newKernel(t, 16)
 	k.apply(1, "", usual)
@@ -346,6 +451,11 @@ func TestFastPathLeavesNoChecksumAlone(t *testing.T) {
 		redirected, out := form.run(k, set(masqueraded.arrives(t), 40, 0, 0))
 		if !redirected || !bytes.Equal(out, set(masqueraded.leaves(t), 40, 0, 0)) {
 			t.Errorf("%s: %v %x", form.name, redirected, out)
+		}
+		k.way(masqueraded6, form.bit, nil)
+		redirected, out = form.run(k, set(masqueraded6.arrives(t), 60, 0, 0))
+		if !redirected || !bytes.Equal(out, set(masqueraded6.leaves(t), 60, 0, 0)) {
+			t.Errorf("%s, IPv6: %v %x", form.name, redirected, out)
 		}
 	}
 }
@@ -367,6 +477,9 @@ func TestFastPathHandsToTheStack(t *testing.T) {
 	last.hops = 1
 	last6 := v6
 	last6.hops = 1
+	long6, lastMasqueraded6 := masqueraded6, masqueraded6
+	long6.in.payload = make([]byte, 1453)
+	lastMasqueraded6.hops = 1
 	for _, c := range []struct {
 		name  string
 		j     journey
@@ -399,6 +512,10 @@ func TestFastPathHandsToTheStack(t *testing.T) {
 		{"not renewed", masqueraded, udp4, func(e *bpfobj.TcFast) { e.Way.Until = tick(t) - 1 }},
 		{"another port", masqueraded, udp4, func(e *bpfobj.TcFast) { e.Way.IfindexIn = k.iot }},
 		{"being written", masqueraded, udp4, func(e *bpfobj.TcFast) { e.Way.Seq = 3 }},
+		{"too long, translated v6", long6, long6.arrives(t), nil},
+		{"last hop, translated v6", lastMasqueraded6, lastMasqueraded6.arrives(t), nil},
+		{"extension header, translated v6", masqueraded6, extended(masqueraded6.arrives(t), options(0, 0)), nil},
+		{"being written, translated v6", masqueraded6, masqueraded6.arrives(t), func(e *bpfobj.TcFast) { e.Way.Seq = 3 }},
 		{"its second's packet", masqueraded, udp4, func(e *bpfobj.TcFast) { e.Due = tick(t) - 1 }},
 	} {
 		for _, form := range forms {
@@ -419,6 +536,10 @@ func TestFastPathHandsToTheStack(t *testing.T) {
 		k.way(masqueraded, form.bit, nil)
 		if redirected, _ := form.run(k, udp4); !redirected {
 			t.Errorf("%s: the plain one goes the long way", form.name)
+		}
+		k.way(masqueraded6, form.bit, nil)
+		if redirected, _ := form.run(k, masqueraded6.arrives(t)); !redirected {
+			t.Errorf("%s: the plain one of IPv6 goes the long way", form.name)
 		}
 		k.way(masqueraded, fastXDP|fastTC&^form.bit, func(e *bpfobj.TcFast) { e.Way.Form = fastRewrite | (fastXDP | fastTC) ^ form.bit })
 		if redirected, _ := form.run(k, udp4); redirected {

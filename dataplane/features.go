@@ -93,7 +93,7 @@ func loadable() error {
 		if err != nil {
 			return fmt.Errorf("read the %s program: %w", object.name, err)
 		}
-		for _, large := range []string{"flows", "told", "tuples", "refusals", "counters", "rule_counters", "fast_ways", "guard_states"} {
+		for _, large := range []string{"flows", "told", "tuples", "refusals", "counters", "rule_counters", "fast_ways", "fast_nats6", "guard_states"} {
 			if m, ok := spec.Maps[large]; ok {
 				m.MaxEntries = 64
 			}

@@ -19,8 +19,9 @@ type analysis struct {
 	rules  []analysedRule // in order
 	fromTo map[[2]string]Default
 	nat    []analysedNAT // those that accept
-	macs   [][]MAC       // that NAT rules of destinations ask for
 	noSelf bool          // no address of the router is known
+
+	destinations // what arrives for another one than rules see
 }
 
 // analysedRule is a rule and what it matches.
@@ -81,6 +82,9 @@ func analyse(p *Policy, env Env) (*analysis, error) {
 		a.fromTo[[2]string{d.From, d.To}] = d
 	}
 	if err = a.analyseNAT(resolve, p); err != nil {
+		return nil, err
+	}
+	if a.destinations, err = destinationsOf(p, env); err != nil {
 		return nil, err
 	}
 	held := 0

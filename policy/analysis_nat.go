@@ -1,10 +1,7 @@
 package policy
 
 import (
-	"net/netip"
-	"reflect"
 	"slices"
-	"strings"
 
 	"ngfw.sh/internal/fault"
 )
@@ -15,29 +12,19 @@ type analysedNAT struct {
 	matching
 	rule    NATRule
 	mapping mapping
-	first   [families]netip.Addr // a destination that it translates, where it names one
-	port    portRange            // the first of its destination ports
 }
 
 // analyseNAT compiles the accepting NAT rules that hold.
 func (of *analysis) analyseNAT(resolve *resolver, p *Policy) error {
 	held := 0
 	for i, n := range p.NAT {
-		if !n.Enabled || n.Type == NATSource || n.Type == NATMasquerade {
+		if !n.Enabled || n.Type != NATDestination && n.Type != NATOneToOne {
 			continue
 		}
 		var m match
 		var err error
 		if m.variants, err = resolve.sources(Rule{Source: n.Source}, Condition{}); err != nil {
 			return err
-		}
-		for _, v := range m.variants {
-			if v.asks.MACs != nil {
-				of.macs = append(of.macs, v.asks.MACs)
-			}
-		}
-		if n.Type == NATNetmap {
-			continue
 		}
 		a := analysedNAT{rule: n}
 		if a.mapping, err = mappingOf(n); err != nil {
@@ -52,12 +39,6 @@ func (of *analysis) analyseNAT(resolve *resolver, p *Policy) error {
 		}
 		if len(original) == 0 || len(m.services) == 0 {
 			continue // it translates nothing
-		}
-		a.port = m.services[0].ports
-		for f := range families {
-			if set := ofFamily(original, f); len(set) > 0 && !isOpen(n.Destination) {
-				a.first[f] = set[0].first.addr().Unmap()
-			}
 		}
 		if n.Type == NATOneToOne {
 			m.destination = spansOf(a.mapping.inside.Addr(), lastOf(a.mapping.inside))
@@ -85,41 +66,6 @@ func (a *analysedNAT) between(in []string, from, to string) bool {
 		return false
 	}
 	return a.rule.Interface == "" && (from != to || a.rule.Hairpin) || slices.Contains(in, a.rule.Interface) || a.rule.Hairpin && from == to
-}
-
-// asItArrives gives a packet, of which rules see the new destination, one that the
-// rule translates to it, as far as it names any.
-func (a *analysedNAT) asItArrives(p Packet) Packet {
-	family := family4
-	if p.Dst.Is6() {
-		family = family6
-	}
-	switch {
-	case a.rule.Type == NATOneToOne:
-		p.Dst = moved(p.Dst, a.mapping.outside)
-	case a.first[family].IsValid():
-		p.Dst = a.first[family]
-	}
-	if !HasPorts(p.Protocol) {
-		return p
-	}
-	switch a.mapping.ports {
-	case NATOne:
-		p.DstPort = a.port.first
-	case NATShift:
-		p.DstPort = p.DstPort - a.mapping.to.first + a.mapping.from.first
-	}
-	return p
-}
-
-// sameNAT says whether two policies translate destinations by the same rules. Sources
-// are translated behind the rules, and decide nothing.
-func sameNAT(a, b *Policy) bool {
-	rules := destinationRules(a)
-	named := slices.ContainsFunc(rules, func(n NATRule) bool {
-		return strings.Contains(n.Source+n.Destination+n.SourcePort+n.DestinationPort, "@")
-	})
-	return slices.Equal(rules, destinationRules(b)) && (!named || reflect.DeepEqual(a.Groups, b.Groups))
 }
 
 // destinationRules are those that hold and may change a destination, without what does not

@@ -112,9 +112,10 @@ func (c *checking) undecided(rule int, reason string) {
 	}
 }
 
-// at makes a finding about a packet of a region, between the zones of a class.
-func (c *checking) at(kind string, k *class, r region, family int) Finding {
-	in, out := ends(c.policy.interfacesOf(k.from), c.policy.interfacesOf(k.to))
+// at makes a finding about a packet of a region, which comes by an interface and
+// goes between the zones of a class.
+func (c *checking) at(kind string, k *class, r region, family int, in string) Finding {
+	_, out := ends([]string{in}, c.policy.interfacesOf(k.to))
 	packet := packetOf(r, family, in, out)
 	if k.conditional {
 		c.within.mark(&packet, k.circumstance)
@@ -125,6 +126,7 @@ func (c *checking) at(kind string, k *class, r region, family int) Finding {
 // decider is the rule, other than one, that takes a packet; 0: the pair's policy.
 func (c *checking) decider(k *class, f Finding, but int) int64 {
 	point, family, _ := regionOf(*f.Witness)
+	translated(&point, family, c.destinations.between(f.Witness.In, k.from, k.to, family, k.circumstance))
 	for _, i := range k.rules {
 		if i != but && slices.ContainsFunc(c.rules[i].in(k.circumstance).regions[family], func(r region) bool { return r.covers(&point) }) {
 			return c.rules[i].id()

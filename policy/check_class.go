@@ -70,12 +70,15 @@ func (a *analysis) classes(within *circumstances) ([]class, error) {
 					break
 				}
 				name := fmt.Sprint(from == ZoneSelf, to == ZoneSelf, k.fallback) + runKey(key)
-				if len(a.nat) > 0 { // which are not of every pair
+				if len(a.boxes) > 0 { // which are not of every pair
 					name += from + " " + to
 				}
 				if i, again := seen[name]; again {
 					if k.rank(a.policy) < out[i].rank(a.policy) {
 						out[i].from, out[i].to = from, to
+						// A pair that no condition concerns may have the rules that another has
+						// under one circumstance only: the witness is then of that.
+						out[i].circumstance, out[i].conditional = k.circumstance, k.conditional
 					}
 					continue
 				}

@@ -19,14 +19,15 @@ func (c *checking) reach(rule int) {
 		for family := range families {
 			steps := c.earlier(s, k, at, family, rule)
 			for _, r := range c.rules[rule].in(k.circumstance).regions[family] {
-				if _, ok := s.outside(r, family, steps); ok {
+				if _, _, ok := c.arrival(s, k, r, family, steps); ok {
 					return
 				}
 				if taken != nil {
 					continue
 				}
-				if part, ok := s.outside(r, family, k.before[family]); ok {
-					f := c.at(Shadowed, k, part, family)
+				part, in, ok := c.arrival(s, k, r, family, k.before[family])
+				if ok {
+					f := c.at(Shadowed, k, part, family, in)
 					f.OtherID = c.decider(k, f, rule)
 					taken = &f
 				}

@@ -99,8 +99,8 @@ func (c *checking) decided(s *search, rule int) (Finding, bool) {
 		for family := range families {
 			steps := c.earlier(s, k, at, family, rule)
 			for _, r := range c.rules[rule].in(k.circumstance).regions[family] {
-				if part, ok := s.outside(r, family, steps); ok {
-					f := c.at(Redundant, k, part, family)
+				if part, in, ok := c.arrival(s, k, r, family, steps); ok {
+					f := c.at(Redundant, k, part, family, in)
 					f.OtherID = c.decider(k, f, rule)
 					return f, true
 				}
@@ -160,8 +160,8 @@ func (c *checking) conflict(s *search, k *class, n, rule int) (Finding, bool) {
 				if steps == nil {
 					steps = c.earlier(s, k, n, family, rule)
 				}
-				if part, ok := s.outside(a.regions[family][i].common(&b.regions[family][j]), family, steps); ok {
-					f := c.at(Conflict, k, part, family)
+				if part, in, ok := c.arrival(s, k, a.regions[family][i].common(&b.regions[family][j]), family, steps); ok {
+					f := c.at(Conflict, k, part, family, in)
 					f.OtherID = c.rules[k.rules[n]].id()
 					return f, true
 				}

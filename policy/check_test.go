@@ -318,3 +318,24 @@ func TestCheckFindsAll(t *testing.T) {
 }
 
 func decided(r policy.Result, by policy.Rule) bool { return r.RuleID == by.ID }
+
+// TestWitnessesNameTheTimeThatMatters: a pair of zones that no schedule concerns may have
+// the same rules as one has while a window is closed.
+func TestWitnessesNameTheTimeThatMatters(t *testing.T) {
+	p := decode(t, `{"zones":[{"name":"WAN","interfaces":["wan0"]},{"name":"LAN","interfaces":["lan0"]}],
+		"rules":[{"id":1,"name":"most of the day","zone_from":"WAN","zone_to":"LAN","action":"drop","schedule":{"enabled":true,"start":"02:15","end":"00:01"}},
+			{"id":2,"name":"goes without saying","zone_from":"any","zone_to":"any","protocol":"gre","action":"accept"}],
+		"policies":[{"from":"any","to":"any","action":"accept"}],"time_zone":"Africa/Monrovia"}`)
+	found, err := policy.Check(p, policy.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) != 2 || found[0].Kind != policy.Redundant || found[1].Kind != policy.Conflict {
+		t.Fatalf("%+v", found)
+	}
+	for i, want := range []int64{2, 1} {
+		if r, err := policy.Evaluate(p, policy.Env{}, *found[i].Witness); err != nil || r.RuleID != want {
+			t.Errorf("%s: %+v is decided by %+v, %v", found[i].Kind, *found[i].Witness, r, err)
+		}
+	}
+}

@@ -37,7 +37,11 @@ const (
 // of packets that rules or policies decide; what the steps before them decide
 // under both policies is no part of a difference (see Box.Contains). What a NAT
 // rule gives its destination and accepts is compared for itself, as rules see it:
-// Box.NATRuleID says which.
+// Box.NATRuleID says which. Where the policies translate destinations differently,
+// or an interface has moved, packets are compared as they arrive.
+//
+// The error is about one of the policies: what Validate refuses; or the
+// difference is beyond what is looked for.
 //
 // The error is about one of the policies: what Validate refuses; or the
 // difference is beyond what is looked for.
@@ -56,16 +60,16 @@ func Diff(a, b Policy, env Env) ([]Change, error) {
 	}
 	d := &differ{before: before, after: after, around: around, search: search{left: maxWorkOfDiff}, known: map[string][families][]part{}}
 	links := linksOf(&a, &b)
-	sources, between := links, d.between
-	if !sameNAT(&a, &b) {
-		if sources, between, err = d.arrivals(links, env); err != nil {
-			return nil, err
-		}
-	}
+	same := before.destinations.equal(after.destinations)
 	changes := []Change{}
-	for _, from := range sources {
+	for _, from := range links {
 		for _, to := range links {
-			found, err := between(from, to)
+			compare := d.between
+			// NAT asks for the zones too, so that a move is another translation.
+			if !same || len(before.boxes) > 0 && (from.moves() || to.moves()) {
+				compare = d.arrivals
+			}
+			found, err := compare(from, to)
 			if err != nil {
 				return nil, err
 			}
@@ -87,6 +91,8 @@ type link struct {
 	before, after string // zones; "" is none
 	interfaces    []string
 }
+
+func (l *link) moves() bool { return l.before != l.after }
 
 func linksOf(a, b *Policy) []link {
 	out := []link{{ZoneSelf, ZoneSelf, []string{InterfaceSelf}}}

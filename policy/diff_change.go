@@ -30,9 +30,8 @@ func gather(results []result, family int) []placed {
 }
 
 // changes shows parts as boxes, each of which holds a packet that there can be.
-// tell says what decides the witness of one.
-func (d *differ) changes(from, to link, results []result, tell func(c *Change, family int, under circumstance)) []Change {
-	in, out := ends(from.interfaces, to.interfaces)
+// pick finds one, as it arrives, and tell says what decides it.
+func (d *differ) changes(from, to link, results []result, pick picker, tell func(c *Change, family int, under circumstance)) []Change {
 	bothZoned := from.before != "" && to.before != "" && from.after != "" && to.after != ""
 	var list []Change
 	for family := range families {
@@ -48,16 +47,16 @@ func (d *differ) changes(from, to link, results []result, tell func(c *Change, f
 			for service := range byProtocol(p.region[atService]) {
 				r := p.region
 				r[atService] = service
-				point, ok := d.outside(r, family, before)
-				if !ok {
-					continue
-				}
 				for n, w := range wheres {
-					c := Change{From: p.from, To: p.to, Box: newBox(from, to), Witness: packetOf(point, family, in, out)}
+					under := d.around.at(first[n])
+					witness, ok := pick(r, family, before, under)
+					if !ok {
+						continue
+					}
+					c := Change{From: p.from, To: p.to, Box: newBox(from, to), Witness: witness}
 					c.Box.except[family] = before
 					c.Box.setRegion(r, family)
 					c.Box.setWhere(w)
-					under := d.around.at(first[n])
 					if !results[0].all {
 						d.around.mark(&c.Witness, under)
 					}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -70,6 +71,24 @@ var untouched = func() (out [families][]translation) {
 	add(family6, allAddresses[family6], one(ProtocolICMPv6, 143<<8, 143<<8|0xff), allSourcePorts)
 	return out
 }()
+
+// equal says whether two policies translate destinations alike.
+func (d destinations) equal(o destinations) bool {
+	return maps.Equal(d.ports, o.ports) && slices.EqualFunc(d.macs, o.macs, slices.Equal) && slices.EqualFunc(d.boxes, o.boxes, func(x, y NATBox) bool {
+		x.Log, y.Log = false, false
+		return x == y
+	})
+}
+
+// framed are the lists of MAC addresses that are asked for.
+func (d *destinations) framed() (out [][]MAC) {
+	for _, list := range d.macs {
+		if list != nil {
+			out = append(out, list)
+		}
+	}
+	return out
+}
 
 // between lists what is translated of what comes by an interface, in order.
 func (d *destinations) between(in, from, to string, family int, under circumstance) []translation {
@@ -208,16 +227,18 @@ func (s side) marked() side {
 	return out
 }
 
-// arrivals gives the links that packets come by, such that NAT rules tell no
-// interfaces of one apart, and what compares two of them.
-func (d *differ) arrivals(links []link, env Env) (sources []link, between func(from, to link) ([]Change, error), err error) {
-	var list [2]destinations
-	for i, a := range []*analysis{d.before, d.after} {
-		if list[i], err = destinationsOf(a.policy, env); err != nil {
-			return nil, nil, err
+// arrivals compares what comes between two links as it arrives, for each set of
+// interfaces that NAT rules do not tell apart.
+func (d *differ) arrivals(from, to link) (all []Change, err error) {
+	list := [2]destinations{d.before.destinations, d.after.destinations}
+	for _, alike := range apartByNAT(from, list[:]...) {
+		found, err := d.translating(alike, to, list)
+		if err != nil {
+			return nil, err
 		}
+		all = append(all, found...)
 	}
-	return apartByNAT(links, list), func(from, to link) ([]Change, error) { return d.translating(from, to, list) }, nil
+	return all, nil
 }
 
 // translating is what differs of the packets between two links, of which the
@@ -237,7 +258,7 @@ func (d *differ) translating(from, to link, list [2]destinations) ([]Change, err
 	lists := func(f int, under circumstance) (first, second []translation) {
 		return list[0].between(in, from.before, to.before, f, under), list[1].between(in, from.after, to.after, f, under)
 	}
-	framed := len(d.before.macs)+len(d.after.macs) > 0
+	framed := len(d.before.framed())+len(d.after.framed()) > 0
 	var results []result
 	for i := range d.around.count() {
 		c := d.around.at(i)
@@ -276,7 +297,7 @@ func (d *differ) translating(from, to link, list [2]destinations) ([]Change, err
 		}
 		results = append(results, result{found: found, in: []int{i}})
 	}
-	return d.changes(from, to, results, func(c *Change, family int, under circumstance) {
+	return d.changes(from, to, results, d.anyOf(from, to), func(c *Change, family int, under circumstance) {
 		if c.To == elsewhere {
 			c.To = Accept
 		}
@@ -307,44 +328,52 @@ func (a *analysis) follow(point region, family int, from, to string, list []tran
 	if system && from != "" && to != "" && slices.ContainsFunc(systemRegions(a.env, from, to, family), func(r region) bool { return r.covers(&point) }) {
 		return 0, ""
 	}
-	if i := slices.IndexFunc(list, func(t translation) bool { return t.region.covers(&point) }); i >= 0 && list[i].box != nil {
-		p := packetOf(point, family, "", "")
-		im := ImagePacket{Source: p.Src.As16(), Destination: p.Dst.As16(), Protocol: p.Protocol, SourcePort: p.SrcPort, Port: p.DstPort}
-		list[i].box.translate(&im)
-		p.Dst, p.DstPort = netip.AddrFrom16(im.Destination).Unmap(), im.Port
-		destination = p.Dst.String()
-		if HasPorts(p.Protocol) {
-			destination = netip.AddrPortFrom(p.Dst, p.DstPort).String()
-		}
-		point[atDestination] = span{numberOf(p.Dst), numberOf(p.Dst)}
-		if HasPorts(p.Protocol) {
-			point[atService] = span{serviceNumber(p.Protocol, p.DstPort), serviceNumber(p.Protocol, p.DstPort)}
+	if to, port, ok := translated(&point, family, list); ok {
+		destination = to.String()
+		if protocol, _ := serviceOf(point[atService].first); HasPorts(protocol) {
+			destination = netip.AddrPortFrom(to, port).String()
 		}
 	}
 	return a.ruleFor(&point, family, from, to, false, under), destination
 }
 
-// apartByNAT cuts links such that NAT rules tell no interfaces of one apart.
-func apartByNAT(links []link, list [2]destinations) (out []link) {
-	for _, l := range links {
-		groups := map[string][]string{}
-		var order []string
-		for _, name := range l.interfaces {
-			key := ""
-			for _, d := range list {
-				key += strconv.Itoa(int(d.ports[name])) + " "
-			}
-			if groups[key] == nil {
-				order = append(order, key)
-			}
-			groups[key] = append(groups[key], name)
+// translated makes of a packet as it arrives the one that rules see; false: it is
+// the same.
+func translated(point *region, family int, list []translation) (to netip.Addr, port uint16, ok bool) {
+	i := slices.IndexFunc(list, func(t translation) bool { return t.region.covers(point) })
+	if i < 0 || list[i].box == nil {
+		return to, 0, false
+	}
+	p := packetOf(*point, family, "", "")
+	im := ImagePacket{Source: p.Src.As16(), Destination: p.Dst.As16(), Protocol: p.Protocol, SourcePort: p.SrcPort, Port: p.DstPort}
+	list[i].box.translate(&im)
+	to = netip.AddrFrom16(im.Destination).Unmap()
+	point[atDestination] = span{numberOf(to), numberOf(to)}
+	if HasPorts(p.Protocol) {
+		point[atService] = span{serviceNumber(p.Protocol, im.Port), serviceNumber(p.Protocol, im.Port)}
+	}
+	return to, im.Port, true
+}
+
+// apartByNAT cuts a link such that NAT rules tell no interfaces of one apart.
+func apartByNAT(l link, list ...destinations) (out []link) {
+	groups := map[string][]string{}
+	var order []string
+	for _, name := range l.interfaces {
+		key := ""
+		for _, d := range list {
+			key += strconv.Itoa(int(d.ports[name])) + " "
 		}
-		if len(order) == 0 {
-			out = append(out, l)
+		if groups[key] == nil {
+			order = append(order, key)
 		}
-		for _, key := range order {
-			out = append(out, link{l.before, l.after, groups[key]})
-		}
+		groups[key] = append(groups[key], name)
+	}
+	if len(order) == 0 {
+		return []link{l}
+	}
+	for _, key := range order {
+		out = append(out, link{l.before, l.after, groups[key]})
 	}
 	return out
 }

@@ -149,7 +149,7 @@ func TestDiffOfNATIsExact(t *testing.T) {
 				t.Fatalf("%+v: %+v and %+v, but in %q of %q", packet, before, after, toldNAT(in), toldNAT(list))
 			}
 		}
-		if !policy.SameNAT(a, b) {
+		if !policy.SameNAT(a, b, env) {
 			some := 1 + len(list)/24 // each costs evaluations of whole policies
 			for i, c := range list {
 				differing++

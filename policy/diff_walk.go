@@ -66,10 +66,16 @@ func (d *differ) between(from, to link) ([]Change, error) {
 	}
 	tell := func(c *Change, family int, under circumstance) {
 		at, _, _ := regionOf(c.Witness)
-		c.FromRuleID = d.before.ruleFor(&at, family, from.before, to.before, !zonedBefore || !zonedAfter, under)
-		c.ToRuleID = d.after.ruleFor(&at, family, from.after, to.after, !zonedBefore || !zonedAfter, under)
+		for _, s := range []struct {
+			*analysis
+			from, to string
+			rule     *int64
+		}{{d.before, from.before, to.before, &c.FromRuleID}, {d.after, from.after, to.after, &c.ToRuleID}} {
+			list := s.destinations.between(c.Witness.In, s.from, s.to, family, under)
+			*s.rule, _ = s.follow(at, family, s.from, s.to, list, !zonedBefore || !zonedAfter, under)
+		}
 	}
-	changes := d.changes(from, to, results, tell)
+	changes := d.changes(from, to, results, d.seenOf(from, to, 0), tell)
 	for i := range d.after.nat {
 		n := &d.after.nat[i]
 		if !zonedBefore || !zonedAfter || !n.between(from.interfaces, from.after, to.after) {
@@ -83,8 +89,8 @@ func (d *differ) between(from, to link) ([]Change, error) {
 			}
 			forwarded[j] = result{found: found, in: r.in, all: r.all}
 		}
-		for _, c := range d.changes(from, to, forwarded, tell) {
-			c.Box.NATRuleID, c.Witness = n.rule.ID, n.asItArrives(c.Witness)
+		for _, c := range d.changes(from, to, forwarded, d.seenOf(from, to, uint32(n.rule.ID)), tell) {
+			c.Box.NATRuleID = n.rule.ID
 			changes = append(changes, c)
 		}
 	}

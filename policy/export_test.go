@@ -43,5 +43,9 @@ func plainValue(v any) any {
 	return v
 }
 
-// SameNAT says whether two policies translate destinations by the same rules.
-func SameNAT(a, b Policy) bool { return sameNAT(&a, &b) }
+// SameNAT says whether two policies translate destinations alike.
+func SameNAT(a, b Policy, env Env) bool {
+	x, errX := destinationsOf(&a, env)
+	y, errY := destinationsOf(&b, env)
+	return errX == nil && errY == nil && x.equal(y)
+}

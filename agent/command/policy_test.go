@@ -143,3 +143,40 @@ func TestSimulateFile(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+func TestSimulateFileTellsOfNAT(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIPPED: needs root to load BPF programs")
+	}
+	dir := t.TempDir()
+	file := write(t, filepath.Join(dir, "p.json"), `{"zones":[{"name":"WAN","interfaces":["wan0"],"masquerade":true},{"name":"LAN","interfaces":["lan0"]}],
+		"policies":[{"from":"LAN","to":"WAN","action":"accept"}],
+		"nat":[{"id":7,"name":"web","nat_type":"dnat","protocol":"tcp","destination":"203.0.113.2","destination_port":"8080","translate_to":"10.1.0.5","translate_port":"80"}]}`)
+	for _, c := range []struct{ in, out, src, dst, want string }{
+		{"lan0", "wan0", "10.1.0.1", "192.0.2.1", `accept (policy)
+  headers   pass        well-formed
+  zone_in   pass        lan0 is in zone LAN
+  state     pass        the first packet of a flow
+  zone_out  pass        wan0 is in zone WAN
+  system    pass        no system rule is for it
+  rules     pass        none matches from LAN to WAN
+  policy    accept      the policy from LAN to WAN
+  nat       masquerade  zone WAN gives IPv4 its own source address
+`},
+		{"wan0", "lan0", "192.0.2.1", "203.0.113.2", `accept (nat:7)
+  headers   pass    well-formed
+  zone_in   pass    wan0 is in zone WAN
+  state     pass    the first packet of a flow
+  zone_out  pass    lan0 is in zone LAN
+  system    pass    no system rule is for it
+  nat       pass    NAT rule 7 (web) sends it to 10.1.0.5:80
+  rules     pass    none matches from WAN to LAN
+  nat       accept  NAT rule 7 (web) accepts what it translates
+`},
+	} {
+		got := run(t, filepath.Join(dir, "none.yaml"), "", "simulate", "--policy", file, "--in", c.in, "--out", c.out, "--src", c.src, "--dst", c.dst, "--protocol", "tcp", "--dport", "8080")
+		if d := cmp.Diff(outcome{0, c.want, ""}, got, cmp.AllowUnexported(outcome{})); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+	}
+}

@@ -137,7 +137,7 @@ func simulateFile(path string, about policy.Env, packet policy.Packet) (policy.E
 	if err != nil {
 		return policy.Explanation{}, err
 	}
-	return image.Explain(packet, policy.Verdict{Action: a.Program.Action, Log: a.Program.Log, Decider: a.Program.Decider}), nil
+	return image.Explain(packet, policy.Verdict{Action: a.Program.Action, Log: a.Program.Log, Decider: a.Program.Decider, NAT: a.Program.NAT}), nil
 }
 
 func writeExplanation(out io.Writer, e policy.Explanation) error {

@@ -18,7 +18,7 @@
 
 /*
  * Where a packet goes. It counts only if seq was even before it is read and is
- * the same after; so does struct fast_nat.
+ * the same after; so do struct fast_nat and fast_nat6.
  */
 struct fast_way {
 	__u64 active;			/* config.active and epoch that it holds under; 0: none */
@@ -60,6 +60,13 @@ struct fast_nat {
 	__be32 saddr, daddr;
 	__be16 sport, dport;
 	__u16 address_sum, port_sum;	/* what they add to checksums (RFC 1624) */
+};
+
+/* IPv6 as it leaves, beside the entry of the same number. */
+struct fast_nat6 {
+	__u64 saddr[2], daddr[2];
+	__be16 sport, dport;
+	__u16 address_sum, port_sum;
 };
 
 /*

@@ -35,6 +35,17 @@ struct {
 	__type(value, struct fast);
 } fast_ways SEC(".maps");
 
+/*
+ * What IPv6 is translated to has no room in its entry, whose addresses fill it: it
+ * lies here, at the entry's number, and costs its own packets a look more.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 262144);
+	__type(key, __u32);
+	__type(value, struct fast_nat6);
+} fast_nats6 SEC(".maps");
+
 #define FAST_PLACES 8
 
 struct bpf_map {
@@ -123,6 +134,18 @@ static __always_inline struct fast *fast_at(__u32 place)
 {
 	place &= ((struct bpf_map *)&fast_ways)->max_entries - 1;
 	return bpf_map_lookup_elem(&fast_ways, &place);
+}
+
+/* Behind e's number, which its address tells. */
+static __always_inline struct fast_nat6 *nat6_of(const struct fast *e)
+{
+	struct fast *first = fast_at(0);
+	__u32 place;
+
+	if (!first)
+		return 0;
+	place = e - first;
+	return bpf_map_lookup_elem(&fast_nats6, &place);
 }
 
 static __always_inline int same_key(const struct fast_key *a, const struct fast_key *b)
@@ -276,6 +299,7 @@ static __always_inline void settle(struct fast *e, __u64 now, __u32 tick)
 
 /* For the Go side's sake. */
 const struct fast_nat *fast_nat_type __attribute__((unused));
+const struct fast_nat6 *fast_nat6_type __attribute__((unused));
 const struct fast_watch *fast_watch_type __attribute__((unused));
 
 /* What the fast path looks at in a packet. */
@@ -398,6 +422,7 @@ static __always_inline struct fast *glance(void *data, void *end, __be16 proto, 
 struct route_taken {
 	struct fast_way way;
 	struct fast_nat nat;
+	__u64 addresses[4];		/* IPv6's own, in place of those in nat */
 };
 
 /* A packet goes the long way, and why. */
@@ -441,6 +466,14 @@ static __always_inline int follow(struct fast *e, __u32 form, const struct confi
 		return miss(g, FAST_MISS_EXPIRED);
 	if (longest > way->mtu)
 		return miss(g, FAST_MISS_MTU);
+	if (!g->key.v4 && way->form & FAST_REWRITE) {
+		const struct fast_nat6 *nat = nat6_of(e);
+
+		if (!nat)
+			return miss(g, FAST_MISS_FORM);
+		__builtin_memcpy(r->addresses, nat->saddr, sizeof(r->addresses));
+		__builtin_memcpy(&r->nat.sport, &nat->sport, sizeof(__u64));
+	}
 	due = *(volatile __u32 *)&e->due;
 	/* One packet is enough: who moves the mark goes. */
 	if (reached(clock, due) && __sync_val_compare_and_swap(&e->due, due, clock + FAST_DUE) == due)
@@ -466,14 +499,41 @@ static __always_inline __u16 fold(__u32 sum)
 /* A hop less, in network order: what it adds to the header checksum (RFC 1624). */
 #define HOP_SUM bpf_htons(0xfeff)
 
-/* Rewrites IPv4 and TCP or UDP as r says; data to end hold them. */
+/* Rewrites TCP or UDP as r says; data to end hold it. */
+static __always_inline int rewrite_l4(void *l4, void *end, const struct fast_nat *nat, int tcp)
+{
+	__be16 *ports = l4;
+	__sum16 *check;
+
+	if (tcp) {
+		struct tcphdr *t = l4;
+
+		if ((void *)(t + 1) > end)
+			return 0;
+		check = &t->check;
+	} else {
+		struct udphdr *u = l4;
+
+		if ((void *)(u + 1) > end)
+			return 0;
+		check = &u->check;
+	}
+	ports[0] = nat->sport;
+	ports[1] = nat->dport;
+	if (tcp || *check) {	/* RFC 768, RFC 6936: zero is no checksum */
+		__u16 sum = ~fold((__u16)~*check + (__u32)nat->address_sum + nat->port_sum);
+
+		*check = sum || tcp ? sum : 0xffff;
+	}
+	return 1;
+}
+
+/* The same of IPv4 and what it carries. */
 static __always_inline int rewrite4(void *data, void *end, const struct route_taken *r, int tcp)
 {
 	const struct fast_nat *nat = &r->nat;
 	int rewrite = r->way.form & FAST_REWRITE;
 	struct iphdr *ip = data + ETH_HLEN;
-	__be16 *ports;
-	__sum16 *check;
 
 	if ((void *)(ip + 1) > end)
 		return 0;
@@ -483,28 +543,21 @@ static __always_inline int rewrite4(void *data, void *end, const struct route_ta
 		return 1;
 	ip->saddr = nat->saddr;
 	ip->daddr = nat->daddr;
-	ports = (void *)(ip + 1);
-	if (tcp) {
-		struct tcphdr *t = (void *)(ip + 1);
+	return rewrite_l4(ip + 1, end, nat, tcp);
+}
 
-		if ((void *)(t + 1) > end)
-			return 0;
-		check = &t->check;
-	} else {
-		struct udphdr *u = (void *)(ip + 1);
+/* And of IPv6, which has no checksum of its own. */
+static __always_inline int rewrite6(void *data, void *end, const struct route_taken *r, int tcp)
+{
+	struct ipv6hdr *ip = data + ETH_HLEN;
 
-		if ((void *)(u + 1) > end)
-			return 0;
-		check = &u->check;
-	}
-	ports[0] = nat->sport;
-	ports[1] = nat->dport;
-	if (tcp || *check) {	/* RFC 768: zero is no checksum */
-		__u16 sum = ~fold((__u16)~*check + (__u32)nat->address_sum + nat->port_sum);
-
-		*check = sum || tcp ? sum : 0xffff;
-	}
-	return 1;
+	if ((void *)(ip + 1) > end)
+		return 0;
+	ip->hop_limit--;
+	if (!(r->way.form & FAST_REWRITE))
+		return 1;
+	__builtin_memcpy(&ip->saddr, r->addresses, sizeof(r->addresses));
+	return rewrite_l4(ip + 1, end, &r->nat, tcp);
 }
 
 #endif

@@ -236,9 +236,6 @@ SUBPROGRAM int ask_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 	if ((f->flags & (FLOW_REPLY_KNOWN | FLOW_SEEN_REPLY)) != (FLOW_REPLY_KNOWN | FLOW_SEEN_REPLY) ||
 	    f->flags & FLOW_ENDS)
 		return 0;
-	/* IPv6 is not translated by us; what others translate keeps the long way. */
-	if (w->packet.flags & PKT_V6 && f->flags & FLOW_NAT)
-		return 0;
 	if (f->zone_in <= ZONE_SELF || f->zone_out <= ZONE_SELF || !f->ifindex_in || !f->ifindex_out ||
 	    w->port & PORT_L3 || skb->vlan_present || skb->pkt_type != PACKET_HOST || decorated(skb))
 		return 0;
@@ -390,6 +387,21 @@ static __always_inline __u32 difference(__be32 from, __be32 to)
 	return (from & 0xffff) + (from >> 16) + (to & 0xffff) + (to >> 16);
 }
 
+/* IPv6 that arrived as in leaves as out. */
+static __always_inline void learn_nat6(struct fast_nat6 *nat, const struct tuple *in, const struct tuple *out)
+{
+	const __be32 *from = (const __be32 *)in->saddr, *to = (const __be32 *)out->saddr;
+	__u32 sum = 0;
+
+	for (int i = 0; i < 8; i++)
+		sum += difference(from[i], to[i]);
+	__builtin_memcpy(nat->saddr, out->saddr, sizeof(nat->saddr) + sizeof(nat->daddr));
+	nat->sport = out->sport;
+	nat->dport = out->dport;
+	nat->address_sum = fold(sum);
+	nat->port_sum = fold(difference((__u32)in->sport << 16 | in->dport, (__u32)out->sport << 16 | out->dport));
+}
+
 /* Ticks until the verdict on f may be another, at most so many. */
 static __always_inline __u32 short_of_edge(const struct flow *f, __u32 ticks)
 {
@@ -411,6 +423,7 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 	struct fast_watch *watch = element(&fast_watched, 0);
 	struct fast_way *way;
 	struct fast_nat *nat, *old;
+	struct fast_nat6 *nat6 = 0;
 	__u32 dir = 0, mtu, now, due = FAST_DUE;
 	__u64 active, stands;
 
@@ -456,7 +469,9 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 	way->mtu = mtu > 0xffff ? 0xffff : mtu;
 	way->ifindex_out = w->ifindex;
 	way->zone = w->zone;
-	if (!(w->packet.flags & PKT_V6) && !same_tuple(in, &w->packet.tuple)) {
+	if (same_tuple(in, &w->packet.tuple)) {
+		/* as it came */
+	} else if (!(w->packet.flags & PKT_V6)) {
 		const __be32 *from = (const __be32 *)in->saddr, *to = (const __be32 *)w->packet.tuple.saddr;
 
 		way->form |= FAST_REWRITE;
@@ -467,8 +482,11 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 		nat->address_sum = fold(difference(from[3], to[3]) + difference(from[7], to[7]));
 		nat->port_sum = fold(difference((__u32)in->sport << 16 | in->dport,
 						(__u32)nat->sport << 16 | nat->dport));
-	} else if (!same_tuple(in, &w->packet.tuple)) {
-		return 0;
+	} else {
+		way->form |= FAST_REWRITE;
+		nat6 = nat6_of(e);
+		if (!nat6)
+			return 0;
 	}
 	now = tick_now();
 	if (!alone(watch, now) && ct_lasts(skb, watch)) {
@@ -484,7 +502,9 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 	e->way.ifindex_out = way->ifindex_out;
 	e->way.zone = way->zone;
 	e->way.form = way->form;
-	if (way->form & FAST_REWRITE) {	/* IPv4, see above */
+	if (nat6) {
+		learn_nat6(nat6, in, &w->packet.tuple);
+	} else if (way->form & FAST_REWRITE) {
 		old = (struct fast_nat *)e->key.net;
 		old->saddr = nat->saddr;
 		old->daddr = nat->daddr;

@@ -38,7 +38,12 @@ static __always_inline int redirect_skb(struct __sk_buff *skb, struct glance *g,
 		hop.hops--;
 		if (bpf_skb_store_bytes(skb, ETH_HLEN + 6, &hop, sizeof(hop), BPF_F_RECOMPUTE_CSUM))
 			return TC_DROP;
-		goto out;
+		/* No checksum of the header's makes up for its addresses, so they count in a
+		 * sum taken over the packet, out of which the new checksum takes them again. */
+		if (rewrite && bpf_skb_store_bytes(skb, ETH_HLEN + __builtin_offsetof(struct ipv6hdr, saddr), r->addresses,
+						   sizeof(r->addresses), BPF_F_RECOMPUTE_CSUM))
+			return TC_DROP;
+		goto transport;
 	}
 	if (bpf_skb_load_bytes(skb, 0, head.macs, sizeof(head) - sizeof(head.unused)))
 		return TC_DROP;
@@ -52,13 +57,13 @@ static __always_inline int redirect_skb(struct __sk_buff *skb, struct glance *g,
 	/* The header's sum stays what it was, so one taken over the packet holds. */
 	if (bpf_skb_store_bytes(skb, 0, head.macs, sizeof(head) - sizeof(head.unused), 0))
 		return TC_DROP;
+transport:
 	if (rewrite) {
 		if (bpf_l4_csum_replace(skb, check, 0, nat->address_sum, pseudo) ||
 		    (nat->port_sum && bpf_l4_csum_replace(skb, check, 0, nat->port_sum, g->tcp ? 0 : BPF_F_MARK_MANGLED_0)) ||
 		    bpf_skb_store_bytes(skb, g->l4, ports, sizeof(ports), 0))
 			return TC_DROP;
 	}
-out:
 	set_mark(skb, MARK_JUDGED | mark_zone(way->zone));
 	return bpf_redirect(way->ifindex_out, 0);
 }

@@ -142,6 +142,16 @@ static __always_inline void trace_leaves(const struct fast *e, struct tuple *t)
 
 	if (!(e->way.form & FAST_REWRITE))
 		return;
+	if (!e->key.v4) {
+		const struct fast_nat6 *nat6 = nat6_of(e);
+
+		if (!nat6)
+			return;
+		__builtin_memcpy(t->saddr, nat6->saddr, sizeof(t->saddr) + sizeof(t->daddr));
+		t->sport = nat6->sport;
+		t->dport = nat6->dport;
+		return;
+	}
 	map_v4(t->saddr, nat->saddr);
 	map_v4(t->daddr, nat->daddr);
 	t->sport = nat->sport;

@@ -16,42 +16,53 @@ import (
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"github.com/google/nftables/xt"
+	"golang.org/x/sys/unix"
 
 	"ngfw.sh/lab"
 	"ngfw.sh/lab/labtest"
 )
 
-// forwardTo sends what the router forwards to a queue, by the xtables target that kernels
-// without nft's own queue have too.
+// forwardTo sends what the router forwards to a queue: by nft's own statement, or
+// where the kernel lacks it by the xtables target, whose module no kernel looks for
+// by itself when a table of both families names it.
 func forwardTo(t *testing.T, l *labtest.Lab, number uint16, bypass bool) {
 	t.Helper()
-	info := binary.NativeEndian.AppendUint16(nil, number)
-	info = binary.NativeEndian.AppendUint16(info, 1)
+	own := &expr.Queue{Num: number, Total: 1}
 	flags := uint16(0)
 	if bypass {
-		flags = 1
+		own.Flag, flags = expr.QueueFlagBypass, 1
 	}
+	info := binary.NativeEndian.AppendUint16(nil, number)
+	info = binary.NativeEndian.AppendUint16(info, 1)
 	info = append(binary.NativeEndian.AppendUint16(info, flags), 0, 0)
 	opaque := xt.Unknown(info)
+	err := tryForward(t, l, own)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) {
+		err = tryForward(t, l, &expr.Target{Name: "NFQUEUE", Rev: 3, Info: &opaque})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func tryForward(t *testing.T, l *labtest.Lab, statement expr.Any) (err error) {
 	l.In(lab.RTR, func() {
-		c, err := nftables.New()
-		if err != nil {
-			t.Fatal(err)
+		c, dialed := nftables.New()
+		if dialed != nil {
+			t.Fatal(dialed)
 		}
 		table := c.AddTable(&nftables.Table{Family: nftables.TableFamilyINet, Name: "queue"})
 		chain := c.AddChain(&nftables.Chain{
 			Table: table, Name: "forward", Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter,
 		})
-		mark := []expr.Any{
+		c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
 			&expr.Immediate{Register: 1, Data: binaryutil.NativeEndian.PutUint32(0x08000001)},
 			&expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1},
-			&expr.Target{Name: "NFQUEUE", Rev: 3, Info: &opaque},
-		}
-		c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: mark})
-		if err := c.Flush(); err != nil {
-			t.Fatal(err)
-		}
+			statement,
+		}})
+		err = c.Flush()
 	})
+	return err
 }
 
 // inspector is a handler for tests.

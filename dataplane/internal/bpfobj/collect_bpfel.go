@@ -79,6 +79,16 @@ type CollectFastCensus struct {
 	Removed uint64
 }
 
+type CollectFastNat6 struct {
+	_          structs.HostLayout
+	Saddr      [2]uint64
+	Daddr      [2]uint64
+	Sport      uint16
+	Dport      uint16
+	AddressSum uint16
+	PortSum    uint16
+}
+
 type CollectFastWatch struct {
 	_       structs.HostLayout
 	Until   uint32
@@ -282,6 +292,7 @@ const (
 	CollectMapCounters      = "counters"
 	CollectMapDrops         = "drops"
 	CollectMapEvents        = "events"
+	CollectMapFastNats6     = "fast_nats6"
 	CollectMapFastStats     = "fast_stats"
 	CollectMapFastWatched   = "fast_watched"
 	CollectMapFastWays      = "fast_ways"
@@ -300,6 +311,7 @@ const (
 	CollectMapWoken         = "woken"
 	CollectMapWorks         = "works"
 	CollectProgNgfwCollect  = "ngfw_collect"
+	CollectVarFastNat6Type  = "fast_nat6_type"
 	CollectVarFastNatType   = "fast_nat_type"
 	CollectVarFastWatchType = "fast_watch_type"
 	CollectVarLineType      = "line_type"
@@ -359,6 +371,7 @@ type CollectMapSpecs struct {
 	Counters     *ebpf.MapSpec `ebpf:"counters"`
 	Drops        *ebpf.MapSpec `ebpf:"drops"`
 	Events       *ebpf.MapSpec `ebpf:"events"`
+	FastNats6    *ebpf.MapSpec `ebpf:"fast_nats6"`
 	FastStats    *ebpf.MapSpec `ebpf:"fast_stats"`
 	FastWatched  *ebpf.MapSpec `ebpf:"fast_watched"`
 	FastWays     *ebpf.MapSpec `ebpf:"fast_ways"`
@@ -382,6 +395,7 @@ type CollectMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type CollectVariableSpecs struct {
+	FastNat6Type  *ebpf.VariableSpec `ebpf:"fast_nat6_type"`
 	FastNatType   *ebpf.VariableSpec `ebpf:"fast_nat_type"`
 	FastWatchType *ebpf.VariableSpec `ebpf:"fast_watch_type"`
 	LineType      *ebpf.VariableSpec `ebpf:"line_type"`
@@ -412,6 +426,7 @@ type CollectMaps struct {
 	Counters     *ebpf.Map `ebpf:"counters"`
 	Drops        *ebpf.Map `ebpf:"drops"`
 	Events       *ebpf.Map `ebpf:"events"`
+	FastNats6    *ebpf.Map `ebpf:"fast_nats6"`
 	FastStats    *ebpf.Map `ebpf:"fast_stats"`
 	FastWatched  *ebpf.Map `ebpf:"fast_watched"`
 	FastWays     *ebpf.Map `ebpf:"fast_ways"`
@@ -436,6 +451,7 @@ func (m *CollectMaps) Close() error {
 		m.Counters,
 		m.Drops,
 		m.Events,
+		m.FastNats6,
 		m.FastStats,
 		m.FastWatched,
 		m.FastWays,
@@ -460,6 +476,7 @@ func (m *CollectMaps) Close() error {
 //
 // It can be passed to LoadCollectObjects or ebpf.CollectionSpec.LoadAndAssign.
 type CollectVariables struct {
+	FastNat6Type  *ebpf.Variable `ebpf:"fast_nat6_type"`
 	FastNatType   *ebpf.Variable `ebpf:"fast_nat_type"`
 	FastWatchType *ebpf.Variable `ebpf:"fast_watch_type"`
 	LineType      *ebpf.Variable `ebpf:"line_type"`

@@ -110,6 +110,16 @@ type TcFastNat struct {
 	PortSum    uint16
 }
 
+type TcFastNat6 struct {
+	_          structs.HostLayout
+	Saddr      [2]uint64
+	Daddr      [2]uint64
+	Sport      uint16
+	Dport      uint16
+	AddressSum uint16
+	PortSum    uint16
+}
+
 type TcFastWatch struct {
 	_       structs.HostLayout
 	Until   uint32
@@ -507,6 +517,7 @@ const (
 	TcMapEarlyZones      = "early_zones"
 	TcMapEvents          = "events"
 	TcMapFastAsks        = "fast_asks"
+	TcMapFastNats6       = "fast_nats6"
 	TcMapFastStats       = "fast_stats"
 	TcMapFastWatched     = "fast_watched"
 	TcMapFastWays        = "fast_ways"
@@ -546,6 +557,7 @@ const (
 	TcProgNgfwEgress     = "ngfw_egress"
 	TcProgNgfwIngress    = "ngfw_ingress"
 	TcVarEventType       = "event_type"
+	TcVarFastNat6Type    = "fast_nat6_type"
 	TcVarFastNatType     = "fast_nat_type"
 	TcVarFastWatchType   = "fast_watch_type"
 	TcVarLineType        = "line_type"
@@ -615,6 +627,7 @@ type TcMapSpecs struct {
 	EarlyZones     *ebpf.MapSpec `ebpf:"early_zones"`
 	Events         *ebpf.MapSpec `ebpf:"events"`
 	FastAsks       *ebpf.MapSpec `ebpf:"fast_asks"`
+	FastNats6      *ebpf.MapSpec `ebpf:"fast_nats6"`
 	FastStats      *ebpf.MapSpec `ebpf:"fast_stats"`
 	FastWatched    *ebpf.MapSpec `ebpf:"fast_watched"`
 	FastWays       *ebpf.MapSpec `ebpf:"fast_ways"`
@@ -658,6 +671,7 @@ type TcMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcVariableSpecs struct {
 	EventType       *ebpf.VariableSpec `ebpf:"event_type"`
+	FastNat6Type    *ebpf.VariableSpec `ebpf:"fast_nat6_type"`
 	FastNatType     *ebpf.VariableSpec `ebpf:"fast_nat_type"`
 	FastWatchType   *ebpf.VariableSpec `ebpf:"fast_watch_type"`
 	LineType        *ebpf.VariableSpec `ebpf:"line_type"`
@@ -697,6 +711,7 @@ type TcMaps struct {
 	EarlyZones     *ebpf.Map `ebpf:"early_zones"`
 	Events         *ebpf.Map `ebpf:"events"`
 	FastAsks       *ebpf.Map `ebpf:"fast_asks"`
+	FastNats6      *ebpf.Map `ebpf:"fast_nats6"`
 	FastStats      *ebpf.Map `ebpf:"fast_stats"`
 	FastWatched    *ebpf.Map `ebpf:"fast_watched"`
 	FastWays       *ebpf.Map `ebpf:"fast_ways"`
@@ -743,6 +758,7 @@ func (m *TcMaps) Close() error {
 		m.EarlyZones,
 		m.Events,
 		m.FastAsks,
+		m.FastNats6,
 		m.FastStats,
 		m.FastWatched,
 		m.FastWays,
@@ -787,6 +803,7 @@ func (m *TcMaps) Close() error {
 // It can be passed to LoadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcVariables struct {
 	EventType       *ebpf.Variable `ebpf:"event_type"`
+	FastNat6Type    *ebpf.Variable `ebpf:"fast_nat6_type"`
 	FastNatType     *ebpf.Variable `ebpf:"fast_nat_type"`
 	FastWatchType   *ebpf.Variable `ebpf:"fast_watch_type"`
 	LineType        *ebpf.Variable `ebpf:"line_type"`

@@ -84,6 +84,16 @@ type XdpFast struct {
 	Id      uint64
 }
 
+type XdpFastNat6 struct {
+	_          structs.HostLayout
+	Saddr      [2]uint64
+	Daddr      [2]uint64
+	Sport      uint16
+	Dport      uint16
+	AddressSum uint16
+	PortSum    uint16
+}
+
 type XdpFastWatch struct {
 	_       structs.HostLayout
 	Until   uint32
@@ -335,6 +345,7 @@ const (
 	XdpMapEarlies         = "earlies"
 	XdpMapEarlyZones      = "early_zones"
 	XdpMapEvents          = "events"
+	XdpMapFastNats6       = "fast_nats6"
 	XdpMapFastStats       = "fast_stats"
 	XdpMapFastWatched     = "fast_watched"
 	XdpMapFastWays        = "fast_ways"
@@ -361,6 +372,7 @@ const (
 	XdpMapWoken           = "woken"
 	XdpMapWorks           = "works"
 	XdpProgNgfwXdp        = "ngfw_xdp"
+	XdpVarFastNat6Type    = "fast_nat6_type"
 	XdpVarFastNatType     = "fast_nat_type"
 	XdpVarFastWatchType   = "fast_watch_type"
 	XdpVarLineType        = "line_type"
@@ -424,6 +436,7 @@ type XdpMapSpecs struct {
 	Earlies       *ebpf.MapSpec `ebpf:"earlies"`
 	EarlyZones    *ebpf.MapSpec `ebpf:"early_zones"`
 	Events        *ebpf.MapSpec `ebpf:"events"`
+	FastNats6     *ebpf.MapSpec `ebpf:"fast_nats6"`
 	FastStats     *ebpf.MapSpec `ebpf:"fast_stats"`
 	FastWatched   *ebpf.MapSpec `ebpf:"fast_watched"`
 	FastWays      *ebpf.MapSpec `ebpf:"fast_ways"`
@@ -455,6 +468,7 @@ type XdpMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type XdpVariableSpecs struct {
+	FastNat6Type    *ebpf.VariableSpec `ebpf:"fast_nat6_type"`
 	FastNatType     *ebpf.VariableSpec `ebpf:"fast_nat_type"`
 	FastWatchType   *ebpf.VariableSpec `ebpf:"fast_watch_type"`
 	LineType        *ebpf.VariableSpec `ebpf:"line_type"`
@@ -489,6 +503,7 @@ type XdpMaps struct {
 	Earlies       *ebpf.Map `ebpf:"earlies"`
 	EarlyZones    *ebpf.Map `ebpf:"early_zones"`
 	Events        *ebpf.Map `ebpf:"events"`
+	FastNats6     *ebpf.Map `ebpf:"fast_nats6"`
 	FastStats     *ebpf.Map `ebpf:"fast_stats"`
 	FastWatched   *ebpf.Map `ebpf:"fast_watched"`
 	FastWays      *ebpf.Map `ebpf:"fast_ways"`
@@ -523,6 +538,7 @@ func (m *XdpMaps) Close() error {
 		m.Earlies,
 		m.EarlyZones,
 		m.Events,
+		m.FastNats6,
 		m.FastStats,
 		m.FastWatched,
 		m.FastWays,
@@ -555,6 +571,7 @@ func (m *XdpMaps) Close() error {
 //
 // It can be passed to LoadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type XdpVariables struct {
+	FastNat6Type    *ebpf.Variable `ebpf:"fast_nat6_type"`
 	FastNatType     *ebpf.Variable `ebpf:"fast_nat_type"`
 	FastWatchType   *ebpf.Variable `ebpf:"fast_watch_type"`
 	LineType        *ebpf.Variable `ebpf:"line_type"`
