@@ -16,6 +16,7 @@ const (
 	natLog         = 0x08
 	natMasquerade  = 0x10
 	natV6          = 0x20
+	natNotMACs     = 0x40
 
 	portNATShift = 16
 )
@@ -42,16 +43,21 @@ func natBox(b *policy.NATBox) bpfobj.TcNatBox {
 		Rule: b.Rule, Proto: b.Protocol, Port: b.Port, Turn: uint8(b.Turn), Number: b.Target.Number,
 		To: optional(b.Target.To), Last: optional(b.Target.Last), Host: optional(b.Target.Host),
 		ToPort: b.Target.ToPort, LastPort: b.Target.LastPort, FromPort: b.Target.FromPort, Ports: uint8(b.Target.Ports),
+		Told: uint32(b.Told), Sources: natList(b.SourceSet), Destinations: natList(b.DestinationSet), Macs: natList(b.MACs),
 	}
 	for flag, set := range map[uint32]bool{
 		natAnyProtocol: b.AnyProtocol, natHairpin: b.Hairpin, natAccept: b.Accept, natLog: b.Log, natMasquerade: b.Target.Masquerade,
-		natV6: !b.SourceLo.Is4In6(),
+		natV6: !b.SourceLo.Is4In6(), natNotMACs: b.NotMACs,
 	} {
 		if set {
 			out.Flags |= flag
 		}
 	}
 	return out
+}
+
+func natList(l policy.NATList) bpfobj.TcNatList {
+	return bpfobj.TcNatList{First: l.First, Count: l.Count}
 }
 
 func optional(a netip.Addr) bpfobj.TcAddress {
@@ -64,6 +70,7 @@ func optional(a netip.Addr) bpfobj.TcAddress {
 func natMeta(im *policy.Image) bpfobj.TcNatMeta {
 	m := bpfobj.TcNatMeta{
 		Destinations: uint32(len(im.NAT.Destination)), Sources: uint32(len(im.NAT.Source)), Trees: im.NAT.Trees, Generation: uint32(im.NAT.Generation),
+		Tells: uint32(len(im.NAT.Told)),
 	}
 	for zone, on := range im.Masquerade {
 		if on {

@@ -66,6 +66,8 @@ func TestScheduleJudgesAgain(t *testing.T) {
 	pass("open again", k.lan, timed, "next ")
 	pass("open again, answer", k.wan, timed.reply(), "next ")
 	equal(t, "flows judged again", k.stat().Rejudged-before, uint64(2))
+	k.shift(20 * time.Minute) // it holds by the clock still
+	pass("closed again", k.lan, timed, "drop policy")
 }
 
 // A scheduled drop that begins ends what a rule behind it let pass.

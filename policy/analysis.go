@@ -26,8 +26,13 @@ type analysis struct {
 
 // analysedRule is a rule and what it matches.
 type analysedRule struct {
-	index       int // in Policy.Rules
-	verdict     Verdict
+	index   int // in Policy.Rules
+	verdict Verdict
+	matching
+}
+
+// matching is what is matched, circumstance by circumstance.
+type matching struct {
 	variants    []variant
 	conditional bool   // some variant has a condition
 	forms       []form // by the set of variants that hold; of no condition the one
@@ -39,11 +44,11 @@ type form struct {
 	hulls   [families]region // where there are regions
 }
 
-// in is the rule's form under a circumstance.
-func (r *analysedRule) in(c circumstance) *form { return &r.forms[r.holding(c)] }
+// in is the form under a circumstance.
+func (r *matching) in(c circumstance) *form { return &r.forms[r.holding(c)] }
 
 // holding is the set of variants that hold.
-func (r *analysedRule) holding(c circumstance) (set uint32) {
+func (r *matching) holding(c circumstance) (set uint32) {
 	if !r.conditional {
 		return 0
 	}
@@ -57,14 +62,10 @@ func (r *analysedRule) holding(c circumstance) (set uint32) {
 
 func (r *analysedRule) id() int64 { return int64(r.verdict.Decider.ID()) }
 
-// analyse compiles the rules of a policy. What Validate or CheckEnforced refuses
-// is refused here too; so are countries that nobody knows, since without them a
+// analyse compiles the rules of a policy. What Validate refuses is refused here too; so are countries that nobody knows, since without them a
 // rule would seem to do what it does not.
 func analyse(p *Policy, env Env) (*analysis, error) {
 	if err := Validate(*p); err != nil {
-		return nil, err
-	}
-	if err := CheckEnforced(*p); err != nil {
 		return nil, err
 	}
 	if env.Countries == nil {
@@ -80,7 +81,7 @@ func analyse(p *Policy, env Env) (*analysis, error) {
 	for _, d := range p.Policies {
 		a.fromTo[[2]string{d.From, d.To}] = d
 	}
-	if a.nat, err = analyseNAT(resolve, p); err != nil {
+	if err = a.analyseNAT(resolve, p); err != nil {
 		return nil, err
 	}
 	if a.destinations, err = destinationsOf(p, env); err != nil {
@@ -101,13 +102,13 @@ func analyse(p *Policy, env Env) (*analysis, error) {
 		if held += m.boxes(); held > maxRegions {
 			return nil, fault.Invalid(index("rules", i), "the rules up to this one make %s boxes, an analysis holds %d: shorten their lists", count(held), maxRegions)
 		}
-		a.rules = append(a.rules, analysedRuleOf(m))
+		a.rules = append(a.rules, analysedRule{m.index, m.verdict, matchingOf(m)})
 	}
 	return a, nil
 }
 
-func analysedRuleOf(m match) analysedRule {
-	r := analysedRule{index: m.index, verdict: m.verdict, variants: m.variants}
+func matchingOf(m match) matching {
+	r := matching{variants: m.variants}
 	for i := range m.variants {
 		m.variants[i].asks.Decider = 0
 		r.conditional = r.conditional || m.variants[i].asks.asks()

@@ -1,38 +1,41 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+
+	"ngfw.sh/internal/fault"
+)
 
 // analysedNAT is a NAT rule that accepts what it translates, as rules see that:
 // behind them it stands where the zone pair's policy stands for other packets.
 type analysedNAT struct {
+	matching
 	rule    NATRule
 	mapping mapping
-	regions [families][]region
 }
 
 // analyseNAT compiles the accepting NAT rules that hold.
-func analyseNAT(resolve *resolver, p *Policy) ([]analysedNAT, error) {
-	var out []analysedNAT
-	for _, n := range p.NAT {
+func (of *analysis) analyseNAT(resolve *resolver, p *Policy) error {
+	held := 0
+	for i, n := range p.NAT {
 		if !n.Enabled || n.Type != NATDestination && n.Type != NATOneToOne {
 			continue
 		}
-		a := analysedNAT{rule: n}
+		var m match
 		var err error
+		if m.variants, err = resolve.sources(Rule{Source: n.Source}, Condition{}); err != nil {
+			return err
+		}
+		a := analysedNAT{rule: n}
 		if a.mapping, err = mappingOf(n); err != nil {
-			return nil, err
+			return err
 		}
-		source, err := resolve.addressSet(n.Source)
-		if err != nil {
-			return nil, err
-		}
-		m := match{variants: []variant{{source: source}}}
 		original, err := resolve.addressSet(n.Destination)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if m.services, err = services(resolve, Rule{Protocol: n.Protocol, Port: orEvery(n.DestinationPort)}); err != nil {
-			return nil, err
+			return err
 		}
 		if len(original) == 0 || len(m.services) == 0 {
 			continue // it translates nothing
@@ -47,10 +50,13 @@ func analyseNAT(resolve *resolver, p *Policy) ([]analysedNAT, error) {
 				}
 			}
 		}
-		a.regions = formOf(m, 1).regions
-		out = append(out, a)
+		if held += m.boxes(); held > maxRegions {
+			return fault.Invalid(index("nat", i), "the NAT rules up to this one make %s boxes, an analysis holds %d: shorten their lists", count(held), maxRegions)
+		}
+		a.matching = matchingOf(m)
+		of.nat = append(of.nat, a)
 	}
-	return out, nil
+	return nil
 }
 
 // between says whether the rule may translate what comes from one of these

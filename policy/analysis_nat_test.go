@@ -195,3 +195,60 @@ func TestWitnessesOfCheckArrive(t *testing.T) {
 		t.Error(kinds)
 	}
 }
+
+// A rule for what one frame is forwarded matters under that frame alone, and says so.
+func TestAnalysisFollowsFramesOfNAT(t *testing.T) {
+	his := strings.Replace(forwardedWeb, `"interface"`, `"source":"mac:02:00:00:00:00:09","interface"`, 1)
+	found, err := policy.Check(blocking(natPolicy(t, his)), policy.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.ContainsFunc(found, func(f policy.Finding) bool { return f.RuleID == 20 && f.Kind == policy.Redundant }) {
+		t.Error("a rule that takes what a NAT rule would accept is called redundant")
+	}
+	mac := policy.MAC{2, 0, 0, 0, 0, 9}
+	before := natPolicy(t, his)
+	changes, err := policy.Diff(before, blocking(before), policy.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	forwarded := 0
+	for _, c := range changes {
+		if c.Box.NATRuleID == 1 {
+			forwarded++
+			if c.Witness.SrcMAC != mac {
+				t.Errorf("%+v", c)
+			}
+		}
+	}
+	if forwarded == 0 {
+		t.Errorf("what is forwarded does not differ: %+v", changes)
+	}
+	// A rule more, by frame: what differs is of the frame.
+	if changes, err = policy.Diff(natPolicy(t), before, policy.Env{}); err != nil || len(changes) == 0 {
+		t.Fatalf("%+v, %v", changes, err)
+	}
+	for _, c := range changes {
+		if c.Witness.SrcMAC != mac || c.Box.NATRuleID != 0 {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
+// The same NAT rules are others where the groups that they name are.
+func TestDiffFollowsGroupsOfNAT(t *testing.T) {
+	before := natPolicy(t, forwardedWeb)
+	before.NAT[0].Source = "@some"
+	before.Groups = append(slices.Clone(before.Groups), policy.Group{ID: 30, Name: "some", Type: policy.GroupAddress, Members: []string{"198.51.100.0/25"}})
+	after := before
+	after.Groups = append(slices.Clone(before.Groups[:len(before.Groups)-1]), policy.Group{ID: 30, Name: "some", Type: policy.GroupAddress, Members: []string{"198.51.100.0/24"}})
+	changes, err := policy.Diff(before, after, policy.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(changes, func(c policy.Change) bool {
+		return c.From == policy.Drop && c.To == policy.Accept && c.Box.Source == "198.51.100.128/25"
+	}) {
+		t.Errorf("%+v", changes)
+	}
+}

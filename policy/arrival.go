@@ -5,12 +5,12 @@ package policy
 
 // picker finds a packet as it arrives, which the steps leave alone and rules see in
 // a region.
-type picker func(r region, family int, before []step) (Packet, bool)
+type picker func(r region, family int, before []step, under circumstance) (Packet, bool)
 
 // anyOf picks of regions of packets as they arrive.
 func (d *differ) anyOf(from, to link) picker {
 	in, out := ends(from.interfaces, to.interfaces)
-	return func(r region, family int, before []step) (Packet, bool) {
+	return func(r region, family int, before []step, under circumstance) (Packet, bool) {
 		point, ok := d.outside(r, family, before)
 		return packetOf(point, family, in, out), ok
 	}
@@ -23,10 +23,10 @@ func (d *differ) seenOf(from, to link, by uint32) picker {
 		return d.anyOf(from, to)
 	}
 	mine := func(b *NATBox) bool { return b.Rule == by || by == 0 && !b.Accept }
-	return func(r region, family int, before []step) (Packet, bool) {
+	return func(r region, family int, before []step, under circumstance) (Packet, bool) {
 		for _, alike := range apartByNAT(from, d.after.destinations) {
 			in, out := ends(alike.interfaces, to.interfaces)
-			list := d.after.destinations.between(in, from.after, to.after, family)
+			list := d.after.destinations.between(in, from.after, to.after, family, under)
 			if point, ok := d.arrive(r, family, before, nil, list, by == 0, mine); ok {
 				return packetOf(point, family, in, out), true
 			}
@@ -92,7 +92,7 @@ func (c *checking) arrival(s *search, k *class, r region, family int, steps []st
 	before := len(k.before[family])
 	for _, alike := range apartByNAT(from, c.destinations) {
 		in, _ = ends(alike.interfaces, nil)
-		list := c.destinations.between(in, k.from, k.to, family)
+		list := c.destinations.between(in, k.from, k.to, family, k.circumstance)
 		if point, ok = s.arrive(r, family, steps[:before], steps[before:], list, true, func(*NATBox) bool { return true }); ok {
 			return point, in, true
 		}

@@ -13,7 +13,7 @@ func Scheduled(p Policy) bool {
 	return slices.ContainsFunc(p.Rules, func(r Rule) bool { return r.Enabled && r.Schedule.Enabled })
 }
 
-// MACs lists the addresses that rules of a valid policy may ask for, by
+// MACs lists the addresses that rules and NAT rules of a valid policy may ask for, by
 // themselves or through groups, each once.
 func MACs(p Policy) []MAC {
 	var out []MAC
@@ -22,14 +22,20 @@ func MACs(p Policy) []MAC {
 			out = append(out, item.mac)
 		}
 	}
-	for _, r := range p.Rules {
-		if !r.Enabled || !strings.Contains(r.Source, "mac:") {
-			continue
+	source := func(enabled bool, text string) {
+		if !enabled || !strings.Contains(text, "mac:") {
+			return
 		}
-		list, err := parseAddressList(r.Source)
+		list, err := parseAddressList(text)
 		for _, item := range list.items {
 			add(item, err)
 		}
+	}
+	for _, r := range p.Rules {
+		source(r.Enabled, r.Source)
+	}
+	for _, n := range p.NAT {
+		source(n.Enabled, n.Source)
 	}
 	for _, g := range p.Groups {
 		for _, m := range g.Members {

@@ -48,8 +48,8 @@ const (
 // and overlaps no earlier rule of another action. Where its bounded work does not
 // suffice it says so, by rule. Disabled rules are not looked at.
 //
-// The error is about the policy: what Validate or CheckEnforced refuses, or more
-// than an analysis can hold.
+// The error is about the policy: what Validate refuses, or more than an
+// analysis can hold.
 func Check(p Policy, env Env) ([]Finding, error) {
 	a, err := analyse(&p, env)
 	if err != nil {
@@ -126,7 +126,7 @@ func (c *checking) at(kind string, k *class, r region, family int, in string) Fi
 // decider is the rule, other than one, that takes a packet; 0: the pair's policy.
 func (c *checking) decider(k *class, f Finding, but int) int64 {
 	point, family, _ := regionOf(*f.Witness)
-	translated(&point, family, c.destinations.between(f.Witness.In, k.from, k.to, family))
+	translated(&point, family, c.destinations.between(f.Witness.In, k.from, k.to, family, k.circumstance))
 	for _, i := range k.rules {
 		if i != but && slices.ContainsFunc(c.rules[i].in(k.circumstance).regions[family], func(r region) bool { return r.covers(&point) }) {
 			return c.rules[i].id()

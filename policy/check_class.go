@@ -60,6 +60,12 @@ func (a *analysis) classes(within *circumstances) ([]class, error) {
 					k.rules = append(k.rules, i)
 					key = append(key, uint32(i)<<2|set)
 				}
+				for i := range a.nat {
+					if n := &a.nat[i]; n.conditional && n.between(a.policy.interfacesOf(from), from, to) {
+						k.conditional = true
+						key = append(key, 1<<31|uint32(i)<<2|n.holding(k.circumstance))
+					}
+				}
 				if i > 0 && !k.conditional {
 					break
 				}

@@ -74,8 +74,9 @@ func (c *checking) mattersToNAT(s *search, k *class, rule, family int, r region,
 		if !c.nat[i].between(c.policy.interfacesOf(k.from), k.from, k.to) {
 			continue
 		}
-		for j := range c.nat[i].regions[family] {
-			there := &c.nat[i].regions[family][j]
+		regions := c.nat[i].in(k.circumstance).regions[family]
+		for j := range regions {
+			there := &regions[j]
 			if s.spend(1); !r.meets(there) {
 				continue
 			}

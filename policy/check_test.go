@@ -133,11 +133,6 @@ func TestCheckWithoutOwnAddresses(t *testing.T) {
 }
 
 func TestCheckRefusesWhatDoesNotCompile(t *testing.T) {
-	nat := rules(t, ``)
-	nat.NAT = []policy.NATRule{{ID: 1, Name: "n", Enabled: true, Type: "snat", Protocol: "all", Source: "mac:02:00:00:00:00:01", Destination: "any", TranslateTo: "10.0.0.1"}}
-	if _, err := policy.Check(nat, policy.Env{}); err == nil || !strings.Contains(err.Error(), "is not enforced yet") {
-		t.Errorf("%v", err)
-	}
 	if _, err := policy.Check(policy.Policy{Rules: []policy.Rule{{}}}, policy.Env{}); err == nil {
 		t.Error("no rule at all is checked")
 	}

@@ -57,6 +57,7 @@ func circumstancesOf(policies ...*analysis) (*circumstances, error) {
 	var windows []Window
 	var lists [][]MAC
 	for _, a := range policies {
+		lists = append(lists, a.framed()...)
 		for i := range a.rules {
 			for _, v := range a.rules[i].variants {
 				if v.asks.Scheduled && !slices.Contains(windows, v.asks.Window) {

@@ -11,10 +11,9 @@ import (
 const MaxImageEntries = 1 << 18
 
 // Compile turns a policy into the tables that the packet programs read. A
-// policy that is not valid, asks for what is not enforced, or is too large for
-// the tables does not compile; nothing is ever compiled in part. Time and
-// memory are bounded by the policy's size and the limits: what would be too
-// large is counted, not built. The image shares nothing with the policy.
+// policy that is not valid or is too large for the tables does not compile;
+// nothing is ever compiled in part. Time and memory are bounded by the policy's
+// size and the limits: what would be too large is counted, not built. The image shares nothing with the policy.
 func Compile(p Policy, env Env) (*Image, error) {
 	return new(Compiler).Compile(p, env)
 }
@@ -23,9 +22,6 @@ func Compile(p Policy, env Env) (*Image, error) {
 func (c *Compiler) Compile(p Policy, env Env) (*Image, error) {
 	var kept memory
 	if err := c.validate(&p, &kept); err != nil {
-		return nil, err
-	}
-	if err := CheckEnforced(p); err != nil {
 		return nil, err
 	}
 	resolve, err := newResolver(&p, env)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,37 +16,34 @@ type natCompiler struct {
 	table   *NATTable
 	memory  *Compiler
 	numbers map[NATTarget]uint16
+	told    map[NATTold]uint8
+	lists   map[natListKey]NATList
+
+	crossed bool // no lists but of MAC addresses: a box for each span
+	limit   int  // boxes of a step
 }
 
 // natBoxes is a part of a rule before its sets are crossed.
 type natBoxes struct {
-	source, destination []span
+	source, destination natSide
+	macs                []MAC // that the frame's source is, or with not is none of
+	not                 bool
 	protocol, port      string
 	sourcePort          string
 	box                 NATBox
+	named               string // the rule's interface
 }
 
 func compileNAT(resolve *resolver, p *Policy, image *Image, memory *Compiler) error {
-	c := natCompiler{resolve: resolve, image: image, table: &image.NAT, memory: memory, numbers: map[NATTarget]uint16{}}
+	c := natCompiler{resolve: resolve, image: image, table: &image.NAT, memory: memory, limit: MaxNATBoxes}
 	if len(p.NAT) > 0 {
 		image.Legend.NAT = make(map[int64]string, len(p.NAT))
 	}
-	for i, n := range p.NAT {
+	for _, n := range p.NAT {
 		image.Legend.NAT[n.ID] = n.Name
-		if !n.Enabled {
-			continue
-		}
-		if err := c.rule(n); err != nil {
-			return fmt.Errorf("compile nat[%d]: %w", i, err)
-		}
-		for _, boxes := range [][]NATBox{c.table.Destination, c.table.Source} {
-			if len(boxes) > MaxNATBoxes {
-				return fault.Invalid(index("nat", i), "the NAT rules up to this one make more than %d entries: shorten their lists", MaxNATBoxes)
-			}
-		}
-		if len(c.table.Ports) > MaxNATPorts {
-			return fault.Invalid(index("nat", i)+".interface", "NAT rules name more than %d interfaces", MaxNATPorts)
-		}
+	}
+	if err := c.rules(p); err != nil {
+		return err
 	}
 	if err := c.checkTries(p); err != nil {
 		return err
@@ -58,12 +56,41 @@ func compileNAT(resolve *resolver, p *Policy, image *Image, memory *Compiler) er
 	return nil
 }
 
+// rules adds the boxes of all rules.
+func (c *natCompiler) rules(p *Policy) error {
+	c.numbers, c.told = map[NATTarget]uint16{}, map[NATTold]uint8{}
+	for i, n := range p.NAT {
+		if !n.Enabled {
+			continue
+		}
+		if err := c.rule(n); err != nil {
+			return fmt.Errorf("compile nat[%d]: %w", i, err)
+		}
+		for _, boxes := range [][]NATBox{c.table.Destination, c.table.Source} {
+			if len(boxes) > c.limit {
+				return fault.Invalid(index("nat", i), "the NAT rules up to this one make more than %d entries: shorten their lists", c.limit)
+			}
+		}
+		switch {
+		case len(c.table.Ports) > MaxNATPorts:
+			return fault.Invalid(index("nat", i)+".interface", "NAT rules name more than %d interfaces", MaxNATPorts)
+		case len(c.table.Targets) > MaxNATGoals:
+			return fault.Invalid(index("nat", i)+".translate_to", "NAT rules translate to more than %d different destinations", MaxNATGoals)
+		case len(c.table.Told) > MaxNATTold:
+			return fault.Invalid(index("nat", i)+".translate_to", "NAT rules that name countries or MAC addresses translate to more than %d different sources, counted by interface", MaxNATTold)
+		case len(c.image.Lines) > MaxLines:
+			return fault.Invalid(index("nat", i), "the countries that NAT rules name take more than %d MB", MaxLines*64>>20)
+		}
+	}
+	return nil
+}
+
 func (c *natCompiler) rule(n NATRule) error {
 	m, err := mappingOf(n)
 	if err != nil {
 		return err
 	}
-	source, err := c.resolve.addressSet(n.Source)
+	sources, err := c.resolve.sources(Rule{Source: n.Source}, Condition{})
 	if err != nil {
 		return err
 	}
@@ -72,29 +99,52 @@ func (c *natCompiler) rule(n NATRule) error {
 		return err
 	}
 	b := natBoxes{
-		source: source, destination: destination, protocol: n.Protocol, port: orEvery(n.DestinationPort), sourcePort: orEvery(n.SourcePort),
-		box: NATBox{Rule: uint32(n.ID), Log: n.Log},
+		destination: c.side(n.Destination, destination), protocol: n.Protocol, port: orEvery(n.DestinationPort), sourcePort: orEvery(n.SourcePort),
+		box: NATBox{Rule: uint32(n.ID), Log: n.Log}, named: n.Interface,
 	}
-	switch n.Type {
-	case NATDestination:
-		b.box.Accept = true
-		return c.arriving(n, b, m.target())
-	case NATOneToOne, NATNetmap:
-		// The one way as the rule says, the other way mirrored.
-		in, out := b, b
-		in.box.Accept = n.Type == NATOneToOne
-		peers := source
-		if m.bySource {
-			peers = destination
+	network := n.Type == NATOneToOne || n.Type == NATNetmap
+	var outside, inside natSide
+	if network {
+		outside.spans, inside.spans = spansOf(m.outside.Addr(), lastOf(m.outside)), spansOf(m.inside.Addr(), lastOf(m.inside))
+	}
+	for i, v := range sources {
+		b := b
+		b.source, b.macs, b.not = natSide{spans: v.source}, v.asks.MACs, v.asks.NotMACs
+		if i == 0 { // of the list's addresses; the other one is of all
+			b.source = c.side(n.Source, v.source)
 		}
-		in.source, in.destination = peers, spansOf(m.outside.Addr(), lastOf(m.outside))
-		out.source, out.destination = spansOf(m.inside.Addr(), lastOf(m.inside)), peers
-		if err := c.arriving(n, in, mapTarget(m.inside)); err != nil {
+		switch {
+		case network:
+			b.box.Accept = n.Type == NATOneToOne
+			if m.bySource {
+				b.source = b.destination
+			}
+			b.destination = outside
+			err = c.arriving(n, b, mapTarget(m.inside))
+		case n.Type == NATDestination:
+			b.box.Accept = true
+			err = c.arriving(n, b, m.target())
+		default:
+			err = c.leaving(n, b, m.target())
+		}
+		if err != nil {
 			return err
 		}
-		return c.leaving(n, out, mapTarget(m.outside))
 	}
-	return c.leaving(n, b, m.target())
+	if !network {
+		return nil
+	}
+	// The other way mirrored: a peer that is written to has no frame.
+	peers := b.destination
+	if !m.bySource {
+		set, err := c.resolve.addressSet(n.Source)
+		if err != nil {
+			return err
+		}
+		peers = c.side(n.Source, set)
+	}
+	b.source, b.destination = inside, peers
+	return c.leaving(n, b, mapTarget(m.outside))
 }
 
 // arriving adds what is translated as it arrives: by the rule's interface, or
@@ -116,7 +166,7 @@ func (c *natCompiler) arriving(n NATRule, b natBoxes, t NATTarget) error {
 	}
 	b.box.Port, b.box.Turn = 0, NATTurning
 	if isOpen(n.Destination) && n.Type == NATDestination {
-		b.destination = intersect(b.destination, c.resolve.self)
+		b.destination = natSide{spans: intersect(b.destination.spans, c.resolve.self)}
 	}
 	return c.cross(&c.table.Destination, b, familyOf(t))
 }
@@ -130,7 +180,7 @@ func (c *natCompiler) leaving(n NATRule, b natBoxes, t NATTarget) error {
 	switch {
 	case !t.Masquerade:
 		family = familyOf(t)
-	case !namesIPv6(n.Source, b.source) && !namesIPv6(n.Destination, b.destination):
+	case !c.resolve.namesIPv6(n.Source) && !c.resolve.namesIPv6(n.Destination):
 		family = natIPv4
 	}
 	return c.cross(&c.table.Source, b, family)
@@ -150,11 +200,6 @@ func familyOf(t NATTarget) int {
 	return natIPv6
 }
 
-// namesIPv6: masquerading is of IPv4 unless the rule's addresses say otherwise.
-func namesIPv6(list string, set []span) bool {
-	return !isOpen(list) && len(ofFamily(set, family6)) > 0
-}
-
 // cross appends the boxes of the sets.
 func (c *natCompiler) cross(to *[]NATBox, b natBoxes, family int) error {
 	services, err := services(c.resolve, Rule{Protocol: b.protocol, Port: b.port})
@@ -165,18 +210,36 @@ func (c *natCompiler) cross(to *[]NATBox, b natBoxes, family int) error {
 	if err != nil {
 		return err
 	}
+	macs, err := c.macs(b.macs)
+	if err != nil {
+		return err
+	}
+	b.box.MACs, b.box.NotMACs = macs, b.not
 	for f := range families {
 		if family == natIPv4 && f != family4 || family == natIPv6 && f != family6 {
 			continue
 		}
-		for _, source := range ofFamily(b.source, f) {
-			for _, destination := range ofFamily(b.destination, f) {
+		box := b.box
+		var from, towards []span
+		if from, box.SourceSet, err = c.ranges(b.source, f); err != nil {
+			return err
+		}
+		if towards, box.DestinationSet, err = c.ranges(b.destination, f); err != nil {
+			return err
+		}
+		if len(from) == 0 || len(towards) == 0 {
+			continue
+		}
+		if to == &c.table.Source && box.asks() && !c.crossed {
+			box.Told = c.tell(b.named, box.Target)
+		}
+		for _, source := range from {
+			for _, destination := range towards {
 				for _, s := range services {
 					for _, ports := range sourcePorts {
-						if len(*to) > MaxNATBoxes {
+						if len(*to) > c.limit {
 							return nil // the caller says so
 						}
-						box := b.box
 						box.SourceLo, box.SourceHi = source.first.addr(), source.last.addr()
 						box.DestinationLo, box.DestinationHi = destination.first.addr(), destination.last.addr()
 						box.Protocol, box.AnyProtocol = s.protocol, s.anyProtocol
@@ -189,6 +252,16 @@ func (c *natCompiler) cross(to *[]NATBox, b natBoxes, family int) error {
 		}
 	}
 	return nil
+}
+
+// tell numbers what nftables is told.
+func (c *natCompiler) tell(named string, t NATTarget) uint8 {
+	told := NATTold{named, t}
+	if _, ok := c.told[told]; !ok {
+		c.table.Told = append(c.table.Told, told)
+		c.told[told] = uint8(min(len(c.table.Told), MaxNATTold)) // beyond it the caller refuses
+	}
+	return c.told[told]
 }
 
 func (c *natCompiler) port(name string) uint8 {
@@ -218,13 +291,27 @@ func (c *natCompiler) number(t NATTarget) uint16 {
 func (c *natCompiler) checkTries(p *Policy) error {
 	work := 4 * MaxNATBoxes * MaxNATBoxes
 	for _, v4 := range []bool{true, false} {
-		var conditional []natRegion
+		var conditional, open []natRegion
+		var listed []*NATBox
 		for i := range c.table.Destination {
-			if b := &c.table.Destination[i]; b.Turn != NATEither && b.SourceLo.Is4In6() == v4 {
-				conditional = append(conditional, b.region())
+			b := &c.table.Destination[i]
+			if b.Turn == NATEither || b.SourceLo.Is4In6() != v4 {
+				continue
+			}
+			conditional = append(conditional, b.region())
+			if b.SourceSet.Count > 0 || b.MACs.Count > 0 && !b.NotMACs {
+				listed = append(listed, b)
+			} else {
+				open = append(open, b.region())
 			}
 		}
-		if rule, ok := crowded(conditional, 0, &work); ok {
+		rule, ok := crowded(conditional, MaxNATTries, 0, &work)
+		if ok && len(listed) > 0 { // by their bounds too many; by their lists perhaps not
+			if most := c.together(listed, v4); most < MaxNATTries {
+				rule, ok = crowded(open, MaxNATTries-most, 0, &work)
+			}
+		}
+		if ok {
 			at := slices.IndexFunc(p.NAT, func(n NATRule) bool { return n.ID == int64(rule) })
 			return fault.Invalid(index("nat", at), "more than %d NAT rules for the same packets depend on hairpin: set hairpin to false where it is not needed", MaxNATTries-1)
 		}
@@ -245,10 +332,45 @@ func (b *NATBox) region() natRegion {
 	}, b.Rule}
 }
 
-// crowded finds out whether any packet lies in MaxNATTries of the regions, or
+// together is how many of some boxes, each of which has a list of sources or of MAC
+// addresses, may hold one packet at most.
+func (c *natCompiler) together(boxes []*NATBox, v4 bool) int {
+	type edge struct {
+		at    uint128
+		opens int
+	}
+	f := family(!v4)
+	var edges []edge
+	framed, most := map[MAC]int{}, 0
+	for _, b := range boxes {
+		if b.SourceSet.Count == 0 {
+			for _, mac := range c.image.macsOf(b.MACs) {
+				framed[mac]++
+				most = max(most, framed[mac])
+			}
+			continue
+		}
+		for i := range b.SourceSet.Count {
+			s := c.image.spanOf(b.SourceSet, f, i)
+			edges = append(edges, edge{s.first, 1})
+			if s.last != highest {
+				edges = append(edges, edge{s.last.next(), -1})
+			}
+		}
+	}
+	slices.SortFunc(edges, func(a, b edge) int { return cmp.Or(a.at.compare(b.at), a.opens-b.opens) })
+	open, listed := 0, 0
+	for _, e := range edges {
+		open += e.opens
+		listed = max(listed, open)
+	}
+	return most + listed
+}
+
+// crowded finds out whether any packet lies in a number of the regions, or
 // whether that takes too long to find out, and names a rule of these.
-func crowded(all []natRegion, dimension int, work *int) (rule uint32, ok bool) {
-	if len(all) < MaxNATTries {
+func crowded(all []natRegion, limit, dimension int, work *int) (rule uint32, ok bool) {
+	if len(all) < limit {
 		return 0, false
 	}
 	if dimension == dimensions {
@@ -271,7 +393,7 @@ func crowded(all []natRegion, dimension int, work *int) (rule uint32, ok bool) {
 				there = append(there, r)
 			}
 		}
-		if rule, ok := crowded(there, dimension+1, work); ok {
+		if rule, ok := crowded(there, limit, dimension+1, work); ok {
 			return rule, true
 		}
 	}

@@ -97,22 +97,6 @@ func TestImage(t *testing.T) {
 	}
 }
 
-func TestCompileRefusesWhatIsNotEnforced(t *testing.T) {
-	p := decode(t, `{"zones":[{"name":"WAN"},{"name":"LAN"}],"rules":[],
-		"groups":[{"name":"in","type":"address","members":["10.0.0.1","geo:DE"]},{"name":"out","type":"address","members":["@in"]}],
-		"nat":[{"id":1,"name":"n","nat_type":"snat","translate_to":"10.0.0.1","source":"mac:02:00:00:00:00:01","destination":"@out"},
-			{"id":2,"name":"n","nat_type":"snat","translate_to":"10.0.0.1","source":"mac:02:00:00:00:00:01","enabled":false}]}`)
-	want := `nat[0].source: mac:02:00:00:00:00:01 in a NAT rule is not enforced yet: remove it or disable the rule
-nat[0].destination: @out (which holds @in (which holds geo:DE)) in a NAT rule is not enforced yet: remove it or disable the rule`
-	_, err := policy.Compile(p, policy.Env{})
-	if err == nil {
-		t.Fatal("it compiles")
-	}
-	if diff := cmp.Diff(want, fields(err)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
 func TestNeedCountries(t *testing.T) {
 	p := decode(t, `{"zones":[{"name":"WAN"},{"name":"LAN"}],
 		"groups":[{"name":"in","type":"address","members":["10.0.0.1","geo:DE"]},{"name":"out","type":"address","members":["@in"]},

@@ -99,13 +99,7 @@ func (s *conditionSet) write(im *Image) error {
 			continue
 		}
 		placed[key] = uint32(len(im.Lines))
-		for chunk := range slices.Chunk(c.MACs, macsALine) {
-			var line Line
-			for i, m := range chunk {
-				line[2*i], line[2*i+1] = uint32(m.Number()), uint32(m.Number()>>32)
-			}
-			im.Lines = append(im.Lines, line)
-		}
+		im.Lines = append(im.Lines, macLines(c.MACs)...)
 	}
 	im.Conditions = uint32(len(im.Lines))
 	for chunk := range slices.Chunk(s.list, conditionsALine) {
@@ -119,6 +113,17 @@ func (s *conditionSet) write(im *Image) error {
 		return fault.New(fault.InvalidConfig, "the rules' search trees and conditions are larger than %d MB: use fewer rules", MaxLines*64>>20)
 	}
 	return nil
+}
+
+func macLines(macs []MAC) (lines []Line) {
+	for chunk := range slices.Chunk(macs, macsALine) {
+		var line Line
+		for i, m := range chunk {
+			line[2*i], line[2*i+1] = uint32(m.Number()), uint32(m.Number()>>32)
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 func (c Condition) words(placed map[string]uint32) []uint32 {

@@ -40,8 +40,11 @@ const (
 // Box.NATRuleID says which. Where the policies translate destinations differently,
 // or an interface has moved, packets are compared as they arrive.
 //
-// The error is about one of the policies: what Validate or CheckEnforced refuses;
-// or the difference is beyond what is looked for.
+// The error is about one of the policies: what Validate refuses; or the
+// difference is beyond what is looked for.
+//
+// The error is about one of the policies: what Validate refuses; or the
+// difference is beyond what is looked for.
 func Diff(a, b Policy, env Env) ([]Change, error) {
 	before, err := analyse(&a, env)
 	if err != nil {

@@ -47,16 +47,16 @@ func (d *differ) changes(from, to link, results []result, pick picker, tell func
 			for service := range byProtocol(p.region[atService]) {
 				r := p.region
 				r[atService] = service
-				witness, ok := pick(r, family, before)
-				if !ok {
-					continue
-				}
 				for n, w := range wheres {
+					under := d.around.at(first[n])
+					witness, ok := pick(r, family, before, under)
+					if !ok {
+						continue
+					}
 					c := Change{From: p.from, To: p.to, Box: newBox(from, to), Witness: witness}
 					c.Box.except[family] = before
 					c.Box.setRegion(r, family)
 					c.Box.setWhere(w)
-					under := d.around.at(first[n])
 					if !results[0].all {
 						d.around.mark(&c.Witness, under)
 					}

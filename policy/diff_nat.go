@@ -15,6 +15,7 @@ import (
 // destinations is what a policy gives new destinations, between two links.
 type destinations struct {
 	boxes []NATBox
+	macs  [][]MAC // that boxes ask for
 	ports map[string]uint8
 }
 
@@ -27,10 +28,17 @@ func destinationsOf(p *Policy, env Env) (destinations, error) {
 		return destinations{}, err
 	}
 	im := newImage(p, env)
-	if err := compileNAT(resolve, p, im, new(Compiler)); err != nil {
+	c := natCompiler{resolve: resolve, image: im, table: &im.NAT, crossed: true, limit: maxRegions}
+	if err := c.rules(p); err != nil {
 		return destinations{}, err
 	}
-	return destinations{im.NAT.Destination, im.NAT.Ports}, nil
+	out := destinations{boxes: im.NAT.Destination, macs: make([][]MAC, len(im.NAT.Destination)), ports: im.NAT.Ports}
+	for i := range out.boxes {
+		if list := out.boxes[i].MACs; list.Count > 0 {
+			out.macs[i] = im.macsOf(list)
+		}
+	}
+	return out, nil
 }
 
 // translation is a box of packets as they arrive and what becomes of them; nil:
@@ -66,14 +74,24 @@ var untouched = func() (out [families][]translation) {
 
 // equal says whether two policies translate destinations alike.
 func (d destinations) equal(o destinations) bool {
-	return maps.Equal(d.ports, o.ports) && slices.EqualFunc(d.boxes, o.boxes, func(x, y NATBox) bool {
+	return maps.Equal(d.ports, o.ports) && slices.EqualFunc(d.macs, o.macs, slices.Equal) && slices.EqualFunc(d.boxes, o.boxes, func(x, y NATBox) bool {
 		x.Log, y.Log = false, false
 		return x == y
 	})
 }
 
+// framed are the lists of MAC addresses that are asked for.
+func (d *destinations) framed() (out [][]MAC) {
+	for _, list := range d.macs {
+		if list != nil {
+			out = append(out, list)
+		}
+	}
+	return out
+}
+
 // between lists what is translated of what comes by an interface, in order.
-func (d *destinations) between(in, from, to string, family int) []translation {
+func (d *destinations) between(in, from, to string, family int, under circumstance) []translation {
 	if len(d.boxes) == 0 || from == ZoneSelf || from == "" || to == "" {
 		return nil
 	}
@@ -81,7 +99,8 @@ func (d *destinations) between(in, from, to string, family int) []translation {
 	for i := range d.boxes {
 		b := &d.boxes[i]
 		if b.SourceLo.Is4In6() == (family == family4) && (b.Port == 0 || b.Port == d.ports[in]) &&
-			(b.Turn == NATEither || (b.Turn == NATTurning) == (from == to)) {
+			(b.Turn == NATEither || (b.Turn == NATTurning) == (from == to)) &&
+			(d.macs[i] == nil || slices.Contains(d.macs[i], under.mac) != b.NotMACs) {
 			out = append(out, translation{b.region().region, b})
 		}
 	}
@@ -236,16 +255,16 @@ func (d *differ) translating(from, to link, list [2]destinations) ([]Change, err
 	if len(from.interfaces) > 0 {
 		in = from.interfaces[0]
 	}
-	var first, second [families][]translation
-	for f := range families {
-		first[f], second[f] = list[0].between(in, from.before, to.before, f), list[1].between(in, from.after, to.after, f)
+	lists := func(f int, under circumstance) (first, second []translation) {
+		return list[0].between(in, from.before, to.before, f, under), list[1].between(in, from.after, to.after, f, under)
 	}
+	framed := len(d.before.framed())+len(d.after.framed()) > 0
 	var results []result
 	for i := range d.around.count() {
 		c := d.around.at(i)
 		a, _, timed := d.decides(d.before, from.before, to.before, false, c)
 		b, _, alsoTimed := d.decides(d.after, from.after, to.after, false, c)
-		if i > 0 && !timed && !alsoTimed {
+		if i > 0 && !timed && !alsoTimed && !framed {
 			results[0].all = true
 			break
 		}
@@ -253,8 +272,9 @@ func (d *differ) translating(from, to link, list [2]destinations) ([]Change, err
 		for f := range families {
 			d.parts = nil
 			x, y := a(f), b(f)
-			err := d.cells(allPackets[f], first[f], func(r region, one *NATBox) error {
-				return d.cells(r, second[f], func(cell region, other *NATBox) error {
+			first, second := lists(f, c)
+			err := d.cells(allPackets[f], first, func(r region, one *NATBox) error {
+				return d.cells(r, second, func(cell region, other *NATBox) error {
 					left, right := d.arriving(x, &cell, one), d.arriving(y, &cell, other)
 					if !one.same(other) && zonedBefore && zonedAfter {
 						right = right.marked()
@@ -283,8 +303,9 @@ func (d *differ) translating(from, to link, list [2]destinations) ([]Change, err
 		}
 		point, _, _ := regionOf(c.Witness)
 		system := !zonedBefore || !zonedAfter
-		c.FromRuleID, c.FromDestination = d.before.follow(point, family, from.before, to.before, first[family], system, under)
-		c.ToRuleID, c.ToDestination = d.after.follow(point, family, from.after, to.after, second[family], system, under)
+		first, second := lists(family, under)
+		c.FromRuleID, c.FromDestination = d.before.follow(point, family, from.before, to.before, first, system, under)
+		c.ToRuleID, c.ToDestination = d.after.follow(point, family, from.after, to.after, second, system, under)
 	}), nil
 }
 

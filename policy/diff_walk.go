@@ -42,12 +42,13 @@ func (d *differ) between(from, to link) ([]Change, error) {
 		// System rules decide alike unless one policy has no zone for an interface.
 		a, key, timed := d.decides(d.before, from.before, to.before, !zonedAfter, c)
 		b, more, alsoTimed := d.decides(d.after, from.after, to.after, !zonedBefore, c)
-		if i > 0 && !timed && !alsoTimed {
+		translated, framed := d.translates(from, to, c)
+		if i > 0 && !timed && !alsoTimed && !framed {
 			results[0].all = true
 			break
 		}
 		key += "|" + more
-		if n, again := at[key]; again {
+		if n, again := at[key+translated]; again {
 			results[n].in = append(results[n].in, i)
 			continue
 		}
@@ -60,7 +61,7 @@ func (d *differ) between(from, to link) ([]Change, error) {
 			found[family] = fewest(d.parts)
 		}
 		d.known[key] = found
-		at[key] = len(results)
+		at[key+translated] = len(results)
 		results = append(results, result{found: found, in: []int{i}, before: a, after: b})
 	}
 	tell := func(c *Change, family int, under circumstance) {
@@ -70,7 +71,7 @@ func (d *differ) between(from, to link) ([]Change, error) {
 			from, to string
 			rule     *int64
 		}{{d.before, from.before, to.before, &c.FromRuleID}, {d.after, from.after, to.after, &c.ToRuleID}} {
-			list := s.destinations.between(c.Witness.In, s.from, s.to, family)
+			list := s.destinations.between(c.Witness.In, s.from, s.to, family, under)
 			*s.rule, _ = s.follow(at, family, s.from, s.to, list, !zonedBefore || !zonedAfter, under)
 		}
 	}
@@ -82,7 +83,7 @@ func (d *differ) between(from, to link) ([]Change, error) {
 		}
 		forwarded := make([]result, len(results))
 		for j, r := range results {
-			found, err := d.forwarded(n, r.before, r.after)
+			found, err := d.forwarded(n.in(d.around.at(r.in[0])), r.before, r.after)
 			if err != nil {
 				return nil, err
 			}
@@ -108,9 +109,20 @@ type result struct {
 	before, after func(family int) side
 }
 
+// translates tells apart the circumstances under which NAT rules accept other packets
+// between two links.
+func (d *differ) translates(from, to link, in circumstance) (key string, conditional bool) {
+	for i := range d.after.nat {
+		if n := &d.after.nat[i]; n.conditional && n.between(from.interfaces, from.after, to.after) {
+			key, conditional = key+fmt.Sprintf("|%d %d", i, n.holding(in)), true
+		}
+	}
+	return key, conditional
+}
+
 // forwarded finds what differs of the packets that a NAT rule gives their
 // destination: no policy of a zone pair stands behind the rules for them.
-func (d *differ) forwarded(n *analysedNAT, a, b func(family int) side) (found [families][]part, err error) {
+func (d *differ) forwarded(n *form, a, b func(family int) side) (found [families][]part, err error) {
 	for family := range families {
 		d.parts = nil
 		for _, r := range n.regions[family] {

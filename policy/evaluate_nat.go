@@ -231,7 +231,10 @@ func (e *evaluation) sourceBy(n *NATRule) (bool, error) {
 		if !m.bySource {
 			destination = n.Source
 		}
-		source = "any"
+		// A peer that is written to has no frame.
+		asked := *e
+		asked.packet.SrcMAC = MAC{}
+		return asked.natConcerns(n, "any", destination)
 	}
 	return e.natConcerns(n, source, destination)
 }

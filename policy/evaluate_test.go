@@ -82,22 +82,19 @@ func between(in, out string, p policy.Packet) policy.Packet {
 	return p
 }
 
-// judged asks the reference and, unless it asks for what is not compiled yet,
-// the image, which must agree.
+// judged asks the reference and the image, which must agree.
 func judged(t *testing.T, p policy.Policy, env policy.Env, packet policy.Packet) string {
 	t.Helper()
 	r, err := policy.Evaluate(p, env, packet)
 	if err != nil {
 		t.Fatalf("evaluate: %v", err)
 	}
-	if policy.CheckEnforced(p) == nil {
-		image, err := policy.Compile(p, env)
-		if err != nil {
-			t.Fatalf("compile: %v", err)
-		}
-		if got := image.JudgePacket(packet).Result(); got != r {
-			t.Errorf("image says %+v, reference %+v", got, r)
-		}
+	image, err := policy.Compile(p, env)
+	if err != nil {
+		t.Fatalf("compile: %v", err)
+	}
+	if got := image.JudgePacket(packet).Result(); got != r {
+		t.Errorf("image says %+v, reference %+v", got, r)
 	}
 	if r.RuleID != 0 {
 		return fmt.Sprintf("%s %s %d", r.Action, r.Reason, r.RuleID)

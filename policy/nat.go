@@ -12,8 +12,11 @@ type NATBox struct {
 	Rule                         uint32     // the rule's id
 	SourceLo, SourceHi           netip.Addr // As16 form
 	DestinationLo, DestinationHi netip.Addr
-	SourcePortLo, SourcePortHi   uint16 // 0 … 65535 where any
-	PortLo, PortHi               uint16 // destination port; type<<8|code for ICMP
+	SourceSet, DestinationSet    NATList // addresses of the box's family, within its bounds, that alone are meant
+	MACs                         NATList // the frame's source is one of these
+	NotMACs                      bool    // or none of them
+	SourcePortLo, SourcePortHi   uint16  // 0 … 65535 where any
+	PortLo, PortHi               uint16  // destination port; type<<8|code for ICMP
 	Protocol                     uint8
 	AnyProtocol                  bool
 	Port                         uint8 // NAT port that it arrives or leaves by; 0: any
@@ -22,6 +25,17 @@ type NATBox struct {
 	Accept                       bool // what no rule decides is accepted
 	Log                          bool
 	Target                       NATTarget
+	Told                         uint8 // of the source step: what nftables is told, as it cannot see it; 0: it sees by itself
+}
+
+// NATList is a sorted list in an image's lines: spans of addresses of a family, or
+// MAC addresses. One without elements restricts nothing. What a rule says of countries
+// is too much for a box for each of its spans.
+type NATList struct{ First, Count uint32 }
+
+// asks says whether the box wants more than its bounds say.
+func (b *NATBox) asks() bool {
+	return b.SourceSet.Count > 0 || b.DestinationSet.Count > 0 || b.MACs.Count > 0
 }
 
 // NATTurn is what a box wants of a packet's zones. A packet turns that would
@@ -57,6 +71,13 @@ const (
 	NATPool           // any of ToPort … LastPort: sources alone
 )
 
+// NATTold is what becomes of the source of a packet for which a packet program has
+// found a box that nftables cannot judge.
+type NATTold struct {
+	Interface string // that it leaves by; "": any
+	Target    NATTarget
+}
+
 // NATTable is the NAT rules compiled. It feeds the packet programs and
 // nftables.
 type NATTable struct {
@@ -64,14 +85,17 @@ type NATTable struct {
 	Trees               [4]uint32        // of destination for IPv4 and IPv6, of source: find the first box by address and service
 	Ports               map[string]uint8 // interfaces that rules name, from 1
 	Targets             []NATTarget      // by Number-1
+	Told                []NATTold        // by Told-1
 	Generation          uint8            // tells the numbers of this table from those of the one before
 }
 
 // Limits of NAT. bpf/abi has the same numbers.
 const (
 	MaxNATBoxes = 4096 // of a step
+	MaxNATGoals = 4095 // different destinations
 	MaxNATPorts = 63   // interfaces that rules name
 	MaxNATTries = 16   // boxes whose turn a packet may miss before it is dropped
+	MaxNATTold  = 255  // different sources that rules with countries or MAC addresses translate to
 	maxNATShift = 1024 // ports that a range of ports is moved by nftables, one by one
 )
 

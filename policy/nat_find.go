@@ -26,7 +26,7 @@ func (im *Image) boxOf(boxes []NATBox, trees int, p *ImagePacket, port uint8) *N
 		return nil
 	}
 	for i := int(at); i < len(boxes); i++ {
-		if b := &boxes[i]; b.holds(p, port) && (b.Turn == NATEither || (b.Turn == NATTurning) == (p.From == p.To)) {
+		if b := &boxes[i]; b.holds(p, port) && im.listed(b, p) && (b.Turn == NATEither || (b.Turn == NATTurning) == (p.From == p.To)) {
 			return b
 		}
 	}
@@ -39,6 +39,14 @@ func (b *NATBox) holds(p *ImagePacket, port uint8) bool {
 		b.PortLo <= p.Port && p.Port <= b.PortHi && b.SourcePortLo <= p.SourcePort && p.SourcePort <= b.SourcePortHi &&
 		source.Compare(b.SourceLo) >= 0 && source.Compare(b.SourceHi) <= 0 &&
 		destination.Compare(b.DestinationLo) >= 0 && destination.Compare(b.DestinationHi) <= 0
+}
+
+// listed says whether the packet, which lies within the box, is in its lists.
+func (im *Image) listed(b *NATBox, p *ImagePacket) bool {
+	f := family(p.IPv6)
+	return (b.SourceSet.Count == 0 || im.inList(b.SourceSet, f, netip.AddrFrom16(p.Source))) &&
+		(b.DestinationSet.Count == 0 || im.inList(b.DestinationSet, f, netip.AddrFrom16(p.Destination))) &&
+		(b.MACs.Count == 0 || im.hasMAC(b.MACs.First, b.MACs.Count, p.SourceMAC) != b.NotMACs)
 }
 
 // translate gives the packet its new destination.

@@ -2,12 +2,15 @@ package policy_test
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"ngfw.sh/policy"
+	"ngfw.sh/policy/policytest"
 )
 
 // natPolicy has zones WAN (wan0), LAN (lan0, lan1) and DMZ (dmz0), the router's
@@ -18,7 +21,7 @@ func natPolicy(t *testing.T, nat ...string) policy.Policy {
 		nat[i] = fmt.Sprintf(`{"id":%d,"name":"n",%s}`, i+1, nat[i])
 	}
 	return decode(t, `{"zones":[{"name":"WAN","interfaces":["wan0"],"masquerade":true},{"name":"LAN","interfaces":["lan0","lan1"]},{"name":"DMZ","interfaces":["dmz0"]}],
-		"groups":[{"name":"v6","type":"address","members":["2001:db8:1::/64"]},{"name":"web","type":"port","members":["80","8000-8010"]}],
+		"groups":[{"name":"abroad","type":"address","members":["geo:FR"]},{"name":"frames","type":"mac","members":["02:00:00:00:00:08","02:00:00:00:00:09"]},{"name":"v6","type":"address","members":["2001:db8:1::/64"]},{"name":"web","type":"port","members":["80","8000-8010"]}],
 		"rules":[{"id":9,"name":"not him","zone_from":"WAN","zone_to":"any","source":"192.0.2.66","action":"drop"},
 			{"id":8,"name":"telnet","zone_from":"WAN","zone_to":"LAN","destination":"10.0.0.5","protocol":"tcp","port":"23","action":"accept"}],
 		"policies":[{"from":"LAN","to":"WAN","action":"accept"},{"from":"SELF","to":"any","action":"accept"}],
@@ -43,12 +46,21 @@ func translated(r policy.Result) string {
 	return out
 }
 
+// europe has two countries, of each several networks.
+var europe = policytest.Atlas{
+	netip.MustParsePrefix("192.0.2.0/25"): "DE", netip.MustParsePrefix("198.51.100.0/25"): "DE", netip.MustParsePrefix("2001:db8:ffff::/48"): "DE",
+	netip.MustParsePrefix("198.51.100.128/25"): "FR", netip.MustParsePrefix("192.0.2.128/25"): "FR", netip.MustParsePrefix("2001:db8:fffe::/48"): "FR",
+}
+
 func TestNATMeans(t *testing.T) {
 	const out4, out6, lan4, lan6 = "192.0.2.7", "2001:db8:ffff::7", "10.0.0.9", "2001:db8:1::9"
 	in := func(p policy.Packet) policy.Packet { return between("wan0", "lan0", p) }
 	toSelf := func(p policy.Packet) policy.Packet { return between("wan0", "self", p) }
 	turn := func(p policy.Packet) policy.Packet { return between("lan0", "lan1", p) }
 	leaves := func(p policy.Packet) policy.Packet { return between("lan0", "wan0", p) }
+	his := func(p policy.Packet) policy.Packet {
+		return with(p, func(p *policy.Packet) { p.SrcMAC = policy.MAC{2, 0, 0, 0, 0, 9} })
+	}
 	from := func(port uint16, p policy.Packet) policy.Packet { p.SrcPort = port; return p }
 	udp := func(src, dst string, port uint16) policy.Packet {
 		return with(tcp(src, dst, port), func(p *policy.Packet) { p.Protocol = policy.ProtocolUDP })
@@ -121,11 +133,36 @@ func TestNATMeans(t *testing.T) {
 		{"masquerade is of IPv4", []string{`"nat_type":"masquerade"`}, leaves(tcp(lan6, out6, 80)), "accept policy"},
 		{"unless it names IPv6", []string{`"nat_type":"masquerade","source":"@v6"`}, leaves(tcp(lan6, out6, 80)), "accept policy masquerade by 1"},
 		{"but does not exclude it", []string{`"nat_type":"masquerade","source":"!10.1.0.0/16"`}, leaves(tcp(lan6, out6, 80)), "accept policy"},
+		{"from a country", []string{web + `,"source":"geo:DE"`}, in(tcp(out4, "203.0.113.2", 8080)), "accept nat:1 1>10.0.0.5:80"},
+		{"from another", []string{web + `,"source":"geo:FR"`}, toSelf(tcp(out4, "203.0.113.2", 8080)), "drop default"},
+		{"from nobody knows where", []string{web + `,"source":"geo:DE"`}, toSelf(tcp("192.0.3.7", "203.0.113.2", 8080)), "drop default"},
+		{"not from a country", []string{web + `,"source":"!geo:FR"`}, in(tcp("192.0.3.7", "203.0.113.2", 8080)), "accept nat:1 1>10.0.0.5:80"},
+		{"a country by a group", []string{web + `,"source":"@abroad"`}, in(tcp("198.51.100.200", "203.0.113.2", 8080)), "accept nat:1 1>10.0.0.5:80"},
+		{"by another frame", []string{web + `,"source":"mac:02:00:00:00:00:09"`}, toSelf(tcp(out4, "203.0.113.2", 8080)), "drop default"},
+		{"by a frame", []string{web + `,"source":"mac:02:00:00:00:00:09,10.0.0.0/8"`}, in(his(tcp(out4, "203.0.113.2", 8080))), "accept nat:1 1>10.0.0.5:80"},
+		{"by a frame or an address", []string{web + `,"source":"@frames,192.0.2.0/24"`}, in(tcp(out4, "203.0.113.2", 8080)), "accept nat:1 1>10.0.0.5:80"},
+		{"by neither", []string{web + `,"source":"!@frames,192.0.3.0/24"`}, in(tcp(out4, "203.0.113.2", 8080)), "accept nat:1 1>10.0.0.5:80"},
+		{"by what has no frame", []string{web + `,"source":"!mac:02:00:00:00:00:09"`}, in(tcp(out4, "203.0.113.2", 8080)), "accept nat:1 1>10.0.0.5:80"},
+		{"but by one", []string{web + `,"source":"!@frames"`}, toSelf(his(tcp(out4, "203.0.113.2", 8080))), "drop default"},
+		{"to a country", []string{`"nat_type":"snat","destination":"geo:DE","translate_to":"203.0.113.7"`}, leaves(tcp(lan4, out4, 80)), "accept policy source by 1"},
+		{"to another", []string{`"nat_type":"snat","destination":"geo:FR","translate_to":"203.0.113.7"`}, leaves(tcp(lan4, out4, 80)), "accept policy masquerade"},
+		{"his source", []string{`"nat_type":"snat","source":"@frames","translate_to":"203.0.113.7"`}, leaves(his(tcp(lan4, out4, 80))), "accept policy source by 1"},
+		{"the router has no frame", []string{`"nat_type":"masquerade","source":"@frames"`}, between("self", "wan0", his(tcp("203.0.113.2", out4, 80))), "accept policy masquerade"},
+		{"a country is not IPv6", []string{`"nat_type":"masquerade","destination":"geo:DE"`}, leaves(tcp(lan6, out6, 80)), "accept policy"},
+		{"nor a frame", []string{`"nat_type":"masquerade","source":"@frames"`}, leaves(his(tcp(lan6, out6, 80))), "accept policy"},
+		{"unless beside it", []string{`"nat_type":"masquerade","source":"2001:db8:1::/64","destination":"geo:DE"`}, leaves(tcp(lan6, out6, 80)), "accept policy masquerade by 1"},
+		{"1:1 with a country", []string{`"nat_type":"1:1","source":"geo:DE","destination":"203.0.113.9","translate_to":"10.0.0.5"`}, leaves(tcp("10.0.0.5", out4, 25)), "accept policy source by 1"},
+		{"1:1 with another", []string{`"nat_type":"1:1","source":"geo:DE","destination":"203.0.113.9","translate_to":"10.0.0.5"`}, leaves(tcp("10.0.0.5", "192.0.3.9", 25)), "accept policy masquerade"},
+		{"1:1 by a frame", []string{`"nat_type":"1:1","source":"@frames","destination":"203.0.113.9","translate_to":"10.0.0.5"`}, in(his(tcp(out4, "203.0.113.9", 25))), "accept nat:1 1>10.0.0.5:25"},
+		{"1:1 out, where the peer has no frame", []string{`"nat_type":"1:1","source":"@frames","destination":"203.0.113.9","translate_to":"10.0.0.5"`}, leaves(his(tcp("10.0.0.5", out4, 25))), "accept policy masquerade"},
+		{"1:1 out, but by a frame", []string{`"nat_type":"1:1","source":"!@frames","destination":"203.0.113.9","translate_to":"10.0.0.5"`}, leaves(his(tcp("10.0.0.5", out4, 25))), "accept policy source by 1"},
+		{"turning, of any but a country", []string{strings.Replace(wan, `"203.0.113.2"`, `"!geo:FR"`, 1)}, turn(tcp(lan4, "203.0.113.2", 8080)), "accept nat:1 1>10.0.0.5:80 masquerade by 1"},
+
 		{"none of the rule's", []string{`"nat_type":"netmap","source":"10.0.0.0/24","translate_to":"10.0.0.0/24"`}, leaves(tcp(lan4, out4, 80)), "accept policy source by 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := natPolicy(t, c.nat...)
-			env := policy.Env{}
+			env := policy.Env{Countries: europe}
 			r, err := policy.Evaluate(p, env, c.packet)
 			if err != nil {
 				t.Fatal(err)
@@ -217,11 +254,28 @@ func TestNATBounds(t *testing.T) {
 		"too many interfaces": {many(64, func(i int) string {
 			return fmt.Sprintf(`"nat_type":"masquerade","interface":"if%d"`, i)
 		}), "nat[63].interface: NAT rules name more than 63 interfaces"},
+		"long lists of countries": {many(300, func(i int) string {
+			return fmt.Sprintf(`"nat_type":"dnat","protocol":"tcp","source":"geo:%c%c","destination_port":"80","translate_to":"10.0.0.%d"`, 'A'+i/26, 'A'+i%26, i%250+1)
+		}), ""},
+		"a country often": {many(16, func(i int) string {
+			return fmt.Sprintf(`"nat_type":"dnat","protocol":"tcp","source":"geo:AA","destination_port":"80","translate_to":"10.0.0.%d","hairpin":false`, i+1)
+		}), "nat[15]: more than 15 NAT rules for the same packets depend on hairpin: set hairpin to false where it is not needed"},
+		"of countries, one each": {many(100, func(i int) string {
+			return fmt.Sprintf(`"nat_type":"dnat","protocol":"tcp","source":"geo:%c%c","destination_port":"80","translate_to":"10.0.0.5","interface":"wan0"`, 'A'+i/26, 'A'+i%26)
+		}), ""},
+		"of devices, one each": {many(100, func(i int) string {
+			return fmt.Sprintf(`"nat_type":"dnat","protocol":"udp","source":"mac:02:00:00:00:00:%02x","destination_port":"53","translate_to":"10.0.0.5","interface":"lan0"`, i+1)
+		}), ""},
+		"of devices and all": {append(many(15, func(i int) string { return forward(80) }), forward(80)+`,"source":"mac:02:00:00:00:00:01"`),
+			"nat[14]: more than 15 NAT rules for the same packets depend on hairpin: set hairpin to false where it is not needed"},
+		"too many different sources by frame": {many(256, func(i int) string {
+			return fmt.Sprintf(`"nat_type":"snat","source":"mac:02:00:00:00:00:09","translate_to":"10.1.%d.1"`, i)
+		}), "nat[255].translate_to: NAT rules that name countries or MAC addresses translate to more than 255 different sources, counted by interface"},
 		"too long lists": {many(2, func(int) string {
 			return `"nat_type":"snat","translate_to":"10.0.0.1","source":"` + list(2100) + `"`
 		}), "nat[1]: the NAT rules up to this one make more than 4096 entries: shorten their lists"},
 	} {
-		_, err := policy.Compile(natPolicy(t, c.nat...), policy.Env{})
+		_, err := policy.Compile(natPolicy(t, c.nat...), policy.Env{Countries: policytest.Scattered(40)})
 		got := ""
 		if err != nil {
 			got = fields(err)
@@ -229,5 +283,42 @@ func TestNATBounds(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+// Long lists are searched right to the edge of every network, by the twin of what the
+// packet programs do.
+func TestNATOfLongLists(t *testing.T) {
+	world := policytest.Scattered(255)
+	p := natPolicy(t, `"nat_type":"dnat","protocol":"tcp","source":"`+world.All()+`","destination_port":"80","translate_to":"10.0.0.5","interface":"wan0"`,
+		`"nat_type":"dnat","protocol":"tcp","source":"`+world.All()+`","destination_port":"80","translate_to":"2001:db8:1::5","interface":"wan0"`)
+	env := policy.Env{Countries: world}
+	image, err := policy.Compile(p, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(image.NAT.Destination); n > 8 {
+		t.Errorf("%d boxes", n)
+	}
+	r := rand.New(rand.NewPCG(3, 5))
+	held := 0
+	for range 4000 {
+		packet := between("wan0", "lan0", tcp("192.0.2.7", "203.0.113.2", 80))
+		if packet.Src = world.Edge(r); packet.Src.Is6() {
+			packet.Dst = netip.MustParseAddr("2001:db8::1")
+		}
+		want, err := policy.Evaluate(p, env, packet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := image.JudgePacket(packet).Result(); got != want {
+			t.Fatalf("%s: image %+v, reference %+v", packet.Src, got, want)
+		}
+		if want.NAT.Rule != 0 {
+			held++
+		}
+	}
+	if held < 1000 || held > 3000 {
+		t.Errorf("%d of 4000 were translated", held)
 	}
 }

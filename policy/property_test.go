@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,6 +18,7 @@ func TestImageAgreesWithReference(t *testing.T) {
 	policytest.Cover(t, []string{
 		"rule", "policy", "default", "no_zone", "no_state", "malformed",
 		"system:neighbour-discovery", "system:mld", "nat", "translated", "translated6", "hairpin",
+		"destination by geo:", "destination by mac:", "source by geo:", "source by mac:",
 	}, func(t *rapid.T, reasons policytest.Seen) {
 		p := policytest.Policies().Draw(t, "policy")
 		env := policytest.Envs().Draw(t, "env")
@@ -45,6 +47,17 @@ func TestImageAgreesWithReference(t *testing.T) {
 				}
 				if n.Destination.Is6() {
 					reasons["translated6"]++
+				}
+				for _, rule := range p.NAT {
+					for _, kind := range []string{"geo:", "mac:"} {
+						switch text := rule.Source + rule.Destination; {
+						case !strings.Contains(text, kind):
+						case rule.ID == n.Rule:
+							reasons["destination by "+kind]++
+						case rule.ID == n.SourceRule:
+							reasons["source by "+kind]++
+						}
+					}
 				}
 			}
 		}

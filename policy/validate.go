@@ -14,8 +14,7 @@ const maxID = 1<<28 - 1
 // when all that is wrong is that something is taken already. Every rule of a
 // policy has its id by then.
 //
-// A valid policy is one that Evaluate understands; what the packet programs do
-// not enforce yet is reported by CheckEnforced.
+// A valid policy is one that Evaluate understands.
 func Validate(p Policy) error {
 	return new(Compiler).validate(&p, new(memory))
 }

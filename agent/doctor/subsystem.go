@@ -24,6 +24,7 @@ var parts = []part{
 	{subsystem.Backstop, "nftables table", "the agent does not start: nothing would be closed by default, and rejected packets would not be answered", "nf_tables nft_ct nft_chain_nat nft_limit nft_reject_inet", true},
 	{subsystem.Masquerade, "nftables masquerade", "zones that masquerade are refused: inner networks have no way out by IPv4", "nft_masq nft_chain_nat", false},
 	{subsystem.PortNAT, "nftables NAT", "NAT rules are refused: port forwards, 1:1, source NAT, netmap", "nft_nat nft_chain_nat", false},
+	{subsystem.ToldNAT, "conntrack labels", "NAT rules of sources that name a country or a MAC address are refused (CONFIG_NF_CONNTRACK_LABELS)", "nf_conntrack nft_ct", false},
 	{subsystem.ClampMSS, "nftables MSS clamp", "zones that clamp TCP's segment size are refused: pages may hang behind PPPoE and tunnels", "nft_exthdr nft_rt", false},
 	{subsystem.Conntrack, "conntrack netlink", "connections are not counted, and those with an older translation are not ended by a change of NAT rules", "nf_conntrack_netlink", false},
 	{subsystem.Queue, "NFQUEUE", "nothing is inspected: the section ids is refused", "nfnetlink_queue", false},

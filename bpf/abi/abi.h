@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define NGFW_ABI 6
+#define NGFW_ABI 7
 
 /*
  * The packet mark. Ours are the upper 16 bits; the lower ones belong to others

@@ -112,8 +112,9 @@ static __attribute__((noinline)) int pass(struct __sk_buff *skb, struct work *w,
 		mark |= MARK_REPLY;
 	if (!w->dir && !(f->flags & FLOW_REPLY_KNOWN))
 		mark |= MARK_LEARN;
-	if (!w->dir && f->flags & FLOW_DNAT) {
+	if (!w->dir && f->priority)
 		skb->priority = f->priority;
+	if (!w->dir && f->flags & FLOW_DNAT) {
 		/* An answer's claim of state has no meaning on a first packet. */
 		if (f->flags & FLOW_TURN && !(mark & MARK_REPLY))
 			mark |= MARK_TURN;
@@ -277,6 +278,7 @@ SUBPROGRAM int adopt(struct __sk_buff *skb, struct work *w, __u32 in, __u32 out)
 	}
 	if (f->zone_in > ZONE_SELF && f->zone_out > ZONE_SELF && !find_source(w, f, out))
 		f->nat[1] = 0;
+	tell_source(w, f);
 	decide_flow(w, f);
 	if (!w->question.verdict.action)
 		return drop(w, REASON_NO_IMAGE);
@@ -323,6 +325,7 @@ SUBPROGRAM int begin(struct __sk_buff *skb, struct work *w)
 	w->path = PATH_NEW;
 	if (w->packet.tuple.proto == IPPROTO_TCP && !(w->packet.flags & PKT_SYN))
 		return refused_for(skb, w, w->flow.zone_in ? REASON_NO_STATE : REASON_NO_ZONE);
+	tell_source(w, &w->flow);
 	decide_flow(w, &w->flow);
 	if (!w->question.verdict.action)
 		return drop(w, REASON_NO_IMAGE);

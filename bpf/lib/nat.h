@@ -41,6 +41,7 @@ struct {
 
 const struct nat_box *nat_box_type __attribute__((unused));
 const struct nat_meta *nat_meta_type __attribute__((unused));
+const struct nat_list *nat_list_type __attribute__((unused));
 
 #define NAT_NONE (-1)
 #define NAT_STEP_DESTINATION 0
@@ -66,6 +67,117 @@ static __always_inline int within(struct address a, const struct address *lo, co
 	       (a.hi < hi->hi || (a.hi == hi->hi && a.lo <= hi->lo));
 }
 
+/* 1 where a < b, of all their bits; arithmetic to compiler and verifier alike. */
+static __always_inline __u64 under(__u64 a, __u64 b)
+{
+	__u64 borrow = (~a & b) | ((~a | b) & (a - b));
+
+	asm("" : "+r"(borrow));
+	return borrow >> 63;
+}
+
+static __always_inline __u64 alike(__u64 a, __u64 b)
+{
+	__u64 differ = a ^ b;
+
+	differ |= -differ;
+	asm("" : "+r"(differ));
+	return ~differ >> 63;
+}
+
+#define LIST_TORN (-1)
+
+/* Is a in a list of spans of IPv4? Each is two words: its first and its last. */
+static __always_inline int in_list4(void *lines, struct nat_list spans, __u32 a)
+{
+	struct list firsts = { .lines = lines, .first = spans.first, .count = spans.count, .words = 2, .pairs = 1 };
+	struct list ends = { .lines = lines, .first = spans.first, .words = 1 };
+	__u32 at = rank(&firsts, 1 << (NAT_LIST_BITS - 1), (__u64)a + 1);
+	__u64 last = 0;
+
+	if (at == NOT_THERE)
+		return LIST_TORN;
+	if (!at)
+		return 0;
+	if (!element_at(&ends, 2 * at - 1, &last))
+		return LIST_TORN;
+	return a <= last;
+}
+
+/* The same of IPv6: eight words each. */
+static __always_inline int in_list6(void *lines, struct nat_list spans, struct address a)
+{
+	__u32 count = 0;
+	struct line *l;
+	const __u32 *w;
+
+	/* How many begin before or at a; without branches, as in rank. */
+	for (__u32 step = 1 << (NAT_LIST_BITS - 1); step; step >>= 1) {
+		__u64 at = (__u64)count + step - 1, inside = less(at, spans.count), beyond;
+
+		at &= -inside;
+		l = line_at(lines, spans.first + at / 2);
+		if (!l)
+			return LIST_TORN;
+		w = l->word + at % 2 * 8;
+		beyond = under(a.hi, number(w)) | (alike(a.hi, number(w)) & under(a.lo, number(w + 2)));
+		count += step & -(__u32)(inside & ~beyond);
+	}
+	if (!count)
+		return 0;
+	l = line_at(lines, spans.first + (count - 1) / 2);
+	if (!l)
+		return LIST_TORN;
+	w = l->word + (count - 1) % 2 * 8;
+	return at_most(a.hi, a.lo, w + 4);
+}
+
+/*
+ * Is the question's source, or its destination, in a list? Where the table was swapped
+ * away, q->search.torn says so. A global function, so that the verifier takes it once.
+ */
+__attribute__((noinline)) int nat_listed(struct question *q, __u32 first, __u32 count, __u32 destination)
+{
+	struct nat_list spans = { .first = first, .count = count };
+	void *lines;
+	int in = LIST_TORN;
+
+	if (!q)
+		return 0;
+	lines = element(&image_lines, q->slot);
+	if (lines && q->v6)
+		in = in_list6(lines, spans, destination ? q->dst : q->src);
+	else if (lines)
+		in = in_list4(lines, spans, destination ? q->dst.lo : q->src.lo);
+	if (in == LIST_TORN)
+		q->search.torn = 1;
+	return in == 1;
+}
+
+__attribute__((noinline)) int nat_framed(struct question *q, __u32 first, __u32 count)
+{
+	void *lines;
+
+	if (!q)
+		return 0;
+	lines = element(&image_lines, q->slot);
+	if (!lines) {
+		q->search.torn = 1;
+		return 0;
+	}
+	return has_mac(lines, first, count, q->mac);
+}
+
+/* What a box asks beside its bounds. */
+static __always_inline int nat_asks(const struct nat_box *b, struct question *q)
+{
+	if (b->macs.count && nat_framed(q, b->macs.first, b->macs.count) == !!(b->flags & NAT_NOT_MACS))
+		return 0;
+	if (b->sources.count && !nat_listed(q, b->sources.first, b->sources.count, 0))
+		return 0;
+	return !b->destinations.count || nat_listed(q, b->destinations.first, b->destinations.count, 1);
+}
+
 static __always_inline int nat_holds(const struct nat_box *b, const struct question *q, __u32 port)
 {
 	return !(b->flags & NAT_V6) == !q->v6 && (!b->port || b->port == port) && (b->flags & NAT_ANY_PROTOCOL || b->proto == q->proto) &&
@@ -85,12 +197,18 @@ static long nat_step(__u32 i, void *ctx)
 {
 	struct nat_walk *k = ctx;
 	struct nat_box *b = nat_box_at(k->q->slot, k->at + i);
+	int holds;
 
 	if (!b) {
 		k->q->search.torn = 1;
 		return 1;
 	}
 	if (!nat_holds(b, k->q, k->port))
+		return 0;
+	holds = nat_asks(b, k->q);
+	if (k->q->search.torn)
+		return 1;
+	if (!holds)
 		return 0;
 	k->found = k->at + i;
 	return 1;

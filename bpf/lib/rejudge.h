@@ -74,9 +74,9 @@ SUBPROGRAM int rejudge(struct __sk_buff *skb, struct work *w, struct flow *f)
 		default:
 			return 0;
 		}
-		f->priority = w->flow.priority;
 		f->nat[0] = w->flow.nat[0];
 	}
+	tell_source(w, &w->flow);
 	decide_flow(w, &w->flow);
 	if (!w->question.verdict.action)	/* swapped away under us: the next packet asks again */
 		return 0;
@@ -95,11 +95,12 @@ SUBPROGRAM int rejudge(struct __sk_buff *skb, struct work *w, struct flow *f)
 	}
 	count_stat(STAT_REJUDGED, 1);
 	f->decider = w->question.verdict.decider;
-	f->nat[1] = source_rule(w, f);
+	f->priority = w->flow.priority;
 	f->zone_in = w->flow.zone_in;
 	f->zone_out = w->flow.zone_out;
 	f->revision = w->revision;
 	f->valid = w->question.valid;
+	f->nat[1] = source_rule(w, f);		/* another question: the answers are gone behind it */
 	if (f->flags & FLOW_CUT)
 		__sync_fetch_and_and(&f->flags, ~FLOW_CUT);
 	return 0;

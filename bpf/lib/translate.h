@@ -17,11 +17,22 @@ static __always_inline __u32 nat_port_of(const struct work *w, __u32 ifindex)
 	return ifindex ? port >> PORT_NAT_SHIFT & 0xff : 0;
 }
 
-/* A flow's first packet as a question, as it arrives. Who asks NAT adds the port. */
-static __always_inline void pose(struct work *w, const struct flow *f)
+static __always_inline __u64 mac_number(const __u8 *mac)
 {
-	struct question *q = &w->question;
+	return (__u64)mac[0] << 40 | (__u64)mac[1] << 32 | (__u64)mac[2] << 24 | mac[3] << 16 | mac[4] << 8 | mac[5];
+}
 
+/*
+ * A flow's first packet as a question, as it arrives. Who asks NAT adds the port. Of
+ * its own: what it takes of the stack its callers need further down.
+ */
+SUBPROGRAM int pose(struct work *w, const struct flow *f)
+{
+	struct question *q;
+
+	if (!w || !f)
+		return 0;
+	q = &w->question;
 	__builtin_memset(q, 0, __builtin_offsetof(struct question, search));	/* key_of sees to the rest */
 	q->src = to_address(f->orig.saddr);
 	q->dst = to_address(f->orig.daddr);
@@ -30,16 +41,22 @@ static __always_inline void pose(struct work *w, const struct flow *f)
 	q->sport = has_ports(q->proto) ? bpf_ntohs(f->orig.sport) : 0;
 	q->v6 = !is_v4(f->orig.saddr);
 	q->slot = w->slot;
+	q->mac = f->zone_in == ZONE_SELF ? 0 : mac_number(f->smac);
+	return 0;
 }
 
-/* The box makes the flow's destination. */
-static __always_inline void note_destination(struct work *w, struct flow *f, const struct nat_box *b)
+/* The box makes the flow's destination. Of its own for the stack, as pose. */
+SUBPROGRAM int note_destination(struct work *w, struct flow *f, const struct nat_box *b)
 {
-	struct question *q = &w->question;
+	struct question *q;
 	struct address dst;
 	__u16 port;
-	struct nat_meta *meta = nat_meta_of(w->slot);
+	struct nat_meta *meta;
 
+	if (!w || !f || !b)
+		return 0;
+	q = &w->question;
+	meta = nat_meta_of(w->slot);
 	nat_translate(b, q, &dst, &port);
 	from_address(f->to, dst);
 	f->to_port = bpf_htons(port);
@@ -48,6 +65,7 @@ static __always_inline void note_destination(struct work *w, struct flow *f, con
 	f->flags |= FLOW_DNAT;
 	nat_note(q, b);
 	w->nat = q->nat;
+	return 0;
 }
 
 /*
@@ -98,6 +116,20 @@ static __always_inline int same_address(const __u8 *x, const __u8 *y)
 	return a[0] == b[0] && a[1] == b[1];
 }
 
+/* f as it leaves by out: its destination is the new one. */
+static __always_inline void pose_leaving(struct work *w, const struct flow *f, __u32 out)
+{
+	struct question *q = &w->question;
+
+	pose(w, f);
+	q->nat_out = nat_port_of(w, out);
+	if (f->flags & FLOW_DNAT) {
+		q->dst = to_address(f->to);
+		if (has_ports(q->proto))
+			q->port = bpf_ntohs(f->to_port);
+	}
+}
+
 /*
  * May the source of f, which leaves by out, become what w->reply answers to? Where
  * it may, f has the rule. Conntrack may change a port to keep flows apart.
@@ -119,13 +151,7 @@ SUBPROGRAM int find_source(struct work *w, struct flow *f, __u32 out)
 		f->nat[1] = f->nat[0];
 		return !same_address(w->reply.daddr, f->orig.saddr);
 	}
-	pose(w, f);
-	q->nat_out = nat_port_of(w, out);
-	if (f->flags & FLOW_DNAT) {
-		q->dst = to_address(f->to);
-		if (has_ports(q->proto))
-			q->port = bpf_ntohs(f->to_port);
-	}
+	pose_leaving(w, f, out);
 	at = nat_find(q, NAT_STEP_SOURCE, 0);
 	if (q->search.torn)
 		return 0;
@@ -152,6 +178,39 @@ SUBPROGRAM int find_source(struct work *w, struct flow *f, __u32 out)
 	if (b->host.hi | b->host.lo)
 		return to.hi == (b->to.hi | (q->src.hi & b->host.hi)) && to.lo == (b->to.lo | (q->src.lo & b->host.lo));
 	return within(to, &b->to, &b->last);
+}
+
+/*
+ * Tells nftables, by f's priority, what the box of f's source asks that it cannot see.
+ * f's destination is decided under this image; its verdict comes after: this is
+ * another question.
+ */
+SUBPROGRAM int tell_source(struct work *w, struct flow *f)
+{
+	struct question *q;
+	struct nat_meta *meta;
+	struct nat_box *b;
+	__u32 target;
+	int at;
+
+	if (!w || !f)
+		return 0;
+	target = f->flags & FLOW_DNAT ? f->priority & NAT_NUMBER_MASK : 0;
+	if (!target)
+		f->priority = 0;
+	meta = nat_meta_of(w->slot);
+	if (!meta || !meta->tells || f->flags & FLOW_TURN || f->zone_in <= ZONE_SELF || f->zone_out <= ZONE_SELF)
+		return 0;
+	pose_leaving(w, f, f->ifindex_out);
+	q = &w->question;
+	at = nat_find(q, NAT_STEP_SOURCE, 0);
+	if (at < 0)
+		return 0;
+	b = nat_box_at(w->slot, at);
+	if (!b || !b->told)
+		return 0;
+	f->priority = NAT_PRIORITY | (meta->generation & 0xff) << NAT_GENERATION_SHIFT | (b->told & 0xff) << NAT_TOLD_SHIFT | target;
+	return 0;
 }
 
 /* What NAT rules have translated, beside what decided it. */

@@ -26,11 +26,6 @@ static __always_inline void decide(struct work *w, __u32 decider, __u8 action)
 	w->question.valid = 0;
 }
 
-static __always_inline __u64 mac_number(const __u8 *mac)
-{
-	return (__u64)mac[0] << 40 | (__u64)mac[1] << 32 | (__u64)mac[2] << 24 | mac[3] << 16 | mac[4] << 8 | mac[5];
-}
-
 /* Ask the classifier about a flow: original source, translated destination. */
 static __always_inline void ask(struct work *w, const struct flow *f, __u32 zone_in, __u32 zone_out)
 {
@@ -48,7 +43,6 @@ static __always_inline void ask(struct work *w, const struct flow *f, __u32 zone
 	}
 	q->zone_in = zone_in;
 	q->zone_out = zone_out;
-	q->mac = zone_in == ZONE_SELF ? 0 : mac_number(f->smac);
 	q->now = NOW_CLOCK;
 	judge(q);
 }

@@ -17,15 +17,22 @@ import (
 // As in bpf/abi/abi.h and nat.h.
 const (
 	markTurn           = markJudged | markReject
-	natPriority        = 0x4e000000
-	natGenerationShift = 16
+	natPriority        = 0x40000000
+	natPriorityMask    = 0xf0000000
+	natGenerationMask  = 0x0ff00000
+	natGenerationShift = 20
+	natToldMask        = 0x000ff000
+	natToldShift       = 12
+	natNumberMask      = 0x00000fff
 )
 
-// Targets are what the packet programs send packets to, by number. While a
-// policy changes, packets judged by the one before carry its generation.
+// Targets are what the packet programs send packets to, by number, and what they
+// tell of sources. While a policy changes, packets judged by the one before carry
+// its generation.
 type Targets struct {
 	Generation uint8
 	Targets    []policy.NATTarget
+	Told       []policy.NATTold
 }
 
 // Source is what becomes of the sources of packets that leave; the first that
@@ -35,7 +42,8 @@ type Source struct {
 	Box       policy.NATBox
 }
 
-// Sources are the boxes of a table with their interfaces.
+// Sources are the boxes of a table with their interfaces, without those that the
+// packet programs tell of.
 func Sources(t *policy.NATTable) []Source {
 	names := map[uint8]string{}
 	for name, port := range t.Ports {
@@ -43,13 +51,17 @@ func Sources(t *policy.NATTable) []Source {
 	}
 	var out []Source
 	for _, b := range t.Source {
+		if b.Told != 0 {
+			continue
+		}
 		out = append(out, Source{Interface: names[b.Port], Box: b})
 	}
 	return out
 }
 
 // destinations sends packets to where the programs have decided, which the
-// packet's priority says.
+// packet's priority says, and keeps what it says of the source until the packet
+// leaves: forwarding writes the priority anew.
 func (b builder) destinations(all []Targets) error {
 	verdicts := &nftables.Set{
 		Table: b.table, Anonymous: true, Constant: true, IsMap: true,
@@ -71,15 +83,23 @@ func (b builder) destinations(all []Targets) error {
 			})
 		}
 	}
-	if len(elements) == 0 {
+	tells := tells(all)
+	if len(elements) == 0 && !tells {
 		return nil
 	}
 	pre := b.chain("destination", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest)
+	if tells {
+		b.keepTold(pre)
+	}
+	if len(elements) == 0 {
+		return nil
+	}
 	if err := b.conn.AddSet(verdicts, elements); err != nil {
 		return fmt.Errorf("list NAT targets: %w", err)
 	}
 	b.rule(pre, []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyPRIORITY, Register: 1},
+		masked(1, natPriorityMask|natGenerationMask|natNumberMask),
 		&expr.Lookup{SourceRegister: 1, DestRegister: unix.NFT_REG_VERDICT, IsDestRegSet: true, SetName: verdicts.Name, SetID: verdicts.ID},
 	})
 	return nil
@@ -121,16 +141,21 @@ func (b builder) toTarget(t policy.NATTarget) ([]expr.Any, error) {
 }
 
 // sources translates the sources of what was judged at ingress. What the router
-// itself sends has the address that it gave it, unless a zone masquerades.
-func (b builder) sources(nat *nftables.Chain, all []Source) {
-	if len(all) == 0 {
-		return
+// itself sends has the address that it gave it, unless a zone masquerades. What is
+// told comes first: the programs have seen that nothing before it is for the packet.
+func (b builder) sources(nat *nftables.Chain, told []Targets, all []Source) error {
+	if len(all) == 0 && !tells(told) {
+		return nil
 	}
 	chain := b.conn.AddChain(&nftables.Chain{Name: "source", Table: b.table})
+	if err := b.told(chain, told); err != nil {
+		return err
+	}
 	for _, s := range all {
-		b.rule(chain, s.matches(), counter(), s.translates())
+		b.rule(chain, s.matches(), counter(), translates(&s.Box.Target))
 	}
 	b.rule(nat, mark(markJudged, markJudged), []expr.Any{&expr.Verdict{Kind: expr.VerdictJump, Chain: chain.Name}})
+	return nil
 }
 
 func (s Source) matches() []expr.Any {
@@ -177,8 +202,7 @@ func inRange(base expr.PayloadBase, offset, length uint32, first, last []byte) [
 	}
 }
 
-func (s Source) translates() []expr.Any {
-	t := &s.Box.Target
+func translates(t *policy.NATTarget) []expr.Any {
 	if t.Masquerade {
 		return []expr.Any{&expr.Masq{}}
 	}

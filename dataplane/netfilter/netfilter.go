@@ -92,7 +92,9 @@ func replace(r Ruleset) error {
 	if len(r.Targets) > 0 {
 		b.rule(nat, mark(markTurn, markTurn), counter(), []expr.Any{&expr.Masq{}})
 	}
-	b.sources(nat, r.Sources)
+	if err := b.sources(nat, r.Targets, r.Sources); err != nil {
+		return err
+	}
 	for _, name := range sorted(r.Masquerade) {
 		b.rule(nat, interfaceIs(expr.MetaKeyOIFNAME, name), family(unix.NFPROTO_IPV4), counter(), []expr.Any{&expr.Masq{}})
 	}

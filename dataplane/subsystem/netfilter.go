@@ -37,6 +37,12 @@ func portNAT() error {
 	return table(netfilter.Ruleset{Targets: []netfilter.Targets{{Generation: 1, Targets: []policy.NATTarget{shift}}}, Sources: []netfilter.Source{{Box: box}}})
 }
 
+// toldNAT translates a source by what conntrack's labels say.
+func toldNAT() error {
+	told := policy.NATTold{Target: policy.NATTarget{Masquerade: true}}
+	return table(netfilter.Ruleset{Targets: []netfilter.Targets{{Generation: 1, Told: []policy.NATTold{told}}}})
+}
+
 // queue binds one that no rule sends anything to.
 func queue() error {
 	q, err := nfqueue.Open(&nfqueue.Config{NfQueue: 1, MaxPacketLen: 128, MaxQueueLen: 16, Copymode: nfqueue.NfQnlCopyPacket, AfFamily: unix.AF_UNSPEC})

@@ -36,7 +36,8 @@ const (
 
 	Backstop   = "nftables backstop" // the table of a router without NAT
 	Masquerade = "nftables masquerade"
-	PortNAT    = "nftables nat" // dnat and snat, prefixes, maps
+	PortNAT    = "nftables nat"    // dnat and snat, prefixes, maps
+	ToldNAT    = "nftables labels" // conntrack's, which tell of sources
 	ClampMSS   = "nftables mss"
 	HandOver   = "nftables queue" // by its own statement or xtables' target
 
@@ -82,7 +83,7 @@ var probes = []probe{
 	{IFB, device(func(a netlink.LinkAttrs) netlink.Link { return &netlink.Ifb{LinkAttrs: a} })},
 	{VLAN, vlan},
 	{WireGuard, device(func(a netlink.LinkAttrs) netlink.Link { return &netlink.Wireguard{LinkAttrs: a} })},
-	{Backstop, backstop}, {Masquerade, masquerade}, {PortNAT, portNAT}, {ClampMSS, clampMSS}, {HandOver, handOver},
+	{Backstop, backstop}, {Masquerade, masquerade}, {PortNAT, portNAT}, {ToldNAT, toldNAT}, {ClampMSS, clampMSS}, {HandOver, handOver},
 	{Queue, queue}, {Conntrack, connections},
 }
 

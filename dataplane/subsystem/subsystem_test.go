@@ -28,6 +28,7 @@ func TestProbeAgreesWithTools(t *testing.T) {
 		Backstop:   {"nft add table inet p", "nft add chain inet p c { type nat hook postrouting priority srcnat ; }", "nft add rule inet p c ct state invalid limit rate 1/second counter", "nft add chain inet p d { type filter hook forward priority 0 ; }", "nft add rule inet p d reject"},
 		Masquerade: {"nft add table inet p", "nft add chain inet p c { type nat hook postrouting priority srcnat ; }", "nft add rule inet p c masquerade"},
 		PortNAT:    {"nft add table inet p", "nft add chain inet p c { type nat hook postrouting priority srcnat ; }", "nft add rule inet p c snat ip to 192.0.2.1"},
+		ToldNAT:    {"nft add table inet p", "nft add chain inet p c { type nat hook prerouting priority dstnat ; }", "nft add rule inet p c ct label set 12"},
 		ClampMSS:   {"nft add table inet p", "nft add chain inet p c { type filter hook forward priority 0 ; }", "nft add rule inet p c tcp flags syn tcp option maxseg size set rt mtu"},
 	}
 	for name, commands := range tools {
@@ -48,7 +49,7 @@ func TestProbeAgreesWithTools(t *testing.T) {
 		t.Logf("%s: %v", name, err)
 	}
 	// Where this package's tests run, routers run: what nothing goes without is there.
-	for _, name := range []string{HTB, Clsact, BPFFilter, IFB, Backstop, Masquerade, PortNAT, ClampMSS, HandOver, Queue, Conntrack} {
+	for _, name := range []string{HTB, Clsact, BPFFilter, IFB, Backstop, Masquerade, PortNAT, ToldNAT, ClampMSS, HandOver, Queue, Conntrack} {
 		if found[name] != nil {
 			t.Errorf("%s: %v", name, found[name])
 		}

@@ -107,6 +107,39 @@ func TestWhatAChangeWouldHaveDone(t *testing.T) {
 	}
 }
 
+// TestNATByFrame: a NAT rule that asks for the sender's frame makes what comes without one
+// uncertain, as a rule does.
+func TestNATByFrame(t *testing.T) {
+	after := home(t, "")
+	after.NAT = []policy.NATRule{{ID: 3, Name: "his", Enabled: true, Type: policy.NATDestination, Protocol: "tcp", Source: "mac:02:00:00:00:00:09,10.9.0.0/16",
+		Destination: "203.0.113.2", DestinationPort: "80", TranslateTo: lan1.String()}}
+	test, err := backtest.New(backtest.DefaultConfig(), home(t, ""), after, policy.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !test.AsksMAC() {
+		t.Error("nobody asks for the frame")
+	}
+	for i, from := range []struct {
+		address string
+		mac     policy.MAC
+	}{{"192.0.2.1", policy.MAC{}}, {"192.0.2.2", policy.MAC{2, 0, 0, 0, 0, 9}}, {"192.0.2.3", policy.MAC{2, 0, 0, 0, 0, 8}}, {"10.9.0.4", policy.MAC{}}} {
+		r := get(netip.MustParseAddr(from.address), uint64(i+1), 1)
+		r.Packet.In, r.Packet.Out, r.Packet.Dst, r.Packet.SrcMAC = "wan", "lan0", netip.MustParseAddr("203.0.113.2"), from.mac
+		if areas, bounded := test.Areas(); bounded && !slices.ContainsFunc(areas, func(a backtest.Area) bool { return a.Holds(r.Packet) }) {
+			t.Errorf("%s is outside of the areas %+v", from.address, areas)
+		}
+		test.Add(r)
+	}
+	want := map[string][]string{
+		"allowed":   {"10.9.0.4>203.0.113.2:80 http accept nat:3 4B 1c @4 [row4] ", "192.0.2.2>203.0.113.2:80 http accept nat:3 2B 1c @2 [row2] "},
+		"uncertain": {"192.0.2.1>203.0.113.2:80 http drop default 1B 1c @1 [row1] a rule asks for the sender's M"},
+	}
+	if diff := cmp.Diff(want, said(test.Result())); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestBounded: the list ends, the totals do not.
 func TestBounded(t *testing.T) {
 	cfg := backtest.Config{Entries: 2, Examples: 1}

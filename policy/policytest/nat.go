@@ -26,7 +26,7 @@ func (d drawing) natRule(id int64) policy.NATRule {
 		d.network(&n)
 		return n
 	}
-	n.Source, n.Destination = d.natAddresses("nat source"), d.natAddresses("nat destination")
+	n.Source, n.Destination = d.addresses("nat source", true), d.addresses("nat destination", false)
 	ported := n.Protocol == "tcp" || n.Protocol == "udp" || n.Protocol == "tcp+udp" || n.Protocol == "sctp"
 	if ported {
 		if rapid.Bool().Draw(d.T, "from port") {
@@ -71,7 +71,7 @@ func (d drawing) network(n *policy.NATRule) {
 	if !translatable(a.Addr()) || !translatable(b.Addr()) {
 		a, b = netip.PrefixFrom(inside, inside.BitLen()), netip.PrefixFrom(outside, outside.BitLen())
 	}
-	peers := d.natAddresses("peers")
+	peers := d.addresses("peers", true)
 	if family := familyOf(peers); family != 0 && (family == 4) != inside.Is4() {
 		peers = "any"
 	}
@@ -159,17 +159,4 @@ func forNAT(t *rapid.T, p policy.Policy, env policy.Env, n policy.NATRule) polic
 		k.SrcPort = rapid.SampledFrom(near.port).Draw(t, "sport")
 	}
 	return k
-}
-
-// natAddresses draws some without countries, which NAT rules do not name.
-func (d drawing) natAddresses(label string) string {
-	list := d.addresses(label, false)
-	countries := strings.Contains(list, "geo:")
-	for _, g := range d.policy.Groups {
-		countries = countries || strings.Contains(list, "@") && strings.Contains(strings.Join(g.Members, ","), "geo:")
-	}
-	if countries {
-		return "10.0.0.0/28"
-	}
-	return list
 }

@@ -248,6 +248,7 @@ const (
 	SimulateVarLineType      = "line_type"
 	SimulateVarMetaType      = "meta_type"
 	SimulateVarNatBoxType    = "nat_box_type"
+	SimulateVarNatListType   = "nat_list_type"
 	SimulateVarNatMetaType   = "nat_meta_type"
 	SimulateVarPairType      = "pair_type"
 )
@@ -328,6 +329,7 @@ type SimulateVariableSpecs struct {
 	LineType    *ebpf.VariableSpec `ebpf:"line_type"`
 	MetaType    *ebpf.VariableSpec `ebpf:"meta_type"`
 	NatBoxType  *ebpf.VariableSpec `ebpf:"nat_box_type"`
+	NatListType *ebpf.VariableSpec `ebpf:"nat_list_type"`
 	NatMetaType *ebpf.VariableSpec `ebpf:"nat_meta_type"`
 	PairType    *ebpf.VariableSpec `ebpf:"pair_type"`
 }
@@ -402,6 +404,7 @@ type SimulateVariables struct {
 	LineType    *ebpf.Variable `ebpf:"line_type"`
 	MetaType    *ebpf.Variable `ebpf:"meta_type"`
 	NatBoxType  *ebpf.Variable `ebpf:"nat_box_type"`
+	NatListType *ebpf.Variable `ebpf:"nat_list_type"`
 	NatMetaType *ebpf.Variable `ebpf:"nat_meta_type"`
 	PairType    *ebpf.Variable `ebpf:"pair_type"`
 }

@@ -213,29 +213,38 @@ type TcListsLine struct {
 }
 
 type TcNatBox struct {
-	_        structs.HostLayout
-	SrcLo    TcAddress
-	SrcHi    TcAddress
-	DstLo    TcAddress
-	DstHi    TcAddress
-	To       TcAddress
-	Last     TcAddress
-	Host     TcAddress
-	SportLo  uint16
-	SportHi  uint16
-	PortLo   uint16
-	PortHi   uint16
-	ToPort   uint16
-	LastPort uint16
-	FromPort uint16
-	Number   uint16
-	Rule     uint32
-	Proto    uint8
-	Port     uint8
-	Turn     uint8
-	Ports    uint8
-	Flags    uint32
-	Pad      uint32
+	_            structs.HostLayout
+	SrcLo        TcAddress
+	SrcHi        TcAddress
+	DstLo        TcAddress
+	DstHi        TcAddress
+	To           TcAddress
+	Last         TcAddress
+	Host         TcAddress
+	SportLo      uint16
+	SportHi      uint16
+	PortLo       uint16
+	PortHi       uint16
+	ToPort       uint16
+	LastPort     uint16
+	FromPort     uint16
+	Number       uint16
+	Rule         uint32
+	Proto        uint8
+	Port         uint8
+	Turn         uint8
+	Ports        uint8
+	Flags        uint32
+	Told         uint32
+	Sources      TcNatList
+	Destinations TcNatList
+	Macs         TcNatList
+}
+
+type TcNatList struct {
+	_     structs.HostLayout
+	First uint32
+	Count uint32
 }
 
 type TcNatMeta struct {
@@ -245,7 +254,7 @@ type TcNatMeta struct {
 	Trees        [4]uint32
 	Masquerade   uint64
 	Generation   uint32
-	Pad          uint32
+	Tells        uint32
 }
 
 type TcNotice struct {
@@ -556,6 +565,7 @@ const (
 	TcVarListsLineType   = "lists_line_type"
 	TcVarMetaType        = "meta_type"
 	TcVarNatBoxType      = "nat_box_type"
+	TcVarNatListType     = "nat_list_type"
 	TcVarNatMetaType     = "nat_meta_type"
 	TcVarNoticeType      = "notice_type"
 	TcVarPairType        = "pair_type"
@@ -670,6 +680,7 @@ type TcVariableSpecs struct {
 	ListsLineType   *ebpf.VariableSpec `ebpf:"lists_line_type"`
 	MetaType        *ebpf.VariableSpec `ebpf:"meta_type"`
 	NatBoxType      *ebpf.VariableSpec `ebpf:"nat_box_type"`
+	NatListType     *ebpf.VariableSpec `ebpf:"nat_list_type"`
 	NatMetaType     *ebpf.VariableSpec `ebpf:"nat_meta_type"`
 	NoticeType      *ebpf.VariableSpec `ebpf:"notice_type"`
 	PairType        *ebpf.VariableSpec `ebpf:"pair_type"`
@@ -803,6 +814,7 @@ type TcVariables struct {
 	ListsLineType   *ebpf.Variable `ebpf:"lists_line_type"`
 	MetaType        *ebpf.Variable `ebpf:"meta_type"`
 	NatBoxType      *ebpf.Variable `ebpf:"nat_box_type"`
+	NatListType     *ebpf.Variable `ebpf:"nat_list_type"`
 	NatMetaType     *ebpf.Variable `ebpf:"nat_meta_type"`
 	NoticeType      *ebpf.Variable `ebpf:"notice_type"`
 	PairType        *ebpf.Variable `ebpf:"pair_type"`
