@@ -4,7 +4,7 @@
  * and what is not a sane packet ends here, before the kernel spends an skb on
  * it.
  */
-#include "lib/fast.h"
+#include "lib/rewrite.h"
 #include "lib/guard.h"
 #define NGFW_TRACE_XDP
 #include "lib/trace.h"

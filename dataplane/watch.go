@@ -30,7 +30,7 @@ const (
 	watchRetry = 5 * time.Second
 )
 
-// tickShift makes the programs' ticks of nanoseconds (TICK_SHIFT in bpf/lib/fast.h).
+// tickShift makes the programs' ticks of nanoseconds (TICK_SHIFT in bpf/lib/ways.h).
 const tickShift = 20
 
 // clockTick is the programs' now.

@@ -86,7 +86,7 @@ func nat6(j journey) *bpfobj.TcFastNat6 {
 }
 
 // place is where the programs look for an entry first (fast_place in
-// bpf/lib/fast.h).
+// bpf/lib/ways.h).
 func (k *kernel) place(key bpfobj.TcFastKey) uint32 {
 	k.t.Helper()
 	if key.V4 != 0 {

@@ -8,7 +8,7 @@
 #ifndef NGFW_LEARN_H
 #define NGFW_LEARN_H
 
-#include "fast.h"
+#include "rewrite.h"
 #include "../abi/qos.h"
 
 /* Packets before a flow is worth an entry: most exchanges end sooner. */
