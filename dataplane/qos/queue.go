@@ -53,7 +53,7 @@ func addQueue(link netlink.Link, parent, handle uint32, q Queue, o CakeOptions, 
 	case FQCoDel:
 		req.AddData(codelOptions(rate))
 	case Cake:
-		req.AddData(cakeOptions(o))
+		req.AddData(cakeOptions(o, rate))
 	}
 	if _, err := req.Execute(unix.NETLINK_ROUTE, 0); err != nil {
 		return fmt.Errorf("add a queue %s: %w", q, err)
@@ -85,10 +85,14 @@ const (
 	codelTargetUsual, codelIntervalUsual, codelTargetsInterval = 5000, 100000, 20 // µs
 )
 
+// packetTime is what a packet takes at a rate, µs; of rates below a packet or so a
+// second it is a second.
+func packetTime(rate uint64) uint32 { return uint32(min(1514*8*1_000_000/max(rate, 1), 1_000_000)) }
+
 // codelOptions: a target below the time of a packet and a half would drop all but
 // one (RFC 8289 4.4: at least an MTU's time).
 func codelOptions(rate uint64) *nl.RtAttr {
-	target := max(codelTargetUsual, uint32(min(1514*12*1_000_000/max(rate, 1), 1_000_000)))
+	target := max(codelTargetUsual, packetTime(rate)*3/2)
 	out := nl.NewRtAttr(nl.TCA_OPTIONS, nil)
 	out.AddRtAttr(codelTarget, word(target))
 	out.AddRtAttr(codelInterval, word(max(codelIntervalUsual, target*4)))
@@ -98,17 +102,23 @@ func codelOptions(rate uint64) *nl.RtAttr {
 
 var cakeIsolation = map[string]uint32{"hosts": 3, "flows": 4, "dual-srchost": 5, "dual-dsthost": 6, "triple-isolate": 7}
 
-func cakeOptions(o CakeOptions) *nl.RtAttr {
+// cakeOptions: what waits for less than four packets' time is let be, as cake does
+// of its own where it knows the rate (sch_cake.c, cobalt_should_drop). Else it drops
+// nearly all that waits for a slow link, and a class does not reach its share.
+func cakeOptions(o CakeOptions, rate uint64) *nl.RtAttr {
+	rtt := uint32(codelIntervalUsual)
+	if o.RTT > 0 {
+		rtt = o.RTT
+	}
+	target := max(rtt/codelTargetsInterval, 1, packetTime(rate)*4)
 	out := nl.NewRtAttr(nl.TCA_OPTIONS, nil)
 	out.AddRtAttr(cakeRate, binary.NativeEndian.AppendUint64(nil, 0)) // unlimited
 	out.AddRtAttr(cakeDiffserv, word(cakeOneTin))                     // classes are HTB's
 	if mode, ok := cakeIsolation[o.Isolation]; ok {
 		out.AddRtAttr(cakeFlows, word(mode))
 	}
-	if o.RTT > 0 {
-		out.AddRtAttr(cakeRTT, word(o.RTT))
-		out.AddRtAttr(cakeTarget, word(max(o.RTT/codelTargetsInterval, 1)))
-	}
+	out.AddRtAttr(cakeRTT, word(max(rtt, target*2)))
+	out.AddRtAttr(cakeTarget, word(target))
 	out.AddRtAttr(cakeNAT, flag(o.NAT))
 	out.AddRtAttr(cakeWash, flag(o.Wash))
 	out.AddRtAttr(cakeACKFilter, flag(o.ACKFilter))
