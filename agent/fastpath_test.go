@@ -182,12 +182,19 @@ func TestFastPathBearsSenderOffload(t *testing.T) {
 	r.rules()
 	r.startPolicy()
 	r.sender("on")
-	r.passes("lan1", curl("http://203.0.113.1/bytes/20000000")...)
-	r.passes("lan1", curl("http://[2001:db8:ff::1]/bytes/20000000")...)
-	r.passes("lan1", "iperf3", "-c", inet4, "-t", "1")
-	if n := r.fast(); n < 20000 {
-		t.Errorf("%v packets went the short way", n)
+	for _, url := range []string{"http://203.0.113.1", "http://[2001:db8:ff::1]"} {
+		get, end := r.connection("lan1", url)
+		r.eventually(func() error {
+			before := r.fast()
+			get(20_000_000)
+			if n := r.fast() - before; n < 12_000 { // of 13,812, not counting answers
+				return fmt.Errorf("%s: only %v packets went the short way", url, n)
+			}
+			return nil
+		})
+		end()
 	}
+	r.passes("lan1", "iperf3", "-c", inet4, "-t", "1")
 	r.noneInvalid()
 }
 

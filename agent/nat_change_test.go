@@ -209,7 +209,7 @@ func TestNATCountsAreTrue(t *testing.T) {
 			`{"id":5,"name":"inside","nat_type":"snat","protocol":"udp","interface":"lan1","translate_to":"10.77.1.1"}`)
 		r.reload()
 		before := r.fast()
-		r.passes("inet", "curl", "-sS", "-m", "30", "-o", filepath.Join(r.dir, "got"), "http://203.0.113.2:8080/")
+		r.passes("inet", "curl", "-sS", "-m", "30", "--limit-rate", "15M", "-o", filepath.Join(r.dir, "got"), "http://203.0.113.2:8080/")
 		counted, hits := r.metric(`ngfw_nat_packets_total{rule_id="1"}`), r.metric(`ngfw_rule_packets_total{rule_id="3"}`)
 		bytes, hitBytes := r.metric(`ngfw_nat_bytes_total{rule_id="1"}`), r.metric(`ngfw_rule_bytes_total{rule_id="3"}`)
 		if counted != hits || bytes != hitBytes || counted < size/1460 || bytes < size {
