@@ -176,7 +176,7 @@ func (r *run) refusesBodies(t *testing.T) {
 		"zone that is not there": {"POST", "/api/firewall/rules", `{"name":"x","zone_from":"MOON","zone_to":"WAN","action":"drop"}`, "zone_from", "MOON"},
 		"no time of day":         {"POST", "/api/firewall/rules", with(`,"schedule":{"enabled":true,"start":"25:00","end":"06:00"}`), "schedule.start", "25:00"},
 		"no country":             {"POST", "/api/firewall/rules", with(`,"source":"geo:Austria"`), "source", "Austria"},
-		"not enforced":           {"POST", "/api/nat/rules", `{"name":"x","nat_type":"snat","source":"mac:02:00:00:00:00:01","translate_to":"198.51.100.1"}`, "source", ""},
+		"frame of no sender":     {"POST", "/api/nat/rules", `{"name":"x","nat_type":"snat","destination":"mac:02:00:00:00:00:01","translate_to":"198.51.100.1"}`, "destination", ""},
 		"missing":                {"POST", "/api/firewall/rules", `{"name":"x","zone_from":"LAN","zone_to":"WAN"}`, "action", ""},
 		"order of others":        {"PUT", "/api/firewall/rules/order", `{"rule_ids":[999]}`, "rule_ids[0]", "999"},
 		"policy of no zone":      {"PUT", "/api/firewall/policies", `[{"from":"LAN","to":"MOON","action":"drop"}]`, "", "MOON"},
