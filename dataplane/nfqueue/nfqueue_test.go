@@ -101,8 +101,9 @@ func run(t *testing.T, l *labtest.Lab, q *Queue, h Handler) (stop func()) {
 	}
 	t.Cleanup(stop)
 	labtest.Eventually(t, 10*time.Second, func() error {
-		if !strings.Contains(l.Exec(lab.RTR, "cat", "/proc/self/net/netfilter/nfnetlink_queue"), " 2 65") {
-			return errors.New("the queue is not bound")
+		// The file comes with its module, where that is one.
+		if out, err := l.TryExec(lab.RTR, "cat", "/proc/self/net/netfilter/nfnetlink_queue"); !strings.Contains(out, " 2 65") {
+			return errors.Join(errors.New("the queue is not bound"), err)
 		}
 		return nil
 	})
@@ -110,7 +111,8 @@ func run(t *testing.T, l *labtest.Lab, q *Queue, h Handler) (stop func()) {
 }
 
 func fetch(l *labtest.Lab, size int, more ...string) error {
-	out, err := l.TryExec(lab.LAN1, append([]string{"curl", "-sS", "--fail", "--max-time", "30", "-o", "/dev/null", "-w", "%{size_download}",
+	limit := fmt.Sprint(labtest.Patience(30 * time.Second).Seconds())
+	out, err := l.TryExec(lab.LAN1, append([]string{"curl", "-sS", "--fail", "--max-time", limit, "-o", "/dev/null", "-w", "%{size_download}",
 		fmt.Sprintf("http://%s/bytes/%d", lab.IP4(lab.INET), size)}, more...)...)
 	if err == nil && strings.TrimSpace(out) != fmt.Sprint(size) {
 		err = fmt.Errorf("got %s bytes, want %d", out, size)

@@ -135,7 +135,7 @@ func (l *Lab) Exec(host string, command ...string) string {
 
 // TryExec is Exec for commands that may fail; the error holds what they said.
 func (l *Lab) TryExec(host string, command ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), execLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience(execLimit))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	var out, said bytes.Buffer
@@ -169,14 +169,20 @@ func (l *Lab) Start(host string, cmd *exec.Cmd) {
 	})
 }
 
-// Eventually waits for a condition, a tenth of a second between looks, and
-// fails the test with its last complaint when the limit passes. NGFW_PATIENCE is
-// how many times longer that is on a slow machine, such as an emulated one.
-func Eventually(t testing.TB, limit time.Duration, condition func() error) {
-	t.Helper()
+// Patience is a limit as it is on this machine: NGFW_PATIENCE says how many times
+// longer on a slow one, such as an emulated one.
+func Patience(limit time.Duration) time.Duration {
 	if times, err := strconv.Atoi(os.Getenv("NGFW_PATIENCE")); err == nil && times > 0 {
 		limit *= time.Duration(times)
 	}
+	return limit
+}
+
+// Eventually waits for a condition, a tenth of a second between looks, and
+// fails the test with its last complaint when the limit passes, see Patience.
+func Eventually(t testing.TB, limit time.Duration, condition func() error) {
+	t.Helper()
+	limit = Patience(limit)
 	deadline := time.Now().Add(limit)
 	for {
 		err := condition()
