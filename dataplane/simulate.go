@@ -71,7 +71,7 @@ func (s *Simulator) judge(slot uint32, p policy.ImagePacket) (policy.Verdict, er
 		Port: p.Port, Sport: p.SourcePort, Proto: p.Protocol, ZoneIn: p.From, ZoneOut: p.To, Slot: slot,
 		NatIn: p.PortIn, NatOut: p.PortOut, Now: uint64(p.Time),
 	}
-	if p.From != policy.ZoneIndexSelf { // as ask of bpf/lib/verdict.h
+	if p.From != policy.ZoneIndexSelf { // as pose of bpf/lib/translate.h
 		q.Mac = p.SourceMAC.Number()
 	}
 	if p.IPv6 {
