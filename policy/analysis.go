@@ -62,8 +62,9 @@ func (r *matching) holding(c circumstance) (set uint32) {
 
 func (r *analysedRule) id() int64 { return int64(r.verdict.Decider.ID()) }
 
-// analyse compiles the rules of a policy. What Validate refuses is refused here too; so are countries that nobody knows, since without them a
-// rule would seem to do what it does not.
+// analyse compiles the rules of a policy. What Validate refuses is refused here
+// too; so are countries that nobody knows, since without them a rule would seem to
+// do what it does not.
 func analyse(p *Policy, env Env) (*analysis, error) {
 	if err := Validate(*p); err != nil {
 		return nil, err

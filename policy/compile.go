@@ -13,7 +13,8 @@ const MaxImageEntries = 1 << 18
 // Compile turns a policy into the tables that the packet programs read. A
 // policy that is not valid or is too large for the tables does not compile;
 // nothing is ever compiled in part. Time and memory are bounded by the policy's
-// size and the limits: what would be too large is counted, not built. The image shares nothing with the policy.
+// size and the limits: what would be too large is counted, not built. The image
+// shares nothing with the policy.
 func Compile(p Policy, env Env) (*Image, error) {
 	return new(Compiler).Compile(p, env)
 }

@@ -42,9 +42,6 @@ const (
 //
 // The error is about one of the policies: what Validate refuses; or the
 // difference is beyond what is looked for.
-//
-// The error is about one of the policies: what Validate refuses; or the
-// difference is beyond what is looked for.
 func Diff(a, b Policy, env Env) ([]Change, error) {
 	before, err := analyse(&a, env)
 	if err != nil {

@@ -181,7 +181,7 @@ func (s *stage) follow(ctx context.Context, c Case, t Traffic, flows int) (float
 }
 
 // renewal is the time in which a packet of each flow goes the long way
-// (FAST_DUE_WATCHED in bpf/lib/fast.h).
+// (FAST_DUE_WATCHED in bpf/lib/ways.h).
 const renewal = 5 * time.Second
 
 // settled sends frames until nearly all of them go by the fast path, which takes
