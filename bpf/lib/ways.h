@@ -151,21 +151,14 @@ static __always_inline void fast_settle_in(__u32 place, int less)
 		atomic_add(word, less ? -one : one);
 }
 
-/*
- * The place, if an entry has it for its first. Else there is none to be found, and
- * it is looked for at the beginning, which is near as all such packets look there.
- * Without branches, as each has the verifier take all that follows once more.
- */
-static __always_inline __u32 fast_first(__u32 place)
+/* Has an entry this place for its first? */
+static __always_inline int fast_home(__u32 place)
 {
-	__u64 *word, here = 1;
+	__u64 *word;
 
 	place &= ((struct bpf_map *)&fast_ways)->max_entries - 1;
 	word = element(&fast_homes, place / FAST_HOMES);
-	if (word)
-		here = ((*(volatile __u64 *)word >> (place % FAST_HOMES * (64 / FAST_HOMES)) & 0xf) + 15) >> 4;
-	asm volatile("" : "+r"(here));
-	return place * here;
+	return word && *(volatile __u64 *)word >> (place % FAST_HOMES * (64 / FAST_HOMES)) & 0xf;
 }
 
 static __always_inline int same_key(const struct fast_key *a, const struct fast_key *b)
@@ -177,9 +170,11 @@ static __always_inline int same_key(const struct fast_key *a, const struct fast_
 /* The entry of k; *seq is its way's from before it was found to be k's. */
 static __always_inline struct fast *fast_find(const struct fast_key *k, __u32 *seq)
 {
-	__u32 place = fast_first(fast_place(k));
+	__u32 place = fast_place(k);
 	__u64 word;
 
+	if (!fast_home(place))
+		return 0;
 	for (int i = 0; i < FAST_PLACES; i++) {
 		struct fast *e = fast_at(place + i);
 
