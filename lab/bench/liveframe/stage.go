@@ -327,6 +327,9 @@ func (s *stage) lossless(frames int, run func() (float64, error)) (float64, erro
 	return 0, worst
 }
 
+// overheadFrames are enough to know what generator and sink cost.
+const overheadFrames = 300_000
+
 // alone is what generator and sink cost, the sink in the router's port: the
 // least of some rounds.
 func (s *stage) alone(t Traffic, flows int, spread bool) (float64, error) {
@@ -343,10 +346,9 @@ func (s *stage) alone(t Traffic, flows int, spread bool) (float64, error) {
 	if err := s.expect(e); err != nil {
 		return 0, err
 	}
-	const frames = 300_000
 	best := 0.0
 	for range 3 {
-		ns, err := s.lossless(frames, func() (float64, error) { return s.generate(t, tcpACK, flows, frames, spread) })
+		ns, err := s.lossless(overheadFrames, func() (float64, error) { return s.generate(t, tcpACK, flows, overheadFrames, spread) })
 		if err != nil {
 			return 0, fmt.Errorf("generator and sink alone, %v: %w", t, err)
 		}

@@ -30,27 +30,28 @@ func established(ctx context.Context, opts options) ([]bench.Result, error) {
 		flows int
 		floor float64
 	}{{1, 5}, {60_000, 3}} {
-		costs := map[string]map[liveframe.Traffic][]float64{}
 		all := kinds
 		if load.flows > 1 {
 			all = append(slices.Clone(kinds), shuffled...)
 		}
-		for i := range opts.repeats {
-			for _, c := range []liveframe.Case{rival, xdp, tc, off} {
-				some := all
-				if c.Name == tc.Name || c.Name == off.Name { // for comparison: no floor, one kind
-					some = kinds[:1]
-				}
-				saying("%s, %s, %d of %d", c.Name, counted(load.flows), i+1, opts.repeats)
-				measured, err := liveframe.Established(ctx, c, load.flows, some)
+		costs := map[string]map[liveframe.Traffic][]float64{}
+		for _, group := range []struct {
+			cases []liveframe.Case
+			kinds []liveframe.Traffic
+		}{{[]liveframe.Case{rival, xdp}, all}, {[]liveframe.Case{tc, off}, kinds[:1]}} { // the latter for comparison: no floor, one kind
+			for _, c := range group.cases {
+				costs[c.Name] = map[liveframe.Traffic][]float64{}
+			}
+			for _, t := range group.kinds {
+				saying("%s, %v", counted(load.flows), t)
+				measured, err := liveframe.Established(ctx, group.cases, load.flows, []liveframe.Traffic{t}, opts.repeats)
 				if err != nil {
 					return results, err
 				}
-				if costs[c.Name] == nil {
-					costs[c.Name] = map[liveframe.Traffic][]float64{}
-				}
-				for t, m := range measured {
-					costs[c.Name][t] = append(costs[c.Name][t], m.Cost)
+				for i, turns := range measured[t] {
+					for _, m := range turns {
+						costs[group.cases[i].Name][t] = append(costs[group.cases[i].Name][t], m.Cost)
+					}
 				}
 			}
 		}
