@@ -18,7 +18,7 @@ type course struct {
 	router Case
 	t      Traffic
 	flows  int
-	frames int // of a round: about a second's
+	frames int // of a round: half a second's
 	turns  int
 
 	packets, fast uint64 // the router's counts at the beginning
@@ -58,7 +58,7 @@ func (r *course) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.frames = max(pilot, int(1e9/ns))
+	r.frames = max(pilot, int(0.5e9/ns))
 	if r.packets, r.fast, err = r.counts(ctx); err != nil {
 		return err
 	}

@@ -56,6 +56,9 @@ func (c *contest) enter(ctx context.Context) (err error) {
 	if c.alone, err = open(true); err != nil {
 		return err
 	}
+	if err := c.alone.untranslated(); err != nil {
+		return err
+	}
 	for _, one := range c.cases {
 		s, err := open(!one.Filters)
 		if err != nil {
@@ -92,7 +95,7 @@ func (c *contest) run(ctx context.Context, t Traffic) ([][]Measurement, error) {
 		return nil, err
 	}
 	defer undo()
-	if err := c.alone.expect(trafficobj.TrafficExpected{Ttl: firstTTL, Kind: t.kind(), Flows: uint32(c.flows)}); err != nil {
+	if err := c.alone.expect(trafficobj.TrafficExpected{Ttl: firstTTL, Kind: t.kind(), Flows: uint32(c.flows), Translated: 1}); err != nil {
 		return nil, err
 	}
 	courses := make([]*course, len(c.cases))
@@ -127,4 +130,17 @@ func (c *contest) run(ctx context.Context, t Traffic) ([][]Measurement, error) {
 		}
 	}
 	return all, nil
+}
+
+// untranslated says that every flow keeps its port: so that the sink of a stage
+// without a router has as much to look up as the others.
+func (s *stage) untranslated() error {
+	keys, ports := make([]uint32, MaxFlows), make([]uint32, MaxFlows)
+	for n := range keys {
+		keys[n], ports[n] = uint32(n), firstPort+uint32(n)&0x3fff
+	}
+	if _, err := s.objects.Translated.BatchUpdate(keys, ports, nil); err != nil {
+		return fmt.Errorf("set the flows' ports: %w", err)
+	}
+	return nil
 }
