@@ -12,7 +12,7 @@ import (
 // cubes makes fewer copies and more trees.
 const (
 	leafTarget  = 8    // entries up to which a leaf is not cut
-	moveAbove   = 768  // entries from which a cube's wide ones move to the next tree
+	moveAbove   = 512  // entries from which a cube's wide ones move to the next tree
 	shadowBelow = 48   // entries up to which each is compared with each
 	movedCost   = 0.5  // of an entry that moves, in entries of the part where a packet lands
 	apartAbove  = 1024 // entries of a part that is worth a goroutine
