@@ -18,9 +18,16 @@ import (
 	"ngfw.sh/lab/bench/liveframe/internal/trafficobj"
 )
 
-// firstFlows is how many first packets a round has: as many as a router has
-// ports to translate to.
+// firstFlows is how many first packets a turn has: as many as a router has ports
+// to translate to. Where each is slow, fewer are enough.
 const firstFlows = 50_000
+
+func (c *Case) first() int {
+	if c.Slow {
+		return firstFlows / 5
+	}
+	return firstFlows
+}
 
 // ruleNet is where the rules' sources lie, four addresses each; lan1 is the way
 // there.
@@ -32,63 +39,85 @@ func ruleSource(rule, host int) netip.Addr {
 	return netip.AddrFrom4(a)
 }
 
-// FirstPackets measures what the first packet of a flow costs: each frame is one,
-// its source in the place of a random one of so many rules. Sources of 0 rules
-// are spread alike. One round in a lab of its own: conntrack begins empty.
-func FirstPackets(ctx context.Context, c Case, rules int) (m Measurement, err error) {
+// FirstPackets measures what the first packet of a flow costs several routers: each
+// frame is one, its source in the place of a random one of so many rules. Sources
+// of 0 rules are spread alike. The routers' labs stand side by side and take turns,
+// as those of Established do, each turn with other sources and an empty conntrack;
+// what a router remembers of earlier turns stays.
+func FirstPackets(ctx context.Context, cases []Case, rules, turns int) ([][]Measurement, error) {
 	if err := sweep(ctx); err != nil {
-		return m, err
+		return nil, err
 	}
-	s, err := newStage(ctx, stageName(0), !c.Filters)
-	if err != nil {
-		return m, err
+	c := contest{cases: cases, flows: firstFlows, turns: turns}
+	all := make([][]Measurement, len(cases))
+	err := c.enter(ctx)
+	for i := range c.routers {
+		if err == nil {
+			err = c.routers[i].prepareFirst(cases[i])
+		}
 	}
-	m, err = s.firstPackets(ctx, c, rules)
-	if err = errors.Join(err, s.close()); err != nil {
-		return m, fmt.Errorf("measure %s: %w", c.Name, err)
+	r := rand.New(rand.NewPCG(7, 7))
+	for turn := range turns {
+		for i := range cases {
+			if err != nil {
+				break
+			}
+			var m Measurement
+			if m, err = c.first(cases[i], c.routers[i], r, rules, turn); err != nil {
+				err = fmt.Errorf("measure %s: %w", cases[i].Name, err)
+			}
+			all[i] = append(all[i], m)
+		}
 	}
-	return m, nil
+	return all, errors.Join(err, c.leave())
 }
 
-func (s *stage) firstPackets(ctx context.Context, c Case, rules int) (m Measurement, err error) {
-	m = Measurement{Case: c.Name, Flows: firstFlows}
+// prepareFirst has the router know the way back to the rules' sources, and counts
+// what arrives.
+func (s *stage) prepareFirst(c Case) error {
 	seg, _ := lab.SegmentOf(lab.LAN1)
-	err = s.In(lab.RTR, func() error {
+	err := s.In(lab.RTR, func() error {
 		return netlink.RouteAdd(&netlink.Route{
 			Dst: &net.IPNet{IP: ruleNet.Addr().AsSlice(), Mask: net.CIDRMask(ruleNet.Bits(), 32)}, Gw: seg.Host4.Addr().AsSlice(),
 		})
 	})
 	if err != nil {
-		return m, fmt.Errorf("route the rules' sources: %w", err)
+		return fmt.Errorf("route the rules' sources: %w", err)
 	}
-	r := rand.New(rand.NewPCG(7, 7))
-	if err := s.fillSources(func(int) netip.Addr { return ruleSource(r.IntN(rules), r.IntN(4)) }); err != nil {
-		return m, err
+	undo, err := attach(s.Lab, lab.INET, lab.HostPort, s.objects.TrafficSink)
+	if err == nil {
+		s.closed = append(s.closed, func() error { undo(); return nil })
 	}
-	t := Traffic{}
-	if m.Overhead, err = s.alone(t, firstFlows, true); err != nil {
-		return m, err
+	return err
+}
+
+// first is one turn of a router.
+func (c *contest) first(one Case, s *stage, r *rand.Rand, rules, turn int) (m Measurement, err error) {
+	t, n := Traffic{}, one.first()
+	m = Measurement{Case: one.Name, Flows: n}
+	sources := make([]netip.Addr, MaxFlows)
+	for i := range sources {
+		sources[i] = ruleSource(r.IntN(rules), r.IntN(4))
 	}
-	if c.Prepare != nil {
-		undo, err := c.Prepare(ctx, s.Lab)
-		if err != nil {
+	for _, at := range []*stage{c.alone, s} {
+		if err := at.fillSources(func(i int) netip.Addr { return sources[i] }); err != nil {
 			return m, err
 		}
-		if undo != nil {
-			defer undo()
+	}
+	if turn > 0 {
+		if err := s.In(lab.RTR, func() error { return netlink.ConntrackTableFlush(netlink.ConntrackTable) }); err != nil {
+			return m, fmt.Errorf("empty conntrack: %w", err)
 		}
+	}
+	if m.Overhead, err = c.alone.alone(t, n, true); err != nil {
+		return m, err
 	}
 	wan, _ := lab.SegmentOf(lab.INET)
 	a := wan.Router4.Addr().As4()
-	if err := s.expect(trafficobj.TrafficExpected{Ttl: firstTTL - 1, Kind: kindSpread, Flows: firstFlows, Source: binary.NativeEndian.Uint32(a[:])}); err != nil {
+	if err := s.expect(trafficobj.TrafficExpected{Ttl: firstTTL - 1, Kind: kindSpread, Flows: uint32(n), Source: binary.NativeEndian.Uint32(a[:])}); err != nil {
 		return m, err
 	}
-	undo, err := attach(s.Lab, lab.INET, lab.HostPort, s.objects.TrafficSink)
-	if err != nil {
-		return m, err
-	}
-	defer undo()
-	if m.Gross, err = s.generate(t, 0, firstFlows, firstFlows, true); err != nil {
+	if m.Gross, err = s.generate(t, 0, n, n, true); err != nil {
 		return m, err
 	}
 	got, err := s.arrived()
@@ -97,8 +126,8 @@ func (s *stage) firstPackets(ctx context.Context, c Case, rules int) (m Measurem
 		return m, err
 	case got.Good != got.All:
 		return m, fmt.Errorf("%w: %d of %d", errWrong, got.All-got.Good, got.All)
-	case float64(got.All) < firstFlows*(1-tolerance):
-		return m, fmt.Errorf("%w: %d of %d came", errLoss, got.All, firstFlows)
+	case float64(got.All) < float64(n)*(1-tolerance):
+		return m, fmt.Errorf("%w: %d of %d came", errLoss, got.All, n)
 	}
 	m.Cost = m.Gross - m.Overhead
 	return m, nil
@@ -136,7 +165,9 @@ func NFTLinear(rules int) Case {
 		fmt.Fprintf(&b, " ip saddr %v/30 ip daddr 203.0.113.0/30 udp dport 9 accept\n", ruleSource(i, 0))
 	}
 	b.WriteString("}\n")
-	return nftFirst(fmt.Sprintf("nft, %d rules in a row", rules), b.String())
+	c := nftFirst(fmt.Sprintf("nft, %d rules in a row", rules), b.String())
+	c.Slow = true
+	return c
 }
 
 // NFTMap is the same rules as one interval map.

@@ -49,6 +49,9 @@ type Case struct {
 	// Prepare has made it do so.
 	Filters bool
 
+	// Slow says that its first packets take a tenth of a millisecond or so.
+	Slow bool
+
 	// Masquerades says that frames leave with the router's address.
 	Masquerades bool
 

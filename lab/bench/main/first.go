@@ -16,15 +16,16 @@ const rules = 10_000
 func firstPackets(ctx context.Context, opts options) ([]bench.Result, error) {
 	ours := liveframe.AgentRules(filepath.Join(opts.bin, "ngfw-agent"), rules)
 	linear, interval, shared := liveframe.NFTLinear(rules), liveframe.NFTMap(rules), liveframe.NFTShared()
+	cases := []liveframe.Case{ours, linear, interval, shared}
+	saying("first packets, %d rules", rules)
+	measured, err := liveframe.FirstPackets(ctx, cases, rules, opts.repeats)
+	if err != nil {
+		return nil, err
+	}
 	costs := map[string][]float64{}
-	for i := range opts.repeats {
-		for _, c := range []liveframe.Case{ours, linear, interval, shared} {
-			saying("first packets, %s, %d of %d", c.Name, i+1, opts.repeats)
-			m, err := liveframe.FirstPackets(ctx, c, rules)
-			if err != nil {
-				return nil, err
-			}
-			costs[c.Name] = append(costs[c.Name], m.Cost)
+	for i, turns := range measured {
+		for _, m := range turns {
+			costs[cases[i].Name] = append(costs[cases[i].Name], m.Cost)
 		}
 	}
 	name := fmt.Sprintf("first packet of a flow, %d rules", rules)
