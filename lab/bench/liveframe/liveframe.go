@@ -4,14 +4,17 @@
 //
 // A small XDP program makes 64-byte UDP frames of as many flows as wanted and
 // sends them out of lan1; another counts them in inet and drops them there.
-// Each measurement has a lab of its own: what an earlier one loaded (xtables,
+// Each router has a lab of its own: what an earlier one loaded (xtables,
 // conntrack) slows a namespace for good. What generator and sink cost by
-// themselves is measured in the same lab, sink in the router's port, and
-// subtracted.
+// themselves, sink in the router's port, is measured too, and subtracted.
 //
-// Limits: a figure is the fastest of some rounds, because other work on the
-// machine only ever adds; a round that lost frames does not count, because a
-// lost frame is cheap.
+// Where routers are compared (Established, FirstPackets) their labs stand side
+// by side and take turns, since a machine's pace changes from minute to minute.
+//
+// Limits: within a turn a figure is the fastest of its rounds, because other work
+// on the machine only ever adds, or, where what comes now and then is a part of
+// it, their mean; a round that lost frames does not count, because a lost frame
+// is cheap.
 package liveframe
 
 import (
