@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 /*
- * Brings the fast path's counts to where they are read, and removes entries
- * that nothing uses any more. Run by the agent with BPF_PROG_TEST_RUN, before
- * it reads.
+ * What the agent does to whole tables, by BPF_PROG_TEST_RUN: ngfw_collect brings
+ * the fast path's counts to where they are read, before it reads, and removes
+ * entries that nothing uses any more; ngfw_doubt has every flow judged again.
  *
- * Softirqs interrupt this program, which they cannot each other: it adds by
- * single instructions.
+ * Softirqs interrupt this program, which they cannot each other: they add and
+ * write by single instructions.
  */
 #include "lib/fast.h"
 
@@ -42,6 +42,20 @@ int ngfw_collect(struct fast_census *census)
 
 	bpf_for_each_map_elem(&fast_ways, collect, &c, 0);
 	*census = c.census;
+	return 0;
+}
+
+static long doubt(void *map, const void *key, struct flow *f, void *nothing)
+{
+	*(volatile __u64 *)&f->valid = VALID_OVER;
+	return 0;
+}
+
+/* What the policy depends on has changed, and the policy's number has not. */
+SEC("syscall")
+int ngfw_doubt(void *nothing)
+{
+	bpf_for_each_map_elem(&flows, doubt, 0, 0);
 	return 0;
 }
 

@@ -77,6 +77,7 @@ type Dataplane struct {
 	sim     *Simulator
 	tcMode  TCMode        // TCX or TCClsact
 	collect *ebpf.Program // of the fast path's counts; nil: there is no fast path
+	doubt   *ebpf.Program // of flows' verdicts; nil with collect
 	shape   shaping
 
 	mu       sync.Mutex           // guards what follows, and writers of the image slots
@@ -90,7 +91,7 @@ type Dataplane struct {
 
 	// vacated tells that no program reads the slot that the next image goes to; nil:
 	// nobody has waited for that yet. vacating is who does.
-	vacated  <-chan error
+	vacated  chan error
 	vacating sync.WaitGroup
 
 	clockUnset bool // the time cannot be believed
@@ -324,7 +325,7 @@ func (d *Dataplane) Close() error {
 		errs = append(errs, d.sim.Close())
 	}
 	if d.collect != nil {
-		errs = append(errs, d.collect.Close())
+		errs = append(errs, d.collect.Close(), d.doubt.Close())
 	}
 	return errors.Join(errs...)
 }

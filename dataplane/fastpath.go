@@ -40,18 +40,20 @@ const (
 // xdpXmit is NETDEV_XDP_ACT_NDO_XMIT of linux/netdev.h.
 const xdpXmit = 4
 
-// loadCollector loads what settles the fast path's counts. Without it there is
-// no fast path, because its packets would not be counted.
+// loadCollector loads what settles the fast path's counts, and what has flows
+// judged again. Without the former there is no fast path, because its packets would
+// not be counted.
 func (d *Dataplane) loadCollector(shared map[string]*ebpf.Map) {
 	var objects struct {
-		Program *ebpf.Program `ebpf:"ngfw_collect"`
+		Collect *ebpf.Program `ebpf:"ngfw_collect"`
+		Doubt   *ebpf.Program `ebpf:"ngfw_doubt"`
 	}
 	if err := loadOver(bpfobj.LoadCollect, &objects, shared); err != nil {
 		d.log.Warn("no fast path", "err", loadError("collect", err))
 		d.degraded["fast_path"] = "off: the kernel refused its collector"
 		return
 	}
-	d.collect = objects.Program
+	d.collect, d.doubt = objects.Collect, objects.Doubt
 }
 
 // fastForms is config.fast: XDP looks for flows only where it could send them on.

@@ -163,6 +163,37 @@ func TestChangedPolicyJudgesAgain(t *testing.T) {
 	}
 }
 
+// Under one revision countries and the router's own addresses may change: flows that
+// run are judged again then too, also those that the fast path carries.
+func TestSameRevisionJudgesAgain(t *testing.T) {
+	k := newKernel(t, 16)
+	k.apply(1, "", usual)
+	k.allowFast()
+	p := packet{src: lan4, dst: inet4, proto: udp, sport: 40000, dport: 53}
+	k.arrive(k.lan, p.frame(t))
+	k.answered()
+	k.way(masqueraded, fastXDP, nil)
+	follows := func() bool {
+		redirected, _ := k.runXDP(masqueraded.arrives(t))
+		return redirected
+	}
+	if !follows() {
+		t.Fatal("not fast")
+	}
+	k.apply(1, "", usual)
+	if follows() {
+		t.Error("the way of before is followed")
+	}
+	equal(t, "allowed still", k.arrive(k.lan, p.frame(t)).Verdict, "next")
+	equal(t, "judged again", k.stat().Rejudged, uint64(1))
+	equal(t, "the verdict holds for good", k.flow().Valid, uint64(0))
+	equal(t, "and once", []any{k.arrive(k.lan, p.frame(t)).Verdict, k.stat().Rejudged}, []any{"next", uint64(1)})
+	k.apply(1, `{"id":6,"name":"r","zone_from":"LAN","zone_to":"WAN","protocol":"udp","port":"53","action":"drop"}`, usual)
+	equal(t, "cut", k.arrive(k.wan, p.reply().frame(t)), outcome{Verdict: "drop", Reason: "policy"})
+	k.apply(1, "", usual)
+	equal(t, "allowed again", k.arrive(k.lan, p.frame(t)).Verdict, "next")
+}
+
 func TestChangedZoneJudgesAgain(t *testing.T) {
 	k := newKernel(t, 16)
 	k.apply(1, "", usual)

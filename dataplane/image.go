@@ -32,7 +32,8 @@ func activeSlot(c bpfobj.TcConfig) uint32 { return uint32(c.Active & (imageSlots
 
 // Apply makes im the policy. It is whole in the kernel before the first packet
 // meets it, and on any error the old one stays. Established flows are judged
-// again as their next packets come.
+// again as their next packets come, also where the revision is the same and what it
+// depends on is not: countries, the router's own addresses.
 //
 // Two slots take turns. The tables of the one that no packet reads are written in
 // place where they are large enough: every change of a table of tables would wait
@@ -64,7 +65,7 @@ func (d *Dataplane) Apply(im *policy.Image) error {
 		d.clearSlot(slot, c)
 		return fmt.Errorf("write policy revision %d: %w", im.Revision, err)
 	}
-	names := deciders(im)
+	names, again := deciders(im), c.Active>>activeShift == uint64(im.Revision)
 	if err := d.prepareCounters(names); err != nil {
 		d.clearSlot(slot, c)
 		return err
@@ -81,7 +82,34 @@ func (d *Dataplane) Apply(im *policy.Image) error {
 		}
 	}
 	d.dropCounters(im, names)
+	if again {
+		if err := d.judgeAgain(); err != nil {
+			d.log.Error("flows that run keep their verdicts until the policy changes", "err", err)
+		}
+	}
 	return nil
+}
+
+// judgeAgain has every flow judged by its next packet, as if the revision were
+// another. mu is held.
+func (d *Dataplane) judgeAgain() error {
+	if d.doubt == nil {
+		return errors.New("the kernel refused the program that would have them judged again")
+	}
+	// What the image before has let pass is a flow by then.
+	err := <-d.vacated
+	d.vacated <- err
+	if err != nil {
+		return err
+	}
+	rc, err := d.doubt.Run(&ebpf.RunOptions{})
+	if err == nil && rc != 0 {
+		err = fmt.Errorf("the program answered %d", rc)
+	}
+	if err != nil {
+		return fmt.Errorf("have flows judged again: %w", err)
+	}
+	return d.endFastWays()
 }
 
 // vacate begins to wait until no program reads a slot that is not active any

@@ -56,6 +56,7 @@
 #define LOCAL_NONE 0xffffffffu		/* minute of the week: none is known */
 #define NOW_CLOCK (~0ULL)		/* time of a question: what the clock shows */
 #define VALID_UNSET (1ULL << 32)	/* a verdict's validity: as long as there is no clock */
+#define VALID_OVER (2ULL << 32)		/* no longer, whatever the clock says */
 
 #define IMAGE_SLOTS	4
 #define ACTIVE_SLOT	3		/* of config.active */

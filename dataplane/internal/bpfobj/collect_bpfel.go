@@ -312,6 +312,7 @@ const (
 	CollectMapWoken         = "woken"
 	CollectMapWorks         = "works"
 	CollectProgNgfwCollect  = "ngfw_collect"
+	CollectProgNgfwDoubt    = "ngfw_doubt"
 	CollectVarFastNat6Type  = "fast_nat6_type"
 	CollectVarFastNatType   = "fast_nat_type"
 	CollectVarFastWatchType = "fast_watch_type"
@@ -363,6 +364,7 @@ type CollectSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type CollectProgramSpecs struct {
 	NgfwCollect *ebpf.ProgramSpec `ebpf:"ngfw_collect"`
+	NgfwDoubt   *ebpf.ProgramSpec `ebpf:"ngfw_doubt"`
 }
 
 // CollectMapSpecs contains maps before they are loaded into the kernel.
@@ -493,11 +495,13 @@ type CollectVariables struct {
 // It can be passed to LoadCollectObjects or ebpf.CollectionSpec.LoadAndAssign.
 type CollectPrograms struct {
 	NgfwCollect *ebpf.Program `ebpf:"ngfw_collect"`
+	NgfwDoubt   *ebpf.Program `ebpf:"ngfw_doubt"`
 }
 
 func (p *CollectPrograms) Close() error {
 	return _CollectClose(
 		p.NgfwCollect,
+		p.NgfwDoubt,
 	)
 }
 
