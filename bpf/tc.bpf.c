@@ -37,6 +37,21 @@ static __always_inline int is_tagged(struct __sk_buff *skb)
 	return skb->vlan_present && skb->vlan_tci & VLAN_ID;
 }
 
+/*
+ * Behind a tag without number the kernel takes off what follows, and what is behind
+ * a second one without it would be the port's, judged by nobody. Is it so? What has
+ * a number there is its VLAN's (__netif_receive_skb_core).
+ */
+static __always_inline int is_hidden(struct __sk_buff *skb)
+{
+	__be16 tci = 0;
+
+	if (!skb->vlan_present ||
+	    (skb->protocol != bpf_htons(ETH_P_8021Q) && skb->protocol != bpf_htons(ETH_P_8021AD)))
+		return 0;
+	return bpf_skb_load_bytes(skb, ETH_HLEN, &tci, sizeof(tci)) || !(tci & bpf_htons(VLAN_ID));
+}
+
 /* Fills w->packet; answers a parse_result. */
 SUBPROGRAM int take(struct __sk_buff *skb, struct work *w)
 {
@@ -47,6 +62,10 @@ SUBPROGRAM int take(struct __sk_buff *skb, struct work *w)
 		return PARSE_MALFORMED;
 	if (is_tagged(skb))
 		return PARSE_OTHER;
+	if (is_hidden(skb)) {
+		__builtin_memset(&w->packet, 0, sizeof(w->packet));
+		return PARSE_MALFORMED;
+	}
 	l3 = w->port & PORT_L3 ? 0 : ETH_HLEN;
 	result = parse((void *)(long)skb->data, (void *)(long)skb->data_end, l3, skb->protocol,
 		       skb->len, &w->packet);
