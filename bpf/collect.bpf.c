@@ -22,7 +22,8 @@ static long collect(void *map, const void *key, struct fast *e, struct collectio
 	settle(e, c->now, c->tick);
 	c->census.entries++;
 	if (fast_idle(e, c->tick, 0) && begin_way(e)) {
-		if (fast_idle(e, c->tick, 0)) {
+		/* Another collector may have removed it meanwhile. */
+		if (*(volatile __u8 *)&e->key.proto && fast_idle(e, c->tick, 0)) {
 			e->way.active = 0;
 			settle(e, c->now, c->tick);
 			fast_move_out(e);

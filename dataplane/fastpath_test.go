@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -446,4 +448,41 @@ func TestFastPathForgets(t *testing.T) {
 	equal(t, "connection", size(), 1)
 	k.forget()
 	equal(t, "forgotten connection", size(), 0)
+}
+
+// Who asks for counts at once with others removes what is over with them, once: an
+// entry that went twice would take others from where they are found.
+func TestFastPathForgetsOnce(t *testing.T) {
+	if runtime.GOMAXPROCS(0) < 2 {
+		t.Skip("one processor does one thing at a time")
+	}
+	k := newKernel(t, 512)
+	k.apply(1, "", usual)
+	k.allowFast()
+	for range 100 {
+		j := masqueraded
+		for i := range 200 {
+			j.in.sport = uint16(1000 + i)
+			j.out.sport = j.in.sport
+			k.way(j, fastXDP, func(e *bpfobj.TcFast) {
+				e.Key.Proto, e.Way.Active, e.Way.Until = unix.IPPROTO_TCP, 0, tick(t)-1<<20
+			})
+		}
+		var all sync.WaitGroup
+		for range 2 {
+			all.Go(func() {
+				for range 3 {
+					if err := k.settle(); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+		k.homes()
+		if t.Failed() {
+			return
+		}
+	}
 }
