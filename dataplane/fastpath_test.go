@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"net/netip"
 	"runtime"
@@ -11,6 +12,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/cilium/ebpf"
 	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
@@ -448,6 +450,42 @@ func TestFastPathForgets(t *testing.T) {
 	equal(t, "connection", size(), 1)
 	k.forget()
 	equal(t, "forgotten connection", size(), 0)
+}
+
+// Packets that turn back while counts are moved do not make them jump.
+func TestFastPathCountsWhatTurnsBack(t *testing.T) {
+	if runtime.GOMAXPROCS(0) < 2 {
+		t.Skip("one processor does one thing at a time")
+	}
+	k := newKernel(t, 16)
+	k.apply(1, "", usual)
+	k.allowFast()
+	k.way(masqueraded, fastXDP, func(e *bpfobj.TcFast) { e.Way.Seq = 3 }) // as one that somebody writes all the time
+	before := k.stat()
+	md := make([]byte, 24) // struct xdp_md
+	frame := masqueraded.arrives(t)
+	binary.NativeEndian.PutUint32(md[4:], uint32(len(frame)))
+	binary.NativeEndian.PutUint32(md[12:], k.lan)
+	const packets = 400_000
+	var done atomic.Bool
+	go k.in(func() {
+		defer done.Store(true)
+		if _, err := k.xdp.Program.Run(&ebpf.RunOptions{Data: frame, Context: md, Repeat: packets}); err != nil {
+			t.Error(err)
+		}
+	})
+	for !done.Load() {
+		if err := k.settle(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after := k.stat()
+	if n := after.FastPackets - before.FastPackets; n > packets {
+		t.Errorf("%d packets turned back, %d are counted", packets, n)
+	}
+	if n := after.FastBytes - before.FastBytes; n > packets*uint64(len(frame)) {
+		t.Errorf("%d packets turned back, %d bytes are counted", packets, n)
+	}
 }
 
 // Who asks for counts at once with others removes what is over with them, once: an

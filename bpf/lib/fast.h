@@ -130,6 +130,20 @@ static __always_inline __u32 missed(const struct glance *g)
 	return g->key.proto ? FAST_MISS_UNKNOWN : FAST_MISS_NOT_PLAIN;
 }
 
+/* What a packet has added that goes the long way after all. If it was moved already,
+ * the packet counts twice: less than nothing would be more than all there ever was. */
+static __always_inline void take_back(struct fast *e, __u64 amount)
+{
+	for (int i = 0; i < 8; i++) {
+		__u64 have = *(volatile __u64 *)&e->count;
+
+		if (have >> FAST_BYTES_BITS < amount >> FAST_BYTES_BITS ||
+		    have << (64 - FAST_BYTES_BITS) < amount << (64 - FAST_BYTES_BITS) ||
+		    __sync_val_compare_and_swap(&e->count, have, have - amount) == have)
+			return;
+	}
+}
+
 /*
  * May a packet of e go the short way in this form? Then it is counted, and r is
  * where to. packets and bytes are on the wire, longest the IP length of its
@@ -173,7 +187,7 @@ static __always_inline int follow(struct fast *e, __u32 form, const struct confi
 	before = __sync_fetch_and_add(&e->count, amount); /* also a barrier */
 	/* A full entry is emptied by who goes the long way. */
 	if (seq & 1 || *(volatile __u32 *)&e->way.seq != seq || before >> 63) {
-		atomic_add(&e->count, -amount);
+		take_back(e, amount);
 		return miss(g, before >> 63 ? FAST_MISS_DUE : FAST_MISS_RACE);
 	}
 	e->last = now;
