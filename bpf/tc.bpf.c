@@ -297,10 +297,13 @@ static __always_inline int judge_arrival(struct __sk_buff *skb, struct work *w)
 	count_stat(STAT_PACKETS, w->amount.packets);
 	count_stat(STAT_BYTES, w->amount.bytes);
 	/* Goes to conntrack's defragmentation unjudged; the whole has the mark of
-	 * its first fragment, and without one never becomes whole. */
+	 * its first fragment, and without one never becomes whole. Whose fragments
+	 * come together is asked of nobody there. */
 	if (result == PARSE_FRAGMENT) {
 		w->path = PATH_FRAGMENT;
-		return TC_NEXT;
+		if (!w->zone)
+			return drop(w, REASON_NO_ZONE);
+		return forged(skb, w) ? drop(w, REASON_FORGED) : TC_NEXT;
 	}
 	if (w->packet.flags & PKT_ICMP_ERROR)
 		return icmp_error(skb, w);
