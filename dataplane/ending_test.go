@@ -107,6 +107,35 @@ func TestEndBehindItsRecord(t *testing.T) {
 	})
 }
 
+// A stranger may send data of any number, which the short way notes: no end is believed
+// for being before it, unless so much may be on its way.
+func TestEndBeforeForgedData(t *testing.T) {
+	k := newKernel(t, 16)
+	k.apply(1, "", usual)
+	k.allowFast()
+	out := packet{src: lan4, dst: inet4, proto: tcp, sport: 40000, dport: 80}
+	k.liberal(out)
+	in := out.reply()
+	for _, tc := range []struct {
+		flags  string
+		behind uint32 // what the host has acknowledged
+		want   string
+	}{
+		{"R", 1 << 29, "no_state"},
+		{"FA", 1 << 29, "no_state"},
+		{"R", 1<<30 - 1, "no_state"},
+		{"R", 1 << 23, ""},
+		{"FA", 1 << 23, ""},
+	} {
+		k.noted(out, 1, 9001, 1001, time.Hour)
+		k.noted(in, 1, 1001, 9001+1<<30, time.Hour)
+		in.flags, in.seq = tc.flags, 9001+tc.behind
+		equal(t, fmt.Sprintf("%s of %d more", tc.flags, tc.behind), k.arrive(k.wan, in.frame(t)).Reason, tc.want)
+		k.forget()
+		k.forgetWays(t, 0)
+	}
+}
+
 // What is said behind the record's end moves the numbers that an end is judged by,
 // from the first packet on.
 func endBehindData(t *testing.T, k *kernel, port uint16) {

@@ -175,6 +175,10 @@ SUBPROGRAM int ct_liberal(struct __sk_buff *skb, struct work *w)
 	return liberal;
 }
 
+/* What a connection has on its way at most, of those whose end is believed at once:
+ * a 256th of all numbers, and some windows (RFC 7323). */
+#define IN_FLIGHT (1U << 24)
+
 /*
  * Conntrack believes whoever ends a connection that it is liberal with, so we
  * look: a FIN or RST is one of the connection's if its number lies between what
@@ -208,6 +212,9 @@ SUBPROGRAM int is_end(struct __sk_buff *skb, struct work *w, struct flow *f)
 	to = own->end;
 	if ((__s32)(to - from) < 0)
 		to = from;
+	/* Who knows the ports alone may have sent data of a far number before. */
+	if (to - from > IN_FLIGHT)
+		to = from + IN_FLIGHT;
 	/* Data before a FIN may have been lost on the way here. */
 	if (w->packet.flags & PKT_FIN)
 		to += 0xffff;
