@@ -145,9 +145,11 @@ static __attribute__((noinline)) int refused(struct __sk_buff *skb, struct work 
 {
 	note_refused(w);
 	/* The backstop answers; never a reset with a reset (RFC 9293 3.5.2). What the
-	 * router sends has it behind: an answer in a flow from outside that was cut. */
+	 * router sends has it behind: an answer in a flow from outside that was cut.
+	 * Behind a forged source is nobody who asked, and perhaps another's connection,
+	 * whose end conntrack would see. */
 	if (w->question.verdict.action == ACTION_REJECT && w->zone != ZONE_SELF && w->flow.ifindex_in &&
-	    !(w->packet.flags & PKT_RST)) {
+	    !(w->packet.flags & PKT_RST) && !forged(skb, w)) {
 		set_mark(skb, MARK_REJECT);
 		return TC_NEXT;
 	}
