@@ -122,7 +122,9 @@ SUBPROGRAM int quoted(struct __sk_buff *skb, struct work *w)
 	} else {
 		struct iphdr ip;
 
-		if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
+		/* Nor has a later fragment ports here. */
+		if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5 ||
+		    ip.frag_off & bpf_htons(0x1fff))
 			return 0;
 		map_v4(t->saddr, ip.saddr);
 		map_v4(t->daddr, ip.daddr);

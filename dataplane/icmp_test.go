@@ -95,6 +95,7 @@ func TestICMPErrorsOfNothingAreDropped(t *testing.T) {
 		"half the ports":     icmpError(t, inet4, lan4, 3, known[:14+20+7]),
 		"version 5":          icmpError(t, inet4, lan4, 3, set(known, 14, 0x55)),
 		"ihl 4":              icmpError(t, inet4, lan4, 3, set(known, 14, 0x44)),
+		"a later fragment":   icmpError(t, inet4, lan4, 3, set(known, 14+7, 1)),
 		"IPv4 within ICMPv6": packet{src: inet6, dst: lan6, proto: icm6, kind: 1, payload: known[14:]}.frame(t),
 		"IPv6 within ICMP":   packet{src: inet4, dst: lan4, proto: icmp, kind: 3, payload: whole(t)["udp6"][14:]}.frame(t),
 	} {
