@@ -221,6 +221,16 @@ SUBPROGRAM int is_end(struct __sk_buff *skb, struct work *w, struct flow *f)
 	return bpf_ntohl(seq) - from <= to - from;
 }
 
+/* Was e's way learnt, under what stands no longer? */
+static __always_inline int was_ended(const struct fast *e)
+{
+	struct config *c = element(&settings, 0);
+	struct fast_watch *watch = element(&fast_watched, 0);
+	__u64 under = *(volatile const __u64 *)&e->way.active;
+
+	return under && c && watch && under != standing(c, watch);
+}
+
 /*
  * A packet of f goes the long way, and its numbers are noted. If f may go the short
  * one, is established and its packets plain, egress shall note how it leaves.
@@ -257,7 +267,10 @@ SUBPROGRAM int ask_way(struct __sk_buff *skb, struct work *w, struct flow *f, __
 	    w->port & PORT_L3 || skb->vlan_present || skb->pkt_type != PACKET_HOST || decorated(skb))
 		return 0;
 	if (e) {
-		if (!reached(now, e->asked + FAST_RETRY))
+		/* A way that a change has ended is asked for at once, later as any other. */
+		if (was_ended(e))
+			*(volatile __u64 *)&e->way.active = 0;
+		else if (!reached(now, e->asked + FAST_RETRY))
 			return 0;
 		e->asked = now;
 	}
