@@ -7,7 +7,6 @@ import (
 	"time"
 
 	netfilter "github.com/ti-mo/conntrack"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"ngfw.sh/dataplane/internal/bpfobj"
@@ -171,21 +170,8 @@ func TestSilentConnectionsMakeRoom(t *testing.T) {
 	k := newKernel(t, 64)
 	k.apply(1, "", usual)
 	k.allowFast()
-	k.in(func() {
-		l, err := netlink.LinkByName("lan")
-		if err == nil {
-			err = netlink.LinkSetHardwareAddr(l, routerMAC)
-		}
-		if err != nil {
-			t.Error(err)
-		}
-	})
 	p := packet{src: lan4, dst: inet4, proto: udp, sport: 40000, dport: 4000}
-	k.arrive(k.lan, p.frame(t))
-	k.change(func(f *bpfobj.TcFlow) {
-		f.Flags |= flowReplyKnown | flowSeenReply
-		f.Packets = [2]uint64{8, 8}
-	})
+	k.worthAWay(p)
 	var key bpfobj.TcFastKey
 	k.way(journey{p, p, 64}, fastXDP, func(e *bpfobj.TcFast) { key = e.Key })
 	k.forgetWays(t, 0)

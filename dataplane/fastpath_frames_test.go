@@ -45,14 +45,19 @@ var forms = []form{
 	{"tc", fastTC, func(k *kernel, frame []byte) (bool, []byte) { return k.runTC(frame, skb{ifindex: k.lan}) }},
 }
 
-// runXDP has a frame arrive on lan, before the kernel's stack.
-func (k *kernel) runXDP(frame []byte) (bool, []byte) {
-	k.t.Helper()
+// xdpContext is that of a frame on lan.
+func (k *kernel) xdpContext(frame []byte) []byte {
 	md := make([]byte, 24) // struct xdp_md
 	binary.NativeEndian.PutUint32(md[4:], uint32(len(frame)))
 	binary.NativeEndian.PutUint32(md[12:], k.lan)
+	return md
+}
+
+// runXDP has a frame arrive on lan, before the kernel's stack.
+func (k *kernel) runXDP(frame []byte) (bool, []byte) {
+	k.t.Helper()
 	out := make([]byte, len(frame)+64)
-	o := ebpf.RunOptions{Data: frame, Context: md, DataOut: out}
+	o := ebpf.RunOptions{Data: frame, Context: k.xdpContext(frame), DataOut: out}
 	var rc uint32
 	var err error
 	k.in(func() { rc, err = k.xdp.Program.Run(&o) })

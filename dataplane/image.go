@@ -82,9 +82,11 @@ func (d *Dataplane) Apply(im *policy.Image) error {
 		}
 	}
 	d.dropCounters(im, names)
+	delete(d.degraded, "running_flows")
 	if again {
 		if err := d.judgeAgain(); err != nil {
 			d.log.Error("flows that run keep their verdicts until the policy changes", "err", err)
+			d.degraded["running_flows"] = "they keep their verdicts until the policy changes: " + err.Error()
 		}
 	}
 	return nil

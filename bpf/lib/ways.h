@@ -173,6 +173,8 @@ static __always_inline struct fast *fast_find(const struct fast_key *k, __u32 *s
 	__u32 place = fast_place(k);
 	__u64 word;
 
+	/* A branch, which is foreseen: the entry is on its way before this is known. If
+	 * its place were computed from it, each packet would wait twice. */
 	if (!fast_home(place))
 		return 0;
 	for (int i = 0; i < FAST_PLACES; i++) {

@@ -59,7 +59,7 @@ func FirstPackets(ctx context.Context, cases []Case, rules, turns int) ([][]Meas
 	r := rand.New(rand.NewPCG(7, 7))
 	for turn := range turns {
 		for i := range cases {
-			if err != nil {
+			if err = errors.Join(err, ctx.Err()); err != nil {
 				break
 			}
 			var m Measurement
