@@ -46,10 +46,10 @@ type Config struct {
 	TC       TCMode   // "" is TCAuto
 	FastPath FastPath // "" is FastOff
 	Clock    Clock    // "" is ClockKernel
-	MaxFlows uint32   // entries of the flow table, each about 900 bytes at once and 100 more while it runs
+	MaxFlows uint32   // entries of the flow table, each about 700 bytes at once and 100 more while it runs
 }
 
-// DefaultMaxFlows takes 113 MiB of kernel memory from the start (35 for flows, 30
+// DefaultMaxFlows takes 91 MiB of kernel memory from the start (35 for flows, 8
 // for their two tuples each, 48 for the fast path's ways) and up to 14 MiB more
 // for what was told of them.
 const DefaultMaxFlows = 131072
@@ -78,6 +78,7 @@ type Dataplane struct {
 	tcMode  TCMode        // TCX or TCClsact
 	collect *ebpf.Program // of the fast path's counts; nil: there is no fast path
 	doubt   *ebpf.Program // of flows' verdicts; nil with collect
+	tuples  *flow.Tuples
 	shape   shaping
 
 	mu       sync.Mutex           // guards what follows, and writers of the image slots
@@ -173,6 +174,9 @@ func (d *Dataplane) load() error {
 	if err != nil {
 		return err
 	}
+	if d.tuples, err = flow.OpenTuples(shared); err != nil {
+		return loadError("tuples", err)
+	}
 	d.loadCollector(shared)
 	return d.initSettings()
 }
@@ -215,7 +219,7 @@ func (d *Dataplane) sizeFlows(spec *ebpf.CollectionSpec) error {
 	spec.Maps["rule_counters"].MaxEntries = nearRules * uint32(ebpf.MustPossibleCPU())
 	spec.Maps["flows"].MaxEntries = size
 	spec.Maps["told"].MaxEntries = size
-	spec.Maps["tuples"].MaxEntries = 2 * size
+	spec.Maps["tuples"].MaxEntries = flow.TupleLines(size)
 	spec.Maps["fast_ways"].MaxEntries = 1 << bits.Len32(2*size-1) // a power of two, as the programs expect
 	spec.Maps["fast_nats6"].MaxEntries = spec.Maps["fast_ways"].MaxEntries
 	spec.Maps["fast_homes"].MaxEntries = (spec.Maps["fast_ways"].MaxEntries + homesPerWord - 1) / homesPerWord
@@ -246,6 +250,9 @@ func (d *Dataplane) initSettings() error {
 	}
 	if c.ClockBase == 0 {
 		c.ClockBase = uint64(flow.BootTime().UnixNano())
+		if c.Secret, err = flow.NewSecret(); err != nil {
+			return err
+		}
 	}
 	switch {
 	case !d.fast():
@@ -309,7 +316,7 @@ func (d *Dataplane) Revision() int64 {
 // FlowMaps are what package flow reads records from.
 func (d *Dataplane) FlowMaps() flow.Maps {
 	return flow.Maps{
-		Events: d.tc.Events, Flows: d.tc.Flows, Tuples: d.tc.Tuples, Told: d.tc.Told, Refusals: d.tc.Refusals,
+		Events: d.tc.Events, Flows: d.tc.Flows, Tuples: d.tuples, Told: d.tc.Told, Refusals: d.tc.Refusals,
 		Settle: d.settle,
 	}
 }
@@ -323,6 +330,9 @@ func (d *Dataplane) Close() error {
 	}
 	if d.sim != nil {
 		errs = append(errs, d.sim.Close())
+	}
+	if d.tuples != nil {
+		errs = append(errs, d.tuples.Close())
 	}
 	if d.collect != nil {
 		errs = append(errs, d.collect.Close(), d.doubt.Close())

@@ -44,7 +44,7 @@ func TestICMPErrorsFollowTheirFlow(t *testing.T) {
 				if is == icm6 {
 					f.Reply.Dport = networkOrder(129 << 8)
 				}
-				k.tc.Tuples.Put(&f.Reply, &bpfobj.TcFlowRef{Id: f.Id, Dir: 1})
+				k.tuples.Lead(f.Reply, f.Id)
 			})
 		}
 		f := k.flow()

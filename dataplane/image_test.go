@@ -445,7 +445,7 @@ func TestFlowTableMemory(t *testing.T) {
 		t.Logf("%s: %d MiB for %d", name, n>>20, m.MaxEntries())
 		total += n
 	}
-	if total < 40<<20 || total > 90<<20 {
+	if total < 30<<20 || total > 60<<20 {
 		t.Errorf("the flow tables take %d MiB", total>>20)
 	}
 }

@@ -99,25 +99,23 @@ const (
 // of the first packet. It gives the flow's number; 0: no such flow is known, or it is translated in
 // both directions; it stays with the matcher.
 func (d *Dataplane) Tell(client, server netip.AddrPort, protocol uint8, w Word) (id uint64, err error) {
-	ref, ok, err := d.flowOf(tupleOf(client, server, protocol))
-	if err == nil && !ok { // the destination was translated: the way back tells
-		ref, ok, err = d.flowOf(tupleOf(server, client, protocol))
-	}
+	id, ok, err := d.forwarded(client, server, protocol)
 	if err != nil || !ok {
 		return 0, err
 	}
-	if err := d.tc.Inspected.Put(ref.Id, uint32(w)); err != nil {
+	if err := d.tc.Inspected.Put(id, uint32(w)); err != nil {
 		return 0, fmt.Errorf("tell the programs of a flow: %w", err)
 	}
-	return ref.Id, nil
+	return id, nil
 }
 
-func (d *Dataplane) flowOf(t bpfobj.TcTuple) (ref bpfobj.TcFlowRef, ok bool, err error) {
-	err = d.tc.Tuples.Lookup(&t, &ref)
-	if errors.Is(err, ebpf.ErrKeyNotExist) {
-		return ref, false, nil
+// forwarded is the flow that the forward hook shows so.
+func (d *Dataplane) forwarded(client, server netip.AddrPort, protocol uint8) (id uint64, ok bool, err error) {
+	id, _, ok, err = d.tuples.Flow(tupleOf(client, server, protocol))
+	if err == nil && !ok { // the destination was translated: the way back tells
+		id, _, ok, err = d.tuples.Flow(tupleOf(server, client, protocol))
 	}
-	return ref, err == nil, err
+	return id, ok, err
 }
 
 func tupleOf(source, destination netip.AddrPort, protocol uint8) bpfobj.TcTuple {

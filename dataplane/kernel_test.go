@@ -307,9 +307,9 @@ func (k *kernel) flows() []bpfobj.TcFlow {
 func (k *kernel) forget() {
 	k.t.Helper()
 	for _, f := range k.flows() {
-		k.tc.Flows.Delete(f.Id)
-		k.tc.Tuples.Delete(&f.Orig)
-		k.tc.Tuples.Delete(&f.Reply)
+		if err := k.tuples.Forget(f.Id); err != nil {
+			k.t.Fatal(err)
+		}
 	}
 }
 

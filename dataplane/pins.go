@@ -12,7 +12,7 @@ import (
 )
 
 // abi is bpf/abi/abi.h's NGFW_ABI: the layout of what is pinned.
-const abi = 7
+const abi = 8
 
 // pinDir is the directory of pins: <dir>/v<abi>/maps and …/links. Programs are
 // held by their links, or are pinned in their place where they have none.

@@ -169,14 +169,11 @@ func (d *Dataplane) SetQoSLinks(links map[int]qos.Link) error {
 // TellApp says what the matcher has found a flow to be, by a number of the table's.
 // The flow is named as Tell does.
 func (d *Dataplane) TellApp(client, server netip.AddrPort, protocol uint8, app uint8) (bool, error) {
-	ref, ok, err := d.flowOf(tupleOf(client, server, protocol))
-	if err == nil && !ok {
-		ref, ok, err = d.flowOf(tupleOf(server, client, protocol))
-	}
+	id, ok, err := d.forwarded(client, server, protocol)
 	if err != nil || !ok {
 		return false, err
 	}
-	if err := d.tc.QosApps.Put(ref.Id, uint32(app)); err != nil {
+	if err := d.tc.QosApps.Put(id, uint32(app)); err != nil {
 		return false, fmt.Errorf("tell the programs of a flow's application: %w", err)
 	}
 	return true, nil

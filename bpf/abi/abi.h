@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define NGFW_ABI 7
+#define NGFW_ABI 8
 
 /*
  * The packet mark. Ours are the upper 16 bits; the lower ones belong to others
@@ -168,8 +168,17 @@ struct flow {
 	__u32 priority;			/* NAT_PRIORITY… that tells nftables */
 };
 
-/* What a tuple in the table leads to. */
-struct flow_ref {
+/* A line of the table of tuples; bpf/lib/tuples.h. */
+#define TUPLE_PLACES 5
+struct tuple_line {
+	__u64 id[TUPLE_PLACES];		/* of flows; 0: free */
+	__u32 tag[TUPLE_PLACES];	/* of a hash, whose upper half is the line's number */
+	__u32 elsewhere;		/* tuples of this line that stand in one behind it */
+};
+
+/* Question to that table, and answer. */
+struct tuple_led {
+	struct tuple tuple;
 	__u64 id;
 	__u32 dir;			/* 0 orig, 1 reply */
 	__u32 pad;
@@ -279,6 +288,7 @@ struct config {
 	__u16 clock_set;		/* the clock can be believed */
 	__u32 epoch;			/* 16 bits: when it changes, every way of the fast path ends */
 	__u32 pad2;
+	__u64 secret;			/* random, fixed at first load: of the table of tuples */
 };
 
 enum stat {

@@ -10,6 +10,7 @@
 #include "account.h"
 #include "classify.h"
 #include "conntrack.h"
+#include "tuples.h"
 
 #define SECOND 1000000000ULL
 /* How long a cached flow is trusted before conntrack is asked again. */
@@ -111,29 +112,14 @@ static __always_inline __u32 zone_of(__u32 slot, __u32 ifindex)
 	return ifindex ? port_of(slot, ifindex) & PORT_ZONE_MASK : ZONE_SELF;
 }
 
-/* The flow that a tuple leads to, and the tuple's direction in it. */
-static __always_inline struct flow *find_flow(const struct tuple *t, __u32 *dir)
-{
-	struct flow_ref *ref = bpf_map_lookup_elem(&tuples, t);
-	__u64 id;
-
-	if (!ref)
-		return 0;
-	*dir = ref->dir & 1;
-	id = ref->id;
-	return bpf_map_lookup_elem(&flows, &id);
-}
-
 /* Record that answers of f arrive with this tuple. */
 static __always_inline void learn_reply(struct flow *f, const struct tuple *reply)
 {
-	struct flow_ref ref = { .id = f->id, .dir = 1 };
-
-	if (bpf_map_update_elem(&tuples, reply, &ref, BPF_ANY)) {
+	f->reply = *reply;
+	if (!lead(reply, f->id)) {
 		count_stat(STAT_LEARN_FAILED, 1);
 		return;
 	}
-	f->reply = *reply;
 	__sync_fetch_and_or(&f->flags, FLOW_REPLY_KNOWN);
 }
 

@@ -75,7 +75,6 @@ static __always_inline __u32 guarded(const struct early *e, const struct packet 
 {
 	const struct tuple *t = &p->tuple;
 	struct guard_key key = {};
-	struct tuple own;
 
 	if (p->flags & PKT_ICMP_ERROR || (t->proto == IPPROTO_TCP && !(p->flags & PKT_SYN)))
 		return REASON_NONE;	/* of a flow, or of none */
@@ -88,8 +87,7 @@ static __always_inline __u32 guarded(const struct early *e, const struct packet 
 	}
 	if (!e->guard[GUARD_SOURCE][zone].interval)
 		return REASON_NONE;
-	own = *t;		/* Linux before 6.2 takes no key from what a function was handed */
-	if (!(p->flags & PKT_SYN) && bpf_map_lookup_elem(&tuples, &own))
+	if (!(p->flags & PKT_SYN) && led(t))
 		return REASON_NONE;
 	key.hi = ((const __u64 *)t->saddr)[0];
 	key.lo = is_v4(t->saddr) ? ((const __u64 *)t->saddr)[1] : 0;

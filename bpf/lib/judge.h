@@ -62,7 +62,6 @@ static __always_inline int drop(struct work *w, __u32 reason)
 /* Store w->flow, which is filled but for ids and times, as a new flow. */
 static __attribute__((noinline)) struct flow *create(struct work *w)
 {
-	struct flow_ref ref = {};
 	__u64 id = flow_id(w->now);
 
 	w->flow.id = id;
@@ -78,8 +77,7 @@ static __attribute__((noinline)) struct flow *create(struct work *w)
 		w->flow.flags |= FLOW_LOG;
 	if (bpf_map_update_elem(&flows, &id, &w->flow, BPF_NOEXIST))
 		return 0;
-	ref.id = id;
-	if (bpf_map_update_elem(&tuples, &w->flow.orig, &ref, BPF_ANY)) {
+	if (!lead(&w->flow.orig, id)) {
 		bpf_map_delete_elem(&flows, &id);
 		return 0;
 	}

@@ -82,6 +82,10 @@ extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_
 extern void bpf_ct_release(struct nf_conn *ct) __ksym;
 extern int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout) __ksym; /* ms */
 
+struct bpf_map {
+	__u32 max_entries;
+} __kernel_type;
+
 /*
  * The kernel's own view of a TC program's packet, whose context it is. Linux 6.2
  * brought functions that the verifier follows such pointers by

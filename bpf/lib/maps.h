@@ -93,13 +93,6 @@ struct {
 	__type(value, struct flow);
 } flows SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 262144); /* two tuples a flow */
-	__type(key, struct tuple);
-	__type(value, struct flow_ref);
-} tuples SEC(".maps");
-
 /* decider → counts */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);

@@ -46,10 +46,6 @@ struct {
 	__type(value, __u64);
 } fast_homes SEC(".maps");
 
-struct bpf_map {
-	__u32 max_entries;
-} __kernel_type;
-
 /* Ticks of 2^20 ns: one shift of the coarse clock, exact to a timer interrupt. */
 #define TICK_SHIFT 20
 #define TICKS(ms) ((__u32)((ms) * 1000000ULL >> TICK_SHIFT))

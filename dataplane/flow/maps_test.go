@@ -18,6 +18,7 @@ import (
 type tables struct {
 	Maps
 	t      testing.TB
+	places *ebpf.Map // of Tuples
 	staged *ebpf.Map
 	emit   *ebpf.Program
 	next   uint64
@@ -37,7 +38,7 @@ func newTables(t testing.TB, ring uint32) *tables {
 	}
 	k := &tables{t: t}
 	for name, to := range map[string]**ebpf.Map{
-		"events": &k.Events, "flows": &k.Flows, "tuples": &k.Tuples, "told": &k.Told, "refusals": &k.Refusals,
+		"events": &k.Events, "flows": &k.Flows, "tuples": &k.places, "told": &k.Told, "refusals": &k.Refusals,
 	} {
 		m := spec.Maps[name]
 		m.MaxEntries = 4096
@@ -49,6 +50,10 @@ func newTables(t testing.TB, ring uint32) *tables {
 		}
 		t.Cleanup(func() { (*to).Close() })
 	}
+	if k.Tuples, err = OpenTuples(map[string]*ebpf.Map{"flows": k.Flows, "tuples": k.places}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { k.Tuples.Close() })
 	// Only a program writes to a ring: this one writes what is staged.
 	k.staged, err = ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: eventSize, MaxEntries: 1})
 	if err != nil {
@@ -99,12 +104,16 @@ func (k *tables) open(age time.Duration) bpfobj.TcFlow {
 	f.Orig = tcpTuple(byte(k.next>>6), byte(k.next>>14))
 	f.Reply = bpfobj.TcTuple{Saddr: f.Orig.Daddr, Daddr: f.Orig.Saddr, Sport: f.Orig.Dport, Dport: f.Orig.Sport, Proto: f.Orig.Proto}
 	k.put(f)
-	for dir, t := range []bpfobj.TcTuple{f.Orig, f.Reply} {
-		if err := k.Tuples.Put(&t, &bpfobj.TcFlowRef{Id: f.Id, Dir: uint32(dir)}); err != nil {
-			k.t.Fatal(err)
-		}
-	}
+	k.lead(f)
 	return f
+}
+
+// lead has both tuples of f lead to it.
+func (k *tables) lead(f bpfobj.TcFlow) {
+	k.t.Helper()
+	if err := errors.Join(k.Tuples.Lead(f.Orig, f.Id), k.Tuples.Lead(f.Reply, f.Id)); err != nil {
+		k.t.Fatal(err)
+	}
 }
 
 func tcpTuple(a, b byte) bpfobj.TcTuple {
@@ -124,7 +133,7 @@ func (k *tables) put(f bpfobj.TcFlow) {
 // empty checks that nothing is left of any flow.
 func (k *tables) empty() {
 	k.t.Helper()
-	for name, m := range map[string]*ebpf.Map{"flows": k.Flows, "tuples": k.Tuples, "told": k.Told} {
+	for name, m := range map[string]*ebpf.Map{"flows": k.Flows, "told": k.Told} {
 		key, value := make([]byte, m.KeySize()), make([]byte, m.ValueSize())
 		n := 0
 		for it := m.Iterate(); it.Next(&key, &value); {
@@ -134,6 +143,28 @@ func (k *tables) empty() {
 			k.t.Errorf("%s holds %d", name, n)
 		}
 	}
+	if n := k.led(); n > 0 {
+		k.t.Errorf("%d tuples still lead somewhere", n)
+	}
+}
+
+// led counts the tuples that lead to a flow.
+func (k *tables) led() (n int) {
+	k.t.Helper()
+	var number uint32
+	var line bpfobj.TuplesTupleLine
+	it := k.places.Iterate()
+	for it.Next(&number, &line) {
+		for _, id := range line.Id {
+			if id != 0 {
+				n++
+			}
+		}
+	}
+	if err := it.Err(); err != nil {
+		k.t.Fatal(err)
+	}
+	return n
 }
 
 // sink keeps what it takes. What is not settled is gone after a crash.

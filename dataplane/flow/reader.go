@@ -45,7 +45,8 @@ const (
 
 // Maps that a Reader reads.
 type Maps struct {
-	Events, Flows, Tuples, Told, Refusals *ebpf.Map
+	Events, Flows, Told, Refusals *ebpf.Map
+	Tuples                        *Tuples
 	// Settle adds what the fast path has counted to the records; nil: nothing to add.
 	Settle func() error
 }
@@ -154,7 +155,7 @@ func (r *Reader) Reconcile(sink map[uint64]Told) error {
 		case t.Closed:
 			// One that was cut off goes on to hold the verdict.
 			if have, known := r.told(id); !known || have != endTold {
-				r.remove(&f)
+				r.remove(id)
 			}
 		default:
 			if err := r.tell(id, t.Counts); err != nil {

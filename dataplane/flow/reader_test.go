@@ -336,11 +336,9 @@ func TestReusedPortStaysWithTheNewFlow(t *testing.T) {
 	r := k.reader(&sink{})
 	old, fresh := k.open(time.Minute), k.open(0)
 	// The new flow has the old one's tuples.
-	for dir, tuple := range []bpfobj.TcTuple{old.Orig, old.Reply} {
-		if err := k.Tuples.Put(&tuple, &bpfobj.TcFlowRef{Id: fresh.Id, Dir: uint32(dir)}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	fresh.Orig, fresh.Reply = old.Orig, old.Reply
+	k.put(fresh)
+	k.lead(fresh)
 	old.Flags, old.Seen = flagClosed, old.Seen-2*second
 	k.put(old)
 	if err := r.scan(); err != nil {
@@ -350,9 +348,8 @@ func TestReusedPortStaysWithTheNewFlow(t *testing.T) {
 		t.Error("the wrong flow ended")
 	}
 	for _, tuple := range []bpfobj.TcTuple{old.Orig, old.Reply} {
-		var ref bpfobj.TcFlowRef
-		if err := k.Tuples.Lookup(&tuple, &ref); err != nil || ref.Id != fresh.Id {
-			t.Errorf("the tuple leads to %d, %v", ref.Id, err)
+		if id, _, _, err := k.Tuples.Flow(tuple); err != nil || id != fresh.Id {
+			t.Errorf("the tuple leads to %d, %v", id, err)
 		}
 	}
 }

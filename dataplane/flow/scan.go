@@ -155,7 +155,7 @@ func (r *Reader) end(ended []bpfobj.TcFlow, now uint64) bool {
 		r.deps.Log.Debug("the last records of flows are not on disk yet", "flows", len(ended), "err", err)
 	}
 	for i := range ended {
-		r.remove(&ended[i])
+		r.remove(ended[i].Id)
 	}
 	return true
 }
@@ -177,18 +177,10 @@ func (r *Reader) last(f *bpfobj.TcFlow, now uint64) []Event {
 	return append(events, e)
 }
 
-func (r *Reader) remove(f *bpfobj.TcFlow) {
-	r.removeTuple(f.Orig, f.Id)
-	r.removeTuple(f.Reply, f.Id)
-	r.maps.Flows.Delete(f.Id) // absent already is as good, here and below
-	r.maps.Told.Delete(f.Id)
-}
-
-// removeTuple removes a tuple if it still leads to the flow: a port that was
-// used again leads to the new one.
-func (r *Reader) removeTuple(t bpfobj.TcTuple, id uint64) {
-	var ref bpfobj.TcFlowRef
-	if r.maps.Tuples.Lookup(&t, &ref) == nil && ref.Id == id {
-		r.maps.Tuples.Delete(&t)
+func (r *Reader) remove(id uint64) {
+	if err := r.maps.Tuples.Forget(id); err != nil { // the next scan finds it again
+		r.deps.Log.Warn("a flow that is over keeps its place", "flow", id, "err", err)
+		return
 	}
+	r.maps.Told.Delete(id) // absent already is as good
 }

@@ -55,6 +55,7 @@ type BenchConfig struct {
 	ClockSet  uint16
 	Epoch     uint32
 	Pad2      uint32
+	Secret    uint64
 }
 
 type BenchCounter struct {
@@ -66,17 +67,33 @@ type BenchCounter struct {
 }
 
 type BenchFlow struct {
-	_          structs.HostLayout
-	Id         uint64
-	Opened     uint64
-	Seen       uint64
-	Checked    uint64
-	Packets    [2]uint64
-	Bytes      [2]uint64
-	Revision   uint64
-	Valid      uint64
-	Orig       BenchTuple
-	Reply      BenchTuple
+	_        structs.HostLayout
+	Id       uint64
+	Opened   uint64
+	Seen     uint64
+	Checked  uint64
+	Packets  [2]uint64
+	Bytes    [2]uint64
+	Revision uint64
+	Valid    uint64
+	Orig     struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Reply struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
 	Decider    uint32
 	Flags      uint32
 	IfindexIn  uint32
@@ -92,13 +109,6 @@ type BenchFlow struct {
 	Priority   uint32
 }
 
-type BenchFlowRef struct {
-	_   structs.HostLayout
-	Id  uint64
-	Dir uint32
-	Pad uint32
-}
-
 type BenchFragmentKey struct {
 	_     structs.HostLayout
 	Saddr [16]uint8
@@ -108,12 +118,20 @@ type BenchFragmentKey struct {
 }
 
 type BenchRefusal struct {
-	_          structs.HostLayout
-	Since      uint64
-	Repeats    uint64
-	Bytes      uint64
-	Revision   uint64
-	Last       BenchTuple
+	_        structs.HostLayout
+	Since    uint64
+	Repeats  uint64
+	Bytes    uint64
+	Revision uint64
+	Last     struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
 	Decider    uint32
 	IfindexIn  uint32
 	IfindexOut uint32
@@ -142,21 +160,19 @@ type BenchReport struct {
 	Pad     uint32
 }
 
-type BenchTuple struct {
-	_     structs.HostLayout
-	Saddr [16]uint8
-	Daddr [16]uint8
-	Sport uint16
-	Dport uint16
-	Proto uint8
-	Pad   [3]uint8
-}
-
 type BenchWork struct {
 	_      structs.HostLayout
 	Packet struct {
-		_       structs.HostLayout
-		Tuple   BenchTuple
+		_     structs.HostLayout
+		Tuple struct {
+			_     structs.HostLayout
+			Saddr [16]uint8
+			Daddr [16]uint8
+			Sport uint16
+			Dport uint16
+			Proto uint8
+			Pad   [3]uint8
+		}
 		Flags   uint32
 		L3      uint32
 		L4      uint32
@@ -184,11 +200,35 @@ type BenchWork struct {
 	Neighbour [8]uint8
 	Way       uint32
 	Cut       uint32
-	Orig      BenchTuple
-	Reply     BenchTuple
-	Tuple     BenchTuple
-	Flow      BenchFlow
-	Nat       struct {
+	Orig      struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Reply struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Tuple struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Flow BenchFlow
+	Nat  struct {
 		_          structs.HostLayout
 		Rule       uint32
 		SourceRule uint32
@@ -273,7 +313,6 @@ const (
 	BenchMapSettings     = "settings"
 	BenchMapStats        = "stats"
 	BenchMapTold         = "told"
-	BenchMapTuples       = "tuples"
 	BenchMapWorks        = "works"
 	BenchProgNgfwBench   = "ngfw_bench"
 	BenchVarBenchType    = "bench_type"
@@ -347,7 +386,6 @@ type BenchMapSpecs struct {
 	Settings     *ebpf.MapSpec `ebpf:"settings"`
 	Stats        *ebpf.MapSpec `ebpf:"stats"`
 	Told         *ebpf.MapSpec `ebpf:"told"`
-	Tuples       *ebpf.MapSpec `ebpf:"tuples"`
 	Works        *ebpf.MapSpec `ebpf:"works"`
 }
 
@@ -397,7 +435,6 @@ type BenchMaps struct {
 	Settings     *ebpf.Map `ebpf:"settings"`
 	Stats        *ebpf.Map `ebpf:"stats"`
 	Told         *ebpf.Map `ebpf:"told"`
-	Tuples       *ebpf.Map `ebpf:"tuples"`
 	Works        *ebpf.Map `ebpf:"works"`
 }
 
@@ -419,7 +456,6 @@ func (m *BenchMaps) Close() error {
 		m.Settings,
 		m.Stats,
 		m.Told,
-		m.Tuples,
 		m.Works,
 	)
 }

@@ -24,6 +24,7 @@ type CollectConfig struct {
 	ClockSet  uint16
 	Epoch     uint32
 	Pad2      uint32
+	Secret    uint64
 }
 
 type CollectCounter struct {
@@ -98,17 +99,33 @@ type CollectFastWatch struct {
 }
 
 type CollectFlow struct {
-	_          structs.HostLayout
-	Id         uint64
-	Opened     uint64
-	Seen       uint64
-	Checked    uint64
-	Packets    [2]uint64
-	Bytes      [2]uint64
-	Revision   uint64
-	Valid      uint64
-	Orig       CollectTuple
-	Reply      CollectTuple
+	_        structs.HostLayout
+	Id       uint64
+	Opened   uint64
+	Seen     uint64
+	Checked  uint64
+	Packets  [2]uint64
+	Bytes    [2]uint64
+	Revision uint64
+	Valid    uint64
+	Orig     struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Reply struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
 	Decider    uint32
 	Flags      uint32
 	IfindexIn  uint32
@@ -124,13 +141,6 @@ type CollectFlow struct {
 	Priority   uint32
 }
 
-type CollectFlowRef struct {
-	_   structs.HostLayout
-	Id  uint64
-	Dir uint32
-	Pad uint32
-}
-
 type CollectFragmentKey struct {
 	_     structs.HostLayout
 	Saddr [16]uint8
@@ -140,12 +150,20 @@ type CollectFragmentKey struct {
 }
 
 type CollectRefusal struct {
-	_          structs.HostLayout
-	Since      uint64
-	Repeats    uint64
-	Bytes      uint64
-	Revision   uint64
-	Last       CollectTuple
+	_        structs.HostLayout
+	Since    uint64
+	Repeats  uint64
+	Bytes    uint64
+	Revision uint64
+	Last     struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
 	Decider    uint32
 	IfindexIn  uint32
 	IfindexOut uint32
@@ -174,21 +192,26 @@ type CollectReport struct {
 	Pad     uint32
 }
 
-type CollectTuple struct {
-	_     structs.HostLayout
-	Saddr [16]uint8
-	Daddr [16]uint8
-	Sport uint16
-	Dport uint16
-	Proto uint8
-	Pad   [3]uint8
+type CollectTupleLine struct {
+	_         structs.HostLayout
+	Id        [5]uint64
+	Tag       [5]uint32
+	Elsewhere uint32
 }
 
 type CollectWork struct {
 	_      structs.HostLayout
 	Packet struct {
-		_       structs.HostLayout
-		Tuple   CollectTuple
+		_     structs.HostLayout
+		Tuple struct {
+			_     structs.HostLayout
+			Saddr [16]uint8
+			Daddr [16]uint8
+			Sport uint16
+			Dport uint16
+			Proto uint8
+			Pad   [3]uint8
+		}
 		Flags   uint32
 		L3      uint32
 		L4      uint32
@@ -216,11 +239,35 @@ type CollectWork struct {
 	Neighbour [8]uint8
 	Way       uint32
 	Cut       uint32
-	Orig      CollectTuple
-	Reply     CollectTuple
-	Tuple     CollectTuple
-	Flow      CollectFlow
-	Nat       struct {
+	Orig      struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Reply struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Tuple struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Flow CollectFlow
+	Nat  struct {
 		_          structs.HostLayout
 		Rule       uint32
 		SourceRule uint32

@@ -24,6 +24,7 @@ type QosConfig struct {
 	ClockSet  uint16
 	Epoch     uint32
 	Pad2      uint32
+	Secret    uint64
 }
 
 type QosCounter struct {
@@ -35,17 +36,33 @@ type QosCounter struct {
 }
 
 type QosFlow struct {
-	_          structs.HostLayout
-	Id         uint64
-	Opened     uint64
-	Seen       uint64
-	Checked    uint64
-	Packets    [2]uint64
-	Bytes      [2]uint64
-	Revision   uint64
-	Valid      uint64
-	Orig       QosTuple
-	Reply      QosTuple
+	_        structs.HostLayout
+	Id       uint64
+	Opened   uint64
+	Seen     uint64
+	Checked  uint64
+	Packets  [2]uint64
+	Bytes    [2]uint64
+	Revision uint64
+	Valid    uint64
+	Orig     struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Reply struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
 	Decider    uint32
 	Flags      uint32
 	IfindexIn  uint32
@@ -59,13 +76,6 @@ type QosFlow struct {
 	Rank       uint8
 	Nat        [2]uint32
 	Priority   uint32
-}
-
-type QosFlowRef struct {
-	_   structs.HostLayout
-	Id  uint64
-	Dir uint32
-	Pad uint32
 }
 
 type QosFragmentKey struct {
@@ -108,12 +118,20 @@ type QosQosTable struct {
 }
 
 type QosRefusal struct {
-	_          structs.HostLayout
-	Since      uint64
-	Repeats    uint64
-	Bytes      uint64
-	Revision   uint64
-	Last       QosTuple
+	_        structs.HostLayout
+	Since    uint64
+	Repeats  uint64
+	Bytes    uint64
+	Revision uint64
+	Last     struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
 	Decider    uint32
 	IfindexIn  uint32
 	IfindexOut uint32
@@ -142,21 +160,26 @@ type QosReport struct {
 	Pad     uint32
 }
 
-type QosTuple struct {
-	_     structs.HostLayout
-	Saddr [16]uint8
-	Daddr [16]uint8
-	Sport uint16
-	Dport uint16
-	Proto uint8
-	Pad   [3]uint8
+type QosTupleLine struct {
+	_         structs.HostLayout
+	Id        [5]uint64
+	Tag       [5]uint32
+	Elsewhere uint32
 }
 
 type QosWork struct {
 	_      structs.HostLayout
 	Packet struct {
-		_       structs.HostLayout
-		Tuple   QosTuple
+		_     structs.HostLayout
+		Tuple struct {
+			_     structs.HostLayout
+			Saddr [16]uint8
+			Daddr [16]uint8
+			Sport uint16
+			Dport uint16
+			Proto uint8
+			Pad   [3]uint8
+		}
 		Flags   uint32
 		L3      uint32
 		L4      uint32
@@ -184,11 +207,35 @@ type QosWork struct {
 	Neighbour [8]uint8
 	Way       uint32
 	Cut       uint32
-	Orig      QosTuple
-	Reply     QosTuple
-	Tuple     QosTuple
-	Flow      QosFlow
-	Nat       struct {
+	Orig      struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Reply struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Tuple struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Flow QosFlow
+	Nat  struct {
 		_          structs.HostLayout
 		Rule       uint32
 		SourceRule uint32

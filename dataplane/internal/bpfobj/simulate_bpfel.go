@@ -24,6 +24,7 @@ type SimulateConfig struct {
 	ClockSet  uint16
 	Epoch     uint32
 	Pad2      uint32
+	Secret    uint64
 }
 
 type SimulateCounter struct {
@@ -35,17 +36,33 @@ type SimulateCounter struct {
 }
 
 type SimulateFlow struct {
-	_          structs.HostLayout
-	Id         uint64
-	Opened     uint64
-	Seen       uint64
-	Checked    uint64
-	Packets    [2]uint64
-	Bytes      [2]uint64
-	Revision   uint64
-	Valid      uint64
-	Orig       SimulateTuple
-	Reply      SimulateTuple
+	_        structs.HostLayout
+	Id       uint64
+	Opened   uint64
+	Seen     uint64
+	Checked  uint64
+	Packets  [2]uint64
+	Bytes    [2]uint64
+	Revision uint64
+	Valid    uint64
+	Orig     struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Reply struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
 	Decider    uint32
 	Flags      uint32
 	IfindexIn  uint32
@@ -61,13 +78,6 @@ type SimulateFlow struct {
 	Priority   uint32
 }
 
-type SimulateFlowRef struct {
-	_   structs.HostLayout
-	Id  uint64
-	Dir uint32
-	Pad uint32
-}
-
 type SimulateFragmentKey struct {
 	_     structs.HostLayout
 	Saddr [16]uint8
@@ -77,12 +87,20 @@ type SimulateFragmentKey struct {
 }
 
 type SimulateRefusal struct {
-	_          structs.HostLayout
-	Since      uint64
-	Repeats    uint64
-	Bytes      uint64
-	Revision   uint64
-	Last       SimulateTuple
+	_        structs.HostLayout
+	Since    uint64
+	Repeats  uint64
+	Bytes    uint64
+	Revision uint64
+	Last     struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
 	Decider    uint32
 	IfindexIn  uint32
 	IfindexOut uint32
@@ -111,21 +129,19 @@ type SimulateReport struct {
 	Pad     uint32
 }
 
-type SimulateTuple struct {
-	_     structs.HostLayout
-	Saddr [16]uint8
-	Daddr [16]uint8
-	Sport uint16
-	Dport uint16
-	Proto uint8
-	Pad   [3]uint8
-}
-
 type SimulateWork struct {
 	_      structs.HostLayout
 	Packet struct {
-		_       structs.HostLayout
-		Tuple   SimulateTuple
+		_     structs.HostLayout
+		Tuple struct {
+			_     structs.HostLayout
+			Saddr [16]uint8
+			Daddr [16]uint8
+			Sport uint16
+			Dport uint16
+			Proto uint8
+			Pad   [3]uint8
+		}
 		Flags   uint32
 		L3      uint32
 		L4      uint32
@@ -153,11 +169,35 @@ type SimulateWork struct {
 	Neighbour [8]uint8
 	Way       uint32
 	Cut       uint32
-	Orig      SimulateTuple
-	Reply     SimulateTuple
-	Tuple     SimulateTuple
-	Flow      SimulateFlow
-	Nat       struct {
+	Orig      struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Reply struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Tuple struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Flow SimulateFlow
+	Nat  struct {
 		_          structs.HostLayout
 		Rule       uint32
 		SourceRule uint32
@@ -242,7 +282,6 @@ const (
 	SimulateMapSettings      = "settings"
 	SimulateMapStats         = "stats"
 	SimulateMapTold          = "told"
-	SimulateMapTuples        = "tuples"
 	SimulateMapWorks         = "works"
 	SimulateProgNgfwSimulate = "ngfw_simulate"
 	SimulateVarLineType      = "line_type"
@@ -318,7 +357,6 @@ type SimulateMapSpecs struct {
 	Settings     *ebpf.MapSpec `ebpf:"settings"`
 	Stats        *ebpf.MapSpec `ebpf:"stats"`
 	Told         *ebpf.MapSpec `ebpf:"told"`
-	Tuples       *ebpf.MapSpec `ebpf:"tuples"`
 	Works        *ebpf.MapSpec `ebpf:"works"`
 }
 
@@ -370,7 +408,6 @@ type SimulateMaps struct {
 	Settings     *ebpf.Map `ebpf:"settings"`
 	Stats        *ebpf.Map `ebpf:"stats"`
 	Told         *ebpf.Map `ebpf:"told"`
-	Tuples       *ebpf.Map `ebpf:"tuples"`
 	Works        *ebpf.Map `ebpf:"works"`
 }
 
@@ -392,7 +429,6 @@ func (m *SimulateMaps) Close() error {
 		m.Settings,
 		m.Stats,
 		m.Told,
-		m.Tuples,
 		m.Works,
 	)
 }

@@ -30,6 +30,7 @@ type TcConfig struct {
 	ClockSet  uint16
 	Epoch     uint32
 	Pad2      uint32
+	Secret    uint64
 }
 
 type TcCounter struct {
@@ -153,13 +154,6 @@ type TcFlow struct {
 	Rank       uint8
 	Nat        [2]uint32
 	Priority   uint32
-}
-
-type TcFlowRef struct {
-	_   structs.HostLayout
-	Id  uint64
-	Dir uint32
-	Pad uint32
 }
 
 type TcFragmentKey struct {
@@ -446,6 +440,13 @@ type TcTuple struct {
 	Dport uint16
 	Proto uint8
 	Pad   [3]uint8
+}
+
+type TcTupleLine struct {
+	_         structs.HostLayout
+	Id        [5]uint64
+	Tag       [5]uint32
+	Elsewhere uint32
 }
 
 type TcVerdict struct {

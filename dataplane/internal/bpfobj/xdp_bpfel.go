@@ -24,6 +24,7 @@ type XdpConfig struct {
 	ClockSet  uint16
 	Epoch     uint32
 	Pad2      uint32
+	Secret    uint64
 }
 
 type XdpCounter struct {
@@ -103,17 +104,33 @@ type XdpFastWatch struct {
 }
 
 type XdpFlow struct {
-	_          structs.HostLayout
-	Id         uint64
-	Opened     uint64
-	Seen       uint64
-	Checked    uint64
-	Packets    [2]uint64
-	Bytes      [2]uint64
-	Revision   uint64
-	Valid      uint64
-	Orig       XdpTuple
-	Reply      XdpTuple
+	_        structs.HostLayout
+	Id       uint64
+	Opened   uint64
+	Seen     uint64
+	Checked  uint64
+	Packets  [2]uint64
+	Bytes    [2]uint64
+	Revision uint64
+	Valid    uint64
+	Orig     struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Reply struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
 	Decider    uint32
 	Flags      uint32
 	IfindexIn  uint32
@@ -127,13 +144,6 @@ type XdpFlow struct {
 	Rank       uint8
 	Nat        [2]uint32
 	Priority   uint32
-}
-
-type XdpFlowRef struct {
-	_   structs.HostLayout
-	Id  uint64
-	Dir uint32
-	Pad uint32
 }
 
 type XdpFragmentKey struct {
@@ -158,12 +168,20 @@ type XdpListName struct {
 }
 
 type XdpRefusal struct {
-	_          structs.HostLayout
-	Since      uint64
-	Repeats    uint64
-	Bytes      uint64
-	Revision   uint64
-	Last       XdpTuple
+	_        structs.HostLayout
+	Since    uint64
+	Repeats  uint64
+	Bytes    uint64
+	Revision uint64
+	Last     struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
 	Decider    uint32
 	IfindexIn  uint32
 	IfindexOut uint32
@@ -225,21 +243,26 @@ type XdpTrace struct {
 	Pad     uint32
 }
 
-type XdpTuple struct {
-	_     structs.HostLayout
-	Saddr [16]uint8
-	Daddr [16]uint8
-	Sport uint16
-	Dport uint16
-	Proto uint8
-	Pad   [3]uint8
+type XdpTupleLine struct {
+	_         structs.HostLayout
+	Id        [5]uint64
+	Tag       [5]uint32
+	Elsewhere uint32
 }
 
 type XdpWork struct {
 	_      structs.HostLayout
 	Packet struct {
-		_       structs.HostLayout
-		Tuple   XdpTuple
+		_     structs.HostLayout
+		Tuple struct {
+			_     structs.HostLayout
+			Saddr [16]uint8
+			Daddr [16]uint8
+			Sport uint16
+			Dport uint16
+			Proto uint8
+			Pad   [3]uint8
+		}
 		Flags   uint32
 		L3      uint32
 		L4      uint32
@@ -267,11 +290,35 @@ type XdpWork struct {
 	Neighbour [8]uint8
 	Way       uint32
 	Cut       uint32
-	Orig      XdpTuple
-	Reply     XdpTuple
-	Tuple     XdpTuple
-	Flow      XdpFlow
-	Nat       struct {
+	Orig      struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Reply struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Tuple struct {
+		_     structs.HostLayout
+		Saddr [16]uint8
+		Daddr [16]uint8
+		Sport uint16
+		Dport uint16
+		Proto uint8
+		Pad   [3]uint8
+	}
+	Flow XdpFlow
+	Nat  struct {
 		_          structs.HostLayout
 		Rule       uint32
 		SourceRule uint32
