@@ -72,9 +72,16 @@ func TestFastPathCountsWhatTurnsBack(t *testing.T) {
 	k := newKernel(t, 16)
 	k.apply(1, "", usual)
 	k.allowFast()
-	k.way(masqueraded, fastXDP, func(e *bpfobj.TcFast) { e.Way.Seq = 3 }) // as one that somebody writes all the time
-	before := k.stat()
 	frame := masqueraded.arrives(t)
+	k.way(masqueraded, fastXDP, nil)
+	if short, _ := k.runXDP(frame); !short {
+		t.Fatal("the way does not hold")
+	}
+	k.way(masqueraded, fastXDP, func(e *bpfobj.TcFast) { e.Way.Seq = 3 }) // as one that somebody writes all the time
+	if short, _ := k.runXDP(frame); short {
+		t.Fatal("a way that is being written was taken")
+	}
+	before := k.stat()
 	const packets = 400_000
 	var done atomic.Bool
 	go k.in(func() {
