@@ -19,6 +19,9 @@ const netnsDir = "/run/netns"
 
 // makeNamespace creates a named namespace and runs setup inside it.
 func makeNamespace(name string, setup func() error) error {
+	if err := shareNames(); err != nil {
+		return err
+	}
 	// NewNamed leaves the file of an attempt that failed half-way, and its
 	// parent may come into being at the same time in another process.
 	return onThread(func() error {
@@ -29,6 +32,33 @@ func makeNamespace(name string, setup func() error) error {
 		defer ns.Close()
 		return setup()
 	})
+}
+
+// shareNames makes netnsDir a shared mount of its own, under the lock that iproute2
+// takes for the same: if its first `ip netns add` did that later, names that are there
+// would be mounted a second time, and the first mounts, out of sight, could not be
+// removed until the next boot.
+func shareNames() error {
+	if err := os.MkdirAll(netnsDir, 0o755); err != nil {
+		return err
+	}
+	dir, err := os.Open(netnsDir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %s: %w", netnsDir, err)
+	}
+	share := func() error { return unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "") }
+	err = share()
+	if errors.Is(err, unix.EINVAL) { // it is no mount
+		err = errors.Join(unix.Mount(netnsDir, netnsDir, "none", unix.MS_BIND|unix.MS_REC, ""), share())
+	}
+	if err != nil {
+		return fmt.Errorf("share %s: %w", netnsDir, err)
+	}
+	return nil
 }
 
 // removeNamespace drops a namespace's name; the namespace itself ends with its
