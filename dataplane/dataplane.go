@@ -49,7 +49,7 @@ type Config struct {
 	MaxFlows uint32   // entries of the flow table, each about 700 bytes at once and 100 more while it runs
 }
 
-// DefaultMaxFlows takes 91 MiB of kernel memory from the start (35 for flows, 8
+// DefaultMaxFlows takes 88 MiB of kernel memory from the start (32 for flows, 8
 // for their two tuples each, 48 for the fast path's ways) and up to 14 MiB more
 // for what was told of them.
 const DefaultMaxFlows = 131072
@@ -78,7 +78,7 @@ type Dataplane struct {
 	tcMode  TCMode        // TCX or TCClsact
 	collect *ebpf.Program // of the fast path's counts; nil: there is no fast path
 	doubt   *ebpf.Program // of flows' verdicts; nil with collect
-	tuples  *flow.Tuples
+	flows   *flow.Table
 	shape   shaping
 
 	mu       sync.Mutex           // guards what follows, and writers of the image slots
@@ -160,7 +160,7 @@ func (d *Dataplane) load() error {
 		"fast_ways": d.tc.FastWays, "fast_homes": d.tc.FastHomes, "fast_nats6": d.tc.FastNats6, "fast_stats": d.tc.FastStats, "fast_watched": d.tc.FastWatched,
 		"lists": d.tc.Lists, "list_drops": d.tc.ListDrops, "list_names": d.tc.ListNames, "earlies": d.tc.Earlies,
 		"early_zones": d.tc.EarlyZones, "guard_drops": d.tc.GuardDrops,
-		"guard_states": d.tc.GuardStates, "tuples": d.tc.Tuples,
+		"guard_states": d.tc.GuardStates, "tuples": d.tc.Tuples, "flow_numbers": d.tc.FlowNumbers, "flow_blocks": d.tc.FlowBlocks,
 		"traces": d.tc.Traces, "trace_records": d.tc.TraceRecords,
 		"qos_state": d.tc.QosState, "qos_tables": d.tc.QosTables, "qos_devices": d.tc.QosDevices, "qos_links": d.tc.QosLinks, "qos_apps": d.tc.QosApps,
 	}
@@ -174,8 +174,8 @@ func (d *Dataplane) load() error {
 	if err != nil {
 		return err
 	}
-	if d.tuples, err = flow.OpenTuples(shared); err != nil {
-		return loadError("tuples", err)
+	if d.flows, err = flow.OpenTable(shared); err != nil {
+		return loadError("table", err)
 	}
 	d.loadCollector(shared)
 	return d.initSettings()
@@ -217,9 +217,10 @@ func (d *Dataplane) sizeFlows(spec *ebpf.CollectionSpec) error {
 		return fmt.Errorf("open the pinned flow table: %w", err)
 	}
 	spec.Maps["rule_counters"].MaxEntries = nearRules * uint32(ebpf.MustPossibleCPU())
-	spec.Maps["flows"].MaxEntries = size
+	for name, n := range flow.Sizes(size) {
+		spec.Maps[name].MaxEntries = n
+	}
 	spec.Maps["told"].MaxEntries = size
-	spec.Maps["tuples"].MaxEntries = flow.TupleLines(size)
 	spec.Maps["fast_ways"].MaxEntries = 1 << bits.Len32(2*size-1) // a power of two, as the programs expect
 	spec.Maps["fast_nats6"].MaxEntries = spec.Maps["fast_ways"].MaxEntries
 	spec.Maps["fast_homes"].MaxEntries = (spec.Maps["fast_ways"].MaxEntries + homesPerWord - 1) / homesPerWord
@@ -251,6 +252,9 @@ func (d *Dataplane) initSettings() error {
 	if c.ClockBase == 0 {
 		c.ClockBase = uint64(flow.BootTime().UnixNano())
 		if c.Secret, err = flow.NewSecret(); err != nil {
+			return err
+		}
+		if err := d.flows.Number(); err != nil {
 			return err
 		}
 	}
@@ -316,7 +320,7 @@ func (d *Dataplane) Revision() int64 {
 // FlowMaps are what package flow reads records from.
 func (d *Dataplane) FlowMaps() flow.Maps {
 	return flow.Maps{
-		Events: d.tc.Events, Flows: d.tc.Flows, Tuples: d.tuples, Told: d.tc.Told, Refusals: d.tc.Refusals,
+		Events: d.tc.Events, Flows: d.flows, Told: d.tc.Told, Refusals: d.tc.Refusals,
 		Settle: d.settle,
 	}
 }
@@ -331,8 +335,8 @@ func (d *Dataplane) Close() error {
 	if d.sim != nil {
 		errs = append(errs, d.sim.Close())
 	}
-	if d.tuples != nil {
-		errs = append(errs, d.tuples.Close())
+	if d.flows != nil {
+		errs = append(errs, d.flows.Close())
 	}
 	if d.collect != nil {
 		errs = append(errs, d.collect.Close(), d.doubt.Close())

@@ -272,7 +272,7 @@ func TestConntrackVouchesForOldFlows(t *testing.T) {
 	k.change(func(f *bpfobj.TcFlow) {
 		f.Reply = f.Orig
 		f.Reply.Saddr, f.Reply.Daddr, f.Reply.Dport = f.Orig.Daddr, f.Orig.Saddr, 0
-		k.tuples.Lead(f.Reply, f.Id)
+		k.Dataplane.flows.Lead(f.Reply, f.Id)
 	})
 	pong := packet{src: inet4, dst: lan4, proto: icmp, kind: 0, sport: 5}
 	back(20 * time.Second)

@@ -44,7 +44,7 @@ func TestICMPErrorsFollowTheirFlow(t *testing.T) {
 				if is == icm6 {
 					f.Reply.Dport = networkOrder(129 << 8)
 				}
-				k.tuples.Lead(f.Reply, f.Id)
+				k.Dataplane.flows.Lead(f.Reply, f.Id)
 			})
 		}
 		f := k.flow()

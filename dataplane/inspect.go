@@ -111,9 +111,9 @@ func (d *Dataplane) Tell(client, server netip.AddrPort, protocol uint8, w Word) 
 
 // forwarded is the flow that the forward hook shows so.
 func (d *Dataplane) forwarded(client, server netip.AddrPort, protocol uint8) (id uint64, ok bool, err error) {
-	id, _, ok, err = d.tuples.Flow(tupleOf(client, server, protocol))
+	id, _, ok, err = d.flows.Led(tupleOf(client, server, protocol))
 	if err == nil && !ok { // the destination was translated: the way back tells
-		id, _, ok, err = d.tuples.Flow(tupleOf(server, client, protocol))
+		id, _, ok, err = d.flows.Led(tupleOf(server, client, protocol))
 	}
 	return id, ok, err
 }

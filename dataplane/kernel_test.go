@@ -291,13 +291,11 @@ func (k *kernel) flow() bpfobj.TcFlow {
 func (k *kernel) flows() []bpfobj.TcFlow {
 	k.t.Helper()
 	var all []bpfobj.TcFlow
-	var id uint64
-	var f bpfobj.TcFlow
-	it := k.tc.Flows.Iterate()
-	for it.Next(&id, &f) {
-		all = append(all, f)
-	}
-	if err := it.Err(); err != nil {
+	err := k.Dataplane.flows.Scan(func(some []bpfobj.TcFlow) error {
+		all = append(all, some...)
+		return nil
+	})
+	if err != nil {
 		k.t.Fatal(err)
 	}
 	return all
@@ -307,7 +305,7 @@ func (k *kernel) flows() []bpfobj.TcFlow {
 func (k *kernel) forget() {
 	k.t.Helper()
 	for _, f := range k.flows() {
-		if err := k.tuples.Forget(f.Id); err != nil {
+		if err := k.Dataplane.flows.Forget(f.Id); err != nil {
 			k.t.Fatal(err)
 		}
 	}
@@ -318,7 +316,7 @@ func (k *kernel) change(edit func(*bpfobj.TcFlow)) {
 	k.t.Helper()
 	f := k.flow()
 	edit(&f)
-	if err := k.tc.Flows.Put(f.Id, &f); err != nil {
+	if err := k.tc.Flows.Put(uint32(f.Id>>1)&(1<<24-1), &f); err != nil {
 		k.t.Fatal(err)
 	}
 }

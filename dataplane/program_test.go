@@ -351,7 +351,7 @@ func (k *kernel) answered() {
 	k.change(func(f *bpfobj.TcFlow) {
 		f.Reply = bpfobj.TcTuple{Saddr: f.Orig.Daddr, Daddr: f.Orig.Saddr, Sport: f.Orig.Dport, Dport: f.Orig.Sport, Proto: f.Orig.Proto}
 		f.Flags |= flowReplyKnown
-		if err := k.tuples.Lead(f.Reply, f.Id); err != nil {
+		if err := k.Dataplane.flows.Lead(f.Reply, f.Id); err != nil {
 			k.t.Fatal(err)
 		}
 	})

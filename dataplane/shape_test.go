@@ -129,7 +129,7 @@ func (k *kernel) knowAnswers() {
 	} else { // an echo's answer
 		back.Dport = networkOrder(map[layers.IPProtocol]uint16{icmp: 0, icm6: 129 << 8}[layers.IPProtocol(f.Orig.Proto)])
 	}
-	if err := k.tuples.Lead(back, f.Id); err != nil {
+	if err := k.Dataplane.flows.Lead(back, f.Id); err != nil {
 		k.t.Fatal(err)
 	}
 	k.change(func(f *bpfobj.TcFlow) { f.Reply, f.Flags = back, f.Flags|1 })

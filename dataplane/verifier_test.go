@@ -34,7 +34,7 @@ func TestVerifierEffort(t *testing.T) {
 	seen := map[string]bool{}
 	for name, load := range map[string]func() (*ebpf.CollectionSpec, error){
 		"simulate": bpfobj.LoadSimulate, "tc": bpfobj.LoadTc, "xdp": bpfobj.LoadXdp, "collect": bpfobj.LoadCollect, "bench": bpfobj.LoadBench, "qos": bpfobj.LoadQos,
-		"tuples": bpfobj.LoadTuples,
+		"table": bpfobj.LoadTable,
 	} {
 		spec, err := load()
 		if err != nil {

@@ -75,7 +75,7 @@ type Log struct {
 // Flow bounds what is kept of flows.
 type Flow struct {
 	UpdateInterval time.Duration `yaml:"update_interval,omitempty"` // between two rows of a running flow
-	MaxFlows       int           `yaml:"max_flows,omitempty"`       // in the kernel's table: 131072 take 113 to 127 MiB
+	MaxFlows       int           `yaml:"max_flows,omitempty"`       // in the kernel's table: 131072 take 88 to 102 MiB
 }
 
 // Spool bounds what waits on disk for the cloud's acknowledgement.

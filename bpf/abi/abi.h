@@ -166,7 +166,19 @@ struct flow {
 	__u8 rank;			/* of the device inside: abi/qos.h */
 	__u32 nat[2];			/* NAT rules of its destination and its source, 0: none */
 	__u32 priority;			/* NAT_PRIORITY… that tells nftables */
+	__u64 pad[5];			/* whole cache lines */
 };
+
+#define FLOW_NUMBER_BITS 24		/* of an id, above the lowest */
+#define FLOW_BLOCK 1024
+
+/* Question of which flows there are, and answer. */
+struct flow_scan {
+	__u32 from;			/* number that it begins with; then: that it has come to */
+	__u32 found;
+	__u64 pad;			/* as long as an Ethernet header, at least */
+};
+#define SCANNED_FLOWS 512		/* at most by one question */
 
 /* A line of the table of tuples; bpf/lib/tuples.h. */
 #define TUPLE_PLACES 5

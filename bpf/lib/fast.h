@@ -94,7 +94,7 @@ static __always_inline void settle(struct fast *e, __u64 now, __u32 tick)
 	add_stat(STAT_BYTES, a.bytes);
 	add_fast_stat(FAST_STAT_PACKETS, a.packets);
 	add_fast_stat(FAST_STAT_BYTES, a.bytes);
-	f = bpf_map_lookup_elem(&flows, &id);
+	f = flow_by(id);
 	if (!f)
 		return;
 	count_flow(f, e->way.dir, a);

@@ -26,17 +26,6 @@ static __always_inline __u64 age(__u64 now, __u64 then)
 	return now > then ? now - then : 0;
 }
 
-/* Unique on this router as long as its clock does not run backwards over a
- * boot: the time of the flow, its low bits replaced by the CPU. No two flows
- * of one CPU begin within 64 ns. */
-static __always_inline __u64 flow_id(__u64 now)
-{
-	struct config *c = element(&settings, 0);
-	__u64 base = c ? c->clock_base : 0;
-
-	return ((base + now) & ~63ULL) | (bpf_get_smp_processor_id() & 63);
-}
-
 /* When each CPU last woke the agent. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -156,7 +145,7 @@ SUBPROGRAM int refuse(struct work *w)
 	fresh.action = w->question.verdict.action;
 	__builtin_memcpy(fresh.smac, f->smac, sizeof(fresh.smac));
 	bpf_map_update_elem(&refusals, &key, &fresh, BPF_ANY);
-	f->id = flow_id(w->now);
+	f->id = refused_id(w->now);
 	/* Of a flow that was cut this is a copy: what had passed is not refused. */
 	f->packets[0] = w->amount.packets;
 	f->packets[1] = 0;

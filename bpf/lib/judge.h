@@ -62,9 +62,8 @@ static __always_inline int drop(struct work *w, __u32 reason)
 /* Store w->flow, which is filled but for ids and times, as a new flow. */
 static __attribute__((noinline)) struct flow *create(struct work *w)
 {
-	__u64 id = flow_id(w->now);
+	struct flow *f;
 
-	w->flow.id = id;
 	w->flow.opened = w->now;
 	w->flow.seen = w->now;
 	w->flow.checked = w->now;
@@ -75,14 +74,15 @@ static __attribute__((noinline)) struct flow *create(struct work *w)
 	w->flow.bytes[w->dir & 1] = w->amount.bytes;
 	if (w->question.verdict.log)
 		w->flow.flags |= FLOW_LOG;
-	if (bpf_map_update_elem(&flows, &id, &w->flow, BPF_NOEXIST))
+	f = flow_open(&w->flow, w->now);
+	if (!f)
 		return 0;
-	if (!lead(&w->flow.orig, id)) {
-		bpf_map_delete_elem(&flows, &id);
+	if (!lead(&f->orig, f->id)) {
+		flow_close(f, f->id);
 		return 0;
 	}
 	count_stat(STAT_FLOWS_OPENED, 1);
-	return bpf_map_lookup_elem(&flows, &id);
+	return f;
 }
 
 /* A packet of a flow that may pass, and is counted there: say so in its mark. */

@@ -85,14 +85,6 @@ struct {
 	__array(values, struct line_table);
 } image_lines SEC(".maps");
 
-/* Flows. Not LRU: a flood of new flows must not evict established ones. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 131072);
-	__type(key, __u64);
-	__type(value, struct flow);
-} flows SEC(".maps");
-
 /* decider → counts */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);

@@ -17,7 +17,7 @@
 #define NGFW_TUPLES_H
 
 #include "conntrack.h"
-#include "maps.h"
+#include "table.h"
 
 /* Mappable, because its elements then begin at a page: a line is a cache line. The
  * agent makes it a power of two, and a line for each flow that there may be. */
@@ -35,7 +35,7 @@ struct {
  */
 #define TUPLE_LINES 8
 
-#define LED_BY_REPLY (1ULL << 63)	/* beside an id, whose nanoseconds take longer to come so far */
+#define LED_BY_REPLY (1ULL << 63)	/* beside an id, whose nanoseconds come so far in 2116 */
 
 /* In the manner of the finalizer of MurmurHash3. */
 static __always_inline __u64 scatter(__u64 x)
@@ -70,7 +70,7 @@ static __always_inline struct tuple_line *tuple_line(__u32 number)
 /* Is there a flow with this id, and t one of its tuples? Which one is dir. */
 static __always_inline int led_to(__u64 id, const struct tuple *t, __u32 *dir)
 {
-	struct flow *f = bpf_map_lookup_elem(&flows, &id);
+	struct flow *f = flow_by(id);
 
 	if (!f)
 		return 0;
@@ -114,8 +114,7 @@ static __always_inline struct flow *find_flow(const struct tuple *t, __u32 *dir)
 	if (!id)
 		return 0;
 	*dir = id >> 63;
-	id &= ~LED_BY_REPLY;
-	return bpf_map_lookup_elem(&flows, &id);
+	return flow_by(id & ~LED_BY_REPLY);
 }
 
 /* A place of l for id, if it is still was's. home is not 0 where l is not the tuple's
@@ -173,7 +172,7 @@ static __always_inline int lead_anew(__u64 hash, __u64 id, int stale)
 			return 0;
 		for (int i = 0; i < TUPLE_PLACES; i++) {
 			was = *(volatile __u64 *)&l->id[i];
-			if (was && (!stale || bpf_map_lookup_elem(&flows, &was)))
+			if (was && (!stale || flow_by(was)))
 				continue;
 			if (take_place(l, home, i, was, id, hash))
 				return 1;

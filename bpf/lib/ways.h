@@ -242,7 +242,7 @@ static __always_inline int fast_idle(struct fast *e, __u32 tick, int needed)
 		return 0;
 	if (e->key.proto != IPPROTO_TCP)
 		return 1;
-	return (needed || !e->way.active || reached(tick, until + FAST_KEPT)) && !bpf_map_lookup_elem(&flows, &id);
+	return (needed || !e->way.active || reached(tick, until + FAST_KEPT)) && !flow_by(id);
 }
 
 /* A free place for k, begun to be written; 0: all are taken. */

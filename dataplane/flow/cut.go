@@ -52,8 +52,8 @@ func (r *Reader) cutAll(id uint64) {
 // cut tells the end of one flow. If the sink does not take it, it is told when the record ends.
 // mu is held.
 func (r *Reader) cut(id uint64, now uint64) bool {
-	var f bpfobj.TcFlow
-	if r.maps.Flows.Lookup(id, &f) != nil {
+	f, ok := r.maps.Flows.Flow(id)
+	if !ok {
 		return false // it has ended
 	}
 	before, known := r.told(id)

@@ -17,11 +17,11 @@ import (
 // tables are the real maps, filled by a test in the programs' place.
 type tables struct {
 	Maps
-	t      testing.TB
-	places *ebpf.Map // of Tuples
-	staged *ebpf.Map
-	emit   *ebpf.Program
-	next   uint64
+	t                     testing.TB
+	flows, blocks, places *ebpf.Map // of Flows
+	staged                *ebpf.Map
+	emit                  *ebpf.Program
+	next                  uint64
 }
 
 func newTables(t testing.TB, ring uint32) *tables {
@@ -38,7 +38,7 @@ func newTables(t testing.TB, ring uint32) *tables {
 	}
 	k := &tables{t: t}
 	for name, to := range map[string]**ebpf.Map{
-		"events": &k.Events, "flows": &k.Flows, "tuples": &k.places, "told": &k.Told, "refusals": &k.Refusals,
+		"events": &k.Events, "flows": &k.flows, "flow_blocks": &k.blocks, "tuples": &k.places, "told": &k.Told, "refusals": &k.Refusals,
 	} {
 		m := spec.Maps[name]
 		m.MaxEntries = 4096
@@ -50,10 +50,10 @@ func newTables(t testing.TB, ring uint32) *tables {
 		}
 		t.Cleanup(func() { (*to).Close() })
 	}
-	if k.Tuples, err = OpenTuples(map[string]*ebpf.Map{"flows": k.Flows, "tuples": k.places}); err != nil {
+	if k.Flows, err = OpenTable(map[string]*ebpf.Map{"flows": k.flows, "flow_blocks": k.blocks, "tuples": k.places}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { k.Tuples.Close() })
+	t.Cleanup(func() { k.Flows.Close() })
 	// Only a program writes to a ring: this one writes what is staged.
 	k.staged, err = ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: eventSize, MaxEntries: 1})
 	if err != nil {
@@ -98,10 +98,10 @@ func (k *tables) ring(kind uint32, f bpfobj.TcFlow, action uint32) bool {
 // open puts a flow into the table, as old as given.
 func (k *tables) open(age time.Duration) bpfobj.TcFlow {
 	k.t.Helper()
-	k.next += 64
+	k.next += 2
 	now := uint64(bootNanos())
-	f := bpfobj.TcFlow{Id: k.next, Opened: now - uint64(age), Seen: now, Decider: 1<<28 | 7, IfindexIn: 2, IfindexOut: 3, ZoneIn: 3, ZoneOut: 2, Revision: 5}
-	f.Orig = tcpTuple(byte(k.next>>6), byte(k.next>>14))
+	f := bpfobj.TcFlow{Id: k.next | 1, Opened: now - uint64(age), Seen: now, Decider: 1<<28 | 7, IfindexIn: 2, IfindexOut: 3, ZoneIn: 3, ZoneOut: 2, Revision: 5}
+	f.Orig = tcpTuple(byte(k.next>>1), byte(k.next>>9))
 	f.Reply = bpfobj.TcTuple{Saddr: f.Orig.Daddr, Daddr: f.Orig.Saddr, Sport: f.Orig.Dport, Dport: f.Orig.Sport, Proto: f.Orig.Proto}
 	k.put(f)
 	k.lead(f)
@@ -111,7 +111,7 @@ func (k *tables) open(age time.Duration) bpfobj.TcFlow {
 // lead has both tuples of f lead to it.
 func (k *tables) lead(f bpfobj.TcFlow) {
 	k.t.Helper()
-	if err := errors.Join(k.Tuples.Lead(f.Orig, f.Id), k.Tuples.Lead(f.Reply, f.Id)); err != nil {
+	if err := errors.Join(k.Flows.Lead(f.Orig, f.Id), k.Flows.Lead(f.Reply, f.Id)); err != nil {
 		k.t.Fatal(err)
 	}
 }
@@ -125,7 +125,12 @@ func tcpTuple(a, b byte) bpfobj.TcTuple {
 
 func (k *tables) put(f bpfobj.TcFlow) {
 	k.t.Helper()
-	if err := k.Flows.Put(f.Id, &f); err != nil {
+	number := uint32(f.Id>>1) & (1<<numberBits - 1)
+	var was bpfobj.TcFlow
+	var n uint64
+	err := errors.Join(k.flows.Lookup(number, &was), k.blocks.Lookup(number/blockSize, &n))
+	n += f.Id&1 - was.Id&1
+	if err = errors.Join(err, k.flows.Put(number, &f), k.blocks.Put(number/blockSize, n)); err != nil {
 		k.t.Fatal(err)
 	}
 }
@@ -133,26 +138,34 @@ func (k *tables) put(f bpfobj.TcFlow) {
 // empty checks that nothing is left of any flow.
 func (k *tables) empty() {
 	k.t.Helper()
-	for name, m := range map[string]*ebpf.Map{"flows": k.Flows, "told": k.Told} {
-		key, value := make([]byte, m.KeySize()), make([]byte, m.ValueSize())
-		n := 0
-		for it := m.Iterate(); it.Next(&key, &value); {
-			n++
-		}
-		if n > 0 {
-			k.t.Errorf("%s holds %d", name, n)
-		}
+	told := 0
+	key, value := make([]byte, 8), make([]byte, k.Told.ValueSize())
+	for it := k.Told.Iterate(); it.Next(&key, &value); {
+		told++
 	}
-	if n := k.led(); n > 0 {
-		k.t.Errorf("%d tuples still lead somewhere", n)
+	if flows, led := len(k.all()), k.led(); told+flows+led > 0 {
+		k.t.Errorf("%d flows, %d told of, %d tuples that lead somewhere", flows, told, led)
 	}
+}
+
+// all are the flows there are.
+func (k *tables) all() (all []bpfobj.TcFlow) {
+	k.t.Helper()
+	err := k.Flows.Scan(func(some []bpfobj.TcFlow) error {
+		all = append(all, some...)
+		return nil
+	})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return all
 }
 
 // led counts the tuples that lead to a flow.
 func (k *tables) led() (n int) {
 	k.t.Helper()
 	var number uint32
-	var line bpfobj.TuplesTupleLine
+	var line bpfobj.TableTupleLine
 	it := k.places.Iterate()
 	for it.Next(&number, &line) {
 		for _, id := range line.Id {

@@ -45,8 +45,8 @@ const (
 
 // Maps that a Reader reads.
 type Maps struct {
-	Events, Flows, Told, Refusals *ebpf.Map
-	Tuples                        *Tuples
+	Events, Told, Refusals *ebpf.Map
+	Flows                  *Table
 	// Settle adds what the fast path has counted to the records; nil: nothing to add.
 	Settle func() error
 }
@@ -148,9 +148,8 @@ func (r *Reader) Reconcile(sink map[uint64]Told) error {
 		r.maps.Told.Delete(id) // absent already is as good
 	}
 	for id, t := range sink {
-		var f bpfobj.TcFlow
 		switch {
-		case r.maps.Flows.Lookup(id, &f) != nil:
+		case !r.Alive(id):
 			// ended since
 		case t.Closed:
 			// One that was cut off goes on to hold the verdict.
@@ -168,8 +167,8 @@ func (r *Reader) Reconcile(sink map[uint64]Told) error {
 
 // Alive says whether the flow is in the kernel's table.
 func (r *Reader) Alive(id uint64) bool {
-	var f bpfobj.TcFlow
-	return r.maps.Flows.Lookup(id, &f) == nil
+	_, ok := r.maps.Flows.Flow(id)
+	return ok
 }
 
 // Run reads until ctx ends; then a last scan, so that little is left untold.
@@ -279,8 +278,8 @@ func (r *Reader) take(batch []bpfobj.TcEvent) {
 		e := &batch[i]
 		switch e.Kind {
 		case ringOpen:
-			var f bpfobj.TcFlow
-			if _, known := r.told(e.Flow.Id); known || r.maps.Flows.Lookup(e.Flow.Id, &f) != nil {
+			f, ok := r.maps.Flows.Flow(e.Flow.Id)
+			if _, known := r.told(e.Flow.Id); known || !ok {
 				continue // a scan was first, and may have told the end too
 			}
 			ev := event(&f, Open, e.Time)

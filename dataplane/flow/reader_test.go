@@ -308,7 +308,9 @@ func TestIdleFlowsEnd(t *testing.T) {
 		if last := s.events[len(s.events)-1]; last.Kind != kind {
 			t.Errorf("after %v kind %d, want %d", quiet, last.Kind, kind)
 		}
-		k.Flows.Delete(f.Id)
+		if err := k.Flows.Forget(f.Id); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -348,7 +350,7 @@ func TestReusedPortStaysWithTheNewFlow(t *testing.T) {
 		t.Error("the wrong flow ended")
 	}
 	for _, tuple := range []bpfobj.TcTuple{old.Orig, old.Reply} {
-		if id, _, _, err := k.Tuples.Flow(tuple); err != nil || id != fresh.Id {
+		if id, _, _, err := k.Flows.Led(tuple); err != nil || id != fresh.Id {
 			t.Errorf("the tuple leads to %d, %v", id, err)
 		}
 	}

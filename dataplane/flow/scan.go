@@ -2,10 +2,7 @@ package flow
 
 import (
 	"errors"
-	"fmt"
 	"time"
-
-	"github.com/cilium/ebpf"
 
 	"ngfw.sh/dataplane/internal/bpfobj"
 	"ngfw.sh/policy"
@@ -53,22 +50,13 @@ func (r *Reader) scan() error {
 	defer r.mu.Unlock()
 	r.settle()
 	now := uint64(bootNanos())
-	var (
-		cursor ebpf.MapBatchCursor
-		keys   = make([]uint64, 1024)
-		values = make([]bpfobj.TcFlow, 1024)
-		seen   int
-	)
-	for {
-		n, err := r.maps.Flows.BatchLookup(&cursor, keys, values, nil)
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("scan flows: %w", err)
-		}
-		seen += n
+	seen := 0
+	err := r.maps.Flows.Scan(func(flows []bpfobj.TcFlow) error {
+		seen += len(flows)
 		var events []Event
 		var ended []bpfobj.TcFlow
-		for i := range n {
-			f := &values[i]
+		for i := range flows {
+			f := &flows[i]
 			quiet := time.Duration(0)
 			if now > f.Seen {
 				quiet = time.Duration(now - f.Seen)
@@ -88,12 +76,14 @@ func (r *Reader) scan() error {
 		if !r.hand(events) || !r.end(ended, now) {
 			return errors.New("the sink takes nothing")
 		}
-		if err != nil {
-			r.size = seen
-			r.pressure = seen > int(r.maps.Flows.MaxEntries())/4*3
-			return nil
-		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
+	r.size = seen
+	r.pressure = seen > r.maps.Flows.Size()/4*3
+	return nil
 }
 
 // progress is the event of a running flow: an open where none was told.
@@ -128,8 +118,7 @@ func (r *Reader) finish(now time.Time) {
 			settled = true
 		}
 		delete(r.closing, id)
-		var f bpfobj.TcFlow
-		if r.maps.Flows.Lookup(id, &f) == nil {
+		if f, ok := r.maps.Flows.Flow(id); ok {
 			ended = append(ended, f)
 		}
 	}
@@ -178,7 +167,7 @@ func (r *Reader) last(f *bpfobj.TcFlow, now uint64) []Event {
 }
 
 func (r *Reader) remove(id uint64) {
-	if err := r.maps.Tuples.Forget(id); err != nil { // the next scan finds it again
+	if err := r.maps.Flows.Forget(id); err != nil { // the next scan finds it again
 		r.deps.Log.Warn("a flow that is over keeps its place", "flow", id, "err", err)
 		return
 	}

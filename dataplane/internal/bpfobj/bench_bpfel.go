@@ -66,49 +66,6 @@ type BenchCounter struct {
 	Pad     uint64
 }
 
-type BenchFlow struct {
-	_        structs.HostLayout
-	Id       uint64
-	Opened   uint64
-	Seen     uint64
-	Checked  uint64
-	Packets  [2]uint64
-	Bytes    [2]uint64
-	Revision uint64
-	Valid    uint64
-	Orig     struct {
-		_     structs.HostLayout
-		Saddr [16]uint8
-		Daddr [16]uint8
-		Sport uint16
-		Dport uint16
-		Proto uint8
-		Pad   [3]uint8
-	}
-	Reply struct {
-		_     structs.HostLayout
-		Saddr [16]uint8
-		Daddr [16]uint8
-		Sport uint16
-		Dport uint16
-		Proto uint8
-		Pad   [3]uint8
-	}
-	Decider    uint32
-	Flags      uint32
-	IfindexIn  uint32
-	IfindexOut uint32
-	ZoneIn     uint8
-	ZoneOut    uint8
-	Smac       [6]uint8
-	To         [16]uint8
-	ToPort     uint16
-	Codepoint  uint8
-	Rank       uint8
-	Nat        [2]uint32
-	Priority   uint32
-}
-
 type BenchFragmentKey struct {
 	_     structs.HostLayout
 	Saddr [16]uint8
@@ -227,8 +184,50 @@ type BenchWork struct {
 		Proto uint8
 		Pad   [3]uint8
 	}
-	Flow BenchFlow
-	Nat  struct {
+	Flow struct {
+		_        structs.HostLayout
+		Id       uint64
+		Opened   uint64
+		Seen     uint64
+		Checked  uint64
+		Packets  [2]uint64
+		Bytes    [2]uint64
+		Revision uint64
+		Valid    uint64
+		Orig     struct {
+			_     structs.HostLayout
+			Saddr [16]uint8
+			Daddr [16]uint8
+			Sport uint16
+			Dport uint16
+			Proto uint8
+			Pad   [3]uint8
+		}
+		Reply struct {
+			_     structs.HostLayout
+			Saddr [16]uint8
+			Daddr [16]uint8
+			Sport uint16
+			Dport uint16
+			Proto uint8
+			Pad   [3]uint8
+		}
+		Decider    uint32
+		Flags      uint32
+		IfindexIn  uint32
+		IfindexOut uint32
+		ZoneIn     uint8
+		ZoneOut    uint8
+		Smac       [6]uint8
+		To         [16]uint8
+		ToPort     uint16
+		Codepoint  uint8
+		Rank       uint8
+		Nat        [2]uint32
+		Priority   uint32
+		Pad        [5]uint64
+	}
+	Nat struct {
 		_          structs.HostLayout
 		Rule       uint32
 		SourceRule uint32
@@ -300,7 +299,6 @@ const (
 	BenchMapCounters     = "counters"
 	BenchMapDrops        = "drops"
 	BenchMapEvents       = "events"
-	BenchMapFlows        = "flows"
 	BenchMapFragments    = "fragments"
 	BenchMapHash         = "hash"
 	BenchMapImageLines   = "image_lines"
@@ -373,7 +371,6 @@ type BenchMapSpecs struct {
 	Counters     *ebpf.MapSpec `ebpf:"counters"`
 	Drops        *ebpf.MapSpec `ebpf:"drops"`
 	Events       *ebpf.MapSpec `ebpf:"events"`
-	Flows        *ebpf.MapSpec `ebpf:"flows"`
 	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
 	Hash         *ebpf.MapSpec `ebpf:"hash"`
 	ImageLines   *ebpf.MapSpec `ebpf:"image_lines"`
@@ -422,7 +419,6 @@ type BenchMaps struct {
 	Counters     *ebpf.Map `ebpf:"counters"`
 	Drops        *ebpf.Map `ebpf:"drops"`
 	Events       *ebpf.Map `ebpf:"events"`
-	Flows        *ebpf.Map `ebpf:"flows"`
 	Fragments    *ebpf.Map `ebpf:"fragments"`
 	Hash         *ebpf.Map `ebpf:"hash"`
 	ImageLines   *ebpf.Map `ebpf:"image_lines"`
@@ -443,7 +439,6 @@ func (m *BenchMaps) Close() error {
 		m.Counters,
 		m.Drops,
 		m.Events,
-		m.Flows,
 		m.Fragments,
 		m.Hash,
 		m.ImageLines,

@@ -8,5 +8,5 @@ package bpfobj
 //go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target bpfel Simulate ../../../bpf/simulate.bpf.c -- -O2 -g -Wall -Werror -mcpu=v3 -I/usr/include/x86_64-linux-gnu
 //go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target bpfel -type bench -type asked Bench ../../../bpf/bench.bpf.c -- -O2 -g -Wall -Werror -mcpu=v3 -I/usr/include/x86_64-linux-gnu
 //go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target bpfel -type fast_census Collect ../../../bpf/collect.bpf.c -- -O2 -g -Wall -Werror -mcpu=v3 -I/usr/include/x86_64-linux-gnu
-//go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target bpfel -type tuple_line -type tuple_led Tuples ../../../bpf/tuples.bpf.c -- -O2 -g -Wall -Werror -mcpu=v3 -I/usr/include/x86_64-linux-gnu
+//go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target bpfel -type tuple_line -type tuple_led -type flow_scan Table ../../../bpf/table.bpf.c -- -O2 -g -Wall -Werror -mcpu=v3 -I/usr/include/x86_64-linux-gnu
 //go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target bpfel Qos ../../../bpf/qos.bpf.c -- -O2 -g -Wall -Werror -mcpu=v3 -I/usr/include/x86_64-linux-gnu

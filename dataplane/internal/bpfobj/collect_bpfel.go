@@ -139,6 +139,7 @@ type CollectFlow struct {
 	Rank       uint8
 	Nat        [2]uint32
 	Priority   uint32
+	Pad        [5]uint64
 }
 
 type CollectFragmentKey struct {
@@ -344,6 +345,8 @@ const (
 	CollectMapFastStats     = "fast_stats"
 	CollectMapFastWatched   = "fast_watched"
 	CollectMapFastWays      = "fast_ways"
+	CollectMapFlowBlocks    = "flow_blocks"
+	CollectMapFlowNumbers   = "flow_numbers"
 	CollectMapFlows         = "flows"
 	CollectMapFragments     = "fragments"
 	CollectMapImageLines    = "image_lines"
@@ -426,6 +429,8 @@ type CollectMapSpecs struct {
 	FastStats    *ebpf.MapSpec `ebpf:"fast_stats"`
 	FastWatched  *ebpf.MapSpec `ebpf:"fast_watched"`
 	FastWays     *ebpf.MapSpec `ebpf:"fast_ways"`
+	FlowBlocks   *ebpf.MapSpec `ebpf:"flow_blocks"`
+	FlowNumbers  *ebpf.MapSpec `ebpf:"flow_numbers"`
 	Flows        *ebpf.MapSpec `ebpf:"flows"`
 	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
 	ImageLines   *ebpf.MapSpec `ebpf:"image_lines"`
@@ -482,6 +487,8 @@ type CollectMaps struct {
 	FastStats    *ebpf.Map `ebpf:"fast_stats"`
 	FastWatched  *ebpf.Map `ebpf:"fast_watched"`
 	FastWays     *ebpf.Map `ebpf:"fast_ways"`
+	FlowBlocks   *ebpf.Map `ebpf:"flow_blocks"`
+	FlowNumbers  *ebpf.Map `ebpf:"flow_numbers"`
 	Flows        *ebpf.Map `ebpf:"flows"`
 	Fragments    *ebpf.Map `ebpf:"fragments"`
 	ImageLines   *ebpf.Map `ebpf:"image_lines"`
@@ -508,6 +515,8 @@ func (m *CollectMaps) Close() error {
 		m.FastStats,
 		m.FastWatched,
 		m.FastWays,
+		m.FlowBlocks,
+		m.FlowNumbers,
 		m.Flows,
 		m.Fragments,
 		m.ImageLines,

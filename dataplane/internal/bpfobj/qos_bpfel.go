@@ -76,6 +76,7 @@ type QosFlow struct {
 	Rank       uint8
 	Nat        [2]uint32
 	Priority   uint32
+	Pad        [5]uint64
 }
 
 type QosFragmentKey struct {
@@ -307,6 +308,8 @@ const (
 	QosMapCounters         = "counters"
 	QosMapDrops            = "drops"
 	QosMapEvents           = "events"
+	QosMapFlowBlocks       = "flow_blocks"
+	QosMapFlowNumbers      = "flow_numbers"
 	QosMapFlows            = "flows"
 	QosMapFragments        = "fragments"
 	QosMapImageLines       = "image_lines"
@@ -388,6 +391,8 @@ type QosMapSpecs struct {
 	Counters     *ebpf.MapSpec `ebpf:"counters"`
 	Drops        *ebpf.MapSpec `ebpf:"drops"`
 	Events       *ebpf.MapSpec `ebpf:"events"`
+	FlowBlocks   *ebpf.MapSpec `ebpf:"flow_blocks"`
+	FlowNumbers  *ebpf.MapSpec `ebpf:"flow_numbers"`
 	Flows        *ebpf.MapSpec `ebpf:"flows"`
 	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
 	ImageLines   *ebpf.MapSpec `ebpf:"image_lines"`
@@ -441,6 +446,8 @@ type QosMaps struct {
 	Counters     *ebpf.Map `ebpf:"counters"`
 	Drops        *ebpf.Map `ebpf:"drops"`
 	Events       *ebpf.Map `ebpf:"events"`
+	FlowBlocks   *ebpf.Map `ebpf:"flow_blocks"`
+	FlowNumbers  *ebpf.Map `ebpf:"flow_numbers"`
 	Flows        *ebpf.Map `ebpf:"flows"`
 	Fragments    *ebpf.Map `ebpf:"fragments"`
 	ImageLines   *ebpf.Map `ebpf:"image_lines"`
@@ -467,6 +474,8 @@ func (m *QosMaps) Close() error {
 		m.Counters,
 		m.Drops,
 		m.Events,
+		m.FlowBlocks,
+		m.FlowNumbers,
 		m.Flows,
 		m.Fragments,
 		m.ImageLines,

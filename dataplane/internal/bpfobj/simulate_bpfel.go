@@ -35,49 +35,6 @@ type SimulateCounter struct {
 	Pad     uint64
 }
 
-type SimulateFlow struct {
-	_        structs.HostLayout
-	Id       uint64
-	Opened   uint64
-	Seen     uint64
-	Checked  uint64
-	Packets  [2]uint64
-	Bytes    [2]uint64
-	Revision uint64
-	Valid    uint64
-	Orig     struct {
-		_     structs.HostLayout
-		Saddr [16]uint8
-		Daddr [16]uint8
-		Sport uint16
-		Dport uint16
-		Proto uint8
-		Pad   [3]uint8
-	}
-	Reply struct {
-		_     structs.HostLayout
-		Saddr [16]uint8
-		Daddr [16]uint8
-		Sport uint16
-		Dport uint16
-		Proto uint8
-		Pad   [3]uint8
-	}
-	Decider    uint32
-	Flags      uint32
-	IfindexIn  uint32
-	IfindexOut uint32
-	ZoneIn     uint8
-	ZoneOut    uint8
-	Smac       [6]uint8
-	To         [16]uint8
-	ToPort     uint16
-	Codepoint  uint8
-	Rank       uint8
-	Nat        [2]uint32
-	Priority   uint32
-}
-
 type SimulateFragmentKey struct {
 	_     structs.HostLayout
 	Saddr [16]uint8
@@ -196,8 +153,50 @@ type SimulateWork struct {
 		Proto uint8
 		Pad   [3]uint8
 	}
-	Flow SimulateFlow
-	Nat  struct {
+	Flow struct {
+		_        structs.HostLayout
+		Id       uint64
+		Opened   uint64
+		Seen     uint64
+		Checked  uint64
+		Packets  [2]uint64
+		Bytes    [2]uint64
+		Revision uint64
+		Valid    uint64
+		Orig     struct {
+			_     structs.HostLayout
+			Saddr [16]uint8
+			Daddr [16]uint8
+			Sport uint16
+			Dport uint16
+			Proto uint8
+			Pad   [3]uint8
+		}
+		Reply struct {
+			_     structs.HostLayout
+			Saddr [16]uint8
+			Daddr [16]uint8
+			Sport uint16
+			Dport uint16
+			Proto uint8
+			Pad   [3]uint8
+		}
+		Decider    uint32
+		Flags      uint32
+		IfindexIn  uint32
+		IfindexOut uint32
+		ZoneIn     uint8
+		ZoneOut    uint8
+		Smac       [6]uint8
+		To         [16]uint8
+		ToPort     uint16
+		Codepoint  uint8
+		Rank       uint8
+		Nat        [2]uint32
+		Priority   uint32
+		Pad        [5]uint64
+	}
+	Nat struct {
 		_          structs.HostLayout
 		Rule       uint32
 		SourceRule uint32
@@ -269,7 +268,6 @@ const (
 	SimulateMapCounters      = "counters"
 	SimulateMapDrops         = "drops"
 	SimulateMapEvents        = "events"
-	SimulateMapFlows         = "flows"
 	SimulateMapFragments     = "fragments"
 	SimulateMapImageLines    = "image_lines"
 	SimulateMapImageMeta     = "image_meta"
@@ -344,7 +342,6 @@ type SimulateMapSpecs struct {
 	Counters     *ebpf.MapSpec `ebpf:"counters"`
 	Drops        *ebpf.MapSpec `ebpf:"drops"`
 	Events       *ebpf.MapSpec `ebpf:"events"`
-	Flows        *ebpf.MapSpec `ebpf:"flows"`
 	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
 	ImageLines   *ebpf.MapSpec `ebpf:"image_lines"`
 	ImageMeta    *ebpf.MapSpec `ebpf:"image_meta"`
@@ -395,7 +392,6 @@ type SimulateMaps struct {
 	Counters     *ebpf.Map `ebpf:"counters"`
 	Drops        *ebpf.Map `ebpf:"drops"`
 	Events       *ebpf.Map `ebpf:"events"`
-	Flows        *ebpf.Map `ebpf:"flows"`
 	Fragments    *ebpf.Map `ebpf:"fragments"`
 	ImageLines   *ebpf.Map `ebpf:"image_lines"`
 	ImageMeta    *ebpf.Map `ebpf:"image_meta"`
@@ -416,7 +412,6 @@ func (m *SimulateMaps) Close() error {
 		m.Counters,
 		m.Drops,
 		m.Events,
-		m.Flows,
 		m.Fragments,
 		m.ImageLines,
 		m.ImageMeta,

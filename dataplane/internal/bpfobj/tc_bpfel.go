@@ -154,6 +154,7 @@ type TcFlow struct {
 	Rank       uint8
 	Nat        [2]uint32
 	Priority   uint32
+	Pad        [5]uint64
 }
 
 type TcFragmentKey struct {
@@ -524,6 +525,8 @@ const (
 	TcMapFastWatched     = "fast_watched"
 	TcMapFastWays        = "fast_ways"
 	TcMapFastWork        = "fast_work"
+	TcMapFlowBlocks      = "flow_blocks"
+	TcMapFlowNumbers     = "flow_numbers"
 	TcMapFlows           = "flows"
 	TcMapFragments       = "fragments"
 	TcMapGuardDrops      = "guard_drops"
@@ -635,6 +638,8 @@ type TcMapSpecs struct {
 	FastWatched    *ebpf.MapSpec `ebpf:"fast_watched"`
 	FastWays       *ebpf.MapSpec `ebpf:"fast_ways"`
 	FastWork       *ebpf.MapSpec `ebpf:"fast_work"`
+	FlowBlocks     *ebpf.MapSpec `ebpf:"flow_blocks"`
+	FlowNumbers    *ebpf.MapSpec `ebpf:"flow_numbers"`
 	Flows          *ebpf.MapSpec `ebpf:"flows"`
 	Fragments      *ebpf.MapSpec `ebpf:"fragments"`
 	GuardDrops     *ebpf.MapSpec `ebpf:"guard_drops"`
@@ -720,6 +725,8 @@ type TcMaps struct {
 	FastWatched    *ebpf.Map `ebpf:"fast_watched"`
 	FastWays       *ebpf.Map `ebpf:"fast_ways"`
 	FastWork       *ebpf.Map `ebpf:"fast_work"`
+	FlowBlocks     *ebpf.Map `ebpf:"flow_blocks"`
+	FlowNumbers    *ebpf.Map `ebpf:"flow_numbers"`
 	Flows          *ebpf.Map `ebpf:"flows"`
 	Fragments      *ebpf.Map `ebpf:"fragments"`
 	GuardDrops     *ebpf.Map `ebpf:"guard_drops"`
@@ -768,6 +775,8 @@ func (m *TcMaps) Close() error {
 		m.FastWatched,
 		m.FastWays,
 		m.FastWork,
+		m.FlowBlocks,
+		m.FlowNumbers,
 		m.Flows,
 		m.Fragments,
 		m.GuardDrops,

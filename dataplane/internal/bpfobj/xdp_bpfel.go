@@ -144,6 +144,7 @@ type XdpFlow struct {
 	Rank       uint8
 	Nat        [2]uint32
 	Priority   uint32
+	Pad        [5]uint64
 }
 
 type XdpFragmentKey struct {
@@ -397,6 +398,8 @@ const (
 	XdpMapFastStats       = "fast_stats"
 	XdpMapFastWatched     = "fast_watched"
 	XdpMapFastWays        = "fast_ways"
+	XdpMapFlowBlocks      = "flow_blocks"
+	XdpMapFlowNumbers     = "flow_numbers"
 	XdpMapFlows           = "flows"
 	XdpMapFragments       = "fragments"
 	XdpMapGuardDrops      = "guard_drops"
@@ -489,6 +492,8 @@ type XdpMapSpecs struct {
 	FastStats     *ebpf.MapSpec `ebpf:"fast_stats"`
 	FastWatched   *ebpf.MapSpec `ebpf:"fast_watched"`
 	FastWays      *ebpf.MapSpec `ebpf:"fast_ways"`
+	FlowBlocks    *ebpf.MapSpec `ebpf:"flow_blocks"`
+	FlowNumbers   *ebpf.MapSpec `ebpf:"flow_numbers"`
 	Flows         *ebpf.MapSpec `ebpf:"flows"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	GuardDrops    *ebpf.MapSpec `ebpf:"guard_drops"`
@@ -557,6 +562,8 @@ type XdpMaps struct {
 	FastStats     *ebpf.Map `ebpf:"fast_stats"`
 	FastWatched   *ebpf.Map `ebpf:"fast_watched"`
 	FastWays      *ebpf.Map `ebpf:"fast_ways"`
+	FlowBlocks    *ebpf.Map `ebpf:"flow_blocks"`
+	FlowNumbers   *ebpf.Map `ebpf:"flow_numbers"`
 	Flows         *ebpf.Map `ebpf:"flows"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	GuardDrops    *ebpf.Map `ebpf:"guard_drops"`
@@ -593,6 +600,8 @@ func (m *XdpMaps) Close() error {
 		m.FastStats,
 		m.FastWatched,
 		m.FastWays,
+		m.FlowBlocks,
+		m.FlowNumbers,
 		m.Flows,
 		m.Fragments,
 		m.GuardDrops,

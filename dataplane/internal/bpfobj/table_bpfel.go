@@ -13,7 +13,7 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-type TuplesConfig struct {
+type TableConfig struct {
 	_         structs.HostLayout
 	Active    uint64
 	ClockBase uint64
@@ -27,7 +27,7 @@ type TuplesConfig struct {
 	Secret    uint64
 }
 
-type TuplesCounter struct {
+type TableCounter struct {
 	_       structs.HostLayout
 	Packets uint64
 	Bytes   uint64
@@ -35,7 +35,7 @@ type TuplesCounter struct {
 	Pad     uint64
 }
 
-type TuplesFlow struct {
+type TableFlow struct {
 	_        structs.HostLayout
 	Id       uint64
 	Opened   uint64
@@ -76,9 +76,17 @@ type TuplesFlow struct {
 	Rank       uint8
 	Nat        [2]uint32
 	Priority   uint32
+	Pad        [5]uint64
 }
 
-type TuplesFragmentKey struct {
+type TableFlowScan struct {
+	_     structs.HostLayout
+	From  uint32
+	Found uint32
+	Pad   uint64
+}
+
+type TableFragmentKey struct {
 	_     structs.HostLayout
 	Saddr [16]uint8
 	Daddr [16]uint8
@@ -86,7 +94,7 @@ type TuplesFragmentKey struct {
 	Proto uint32
 }
 
-type TuplesRefusal struct {
+type TableRefusal struct {
 	_        structs.HostLayout
 	Since    uint64
 	Repeats  uint64
@@ -112,7 +120,7 @@ type TuplesRefusal struct {
 	Pad1       [2]uint8
 }
 
-type TuplesRefusalKey struct {
+type TableRefusalKey struct {
 	_       structs.HostLayout
 	Saddr   [16]uint8
 	Decider uint32
@@ -121,7 +129,7 @@ type TuplesRefusalKey struct {
 	ZoneIn  uint8
 }
 
-type TuplesReport struct {
+type TableReport struct {
 	_       structs.HostLayout
 	Packets [2]uint64
 	Bytes   [2]uint64
@@ -129,7 +137,7 @@ type TuplesReport struct {
 	Pad     uint32
 }
 
-type TuplesTupleLed struct {
+type TableTupleLed struct {
 	_     structs.HostLayout
 	Tuple struct {
 		_     structs.HostLayout
@@ -145,14 +153,14 @@ type TuplesTupleLed struct {
 	Pad uint32
 }
 
-type TuplesTupleLine struct {
+type TableTupleLine struct {
 	_         structs.HostLayout
 	Id        [5]uint64
 	Tag       [5]uint32
 	Elsewhere uint32
 }
 
-type TuplesWork struct {
+type TableWork struct {
 	_      structs.HostLayout
 	Packet struct {
 		_     structs.HostLayout
@@ -188,7 +196,7 @@ type TuplesWork struct {
 	Zone      uint32
 	Dir       uint32
 	Closing   uint32
-	Fragment  TuplesFragmentKey
+	Fragment  TableFragmentKey
 	Neighbour [8]uint8
 	Way       uint32
 	Cut       uint32
@@ -219,7 +227,7 @@ type TuplesWork struct {
 		Proto uint8
 		Pad   [3]uint8
 	}
-	Flow TuplesFlow
+	Flow TableFlow
 	Nat  struct {
 		_          structs.HostLayout
 		Rule       uint32
@@ -289,52 +297,59 @@ type TuplesWork struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	TuplesMapCounters     = "counters"
-	TuplesMapDrops        = "drops"
-	TuplesMapEvents       = "events"
-	TuplesMapFlows        = "flows"
-	TuplesMapFragments    = "fragments"
-	TuplesMapImageLines   = "image_lines"
-	TuplesMapImageMeta    = "image_meta"
-	TuplesMapImagePairs   = "image_pairs"
-	TuplesMapImagePorts   = "image_ports"
-	TuplesMapRefusals     = "refusals"
-	TuplesMapRuleCounters = "rule_counters"
-	TuplesMapSettings     = "settings"
-	TuplesMapStats        = "stats"
-	TuplesMapTold         = "told"
-	TuplesMapTuples       = "tuples"
-	TuplesMapWorks        = "works"
-	TuplesProgNgfwForget  = "ngfw_forget"
-	TuplesProgNgfwLead    = "ngfw_lead"
-	TuplesProgNgfwLed     = "ngfw_led"
-	TuplesVarLineType     = "line_type"
-	TuplesVarMetaType     = "meta_type"
-	TuplesVarPairType     = "pair_type"
+	TableMapCounters     = "counters"
+	TableMapDrops        = "drops"
+	TableMapEvents       = "events"
+	TableMapFlowBlocks   = "flow_blocks"
+	TableMapFlowNumbers  = "flow_numbers"
+	TableMapFlows        = "flows"
+	TableMapFragments    = "fragments"
+	TableMapImageLines   = "image_lines"
+	TableMapImageMeta    = "image_meta"
+	TableMapImagePairs   = "image_pairs"
+	TableMapImagePorts   = "image_ports"
+	TableMapRefusals     = "refusals"
+	TableMapRuleCounters = "rule_counters"
+	TableMapScanned      = "scanned"
+	TableMapSettings     = "settings"
+	TableMapStats        = "stats"
+	TableMapTold         = "told"
+	TableMapTuples       = "tuples"
+	TableMapWorks        = "works"
+	TableProgNgfwForget  = "ngfw_forget"
+	TableProgNgfwLead    = "ngfw_lead"
+	TableProgNgfwLed     = "ngfw_led"
+	TableProgNgfwNumber  = "ngfw_number"
+	TableProgNgfwScan    = "ngfw_scan"
+	TableVarFlowScanType = "flow_scan_type"
+	TableVarLineType     = "line_type"
+	TableVarMetaType     = "meta_type"
+	TableVarPairType     = "pair_type"
+	TableVarTupleLedType = "tuple_led_type"
 )
 
-// LoadTuples returns the embedded CollectionSpec for Tuples.
-func LoadTuples() (*ebpf.CollectionSpec, error) {
-	reader := bytes.NewReader(_TuplesBytes)
+// LoadTable returns the embedded CollectionSpec for Table.
+func LoadTable() (*ebpf.CollectionSpec, error) {
+	reader := bytes.NewReader(_TableBytes)
 	spec, err := ebpf.LoadCollectionSpecFromReader(reader)
 	if err != nil {
-		return nil, fmt.Errorf("can't load Tuples: %w", err)
+		return nil, fmt.Errorf("can't load Table: %w", err)
 	}
 
 	return spec, err
 }
 
-// LoadTuplesObjects loads Tuples and converts it into a struct.
+// LoadTableObjects loads Table and converts it into a struct.
 //
 // The following types are suitable as obj argument:
 //
-//	*TuplesObjects
-//	*TuplesPrograms
-//	*TuplesMaps
+//	*TableObjects
+//	*TablePrograms
+//	*TableMaps
 //
 // See ebpf.CollectionSpec.LoadAndAssign documentation for details.
-func LoadTuplesObjects(obj any, opts *ebpf.CollectionOptions) error {
-	spec, err := LoadTuples()
+func LoadTableObjects(obj any, opts *ebpf.CollectionOptions) error {
+	spec, err := LoadTable()
 	if err != nil {
 		return err
 	}
@@ -342,31 +357,35 @@ func LoadTuplesObjects(obj any, opts *ebpf.CollectionOptions) error {
 	return spec.LoadAndAssign(obj, opts)
 }
 
-// TuplesSpecs contains maps and programs before they are loaded into the kernel.
+// TableSpecs contains maps and programs before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
-type TuplesSpecs struct {
-	TuplesProgramSpecs
-	TuplesMapSpecs
-	TuplesVariableSpecs
+type TableSpecs struct {
+	TableProgramSpecs
+	TableMapSpecs
+	TableVariableSpecs
 }
 
-// TuplesProgramSpecs contains programs before they are loaded into the kernel.
+// TableProgramSpecs contains programs before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
-type TuplesProgramSpecs struct {
+type TableProgramSpecs struct {
 	NgfwForget *ebpf.ProgramSpec `ebpf:"ngfw_forget"`
 	NgfwLead   *ebpf.ProgramSpec `ebpf:"ngfw_lead"`
 	NgfwLed    *ebpf.ProgramSpec `ebpf:"ngfw_led"`
+	NgfwNumber *ebpf.ProgramSpec `ebpf:"ngfw_number"`
+	NgfwScan   *ebpf.ProgramSpec `ebpf:"ngfw_scan"`
 }
 
-// TuplesMapSpecs contains maps before they are loaded into the kernel.
+// TableMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
-type TuplesMapSpecs struct {
+type TableMapSpecs struct {
 	Counters     *ebpf.MapSpec `ebpf:"counters"`
 	Drops        *ebpf.MapSpec `ebpf:"drops"`
 	Events       *ebpf.MapSpec `ebpf:"events"`
+	FlowBlocks   *ebpf.MapSpec `ebpf:"flow_blocks"`
+	FlowNumbers  *ebpf.MapSpec `ebpf:"flow_numbers"`
 	Flows        *ebpf.MapSpec `ebpf:"flows"`
 	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
 	ImageLines   *ebpf.MapSpec `ebpf:"image_lines"`
@@ -375,6 +394,7 @@ type TuplesMapSpecs struct {
 	ImagePorts   *ebpf.MapSpec `ebpf:"image_ports"`
 	Refusals     *ebpf.MapSpec `ebpf:"refusals"`
 	RuleCounters *ebpf.MapSpec `ebpf:"rule_counters"`
+	Scanned      *ebpf.MapSpec `ebpf:"scanned"`
 	Settings     *ebpf.MapSpec `ebpf:"settings"`
 	Stats        *ebpf.MapSpec `ebpf:"stats"`
 	Told         *ebpf.MapSpec `ebpf:"told"`
@@ -382,38 +402,42 @@ type TuplesMapSpecs struct {
 	Works        *ebpf.MapSpec `ebpf:"works"`
 }
 
-// TuplesVariableSpecs contains global variables before they are loaded into the kernel.
+// TableVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
-type TuplesVariableSpecs struct {
-	LineType *ebpf.VariableSpec `ebpf:"line_type"`
-	MetaType *ebpf.VariableSpec `ebpf:"meta_type"`
-	PairType *ebpf.VariableSpec `ebpf:"pair_type"`
+type TableVariableSpecs struct {
+	FlowScanType *ebpf.VariableSpec `ebpf:"flow_scan_type"`
+	LineType     *ebpf.VariableSpec `ebpf:"line_type"`
+	MetaType     *ebpf.VariableSpec `ebpf:"meta_type"`
+	PairType     *ebpf.VariableSpec `ebpf:"pair_type"`
+	TupleLedType *ebpf.VariableSpec `ebpf:"tuple_led_type"`
 }
 
-// TuplesObjects contains all objects after they have been loaded into the kernel.
+// TableObjects contains all objects after they have been loaded into the kernel.
 //
-// It can be passed to LoadTuplesObjects or ebpf.CollectionSpec.LoadAndAssign.
-type TuplesObjects struct {
-	TuplesPrograms
-	TuplesMaps
-	TuplesVariables
+// It can be passed to LoadTableObjects or ebpf.CollectionSpec.LoadAndAssign.
+type TableObjects struct {
+	TablePrograms
+	TableMaps
+	TableVariables
 }
 
-func (o *TuplesObjects) Close() error {
-	return _TuplesClose(
-		&o.TuplesPrograms,
-		&o.TuplesMaps,
+func (o *TableObjects) Close() error {
+	return _TableClose(
+		&o.TablePrograms,
+		&o.TableMaps,
 	)
 }
 
-// TuplesMaps contains all maps after they have been loaded into the kernel.
+// TableMaps contains all maps after they have been loaded into the kernel.
 //
-// It can be passed to LoadTuplesObjects or ebpf.CollectionSpec.LoadAndAssign.
-type TuplesMaps struct {
+// It can be passed to LoadTableObjects or ebpf.CollectionSpec.LoadAndAssign.
+type TableMaps struct {
 	Counters     *ebpf.Map `ebpf:"counters"`
 	Drops        *ebpf.Map `ebpf:"drops"`
 	Events       *ebpf.Map `ebpf:"events"`
+	FlowBlocks   *ebpf.Map `ebpf:"flow_blocks"`
+	FlowNumbers  *ebpf.Map `ebpf:"flow_numbers"`
 	Flows        *ebpf.Map `ebpf:"flows"`
 	Fragments    *ebpf.Map `ebpf:"fragments"`
 	ImageLines   *ebpf.Map `ebpf:"image_lines"`
@@ -422,6 +446,7 @@ type TuplesMaps struct {
 	ImagePorts   *ebpf.Map `ebpf:"image_ports"`
 	Refusals     *ebpf.Map `ebpf:"refusals"`
 	RuleCounters *ebpf.Map `ebpf:"rule_counters"`
+	Scanned      *ebpf.Map `ebpf:"scanned"`
 	Settings     *ebpf.Map `ebpf:"settings"`
 	Stats        *ebpf.Map `ebpf:"stats"`
 	Told         *ebpf.Map `ebpf:"told"`
@@ -429,11 +454,13 @@ type TuplesMaps struct {
 	Works        *ebpf.Map `ebpf:"works"`
 }
 
-func (m *TuplesMaps) Close() error {
-	return _TuplesClose(
+func (m *TableMaps) Close() error {
+	return _TableClose(
 		m.Counters,
 		m.Drops,
 		m.Events,
+		m.FlowBlocks,
+		m.FlowNumbers,
 		m.Flows,
 		m.Fragments,
 		m.ImageLines,
@@ -442,6 +469,7 @@ func (m *TuplesMaps) Close() error {
 		m.ImagePorts,
 		m.Refusals,
 		m.RuleCounters,
+		m.Scanned,
 		m.Settings,
 		m.Stats,
 		m.Told,
@@ -450,33 +478,39 @@ func (m *TuplesMaps) Close() error {
 	)
 }
 
-// TuplesVariables contains all global variables after they have been loaded into the kernel.
+// TableVariables contains all global variables after they have been loaded into the kernel.
 //
-// It can be passed to LoadTuplesObjects or ebpf.CollectionSpec.LoadAndAssign.
-type TuplesVariables struct {
-	LineType *ebpf.Variable `ebpf:"line_type"`
-	MetaType *ebpf.Variable `ebpf:"meta_type"`
-	PairType *ebpf.Variable `ebpf:"pair_type"`
+// It can be passed to LoadTableObjects or ebpf.CollectionSpec.LoadAndAssign.
+type TableVariables struct {
+	FlowScanType *ebpf.Variable `ebpf:"flow_scan_type"`
+	LineType     *ebpf.Variable `ebpf:"line_type"`
+	MetaType     *ebpf.Variable `ebpf:"meta_type"`
+	PairType     *ebpf.Variable `ebpf:"pair_type"`
+	TupleLedType *ebpf.Variable `ebpf:"tuple_led_type"`
 }
 
-// TuplesPrograms contains all programs after they have been loaded into the kernel.
+// TablePrograms contains all programs after they have been loaded into the kernel.
 //
-// It can be passed to LoadTuplesObjects or ebpf.CollectionSpec.LoadAndAssign.
-type TuplesPrograms struct {
+// It can be passed to LoadTableObjects or ebpf.CollectionSpec.LoadAndAssign.
+type TablePrograms struct {
 	NgfwForget *ebpf.Program `ebpf:"ngfw_forget"`
 	NgfwLead   *ebpf.Program `ebpf:"ngfw_lead"`
 	NgfwLed    *ebpf.Program `ebpf:"ngfw_led"`
+	NgfwNumber *ebpf.Program `ebpf:"ngfw_number"`
+	NgfwScan   *ebpf.Program `ebpf:"ngfw_scan"`
 }
 
-func (p *TuplesPrograms) Close() error {
-	return _TuplesClose(
+func (p *TablePrograms) Close() error {
+	return _TableClose(
 		p.NgfwForget,
 		p.NgfwLead,
 		p.NgfwLed,
+		p.NgfwNumber,
+		p.NgfwScan,
 	)
 }
 
-func _TuplesClose(closers ...io.Closer) error {
+func _TableClose(closers ...io.Closer) error {
 	for _, closer := range closers {
 		if err := closer.Close(); err != nil {
 			return err
@@ -487,5 +521,5 @@ func _TuplesClose(closers ...io.Closer) error {
 
 // Do not access this directly.
 //
-//go:embed tuples_bpfel.o
-var _TuplesBytes []byte
+//go:embed table_bpfel.o
+var _TableBytes []byte

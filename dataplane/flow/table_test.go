@@ -18,41 +18,56 @@ import (
 // tupleTable is a table of tuples of so many lines, and its flows.
 type tupleTable struct {
 	*tables
-	next uint64
+	generation uint64
+	free       []uint32 // numbers
 }
 
 func newTupleTable(t testing.TB, lines, flows uint32) *tupleTable {
 	t.Helper()
 	k := &tupleTable{tables: newTables(t, 4096)}
-	spec, err := bpfobj.LoadTuples()
+	spec, err := bpfobj.LoadTable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, n := range map[string]uint32{"tuples": lines, "flows": flows} {
+	sizes, made := Sizes(flows), map[string]*ebpf.Map{}
+	sizes["tuples"] = lines
+	for name, n := range sizes {
 		m := spec.Maps[name]
 		m.MaxEntries = n
-		made, err := ebpf.NewMap(m)
-		if err != nil {
+		if made[name], err = ebpf.NewMap(m); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { made.Close() })
-		if name == "tuples" {
-			k.places = made
-		} else {
-			k.Flows = made
-		}
+		t.Cleanup(func() { made[name].Close() })
 	}
-	if k.Tuples, err = OpenTuples(map[string]*ebpf.Map{"flows": k.Flows, "tuples": k.places}); err != nil {
+	k.flows, k.blocks, k.places = made["flows"], made["flow_blocks"], made["tuples"]
+	if k.Flows, err = OpenTable(made); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { k.Tuples.Close() })
+	t.Cleanup(func() { k.Flows.Close() })
+	for n := range flows {
+		k.free = append(k.free, n)
+	}
 	return k
 }
 
 // flowOf has the nth pair of tuples, under an id of its own.
 func (k *tupleTable) flowOf(n uint32) bpfobj.TcFlow {
-	k.next += 64
-	f := bpfobj.TcFlow{Id: k.next}
+	k.generation++
+	number := k.free[0]
+	k.free = k.free[1:]
+	f := tuplesOf(n)
+	f.Id = k.generation<<(numberBits+1) | uint64(number)<<1 | 1
+	return f
+}
+
+// over removes a flow.
+func (k *tupleTable) over(id uint64) error {
+	k.free = append(k.free, uint32(id>>1)&(1<<numberBits-1))
+	return k.Flows.Forget(id)
+}
+
+// tuplesOf is the nth pair of tuples.
+func tuplesOf(n uint32) (f bpfobj.TcFlow) {
 	f.Orig = bpfobj.TcTuple{Sport: uint16(n), Dport: 53, Proto: 17}
 	binary.BigEndian.PutUint32(f.Orig.Saddr[12:], n)
 	f.Reply = bpfobj.TcTuple{Saddr: f.Orig.Daddr, Daddr: f.Orig.Saddr, Sport: f.Orig.Dport, Dport: f.Orig.Sport, Proto: f.Orig.Proto}
@@ -61,16 +76,9 @@ func (k *tupleTable) flowOf(n uint32) bpfobj.TcFlow {
 
 // forgetAll empties the table.
 func (k *tupleTable) forgetAll() error {
-	var ids []uint64
-	var id uint64
-	var f bpfobj.TcFlow
-	it := k.Flows.Iterate()
-	for it.Next(&id, &f) {
-		ids = append(ids, id)
-	}
-	err := it.Err()
-	for _, id := range ids {
-		err = errors.Join(err, k.Tuples.Forget(id))
+	var err error
+	for _, f := range k.all() {
+		err = errors.Join(err, k.over(f.Id))
 	}
 	return err
 }
@@ -79,7 +87,7 @@ func (k *tupleTable) forgetAll() error {
 func (k *tupleTable) elsewhere() (n uint32) {
 	k.t.Helper()
 	var number uint32
-	var line bpfobj.TuplesTupleLine
+	var line bpfobj.TableTupleLine
 	it := k.places.Iterate()
 	for it.Next(&number, &line) {
 		n += line.Elsewhere
@@ -111,7 +119,7 @@ func TestTuplesAgreeWithAMap(t *testing.T) {
 				flows[f.Id] = f
 				for _, tuple := range []bpfobj.TcTuple{f.Orig, f.Reply} {
 					_, had := leads[tuple]
-					switch err := k.Tuples.Lead(tuple, f.Id); {
+					switch err := k.Flows.Lead(tuple, f.Id); {
 					case err == nil:
 						leads[tuple] = f.Id
 						if had {
@@ -132,7 +140,7 @@ func TestTuplesAgreeWithAMap(t *testing.T) {
 					rt.Skip()
 				}
 				id := rapid.SampledFrom(sortedIDs(flows)).Draw(rt, "id")
-				if err := k.Tuples.Forget(id); err != nil {
+				if err := k.over(id); err != nil {
 					rt.Fatal(err)
 				}
 				delete(flows, id)
@@ -144,9 +152,9 @@ func TestTuplesAgreeWithAMap(t *testing.T) {
 			},
 			"": func(rt *rapid.T) {
 				for n := range uint32(16) {
-					f := k.flowOf(n)
+					f := tuplesOf(n)
 					for dir, tuple := range []bpfobj.TcTuple{f.Orig, f.Reply} {
-						id, reply, ok, err := k.Tuples.Flow(tuple)
+						id, reply, ok, err := k.Flows.Led(tuple)
 						want, known := leads[tuple]
 						if err != nil || ok != known || id != want || ok && reply != (dir == 1) {
 							rt.Fatalf("tuple %d/%d leads to %d, %v, want %d", n, dir, id, err, want)
@@ -178,7 +186,7 @@ func sortedIDs(flows map[uint64]bpfobj.TcFlow) []uint64 {
 // two places, and few look behind their homes for them.
 func TestTuplesOfAFullTable(t *testing.T) {
 	const flows = 16384
-	k := newTupleTable(t, TupleLines(flows), flows)
+	k := newTupleTable(t, Sizes(flows)["tuples"], flows)
 	for n := range uint32(flows) {
 		f := k.flowOf(n)
 		k.put(f)
@@ -199,9 +207,8 @@ func TestStaleTuplesGiveWay(t *testing.T) {
 		f := k.flowOf(n)
 		k.put(f)
 		k.lead(f)
-		if err := k.Flows.Delete(f.Id); err != nil { // nobody has told the table
-			t.Fatal(err)
-		}
+		f.Id-- // nobody has told the table
+		k.put(f)
 	}
 	if n := k.led(); n != 40 {
 		t.Fatalf("%d places are taken, want all 40", n)
@@ -211,7 +218,7 @@ func TestStaleTuplesGiveWay(t *testing.T) {
 		k.put(f)
 		k.lead(f)
 		for dir, tuple := range []bpfobj.TcTuple{f.Orig, f.Reply} {
-			if id, reply, _, err := k.Tuples.Flow(tuple); id != f.Id || reply != (dir == 1) || err != nil {
+			if id, reply, _, err := k.Flows.Led(tuple); id != f.Id || reply != (dir == 1) || err != nil {
 				t.Fatalf("the tuple leads to %d, %v", id, err)
 			}
 		}
@@ -227,21 +234,21 @@ func TestTuplesAtOnce(t *testing.T) {
 	errs := make(chan error, workers)
 	for w := range workers {
 		wg.Go(func() {
-			own := &tupleTable{tables: k.tables, next: uint64(w) << 32}
+			own := &tupleTable{tables: k.tables, free: k.free[16*w : 16*(w+1) : 16*(w+1)]}
 			var open []bpfobj.TcFlow
 			for i := range rounds {
 				f := own.flowOf(uint32(w*1000 + i%97))
 				open = append(open, f)
-				if err := k.Flows.Put(f.Id, &f); err != nil {
+				if err := k.flows.Put(uint32(f.Id>>1)&(1<<numberBits-1), &f); err != nil {
 					errs <- err
 					return
 				}
 				for _, tuple := range []bpfobj.TcTuple{f.Orig, f.Reply} {
-					if err := k.Tuples.Lead(tuple, f.Id); err != nil {
+					if err := k.Flows.Lead(tuple, f.Id); err != nil {
 						errs <- err
 						return
 					}
-					if id, _, _, err := k.Tuples.Flow(tuple); err != nil || id != f.Id {
+					if id, _, _, err := k.Flows.Led(tuple); err != nil || id != f.Id {
 						errs <- fmt.Errorf("round %d: led to %d, %w", i, id, err)
 						return
 					}
@@ -250,7 +257,7 @@ func TestTuplesAtOnce(t *testing.T) {
 					continue
 				}
 				for _, f := range open {
-					if err := k.Tuples.Forget(f.Id); err != nil {
+					if err := own.over(f.Id); err != nil {
 						errs <- err
 						return
 					}
@@ -266,5 +273,72 @@ func TestTuplesAtOnce(t *testing.T) {
 	}
 	if k.led() != 0 || k.elsewhere() != 0 {
 		t.Errorf("left: %d places, %d counted elsewhere", k.led(), k.elsewhere())
+	}
+}
+
+// Every flow is read once, wherever it stands, some at a time.
+func TestScanReadsEveryFlow(t *testing.T) {
+	const flows = 3000 // two blocks and a part of a third
+	for name, numbers := range map[string][]uint32{
+		"none": {}, "at the edges": {0, 1023, 1024, 2999}, "the last": {2999}, "one block alone": {1024, 1100, 2047}, "all": nil,
+	} {
+		k := newTupleTable(t, 8, flows)
+		if numbers == nil {
+			numbers = k.free
+		}
+		want := map[uint64]bool{}
+		for _, n := range numbers {
+			f := bpfobj.TcFlow{Id: 7<<(numberBits+1) | uint64(n)<<1 | 1}
+			k.put(f)
+			want[f.Id] = true
+		}
+		for _, f := range k.all() {
+			if !want[f.Id] {
+				t.Errorf("%s: %d was read, and is not there or was read before", name, f.Id)
+			}
+			delete(want, f.Id)
+		}
+		if len(want) > 0 {
+			t.Errorf("%s: %d were not read", name, len(want))
+		}
+	}
+}
+
+// The lowest number is given first, each once; and numbering again changes nothing.
+func TestNumbers(t *testing.T) {
+	const flows = 2500
+	spec, err := bpfobj.LoadTable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	newTables(t, 4096) // or skips
+	made := map[string]*ebpf.Map{}
+	for name, n := range Sizes(flows) {
+		m := spec.Maps[name]
+		m.MaxEntries = n
+		if made[name], err = ebpf.NewMap(m); err != nil {
+			t.Fatal(err)
+		}
+		defer made[name].Close()
+	}
+	table, err := OpenTable(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Close()
+	for range 2 {
+		if err := table.Number(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for want := range uint32(flows) {
+		var got uint32
+		if err := made["flow_numbers"].LookupAndDelete(nil, &got); err != nil || got != want {
+			t.Fatalf("number %d, %v, want %d", got, err, want)
+		}
+	}
+	var more uint32
+	if err := made["flow_numbers"].LookupAndDelete(nil, &more); err == nil {
+		t.Errorf("and %d", more)
 	}
 }
