@@ -36,6 +36,8 @@ static __always_inline int plain_segment(const struct tcphdr *t, struct glance *
 
 static __always_inline int plain_l4(void *l4, void *end, __u8 proto, struct glance *g, __u32 ip_header)
 {
+	__u32 length;
+
 	if (proto == IPPROTO_TCP) {
 		if (l4 + sizeof(struct tcphdr) > end)
 			return 0;
@@ -45,7 +47,9 @@ static __always_inline int plain_l4(void *l4, void *end, __u8 proto, struct glan
 		return 0;
 	g->headers = ip_header + sizeof(struct udphdr);
 	g->tcp = 0;
-	return g->bytes >= g->headers;
+	/* What conntrack calls INVALID (udp_error), jumbograms' 0 too, it shall see. */
+	length = bpf_ntohs(((const struct udphdr *)l4)->len);
+	return length >= sizeof(struct udphdr) && ip_header + length <= g->bytes;
 }
 
 /* Where a direction of a TCP connection is, so that its end can be believed. */
