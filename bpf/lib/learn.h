@@ -21,7 +21,8 @@
 
 /*
  * TCP connections that conntrack shall be liberal with, by their original
- * tuple: it will not see most of their segments. Only the agent can tell it.
+ * tuple: it will not see most of their segments. Once it has missed many, it shall
+ * forget what it has noted of them. Only the agent can tell it.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -203,6 +204,7 @@ SUBPROGRAM int ask_way(struct __sk_buff *skb, struct work *w, struct flow *f, __
 				return WEIGH_NUMBERS;
 			note_numbers(e, ack, end);
 		}
+		e->last = now;
 	}
 	if (!may || !fast_forms() || f->packets[0] + f->packets[1] < FAST_AFTER)
 		return 0;
@@ -308,6 +310,30 @@ static __always_inline __u32 short_of_edge(const struct flow *f, __u32 ticks)
 	return (end - ns) >> TICK_SHIFT < ticks ? (end - ns) >> TICK_SHIFT : ticks;
 }
 
+/* A side that is heard this shortly before is there, and acknowledges. */
+#define HEARD TICKS(60000)
+
+/*
+ * Conntrack forgets a connection soon of which it has seen data and no acknowledgment,
+ * but that may have gone the short way: if the other side was heard on it, the
+ * connection is kept as one that is at rest (RFC 5382, REQ-5).
+ */
+SUBPROGRAM int ct_keep(struct __sk_buff *skb, const struct flow *f, const struct fast *other)
+{
+	struct fast_watch *watch = element(&fast_watched, 0);
+	struct bpf_ct_opts opts = {};
+	struct nf_conn *ct;
+
+	if (!f || !other || !watch || !watch->rest || reached(tick_now(), other->last + HEARD))
+		return 0;
+	ct = ct_find(skb, &f->orig, &opts);
+	if (!ct)
+		return 0;
+	bpf_ct_change_timeout(ct, watch->rest * 1000);
+	bpf_ct_release(ct);
+	return 0;
+}
+
 /* The packet that ask_way asked about leaves here: note how. w->orig is conntrack's. */
 SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 {
@@ -349,6 +375,12 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 			bpf_ringbuf_output(&fast_asks, &f->orig, sizeof(f->orig), 0);
 		e->asked = tick_now() - FAST_RETRY + FAST_SOON;
 		return 0;
+	}
+	if (w->packet.tuple.proto == IPPROTO_TCP) {
+		if (ct_behind(skb, dir, e->ack))
+			bpf_ringbuf_output(&fast_asks, &f->orig, sizeof(f->orig), 0);
+		if (ct_waits(skb))
+			ct_keep(skb, f, fast_of(dir ? &f->orig : &f->reply));
 	}
 	mtu = mtu_of(skb);
 	if (!mtu)
