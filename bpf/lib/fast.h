@@ -174,7 +174,7 @@ static __always_inline int follow(struct fast *e, __u32 form, const struct confi
 	if (longest > way->mtu)
 		return miss(g, FAST_MISS_MTU);
 	/* There the other side is asked (learn.h). */
-	if (far_numbers(e, g->ack, g->end) & -g->tcp)
+	if (g->tcp && far_numbers(e, g->ack, g->end))
 		return miss(g, FAST_MISS_NUMBERS);
 	if (!g->key.v4 && way->form & FAST_REWRITE) {
 		const struct fast_nat6 *nat = nat6_of(e);

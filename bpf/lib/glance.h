@@ -64,7 +64,7 @@ static __always_inline __u32 apart(__u32 a, __u32 b)
 
 /*
  * Are these numbers others than e's direction can have come to since? Who knows a
- * connection's ports alone must guess both, one time in 16,000. Without a branch.
+ * connection's ports alone must guess both, one time in 16,000.
  */
 static __always_inline __u32 far_numbers(const struct fast *e, __u32 ack, __u32 end)
 {
