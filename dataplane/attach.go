@@ -16,6 +16,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"ngfw.sh/policy"
 )
@@ -263,33 +264,79 @@ func (d *Dataplane) attachXDP(index int, port *attachedPort) {
 	if d.cfg.XDP == XDPOff || port.l3 {
 		return
 	}
-	type mode struct {
-		flags link.XDPAttachFlags
-		is    XDPMode
-	}
-	modes := []mode{{link.XDPDriverMode, XDPNative}, {link.XDPGenericMode, XDPGeneric}}
+	modes := []XDPMode{XDPNative, XDPGeneric}
 	switch d.cfg.XDP {
 	case XDPNative:
 		modes = modes[:1]
 	case XDPGeneric:
 		modes = modes[1:]
 	}
-	var err error
-	for _, m := range modes {
-		err = d.hook(d.pins.link(index, hookXDP), d.xdp.Program, func() (link.Link, error) {
-			return link.AttachXDP(link.XDPOptions{Interface: index, Program: d.xdp.Program, Flags: m.flags})
-		})
+	var errs []error
+	for _, mode := range modes {
+		err := d.attachXDPAs(index, mode)
 		if err == nil {
-			port.xdp = m.is
-			if m.is == XDPGeneric && d.cfg.XDP == XDPAuto {
+			port.xdp = mode
+			if mode == XDPGeneric && d.cfg.XDP == XDPAuto {
 				d.degraded["xdp:"+port.name] = "generic mode"
 			}
 			d.showTags(port.name)
 			return
 		}
+		errs = append(errs, err)
 	}
+	err := errs[0] // what would do more
 	d.degraded["xdp:"+port.name] = "not attached: " + err.Error()
-	d.log.Warn("early filter not attached, TC filters alone", "interface", port.name, "err", err)
+	d.log.Warn("early filter not attached, TC filters alone", "interface", port.name, "err", errors.Join(errs...))
+}
+
+var errHidesFrames = errors.New("in generic mode this kernel hides frames' Ethernet headers from the policy's programs")
+
+func (d *Dataplane) attachXDPAs(index int, mode XDPMode) error {
+	pin, flags := d.pins.link(index, hookXDP), link.XDPDriverMode
+	if mode == XDPGeneric {
+		flags = link.XDPGenericMode
+	}
+	if err := releaseOtherMode(pin, index, mode); err != nil {
+		return err
+	}
+	if mode == XDPGeneric && genericHidesFrames() {
+		return errHidesFrames
+	}
+	return d.hook(pin, d.xdp.Program, func() (link.Link, error) {
+		return link.AttachXDP(link.XDPOptions{Interface: index, Program: d.xdp.Program, Flags: flags})
+	})
+}
+
+// releaseOtherMode gives up a pinned link of another mode: the kernel changes a link's
+// program, and not its mode.
+func releaseOtherMode(pin string, index int, want XDPMode) error {
+	l, err := netlink.LinkByIndex(index)
+	if err != nil {
+		return err
+	}
+	const generic = 2 // XDP_ATTACHED_SKB of linux/if_link.h
+	if x := l.Attrs().Xdp; x == nil || !x.Attached || (x.AttachMode == generic) == (want == XDPGeneric) {
+		return nil
+	}
+	if err := releasePin(pin); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("release the early filter of another mode: %w", err)
+	}
+	return nil
+}
+
+// genericHidesFrames: since Linux 6.9 generic XDP goes over a copy of most packets,
+// which forgets how long their link's header is (skb_pp_cow_data), and what comes
+// behind begins at IP's.
+func genericHidesFrames() bool {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return true
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
+		return true
+	}
+	return major > 6 || (major == 6 && minor >= 9)
 }
 
 // showTags has XDP see VLAN tags. The device keeps it when the programs go.

@@ -33,9 +33,9 @@ import (
 type XDPMode string
 
 const (
-	XDPAuto    XDPMode = "auto"    // native, else generic
+	XDPAuto    XDPMode = "auto"    // native, else generic, where the kernel can do both that and TC (before Linux 6.9)
 	XDPNative  XDPMode = "native"  // or not at all
-	XDPGeneric XDPMode = "generic" // works everywhere, saves little
+	XDPGeneric XDPMode = "generic" // with any driver, before Linux 6.9; saves little
 	XDPOff     XDPMode = "off"
 )
 

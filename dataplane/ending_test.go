@@ -211,3 +211,104 @@ func TestSilentConnectionsMakeRoom(t *testing.T) {
 	}
 	equal(t, "entries by record", ids, map[uint64]int{id: 7, 2: 1})
 }
+
+// A stranger in the peer's zone who knows the ports acknowledges what nobody has sent:
+// he keeps no FIN or RST of the other side from being believed, on whichever way he
+// comes, and makes none believed that is not its.
+func TestEndAfterForgedAcknowledgement(t *testing.T) {
+	k := newKernel(t, 16)
+	k.apply(1, "", usual)
+	k.allowFast()
+	out := packet{src: lan4, dst: inet4, proto: tcp, sport: 40000, dport: 80}
+	in := out.reply()
+	k.liberal(out)
+	var apart uint32 = 1 << 24 // what may be on its way
+	ways := map[string]func(forged packet){"long": func(forged packet) { k.arrive(k.lan, forged.frame(t)) }}
+	for _, form := range forms {
+		ways[form.name] = func(forged packet) { form.run(k, forged.frame(t)) }
+	}
+	for name, send := range ways {
+		for _, forged := range []struct{ seq, ack uint32 }{
+			{2_000_000_000, 3_000_000_000}, // both by chance
+			{1001, 9001 + 2*apart},         // one by chance
+			{1001, 9001 - 2*apart},
+			{1001 + 2*apart, 9002},
+			{1001 - 2*apart, 9002},
+		} {
+			for _, end := range []struct {
+				flags string
+				seq   uint32
+				want  string
+			}{{"FA", 9001, ""}, {"R", 9001, ""}, {"FA", 8000, "no_state"}, {"R", forged.ack, "no_state"}} {
+				k.noted(out, 1, 9001, 1001, -time.Hour) // its way holds
+				k.noted(in, 1, 1001, 9001, -time.Hour)
+				out.flags, out.seq, out.ack = "A", forged.seq, forged.ack
+				send(out)
+				in.flags, in.seq, in.ack = end.flags, end.seq, 1001
+				equal(t, fmt.Sprintf("%s way, acknowledged %d in %d: %s %d", name, forged.ack, forged.seq, end.flags, end.seq),
+					k.arrive(k.wan, in.frame(t)).Reason, end.want)
+				k.forget()
+				k.forgetWays(t, 0)
+			}
+		}
+	}
+}
+
+// What is far from what was noted counts if it agrees with the other side: whatever
+// somebody has put there is gone with the connection's next packet.
+func TestNumbersAgreeWithTheOtherSide(t *testing.T) {
+	k := newKernel(t, 16)
+	k.apply(1, "", usual)
+	k.allowFast()
+	out := packet{src: lan4, dst: inet4, proto: tcp, sport: 40000, dport: 80}
+	in := out.reply()
+	k.liberal(out)
+	for _, tc := range []struct {
+		name     string
+		ack, end uint32 // noted of the host, whose true ones are 9001 and 1001
+		lost     bool   // what was noted of the server
+		want     string
+	}{
+		{"another's", 3_000_000_000, 2_000_000_000, false, ""},
+		{"another's acknowledgment", 3_000_000_000, 1001, false, ""},
+		{"an old one", 3 << 30, 1001, false, ""},
+		{"another's, and nothing of the server", 3_000_000_000, 2_000_000_000, true, "no_state"}, // a reset then
+	} {
+		k.noted(out, 1, tc.ack, tc.end, time.Hour)
+		if !tc.lost {
+			k.noted(in, 1, 1001, 9001, time.Hour)
+		}
+		out.flags, out.seq, out.ack = "A", 1001, 9001
+		k.arrive(k.lan, out.frame(t))
+		in.flags, in.seq = "R", 9001
+		equal(t, tc.name, k.arrive(k.wan, in.frame(t)).Reason, tc.want)
+		for _, e := range k.ways() {
+			if e.Key.Dport == networkOrder(80) {
+				equal(t, tc.name+": noted of the host", []uint32{e.Ack, e.End}, []uint32{9001, 1001})
+			}
+		}
+		k.forget()
+		k.forgetWays(t, 0)
+	}
+}
+
+// Ports that are used again begin with numbers of their own, while conntrack itself
+// still looks after the connection's end.
+func TestNumbersOfAnotherConnection(t *testing.T) {
+	k := newKernel(t, 16)
+	k.apply(1, "", usual)
+	k.allowFast()
+	out := packet{src: lan4, dst: inet4, proto: tcp, sport: 40000, dport: 80}
+	k.noted(out, 1, 9001, 1001, time.Hour)
+	k.noted(out.reply(), 1, 1001, 9001, time.Hour)
+	out.flags = "S"
+	equal(t, "begins", k.arrive(k.lan, out.frame(t)).Verdict, "next")
+	k.answered()
+	out.flags, out.seq, out.ack = "A", 3_000_000_000, 2_000_000_000
+	equal(t, "goes on", k.arrive(k.lan, out.frame(t)).Verdict, "next")
+	for _, e := range k.ways() {
+		if e.Key.Dport == networkOrder(80) {
+			equal(t, "noted", []uint32{e.Ack, e.End}, []uint32{2_000_000_000, 3_000_000_000})
+		}
+	}
+}

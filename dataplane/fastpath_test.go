@@ -158,7 +158,7 @@ func TestFastPathHandsToTheStack(t *testing.T) {
 	v6 := journey{in: packet{src: lan6, dst: inet6, proto: tcp, sport: 40000, dport: 80, payload: make([]byte, 20)}, hops: 64}
 	v6.out = v6.in
 	flags := func(frame []byte, f byte) []byte { return set(frame, 14+20+13, f) }
-	udp4, tcp4, tcp6 := masqueraded.arrives(t), session.arrives(t), v6.arrives(t)
+	udp4, udp6, tcp4, tcp6 := masqueraded.arrives(t), masqueraded6.arrives(t), session.arrives(t), v6.arrives(t)
 	long := masqueraded
 	long.in.payload = make([]byte, 1473)
 	last := masqueraded
@@ -192,6 +192,14 @@ func TestFastPathHandsToTheStack(t *testing.T) {
 		{"longer than its frame", masqueraded, set(udp4, 14+2, 0x01, 0), nil},
 		{"shorter than its headers", masqueraded, set(udp4, 14+2, 0, 27), nil},
 		{"truncated", masqueraded, udp4[:40], nil},
+		{"UDP shorter than its header", masqueraded, set(udp4, 14+20+4, 0, 7), nil},
+		{"UDP longer than its packet", masqueraded, set(udp4, 14+20+4, 0, 8+8+1), nil},
+		{"UDP without a length", masqueraded, set(udp4, 14+20+4, 0, 0), nil},
+		{"UDP longer than its packet, padded", masqueraded, append(set(udp4, 14+20+4, 0, 8+8+1), 0), nil},
+		{"UDP shorter than its header, v6", masqueraded6, set(udp6, 14+40+4, 0, 7), nil},
+		{"UDP longer than its packet, v6", masqueraded6, set(udp6, 14+40+4, 0, 8+8+1), nil},
+		{"UDP without a length, v6", masqueraded6, set(udp6, 14+40+4, 0, 0), nil},
+		{"jumbogram's length", masqueraded6, set(udp6, 14+4, 0, 0), nil},
 		{"tagged", masqueraded, tagged(udp4, 0x8100), nil},
 		{"another's frame", masqueraded, set(udp4, 5, 0x55), nil},
 		{"another revision", masqueraded, udp4, func(e *bpfobj.TcFast) { e.Way.Active += 1 << activeShift }},
@@ -225,8 +233,11 @@ func TestFastPathHandsToTheStack(t *testing.T) {
 		if redirected, _ := form.run(k, udp4); !redirected {
 			t.Errorf("%s: the plain one goes the long way", form.name)
 		}
+		if redirected, _ := form.run(k, set(udp4, 14+20+4, 0, 8)); !redirected { // as conntrack passes it
+			t.Errorf("%s: UDP shorter than its packet goes the long way", form.name)
+		}
 		k.way(masqueraded6, form.bit, nil)
-		if redirected, _ := form.run(k, masqueraded6.arrives(t)); !redirected {
+		if redirected, _ := form.run(k, udp6); !redirected {
 			t.Errorf("%s: the plain one of IPv6 goes the long way", form.name)
 		}
 		k.way(masqueraded, fastXDP|fastTC&^form.bit, func(e *bpfobj.TcFast) { e.Way.Form = fastRewrite | (fastXDP | fastTC) ^ form.bit })

@@ -63,11 +63,16 @@ const (
 	ctaTCPFlagsOriginal = 4
 	ctaTCPFlagsReply    = 5
 
-	beLiberal = 0x08 // IP_CT_TCP_FLAG_BE_LIBERAL
+	beLiberal     = 0x08 // IP_CT_TCP_FLAG_BE_LIBERAL
+	dataUnheard   = 0x10 // IP_CT_TCP_FLAG_DATA_UNACKNOWLEDGED
+	maxackIsNoted = 0x20 // IP_CT_TCP_FLAG_MAXACK_SET
 )
 
 // liberal updates the flags of both directions of a connection, by its original
-// tuple, and nothing else.
+// tuple, and nothing else. What was acknowledged to conntrack's knowledge is no word
+// on what is: half of all numbers later it would call a reset INVALID, and data that
+// it has seen, but no answer to, has it forget a connection in five minutes. The
+// kernel's own offload does the same (flow_offload_fixup_tcp).
 func (c conntrack) liberal(t bpfobj.TcTuple) error {
 	src, dst := netip.AddrFrom16(t.Saddr).Unmap(), netip.AddrFrom16(t.Daddr).Unmap()
 	family, source, destination := unix.AF_INET, nl.CTA_IP_V4_SRC, nl.CTA_IP_V4_DST
@@ -81,7 +86,7 @@ func (c conntrack) liberal(t bpfobj.TcTuple) error {
 		}
 		return a
 	}
-	flags := []byte{beLiberal, beLiberal} // struct nf_ct_tcp_flags: value, mask
+	flags := []byte{beLiberal, beLiberal | dataUnheard | maxackIsNoted} // struct nf_ct_tcp_flags: value, mask
 	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_CTNETLINK<<8|nl.IPCTNL_MSG_CT_NEW, unix.NLM_F_ACK)
 	req.Sockets = c.sockets
 	req.AddData(&nl.Nfgenmsg{NfgenFamily: uint8(family), Version: nl.NFNETLINK_V0})

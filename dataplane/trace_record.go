@@ -32,6 +32,7 @@ var fastMisses = []string{
 	3: "no way is learnt for it", 4: "its way is not learnt yet, or of the other form", 5: "its way is not learnt yet, of another policy, or has ended",
 	6: "its way is from another port or MAC address", 7: "its way has not been renewed", 8: "it is longer than its way's MTU",
 	9: "the packet of the second, which renews the way and conntrack", 10: "its way was being written",
+	11: "its sequence or acknowledgment number is far from those before",
 }
 
 var tracePrograms = map[uint8]policy.Program{1: policy.ProgramXDP, 2: policy.ProgramIngress, 3: policy.ProgramEgress}

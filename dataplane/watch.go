@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -51,6 +54,24 @@ func jiffies() (uint32, error) {
 	return uint32((int64(time.Second) + ts.Nano()/2) / ts.Nano()), nil
 }
 
+// restPath is conntrack's time for established connections, in seconds.
+const restPath = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established"
+
+// atRest is for how many seconds conntrack keeps an established connection of which
+// nothing is heard; 0: the programs then leave it to conntrack. Milliseconds of it,
+// which the kernel is told, have 32 bits.
+func atRest(path string) uint32 {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
+	if err != nil {
+		return 0
+	}
+	return uint32(min(n, math.MaxUint32/1000))
+}
+
 // watch is what the programs are told of.
 type watch struct {
 	table *ebpf.Map
@@ -68,8 +89,11 @@ func newWatch(table *ebpf.Map) (*watch, error) {
 		return nil, fmt.Errorf("read the fast path's watch: %w", err)
 	}
 	var err error
-	w.told.Hz, err = jiffies()
-	return w, err
+	if w.told.Hz, err = jiffies(); err != nil {
+		return nil, err
+	}
+	w.told.Rest = atRest(restPath)
+	return w, nil
 }
 
 // renew has the programs believe in the watch for this long.

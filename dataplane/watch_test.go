@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"context"
+	"errors"
 	"net"
 	"runtime"
 	"syscall"
@@ -250,6 +251,13 @@ func TestKernelTellsOfChanges(t *testing.T) {
 		}},
 		{"a neighbour less", func() error { return h.NeighDel(next(2)) }},
 		{"an MTU", func() error { return h.LinkSetMTU(link, 1400) }},
+		{"another name", func() error { // zones know it by that; it stays up
+			err := h.LinkSetName(link, "other")
+			if errors.Is(err, unix.EBUSY) { // Linux before 6.2
+				err = errors.Join(h.LinkSetDown(link), h.LinkSetName(link, "other"), h.LinkSetUp(link))
+			}
+			return err
+		}},
 		{"a queue", func() error {
 			return h.QdiscAdd(&netlink.GenericQdisc{QdiscType: "pfifo", QdiscAttrs: netlink.QdiscAttrs{LinkIndex: index, Handle: netlink.MakeHandle(1, 0), Parent: netlink.HANDLE_ROOT}})
 		}},

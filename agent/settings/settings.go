@@ -104,9 +104,9 @@ const (
 type XDP string
 
 const (
-	XDPAuto    XDP = "auto"    // native where the driver can, else generic
+	XDPAuto    XDP = "auto"    // native where the driver can, else generic where the kernel can
 	XDPNative  XDP = "native"  // where the driver can, else TC alone
-	XDPGeneric XDP = "generic" // for tests: works everywhere and saves little
+	XDPGeneric XDP = "generic" // for tests: with any driver, before Linux 6.9, and saves little
 	XDPOff     XDP = "off"     // TC alone
 )
 

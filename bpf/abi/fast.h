@@ -41,7 +41,7 @@ struct fast_watch {
 	__u32 until;			/* tick: nobody watches from then on */
 	__u32 changes;			/* each ends every way */
 	__u32 hz;			/* the kernel's jiffies a second; 0: nobody has said */
-	__u32 pad;
+	__u32 rest;			/* s that conntrack keeps a connection at rest; 0: nobody has said */
 };
 
 /* Which packets an entry is for: their tuple, the addresses' lower halves first. */

@@ -66,6 +66,7 @@ enum fast_miss {
 	FAST_MISS_MTU = 8,
 	FAST_MISS_DUE = 9,		/* the packet of the second */
 	FAST_MISS_RACE = 10,		/* the way was written meanwhile */
+	FAST_MISS_NUMBERS = 11,		/* TCP's are far from those before */
 };
 
 struct trace_record {

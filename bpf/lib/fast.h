@@ -5,7 +5,8 @@
  *
  * What is not plain goes the long way: any TCP flag beside ACK, PSH, URG, ECE
  * and CWR, fragments, IP options and extension headers, a TTL at its end, what
- * exceeds the MTU, another port than the one noted. Now and then a packet of
+ * exceeds the MTU, another port than the one noted, TCP's numbers that are far
+ * from those before. Now and then a packet of
  * each direction goes the long way too. It keeps conntrack's timeouts and
  * renews the way; if it does not come through, all follow it. That is each
  * second, or every few seconds while the agent watches what ways depend on
@@ -172,6 +173,9 @@ static __always_inline int follow(struct fast *e, __u32 form, const struct confi
 		return miss(g, FAST_MISS_EXPIRED);
 	if (longest > way->mtu)
 		return miss(g, FAST_MISS_MTU);
+	/* There the other side is asked (learn.h). */
+	if (g->tcp && far_numbers(e, g->ack, g->end))
+		return miss(g, FAST_MISS_NUMBERS);
 	if (!g->key.v4 && way->form & FAST_REWRITE) {
 		const struct fast_nat6 *nat = nat6_of(e);
 

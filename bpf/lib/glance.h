@@ -36,6 +36,8 @@ static __always_inline int plain_segment(const struct tcphdr *t, struct glance *
 
 static __always_inline int plain_l4(void *l4, void *end, __u8 proto, struct glance *g, __u32 ip_header)
 {
+	__u32 length;
+
 	if (proto == IPPROTO_TCP) {
 		if (l4 + sizeof(struct tcphdr) > end)
 			return 0;
@@ -45,7 +47,28 @@ static __always_inline int plain_l4(void *l4, void *end, __u8 proto, struct glan
 		return 0;
 	g->headers = ip_header + sizeof(struct udphdr);
 	g->tcp = 0;
-	return g->bytes >= g->headers;
+	/* What conntrack calls INVALID (udp_error), jumbograms' 0 too, it shall see. */
+	length = bpf_ntohs(((const struct udphdr *)l4)->len);
+	return length >= sizeof(struct udphdr) && ip_header + length <= g->bytes;
+}
+
+/* What a connection has on its way at most, of those whose end is believed at once:
+ * a 256th of all numbers, and some windows (RFC 7323). */
+#define IN_FLIGHT (1U << 24)
+
+/* How far two numbers are from each other: not 0 beyond what may be on its way. */
+static __always_inline __u32 apart(__u32 a, __u32 b)
+{
+	return (a - b + IN_FLIGHT) / (2 * IN_FLIGHT);
+}
+
+/*
+ * Are these numbers others than e's direction can have come to since? Who knows a
+ * connection's ports alone must guess both, one time in 16,000.
+ */
+static __always_inline __u32 far_numbers(const struct fast *e, __u32 ack, __u32 end)
+{
+	return apart(ack, e->ack) | apart(end, e->end);
 }
 
 /* Where a direction of a TCP connection is, so that its end can be believed. */

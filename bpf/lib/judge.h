@@ -90,7 +90,7 @@ static __attribute__((noinline)) int pass(struct __sk_buff *skb, struct work *w,
 {
 	__u32 mark = MARK_JUDGED | mark_zone(far_zone(f, w->dir));
 	int tcp = w->packet.tuple.proto == IPPROTO_TCP, look = inspect(f);
-	__u32 class;
+	__u32 class, way;
 
 	if (w->dir && !(f->flags & FLOW_SEEN_REPLY))
 		__sync_fetch_and_or(&f->flags, FLOW_SEEN_REPLY);
@@ -121,7 +121,10 @@ static __attribute__((noinline)) int pass(struct __sk_buff *skb, struct work *w,
 	 * its numbers are noted there. What the matcher looks at takes it too. */
 	class = qos_class(skb, w, f);
 	mark |= mark_class(class);
-	mark |= look | (ask_way(skb, w, f, !look) & (class ? 0 : MARK_LEARN));
+	way = ask_way(skb, w, f, !look);
+	if (way == WEIGH_NUMBERS)
+		weigh_numbers(skb, w, f);
+	mark |= look | (way & (class ? 0 : MARK_LEARN));
 	set_mark(skb, mark);
 	return TC_NEXT;
 }

@@ -21,7 +21,8 @@
 
 /*
  * TCP connections that conntrack shall be liberal with, by their original
- * tuple: it will not see most of their segments. Only the agent can tell it.
+ * tuple: it will not see most of their segments. Once it has missed many, it shall
+ * forget what it has noted of them. Only the agent can tell it.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -95,10 +96,6 @@ SUBPROGRAM int ct_liberal(struct __sk_buff *skb, struct work *w)
 	return liberal;
 }
 
-/* What a connection has on its way at most, of those whose end is believed at once:
- * a 256th of all numbers, and some windows (RFC 7323). */
-#define IN_FLIGHT (1U << 24)
-
 /*
  * Conntrack believes whoever ends a connection that it is liberal with, so we
  * look: a FIN or RST is one of the connection's if its number lies between what
@@ -141,6 +138,31 @@ SUBPROGRAM int is_end(struct __sk_buff *skb, struct work *w, struct flow *f)
 	return bpf_ntohl(seq) - from <= to - from;
 }
 
+/*
+ * A packet's numbers are far from those before: they count if conntrack sees to the
+ * connection's end itself, or if they agree with what the other side has said, which
+ * nobody on this side can. Else one guess would have that side's FIN or RST refused.
+ */
+SUBPROGRAM int weigh_numbers(struct __sk_buff *skb, struct work *w, struct flow *f)
+{
+	struct fast *own, *other;
+	__u32 ack, end;
+
+	if (!w || !f || !read_numbers(skb, w, &ack, &end))
+		return 0;
+	if (ct_liberal(skb, w)) {
+		other = fast_of(w->dir & 1 ? &f->orig : &f->reply);
+		if (other && (apart(ack, other->end) | apart(end, other->ack)))
+			return 0;
+	}
+	own = fast_of(&w->packet.tuple);
+	if (!own)
+		return 0;
+	own->ack = ack;
+	own->end = end;
+	return 0;
+}
+
 /* Was e's way learnt, under what stands no longer? */
 static __always_inline int was_ended(const struct fast *e)
 {
@@ -154,8 +176,10 @@ static __always_inline int was_ended(const struct fast *e)
 /*
  * A packet of f goes the long way, and its numbers are noted. If f may go the short
  * one, is established and its packets plain, egress shall note how it leaves.
- * Answers mark bits.
+ * Answers mark bits, or WEIGH_NUMBERS, which the caller does, having more stack.
  */
+#define WEIGH_NUMBERS 1			/* no bit of MARK_OURS */
+
 SUBPROGRAM int ask_way(struct __sk_buff *skb, struct work *w, struct flow *f, __u32 may)
 {
 	struct fast *e, *fresh;
@@ -175,8 +199,12 @@ SUBPROGRAM int ask_way(struct __sk_buff *skb, struct work *w, struct flow *f, __
 	e = fast_of(&w->packet.tuple);
 	if (e) {
 		settle(e, w->now, now);
-		if (tcp)
+		if (tcp) {
+			if (far_numbers(e, ack, end))
+				return WEIGH_NUMBERS;
 			note_numbers(e, ack, end);
+		}
+		e->last = now;
 	}
 	if (!may || !fast_forms() || f->packets[0] + f->packets[1] < FAST_AFTER)
 		return 0;
@@ -243,8 +271,6 @@ SUBPROGRAM int ask_way(struct __sk_buff *skb, struct work *w, struct flow *f, __
 		e->id = f->id;
 		e->decider = f->decider;
 		e->way.dir = w->dir;
-		e->ack = ack;
-		e->end = end;
 		end_way(e);
 	}
 	return MARK_LEARN;
@@ -282,6 +308,30 @@ static __always_inline __u32 short_of_edge(const struct flow *f, __u32 ticks)
 	if (end <= ns)
 		return 0;
 	return (end - ns) >> TICK_SHIFT < ticks ? (end - ns) >> TICK_SHIFT : ticks;
+}
+
+/* A side that is heard this shortly before is there, and acknowledges. */
+#define HEARD TICKS(60000)
+
+/*
+ * Conntrack forgets a connection soon of which it has seen data and no acknowledgment,
+ * but that may have gone the short way: if the other side was heard on it, the
+ * connection is kept as one that is at rest (RFC 5382, REQ-5).
+ */
+SUBPROGRAM int ct_keep(struct __sk_buff *skb, const struct flow *f, const struct fast *other)
+{
+	struct fast_watch *watch = element(&fast_watched, 0);
+	struct bpf_ct_opts opts = {};
+	struct nf_conn *ct;
+
+	if (!f || !other || !watch || !watch->rest || reached(tick_now(), other->last + HEARD))
+		return 0;
+	ct = ct_find(skb, &f->orig, &opts);
+	if (!ct)
+		return 0;
+	bpf_ct_change_timeout(ct, watch->rest * 1000);
+	bpf_ct_release(ct);
+	return 0;
 }
 
 /* The packet that ask_way asked about leaves here: note how. w->orig is conntrack's. */
@@ -325,6 +375,12 @@ SUBPROGRAM int learn_way(struct __sk_buff *skb, struct work *w, struct flow *f)
 			bpf_ringbuf_output(&fast_asks, &f->orig, sizeof(f->orig), 0);
 		e->asked = tick_now() - FAST_RETRY + FAST_SOON;
 		return 0;
+	}
+	if (w->packet.tuple.proto == IPPROTO_TCP) {
+		if (ct_behind(skb, dir, e->ack))
+			bpf_ringbuf_output(&fast_asks, &f->orig, sizeof(f->orig), 0);
+		if (ct_waits(skb))
+			ct_keep(skb, f, fast_of(dir ? &f->orig : &f->reply));
 	}
 	mtu = mtu_of(skb);
 	if (!mtu)

@@ -77,15 +77,21 @@ static __always_inline __u32 route(struct __sk_buff *skb, struct work *w, const 
  */
 SUBPROGRAM int forged(struct __sk_buff *skb, struct work *w)
 {
-	const __u8 *src;
+	struct raw_address any = {};
+	const __u8 *src, *dst;
 	long rc;
 
 	if (!w)
 		return 1;
 	src = w->packet.tuple.saddr;
+	dst = w->packet.tuple.daddr;
 	if (is_unspecified(src) || is_link_local(src))
 		return 0;
-	rc = look_up(skb, w, (const void *)w->packet.tuple.daddr, (const void *)src, 0);
+	/* What was sent to many is answered by one of them, of whichever address: from a
+	 * multicast one IPv6 has no way to anybody. */
+	if (is_for_many(dst) && !is_v4(dst))
+		dst = any.byte;
+	rc = look_up(skb, w, (const void *)dst, (const void *)src, 0);
 	if (rc == BPF_FIB_LKUP_RET_SUCCESS)
 		return w->way != w->ifindex && zone_of(w->slot, w->way) != w->zone;
 	/* Where nothing is forwarded, the lookup knows no way at all. */

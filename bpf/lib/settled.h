@@ -7,7 +7,7 @@
 #ifndef NGFW_SETTLED_H
 #define NGFW_SETTLED_H
 
-#include "ways.h"
+#include "glance.h"
 #include "../abi/qos.h"
 
 #define RTAX_MTU 2			/* linux/rtnetlink.h */
@@ -47,6 +47,7 @@ struct nf_ct_ext {
 } __kernel_type;
 
 struct ip_ct_tcp_state___way {
+	__u32 td_maxack;
 	__u8 flags;
 } __kernel_type;
 
@@ -75,6 +76,8 @@ struct nf_conn___way {
 #define IPS_NAT_CLASH (1UL << 12)
 #define TCP_CONNTRACK_ESTABLISHED 3
 #define IP_CT_TCP_FLAG_BE_LIBERAL 0x08
+#define IP_CT_TCP_FLAG_DATA_UNACKNOWLEDGED 0x10
+#define IP_CT_TCP_FLAG_MAXACK_SET 0x20
 #define NF_CT_EXT_HELPER 0
 
 /* Came out of IPsec, say: what arrives in the clear must not pass for it. */
@@ -115,6 +118,34 @@ static __always_inline int ct_settled(struct __sk_buff *skb, __u8 proto)
 	if (ext && kernel_field(ext->offset[NF_CT_EXT_HELPER]))
 		return CT_UNSETTLED;
 	return proto == IPPROTO_TCP && !is_liberal(ct) ? CT_STRICT : CT_SETTLED;
+}
+
+/*
+ * Has conntrack missed so much of this direction, which acknowledged up to ack last,
+ * that it would take the other's reset for one from before (nf_conntrack_tcp_packet)?
+ */
+static __always_inline int ct_behind(struct __sk_buff *skb, __u32 dir, __u32 ack)
+{
+	struct nf_conn___way *ct = (void *)ct_raw(skb);
+	__u32 known, flags;
+
+	if (dir) {
+		known = kernel_field(ct->proto.tcp.seen[1].td_maxack);
+		flags = kernel_field(ct->proto.tcp.seen[1].flags);
+	} else {
+		known = kernel_field(ct->proto.tcp.seen[0].td_maxack);
+		flags = kernel_field(ct->proto.tcp.seen[0].flags);
+	}
+	return flags & IP_CT_TCP_FLAG_MAXACK_SET && apart(ack, known);
+}
+
+/* Does conntrack wait for an acknowledgment, which has perhaps passed by it? */
+static __always_inline int ct_waits(struct __sk_buff *skb)
+{
+	struct nf_conn___way *ct = (void *)ct_raw(skb);
+
+	return (kernel_field(ct->proto.tcp.seen[0].flags) | kernel_field(ct->proto.tcp.seen[1].flags)) &
+	       IP_CT_TCP_FLAG_DATA_UNACKNOWLEDGED;
 }
 
 /* Will conntrack keep the packet's flow, of which it has just seen it, for long? */

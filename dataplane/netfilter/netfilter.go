@@ -65,6 +65,7 @@ func replace(r Ruleset) error {
 	// Judged for another zone, and yet the router takes it: routes or translation
 	// differ from what the programs saw.
 	b.drops(input, "wrong_zone", unlessLoopback(expr.MetaKeyIIFNAME), markIsNot(zoneMask, zoneSelf))
+	b.delivered(input)
 	b.backstop("forward", nftables.ChainHookForward)
 	b.queues(r.Queues)
 	// A packet that conntrack calls invalid is not translated and would carry a
@@ -158,6 +159,27 @@ func (b builder) backstop(name string, hook *nftables.ChainHook) *nftables.Chain
 	b.drops(c, "stale_state", outside, mark(markReply, markReply), conntrackState(expr.CtStateBitNEW))
 	b.drops(c, "invalid", outside, conntrackState(expr.CtStateBitINVALID))
 	return c
+}
+
+// delivered takes the judgement off what the router has for itself: a tunnel's packet
+// keeps its carrier's mark, and where no program is at the tunnel's interface would
+// pass for judged. IPsec's transport mode comes by no program a second time, so what
+// it carries goes on as its carrier was judged.
+func (b builder) delivered(input *nftables.Chain) {
+	const natTraversal = 4500 // RFC 3948
+	protocol := []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}}
+	is := func(op expr.CmpOp, number byte) expr.Any { return &expr.Cmp{Op: op, Register: 1, Data: []byte{number}} }
+	b.rule(input, protocol, []expr.Any{
+		is(expr.CmpOpEq, unix.IPPROTO_UDP),
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(natTraversal)},
+	}, accept())
+	b.rule(input, protocol, []expr.Any{
+		is(expr.CmpOpNeq, unix.IPPROTO_ESP), is(expr.CmpOpNeq, unix.IPPROTO_AH), is(expr.CmpOpNeq, unix.IPPROTO_COMP),
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(FreeMark), Xor: make([]byte, 4)},
+		&expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1},
+	})
 }
 
 // reject answers what a rule rejects: TCP by a reset, the rest by ICMP

@@ -58,6 +58,8 @@ func TestTableSaysWhatItShould(t *testing.T) {
 			`iifname != "lo" meta mark 0x00000000/1 counter drop comment "unjudged"`,
 			`iifname != "lo" meta mark 0x00000000/1 counter drop comment "unjudged"`,
 		}},
+		{"0x0000ffff", []string{"meta l4proto != esp meta l4proto != ah meta l4proto != ipcomp meta mark set meta mark & 0x0000ffff"}},
+		{"4500", []string{"udp dport 4500 accept"}}, // at input, before it
 		{"0x00200000", []string{`iifname != "lo" meta mark & 0x07e00000 != 0x00200000 counter drop comment "wrong_zone"`}},
 	} {
 		if d := cmp.Diff(want.lines, lines(text, want.with)); d != "" {

@@ -95,7 +95,7 @@ type CollectFastWatch struct {
 	Until   uint32
 	Changes uint32
 	Hz      uint32
-	Pad     uint32
+	Rest    uint32
 }
 
 type CollectFlow struct {

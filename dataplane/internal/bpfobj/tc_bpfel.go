@@ -126,7 +126,7 @@ type TcFastWatch struct {
 	Until   uint32
 	Changes uint32
 	Hz      uint32
-	Pad     uint32
+	Rest    uint32
 }
 
 type TcFlow struct {

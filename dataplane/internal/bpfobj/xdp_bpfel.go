@@ -100,7 +100,7 @@ type XdpFastWatch struct {
 	Until   uint32
 	Changes uint32
 	Hz      uint32
-	Pad     uint32
+	Rest    uint32
 }
 
 type XdpFlow struct {
