@@ -256,55 +256,6 @@ func (d *Dataplane) attach(index int, port *attachedPort) error {
 	return nil
 }
 
-// attachXDP is best effort: without it the same packets are dropped at TC.
-func (d *Dataplane) attachXDP(index int, port *attachedPort) {
-	port.xdp = XDPOff
-	delete(d.degraded, "xdp:"+port.name)
-	if d.cfg.XDP == XDPOff || port.l3 {
-		return
-	}
-	type mode struct {
-		flags link.XDPAttachFlags
-		is    XDPMode
-	}
-	modes := []mode{{link.XDPDriverMode, XDPNative}, {link.XDPGenericMode, XDPGeneric}}
-	switch d.cfg.XDP {
-	case XDPNative:
-		modes = modes[:1]
-	case XDPGeneric:
-		modes = modes[1:]
-	}
-	var err error
-	for _, m := range modes {
-		err = d.hook(d.pins.link(index, hookXDP), d.xdp.Program, func() (link.Link, error) {
-			return link.AttachXDP(link.XDPOptions{Interface: index, Program: d.xdp.Program, Flags: m.flags})
-		})
-		if err == nil {
-			port.xdp = m.is
-			if m.is == XDPGeneric && d.cfg.XDP == XDPAuto {
-				d.degraded["xdp:"+port.name] = "generic mode"
-			}
-			d.showTags(port.name)
-			return
-		}
-	}
-	d.degraded["xdp:"+port.name] = "not attached: " + err.Error()
-	d.log.Warn("early filter not attached, TC filters alone", "interface", port.name, "err", err)
-}
-
-// showTags has XDP see VLAN tags. The device keeps it when the programs go.
-func (d *Dataplane) showTags(name string) {
-	delete(d.degraded, "offload:"+name)
-	changed, err := wholeFrames(name)
-	if err != nil {
-		d.degraded["offload:"+name] = "XDP may take tagged frames for untagged ones: " + err.Error()
-		d.log.Warn("VLAN tags may be hidden from the early filter", "interface", name, "err", err)
-	}
-	if changed {
-		d.log.Info("receive offloads of VLAN tags and LRO switched off", "interface", name)
-	}
-}
-
 // hook takes over a pinned link with our program, atomically, or makes one.
 func (d *Dataplane) hook(pin string, program *ebpf.Program, attach func() (link.Link, error)) error {
 	l, err := link.LoadPinnedLink(pin, nil)
@@ -429,7 +380,7 @@ func (d *Dataplane) ofVLAN(over uint32, vlan uint16) string {
 	return ""
 }
 
-// Degraded lists what works worse than it could: "xdp:eth0: generic mode".
+// Degraded lists what works worse than it could: "xdp:eth0: the driver has none, …".
 func (d *Dataplane) Degraded() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -104,9 +104,9 @@ const (
 type XDP string
 
 const (
-	XDPAuto    XDP = "auto"    // native where the driver can, else generic
+	XDPAuto    XDP = "auto"    // native where the driver can, else TC does its work
 	XDPNative  XDP = "native"  // where the driver can, else TC alone
-	XDPGeneric XDP = "generic" // for tests: works everywhere and saves little
+	XDPGeneric XDP = "generic" // for tests: works everywhere and saves nothing
 	XDPOff     XDP = "off"     // TC alone
 )
 
