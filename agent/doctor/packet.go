@@ -139,3 +139,30 @@ func (d *Doctor) forwarding() []Result {
 	}
 	return results
 }
+
+// bridges looks whether IP's netfilter hooks are run for frames that a bridge takes
+// from its ports (br_netfilter). Then conntrack settles their translation before the
+// bridge's own interface has them, where the packet programs say which it is.
+func (d *Doctor) bridges() Result {
+	const check = "bridge netfilter"
+	var on []string
+	for _, name := range []string{"bridge-nf-call-iptables", "bridge-nf-call-ip6tables"} {
+		b, err := fs.ReadFile(d.deps.Root, "proc/sys/net/bridge/"+name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // no br_netfilter
+		}
+		if err != nil {
+			return warn(check, "cannot be told: "+err.Error(), "run as root")
+		}
+		if strings.TrimSpace(string(b)) != "0" {
+			on = append(on, "net.bridge."+name)
+		}
+	}
+	if len(on) > 0 {
+		r := warn(check, strings.Join(on, " and ")+" is 1 (br_netfilter is loaded, often by a container engine)",
+			"sysctl -w "+strings.Join(on, "=0 ")+"=0, and the same in /etc/sysctl.d")
+		r.Lost = "NAT rules do not translate what arrives by a port of a bridge; it is dropped"
+		return r
+	}
+	return ok(check, "ports of bridges are left to the bridge")
+}
