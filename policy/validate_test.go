@@ -134,7 +134,7 @@ rules[0].icmp_types[1]: "256" is no ICMP type: write a type as in 8, or type/cod
 rules[0].icmp_types[2]: "8/" has no ICMP code: write type/code as in 3/4
 rules[0].icmp_types[3]: "3/256" has no ICMP code: write type/code as in 3/4
 rules[0].icmp_types[4]: "08" is no ICMP type: write a type as in 8, or type/code as in 3/4`},
-		{"schedule", ruleWith(`"schedule":{"start":"24:00","end":"8:00"}`), "rules[0].schedule.start: \"24:00\" is no time of day: write HH:MM from 00:00 to 23:59\nrules[0].schedule.end: \"8:00\" is no time of day: write HH:MM from 00:00 to 23:59"},
+		{"schedule", ruleWith(`"schedule":{"enabled":true,"start":"24:00","end":"8:00"}`), "rules[0].schedule.start: \"24:00\" is no time of day: write HH:MM from 00:00 to 23:59\nrules[0].schedule.end: \"8:00\" is no time of day: write HH:MM from 00:00 to 23:59"},
 
 		{"policies", `"policies":[{"from":"LAN","to":"any","action":"drop"},{"from":"LAN","to":"any","action":"drop"},{"from":"X","to":"","action":"pass"}]`,
 			`policies[1]: policies[0] is for LAN to any already: keep one of them
