@@ -38,14 +38,15 @@ func TestValidateErrors(t *testing.T) {
 		{"interface in two zones", `"zones":[{"name":"WAN","interfaces":["eth0"]},{"name":"LAN","interfaces":["eth1","eth0"]}]`,
 			`CONFLICT zones[1].interfaces[1]: eth0 is in zone WAN already: an interface is in one zone, remove it there first`},
 		{"interface twice", `"zones":[{"name":"WAN","interfaces":["eth0","eth0"]}]`, `zones[0].interfaces[1]: eth0 is listed twice`},
-		{"interface names", `"zones":[{"name":"WAN","interfaces":["","lo","self","a b","eth0:1","aaaaaaaaaaaaaaaa","../x"]}]`,
+		{"interface names", `"zones":[{"name":"WAN","interfaces":["","lo","self","a b","eth0:1","aaaaaaaaaaaaaaaa","../x","eth*"]}]`,
 			`zones[0].interfaces[0]: is empty: name an interface
 zones[0].interfaces[1]: lo is the loopback interface, which is not judged: leave it out
 zones[0].interfaces[2]: "self" stands for the router and cannot name an interface
 zones[0].interfaces[3]: is no interface name: it may hold no slash, colon or space
 zones[0].interfaces[4]: is no interface name: it may hold no slash, colon or space
 zones[0].interfaces[5]: is no interface name: the kernel allows 15 bytes
-zones[0].interfaces[6]: is no interface name: it may hold no slash, colon or space`},
+zones[0].interfaces[6]: is no interface name: it may hold no slash, colon or space
+zones[0].interfaces[7]: is no pattern: name each interface; one that is not there yet joins when it appears`},
 		{"zone twice", `"zones":[{"name":"LAN"},{"name":"LAN"}]`, `CONFLICT zones[1].name: zone LAN exists already: choose another name`},
 		{"a conflict among errors is an error", `"zones":[{"name":"LAN"},{"name":"LAN","interfaces":["lo"]}]`,
 			"zones[1].name: zone LAN exists already: choose another name\nzones[1].interfaces[0]: lo is the loopback interface, which is not judged: leave it out"},

@@ -144,7 +144,7 @@ func (d *Doctor) forwarding() []Result {
 // from its ports (br_netfilter). Then conntrack settles their translation before the
 // bridge's own interface has them, where the packet programs say which it is.
 func (d *Doctor) bridges() Result {
-	const check = "bridge netfilter"
+	const check = "plain bridges"
 	var on []string
 	for _, name := range []string{"bridge-nf-call-iptables", "bridge-nf-call-ip6tables"} {
 		b, err := fs.ReadFile(d.deps.Root, "proc/sys/net/bridge/"+name)

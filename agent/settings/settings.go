@@ -18,6 +18,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -214,8 +215,13 @@ func Parse(b []byte) (Settings, error) {
 }
 
 // malformed keeps the line and the reason. The library's own text shows the
-// lines around the error, which may hold the key.
+// lines around the error, which may hold the key, and names Go's types.
 func malformed(err error) error {
+	var kind *yaml.TypeError
+	if errors.As(err, &kind) && kind.DstType == reflect.TypeFor[time.Duration]() {
+		return fault.New(fault.BadRequest, "[%d:%d] is no length of time: write one with its unit, as in 10s, 5m or 1h",
+			kind.Token.Position.Line, kind.Token.Position.Column)
+	}
 	return fault.New(fault.BadRequest, "%s", yaml.FormatError(err, false, false))
 }
 
