@@ -82,7 +82,7 @@ type Deps struct {
 	Kernel     Kernel
 	FileSystem func(path string) (FileSystem, error)
 	Clock      func() (Clock, error)
-	Tables     func() error // lists nftables
+	Tables     func() ([]string, error) // of nftables that translate addresses, but ours
 	Lookup     func(ctx context.Context, host string) ([]string, error)
 	Dial       func(ctx context.Context, network, address string) (net.Conn, error)
 	Now        func() time.Time

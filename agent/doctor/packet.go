@@ -72,23 +72,38 @@ func (d *Doctor) kfuncs() Result {
 	return ok(check, strings.Join(kfuncs, ", "))
 }
 
-func listTables() error {
+// listTables names the tables that translate addresses, ours left out.
+func listTables() ([]string, error) {
 	c, err := nftables.New()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = c.ListTables()
-	return err
+	chains, err := c.ListChains()
+	if err != nil {
+		return nil, err
+	}
+	families := map[nftables.TableFamily]string{nftables.TableFamilyIPv4: "ip", nftables.TableFamilyIPv6: "ip6", nftables.TableFamilyINet: "inet"}
+	var names []string
+	for _, chain := range chains {
+		name := families[chain.Table.Family] + " " + chain.Table.Name
+		if chain.Type == nftables.ChainTypeNAT && name != "inet ngfw" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 func (d *Doctor) nftables() Result {
 	const check = "nftables"
-	err := d.deps.Tables()
+	others, err := d.deps.Tables()
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return warn(check, "cannot be told without privileges", "run as root")
 	case err != nil:
 		return fail(check, "the kernel does not answer: "+err.Error(), "modprobe nf_tables; NAT and the closed-by-default table need it")
+	case len(others) > 0:
+		return warn(check, "another translates addresses, too: table "+strings.Join(others, ", table ")+": what it translates otherwise than the policy is dropped as nat_mismatch",
+			"make NAT rules of its rules, then nft delete table "+others[0]+"; what an engine for containers has there it needs for its own networks")
 	}
 	return ok(check, "the kernel answers")
 }
