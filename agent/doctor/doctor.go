@@ -133,6 +133,7 @@ func (d *Doctor) Examine(ctx context.Context) []Result {
 	results = append(results, d.subsystems()...)
 	results = append(results, d.forwarding()...)
 	results = append(results, d.bridges())
+	results = append(results, d.translators()...)
 	results = append(results, d.clock(), d.disk(s))
 	return append(results, d.server(ctx, s)...)
 }

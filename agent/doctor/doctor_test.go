@@ -164,7 +164,7 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		"part as user":      {func(m *machine) { f := whole(); f.parts[subsystem.IFB] = unix.EPERM; m.kern = f }, "ifb", Warn, "root"},
 		"no forwarding":     {func(m *machine) { m.root["proc/sys/net/ipv4/ip_forward"] = file("0\n") }, "forwarding IPv4", Warn, "ip_forward is 0"},
 		"no IPv6":           {func(m *machine) { delete(m.root, "proc/sys/net/ipv6/conf/all/forwarding") }, "forwarding IPv6", Warn, "lacks"},
-		"another's NAT":     {func(m *machine) { m.nat = []string{"ip nat", "ip6 nat"} }, "nftables", Warn, "nft delete table ip nat"},
+		"another's NAT":     {func(m *machine) { m.nat = []string{"ip nat", "ip6 nat"} }, "sole NAT", Warn, "nft delete table ip nat"},
 		"br_netfilter":      {func(m *machine) { m.root["proc/sys/net/bridge/bridge-nf-call-iptables"] = file("1\n") }, "plain bridges", Warn, "net.bridge.bridge-nf-call-iptables=0"},
 		"clock in 1970":     {func(m *machine) { m.now = time.Unix(60, 0) }, "clock", Fail, "1970"},
 		"free-running":      {func(m *machine) { m.clock.Synchronised = false }, "clock", Warn, "chrony"},

@@ -95,17 +95,30 @@ func listTables() ([]string, error) {
 
 func (d *Doctor) nftables() Result {
 	const check = "nftables"
-	others, err := d.deps.Tables()
+	_, err := d.deps.Tables()
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return warn(check, "cannot be told without privileges", "run as root")
 	case err != nil:
 		return fail(check, "the kernel does not answer: "+err.Error(), "modprobe nf_tables; NAT and the closed-by-default table need it")
-	case len(others) > 0:
-		return warn(check, "another translates addresses, too: table "+strings.Join(others, ", table ")+": what it translates otherwise than the policy is dropped as nat_mismatch",
-			"make NAT rules of its rules, then nft delete table "+others[0]+"; what an engine for containers has there it needs for its own networks")
 	}
 	return ok(check, "the kernel answers")
+}
+
+// translators looks for NAT of others, as a ruleset that was there before the agent.
+func (d *Doctor) translators() []Result {
+	const check = "sole NAT"
+	others, err := d.deps.Tables()
+	switch {
+	case err != nil: // the check nftables says it
+		return nil
+	case len(others) > 0:
+		r := warn(check, "another translates addresses, too: table "+strings.Join(others, ", table "),
+			"make NAT rules of its rules, then nft delete table "+others[0]+"; what an engine for containers has there it needs for its own networks")
+		r.Lost = "what it translates otherwise than the policy is dropped as nat_mismatch"
+		return []Result{r}
+	}
+	return []Result{ok(check, "nobody else translates addresses")}
 }
 
 func (d *Doctor) features() []Result {
