@@ -44,6 +44,7 @@ type Config struct {
 	Settings   settings.Settings
 	PolicyFile string // enforce this file, without a cloud
 	IDSFile    string // with it: inspect by the section ids in this file
+	QoSFile    string // with it: shape by the section qos in this file
 	Version    string
 }
 
@@ -220,6 +221,9 @@ func (a *Agent) enforce(ctx context.Context) error {
 		if err := a.enforceFile(ctx); err != nil {
 			return err
 		}
+		if a.cfg.QoSFile != "" {
+			return nil
+		}
 		return a.shape.Restore()
 	}
 	have, err := a.firewall.Restore()
@@ -246,9 +250,9 @@ func (a *Agent) enforceFile(ctx context.Context) error {
 	// Each reading is a revision of its own, so that flows are judged again.
 	revision := max(a.dataplane.Revision(), 0) + 1
 	if err := a.firewall.Apply(ctx, revision, doc); err != nil {
-		return err
+		return fmt.Errorf("%s: %w", a.cfg.PolicyFile, err)
 	}
-	return a.inspectFile(ctx, revision)
+	return errors.Join(a.inspectFile(ctx, revision), a.shapeFile(revision))
 }
 
 // openRouter is called once the first policy is enforced and the backstop holds.

@@ -83,7 +83,7 @@ func (a *Agent) reload(ctx context.Context) error {
 			return nil
 		case <-again:
 			if err := a.enforceFile(ctx); err != nil {
-				a.log.Error("the policy stays as it was", "file", a.cfg.PolicyFile, "err", err)
+				a.log.Error("what could not be read again stays as it was", "err", err)
 				continue
 			}
 			a.log.Info("policy read again", "file", a.cfg.PolicyFile, "revision", a.firewall.Version())

@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"fmt"
 	"net"
+	"os"
 	"slices"
 
 	"ngfw.sh/agent/control"
@@ -14,6 +16,21 @@ func (a *Agent) openShaping() {
 	a.shape = shape.New(shape.DefaultConfig(a.cfg.Settings.StateDir), shape.Deps{
 		Log: a.log, Kernel: qos.New(qos.Deps{Log: a.log, Programs: a.dataplane}), Ports: a.shapedPorts, Tell: a.dataplane.TellApp, Registerer: a.registry,
 	})
+}
+
+// shapeFile shapes by the section in a file, if one is named. It is not stored.
+func (a *Agent) shapeFile(version int64) error {
+	if a.cfg.QoSFile == "" {
+		return nil
+	}
+	doc, err := os.ReadFile(a.cfg.QoSFile)
+	if err != nil {
+		return fmt.Errorf("read the section qos: %w", err)
+	}
+	if err := a.shape.Resume(version, doc); err != nil {
+		return fmt.Errorf("%s: %w", a.cfg.QoSFile, err)
+	}
+	return nil
 }
 
 // shapedPorts are the interfaces of zone WAN, and those of all other zones.

@@ -364,3 +364,46 @@ func TestShapingByTheLink(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestShapedByAFile: without a cloud a file says how the uplinks are shared. It is read
+// again with the policy, a bad one leaves the queues as they are, and who starts the
+// agent without it has none.
+func TestShapedByAFile(t *testing.T) {
+	r := newRouter(t)
+	r.rules()
+	file := filepath.Join(r.dir, "qos-section.json")
+	section := func(upload string) {
+		r.write(file, `{"enabled":true,"upload_mbps":`+upload+`,"download_mbps":30,"classes":[{"id":1,"name":"voice","priority":0,"ports":["tcp/5202"]}]}`)
+	}
+	ceiling := func() uint64 {
+		for _, q := range r.mustStatus().QoS {
+			if q.Direction == "upload" && q.Class == "voice" {
+				return q.Ceil
+			}
+		}
+		return 0
+	}
+	section("20")
+	r.start("--policy", r.policy, "--qos", file)
+	if got := ceiling(); got != 20e6 {
+		t.Fatalf("%d bit/s, want 20 Mbit/s", got)
+	}
+	section("10")
+	r.reload()
+	r.eventually(func() error {
+		if got := ceiling(); got != 10e6 {
+			return fmt.Errorf("%d bit/s, want 10 Mbit/s", got)
+		}
+		return nil
+	})
+	section("-1")
+	r.reload() // the policy is read all the same
+	if got := ceiling(); got != 10e6 {
+		t.Errorf("%d bit/s after a bad file, want 10 Mbit/s", got)
+	}
+	r.kill()
+	r.startPolicy()
+	if got := ceiling(); got != 0 {
+		t.Errorf("%d bit/s without a file", got)
+	}
+}

@@ -16,7 +16,6 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"ngfw.sh/policy"
 )
@@ -257,101 +256,6 @@ func (d *Dataplane) attach(index int, port *attachedPort) error {
 	return nil
 }
 
-// attachXDP is best effort: without it the same packets are dropped at TC.
-func (d *Dataplane) attachXDP(index int, port *attachedPort) {
-	port.xdp = XDPOff
-	delete(d.degraded, "xdp:"+port.name)
-	if d.cfg.XDP == XDPOff || port.l3 {
-		return
-	}
-	modes := []XDPMode{XDPNative, XDPGeneric}
-	switch d.cfg.XDP {
-	case XDPNative:
-		modes = modes[:1]
-	case XDPGeneric:
-		modes = modes[1:]
-	}
-	var errs []error
-	for _, mode := range modes {
-		err := d.attachXDPAs(index, mode)
-		if err == nil {
-			port.xdp = mode
-			if mode == XDPGeneric && d.cfg.XDP == XDPAuto {
-				d.degraded["xdp:"+port.name] = "generic mode"
-			}
-			d.showTags(port.name)
-			return
-		}
-		errs = append(errs, err)
-	}
-	err := errs[0] // what would do more
-	d.degraded["xdp:"+port.name] = "not attached: " + err.Error()
-	d.log.Warn("early filter not attached, TC filters alone", "interface", port.name, "err", errors.Join(errs...))
-}
-
-var errHidesFrames = errors.New("in generic mode this kernel hides frames' Ethernet headers from the policy's programs")
-
-func (d *Dataplane) attachXDPAs(index int, mode XDPMode) error {
-	pin, flags := d.pins.link(index, hookXDP), link.XDPDriverMode
-	if mode == XDPGeneric {
-		flags = link.XDPGenericMode
-	}
-	if err := releaseOtherMode(pin, index, mode); err != nil {
-		return err
-	}
-	if mode == XDPGeneric && genericHidesFrames() {
-		return errHidesFrames
-	}
-	return d.hook(pin, d.xdp.Program, func() (link.Link, error) {
-		return link.AttachXDP(link.XDPOptions{Interface: index, Program: d.xdp.Program, Flags: flags})
-	})
-}
-
-// releaseOtherMode gives up a pinned link of another mode: the kernel changes a link's
-// program, and not its mode.
-func releaseOtherMode(pin string, index int, want XDPMode) error {
-	l, err := netlink.LinkByIndex(index)
-	if err != nil {
-		return err
-	}
-	const generic = 2 // XDP_ATTACHED_SKB of linux/if_link.h
-	if x := l.Attrs().Xdp; x == nil || !x.Attached || (x.AttachMode == generic) == (want == XDPGeneric) {
-		return nil
-	}
-	if err := releasePin(pin); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("release the early filter of another mode: %w", err)
-	}
-	return nil
-}
-
-// genericHidesFrames: since Linux 6.9 generic XDP goes over a copy of most packets,
-// which forgets how long their link's header is (skb_pp_cow_data), and what comes
-// behind begins at IP's.
-func genericHidesFrames() bool {
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
-		return true
-	}
-	var major, minor int
-	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
-		return true
-	}
-	return major > 6 || (major == 6 && minor >= 9)
-}
-
-// showTags has XDP see VLAN tags. The device keeps it when the programs go.
-func (d *Dataplane) showTags(name string) {
-	delete(d.degraded, "offload:"+name)
-	changed, err := wholeFrames(name)
-	if err != nil {
-		d.degraded["offload:"+name] = "XDP may take tagged frames for untagged ones: " + err.Error()
-		d.log.Warn("VLAN tags may be hidden from the early filter", "interface", name, "err", err)
-	}
-	if changed {
-		d.log.Info("receive offloads of VLAN tags and LRO switched off", "interface", name)
-	}
-}
-
 // hook takes over a pinned link with our program, atomically, or makes one.
 func (d *Dataplane) hook(pin string, program *ebpf.Program, attach func() (link.Link, error)) error {
 	l, err := link.LoadPinnedLink(pin, nil)
@@ -476,7 +380,7 @@ func (d *Dataplane) ofVLAN(over uint32, vlan uint16) string {
 	return ""
 }
 
-// Degraded lists what works worse than it could: "xdp:eth0: generic mode".
+// Degraded lists what works worse than it could: "xdp:eth0: the driver has none, …".
 func (d *Dataplane) Degraded() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

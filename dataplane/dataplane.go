@@ -33,9 +33,9 @@ import (
 type XDPMode string
 
 const (
-	XDPAuto    XDPMode = "auto"    // native, else generic, where the kernel can do both that and TC (before Linux 6.9)
-	XDPNative  XDPMode = "native"  // or not at all
-	XDPGeneric XDPMode = "generic" // with any driver, before Linux 6.9; saves little
+	XDPAuto    XDPMode = "auto"    // native, else TC does its work
+	XDPNative  XDPMode = "native"  // the same, and a lack is said with its cause
+	XDPGeneric XDPMode = "generic" // works everywhere, saves nothing
 	XDPOff     XDPMode = "off"
 )
 
@@ -164,7 +164,7 @@ func (d *Dataplane) load() error {
 		"traces": d.tc.Traces, "trace_records": d.tc.TraceRecords,
 		"qos_state": d.tc.QosState, "qos_tables": d.tc.QosTables, "qos_devices": d.tc.QosDevices, "qos_links": d.tc.QosLinks, "qos_apps": d.tc.QosApps,
 	}
-	if err := loadOver(bpfobj.LoadXdp, &d.xdp, shared); err != nil {
+	if err := loadOver(d.loadXDP, &d.xdp, shared); err != nil {
 		return loadError("xdp", err)
 	}
 	if err := loadOver(bpfobj.LoadQos, &d.shape, shared); err != nil {

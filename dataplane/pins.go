@@ -31,10 +31,9 @@ func (p pinDir) link(ifindex int, hook string) string {
 
 // prepare makes the directories and refuses pins of a newer version.
 func (p pinDir) prepare() error {
-	if entries, err := os.ReadDir(string(p)); err == nil {
-		for _, e := range entries {
-			v, err := strconv.Atoi(strings.TrimPrefix(e.Name(), "v"))
-			if err == nil && v > abi {
+	if versions, err := p.versions(); err == nil {
+		for _, v := range versions {
+			if v > abi {
 				return fmt.Errorf("%s holds pins of version %d, this binary knows %d: start the newer ngfw-agent, or remove the directory", p, v, abi)
 			}
 		}
@@ -53,19 +52,39 @@ func (p pinDir) prepare() error {
 // removeOlder takes the programs and maps of older versions off. Their flows are
 // taken over from conntrack; until ours are attached the backstop holds.
 func (p pinDir) removeOlder() error {
-	entries, err := os.ReadDir(string(p))
+	versions, err := p.versions()
 	if err != nil {
 		return fmt.Errorf("look for older pins: %w", err)
 	}
-	for _, e := range entries {
-		v, err := strconv.Atoi(strings.TrimPrefix(e.Name(), "v"))
-		if err != nil || v >= abi {
+	for _, v := range versions {
+		if v >= abi {
 			continue
 		}
-		dir := filepath.Join(string(p), e.Name())
-		if err := errors.Join(releasePins(filepath.Join(dir, "links")), os.RemoveAll(dir)); err != nil {
-			return fmt.Errorf("remove the pins of version %d: %w", v, err)
+		if err := p.remove(v); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// versions are those that have pins there. The directory may be others' too,
+// if it is a whole bpffs.
+func (p pinDir) versions() (list []int, err error) {
+	entries, err := os.ReadDir(string(p))
+	for _, e := range entries {
+		number, ours := strings.CutPrefix(e.Name(), "v")
+		if v, err := strconv.Atoi(number); ours && err == nil {
+			list = append(list, v)
+		}
+	}
+	return list, err
+}
+
+// remove takes the programs and maps of a version off.
+func (p pinDir) remove(version int) error {
+	dir := filepath.Join(string(p), "v"+strconv.Itoa(version))
+	if err := errors.Join(releasePins(filepath.Join(dir, "links")), os.RemoveAll(dir)); err != nil {
+		return fmt.Errorf("remove the pins of version %d: %w", version, err)
 	}
 	return nil
 }
@@ -96,16 +115,20 @@ func Remove(pins string) error {
 	if err := p.onBPFFS(); err != nil {
 		return err
 	}
-	versions, err := os.ReadDir(string(p))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	versions, err := p.versions()
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("remove the pins: %w", err)
 	}
-	errs := []error{}
+	var errs []error
 	for _, v := range versions {
-		errs = append(errs, releasePins(filepath.Join(string(p), v.Name(), "links")))
+		errs = append(errs, p.remove(v))
 	}
-	if err := errors.Join(append(errs, os.RemoveAll(string(p)))...); err != nil {
-		return fmt.Errorf("remove the pins: %w", err)
+	// It stays where something of others is in it, or a bpffs is mounted there.
+	if err := os.Remove(string(p)); err != nil && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EBUSY) {
+		errs = append(errs, fmt.Errorf("remove the directory of pins: %w", err))
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -102,24 +102,29 @@ func TestDecodeErrors(t *testing.T) {
 		{"no object", whole(`[]`), fault.BadRequest, `the document must be an object, not a list`},
 		{"all of it", whole(`{"zones":[{"name":"LAN","interfaces":"eth0","vlan":1}],"rules":[{},{"name":1,"zone_from":"LAN","zone_to":"WAN","action":"drop"}],"nat":{},"zone":[]}`),
 			fault.BadRequest, `zones[0].interfaces: must be a list, not a string
-zones[0].vlan: is not a field that exists here
+zones[0].vlan: is not a field that exists here: there are id, interfaces, masquerade, mss_clamping, name
 rules[0].name: is required
 rules[0].zone_from: is required
 rules[0].zone_to: is required
 rules[0].action: is required
 rules[1].name: must be a string, not a number
 nat: must be a list, not an object
-zone: is not a field that exists here`},
+zone: is not a field that exists here: write zones`},
 		{"only missing", rule(`{"name":"n","zone_from":null}`), fault.InvalidConfig, "zone_from: is required\nzone_to: is required\naction: is required"},
-		{"case matters", zone(`{"Name":"LAN"}`), fault.BadRequest, "name: is required\nName: is not a field that exists here"},
+		{"case matters", zone(`{"Name":"LAN"}`), fault.BadRequest, "name: is required\nName: is not a field that exists here: write name"},
 		{"twice", zone(`{"name":"LAN","name":"WAN","name":"X"}`), fault.BadRequest, "name: is written twice"},
 		{"flag", zone(`{"name":"LAN","masquerade":"yes"}`), fault.BadRequest, "masquerade: must be true or false, not a string"},
 		{"element", zone(`{"name":"LAN","interfaces":["a",{},null]}`), fault.BadRequest, "interfaces[1]: must be a string, not an object\ninterfaces[2]: must be a string, not null"},
 		{"port number", rule(`{"name":"n","zone_from":"a","zone_to":"b","action":"drop","port":443}`), fault.BadRequest, "port: must be a string, not a number"},
 		{"days", rule(`{"name":"n","zone_from":"a","zone_to":"b","action":"drop","schedule":{"days":[0,7,1.5,"1"],"from":"1"}}`), fault.BadRequest,
-			"schedule.days[1]: must be a day from 0 (Sunday) to 6, not 7\nschedule.days[2]: must be a whole number, not 1.5\nschedule.days[3]: must be a whole number, not a string\nschedule.from: is not a field that exists here"},
+			"schedule.days[1]: must be a day from 0 (Sunday) to 6, not 7\nschedule.days[2]: must be a whole number, not 1.5\nschedule.days[3]: must be a whole number, not a string\nschedule.from: is not a field that exists here: there are days, enabled, end, start"},
 		{"id of a stored rule", whole(`{"rules":[{"id":"1","name":"n","zone_from":"a","zone_to":"b","action":"drop"}]}`), fault.BadRequest, "rules[0].id: must be a whole number, not a string"},
 		{"huge number", whole(`{"revision":92233720368547758070}`), fault.BadRequest, "revision: must be a whole number, not 92233720368547758070"},
+		{"misspelt", rule(`{"nmae":"n","zone_form":"a","zone_to":"b","act":"drop","dport":"80"}`), fault.BadRequest, "name: is required\nzone_from: is required\naction: is required\n" +
+			"nmae: is not a field that exists here: write name\nzone_form: is not a field that exists here: write zone_from\n" +
+			"act: is not a field that exists here: write action\ndport: is not a field that exists here: write port"},
+		{"times of a rule in a file", whole(`{"rules":[{"id":1,"name":"n","zone_from":"a","zone_to":"b","action":"drop","schedule":{"start":"22:00"}}]}`), fault.InvalidConfig,
+			"rules[0].schedule.enabled: is required: true, or false for times without effect"},
 		{"group", group(`{"name":"g"}`), fault.InvalidConfig, "type: is required\nmembers: is required"},
 		{"pair", pair(`{"from":"LAN","to":"WAN"}`), fault.InvalidConfig, "action: is required"},
 		{"pairs", pairs(`[{"from":"LAN","to":"WAN","action":"drop"},{"from":1}]`), fault.BadRequest, "[1].to: is required\n[1].action: is required\n[1].from: must be a string, not a number"},
@@ -187,7 +192,7 @@ func TestDecodePackets(t *testing.T) {
 [0].icmp_type: must be a whole number, not 1.5
 [0].vlan: must be between 0 and 4094, not 4095
 [0].src_mac: "x" is no MAC address: write six hex pairs, as in 02:00:5e:10:00:01
-[0].proto: is not a field that exists here`,
+[0].proto: is not a field that exists here: write protocol`,
 	} {
 		_, err := policy.DecodePackets([]byte(text), now)
 		if err == nil {

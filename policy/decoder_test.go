@@ -49,7 +49,7 @@ func TestDecoderReadsWhatIsThere(t *testing.T) {
 	})
 }
 
-const oneRule = `{"name":"n","zone_from":"LAN","zone_to":"WAN","action":"drop","schedule":{"days":[1]}}`
+const oneRule = `{"name":"n","zone_from":"LAN","zone_to":"WAN","action":"drop","schedule":{"enabled":true,"days":[1]}}`
 
 // What a remembered rule's text stands between matters too.
 func TestDecoderOnDocuments(t *testing.T) {

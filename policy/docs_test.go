@@ -60,6 +60,13 @@ func TestDocs(t *testing.T) {
 		}
 	}
 
+	_, block, _ := strings.Cut(string(text), "```\n\"rules\": [")
+	block, _, found := strings.Cut(block, "```")
+	fields := decode(t, `{"zones":[{"name":"WAN","interfaces":["wan0"]},{"name":"LAN"}],"rules":[`+block+`}`)
+	if !found || len(fields.Rules) != 1 || !fields.Rules[0].Schedule.Enabled || len(fields.NAT) != 4 {
+		t.Errorf("the examples of the fields: %+v", fields)
+	}
+
 	var names []string
 	for r := policy.SystemRule(1); r.String() != "unknown"; r++ {
 		names = append(names, r.String())

@@ -15,7 +15,7 @@ import (
 // is a fault that the caller may read.
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{
-		`{}`, `{"zones":[{"name":"LAN","interfaces":["a"]}]}`, `{"rules":[{"name":"a","zone_from":"LAN","zone_to":"any","action":"drop","schedule":{"days":[0]}}]}`,
+		`{}`, `{"zones":[{"name":"LAN","interfaces":["a"]}]}`, `{"rules":[{"name":"a","zone_from":"LAN","zone_to":"any","action":"drop","schedule":{"enabled":true,"days":[0]}}]}`,
 		`{"policies":[{"from":"a","to":"b","action":"drop"}],"nat":[{"name":"n","nat_type":"dnat"}],"groups":[{"name":"g","type":"port","members":["1"]}]}`,
 		`{"zones":null,"zones":[]}`, `[[[[{}]]]]`, `{"revision":1e400}`, "\xff", `{"time_zone":"\ud800"}`,
 	} {

@@ -58,6 +58,8 @@ func checkInterface(s string) error {
 		return c == '/' || c == ':' || unicode.IsSpace(c) || unicode.IsControl(c)
 	}):
 		return errors.New("is no interface name: it may hold no slash, colon or space")
+	case strings.Contains(s, "*"): // legal, but whoever writes it means nftables' pattern
+		return errors.New("is no pattern: name each interface; one that is not there yet joins when it appears")
 	}
 	return nil
 }

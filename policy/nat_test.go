@@ -219,7 +219,7 @@ func TestNATRefused(t *testing.T) {
 		`{"name":"n"}`:                    "nat_type: is required",
 		`{"name":"n","external_port":80}`: "internal_ip: is required\nprotocol: is required",
 		`{"name":"n","external_port":"80,90","internal_ip":"10.0.0.0/24","protocol":"icmp"}`:                  "internal_ip: \"10.0.0.0/24\" is no IP address\nexternal_port: \"80,90\" is no port: write a number from 0 to 65535, or a range as in 8000-8010\nprotocol: \"icmp\" is not forwarded by port: write tcp, udp or both",
-		`{"name":"n","external_port":80,"internal_ip":"10.0.0.1","protocol":"tcp","translate_to":"10.0.0.1"}`: "translate_to: is not a field that exists here",
+		`{"name":"n","external_port":80,"internal_ip":"10.0.0.1","protocol":"tcp","translate_to":"10.0.0.1"}`: "translate_to: is not a field that exists here: there are enabled, external_port, hairpin, id, interface, internal_ip, internal_port, log, name, protocol, source",
 		`{"name":"n","external_port":70000,"internal_ip":"10.0.0.1","protocol":"tcp"}`:                        "external_port: \"70000\" is no port: write a number from 0 to 65535, or a range as in 8000-8010",
 	} {
 		_, err := policy.DecodeNATRule([]byte(text))

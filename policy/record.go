@@ -12,7 +12,13 @@ type record struct {
 	found *findings
 	path  string // of the object, "" at the top
 	*object
+
+	known [maxMembers]string // that were asked for, for the remedy
+	asks  int
 }
+
+// maxMembers is how many a shape has at the most.
+const maxMembers = 24
 
 // newRecord is false, with a finding, where v is no object.
 func newRecord(found *findings, path string, v any) (*record, bool) {
@@ -36,6 +42,10 @@ func join(path, name string) string {
 func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
 func (r *record) value(name string) (any, bool) {
+	if r.asks < maxMembers {
+		r.known[r.asks] = name
+		r.asks++
+	}
 	i, ok := r.find(name)
 	if !ok {
 		return nil, false
@@ -57,7 +67,9 @@ func (r *record) require(names ...string) {
 // ignore accepts members that answers hold and writes do not set.
 func (r *record) ignore(names ...string) {
 	for _, name := range names {
-		r.value(name)
+		if i, ok := r.find(name); ok {
+			r.members[i].asked = true
+		}
 	}
 }
 
@@ -148,7 +160,7 @@ func (r *record) texts(name string, to *[]string) {
 func (r *record) done() {
 	for _, m := range r.members {
 		if !m.asked {
-			r.found.misshapen(r.member(m.key), "is not a field that exists here")
+			r.found.misshapen(r.member(m.key), "is not a field that exists here: %s", r.instead(m.key))
 		}
 	}
 	for _, key := range r.twice {

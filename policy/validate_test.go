@@ -38,14 +38,15 @@ func TestValidateErrors(t *testing.T) {
 		{"interface in two zones", `"zones":[{"name":"WAN","interfaces":["eth0"]},{"name":"LAN","interfaces":["eth1","eth0"]}]`,
 			`CONFLICT zones[1].interfaces[1]: eth0 is in zone WAN already: an interface is in one zone, remove it there first`},
 		{"interface twice", `"zones":[{"name":"WAN","interfaces":["eth0","eth0"]}]`, `zones[0].interfaces[1]: eth0 is listed twice`},
-		{"interface names", `"zones":[{"name":"WAN","interfaces":["","lo","self","a b","eth0:1","aaaaaaaaaaaaaaaa","../x"]}]`,
+		{"interface names", `"zones":[{"name":"WAN","interfaces":["","lo","self","a b","eth0:1","aaaaaaaaaaaaaaaa","../x","eth*"]}]`,
 			`zones[0].interfaces[0]: is empty: name an interface
 zones[0].interfaces[1]: lo is the loopback interface, which is not judged: leave it out
 zones[0].interfaces[2]: "self" stands for the router and cannot name an interface
 zones[0].interfaces[3]: is no interface name: it may hold no slash, colon or space
 zones[0].interfaces[4]: is no interface name: it may hold no slash, colon or space
 zones[0].interfaces[5]: is no interface name: the kernel allows 15 bytes
-zones[0].interfaces[6]: is no interface name: it may hold no slash, colon or space`},
+zones[0].interfaces[6]: is no interface name: it may hold no slash, colon or space
+zones[0].interfaces[7]: is no pattern: name each interface; one that is not there yet joins when it appears`},
 		{"zone twice", `"zones":[{"name":"LAN"},{"name":"LAN"}]`, `CONFLICT zones[1].name: zone LAN exists already: choose another name`},
 		{"a conflict among errors is an error", `"zones":[{"name":"LAN"},{"name":"LAN","interfaces":["lo"]}]`,
 			"zones[1].name: zone LAN exists already: choose another name\nzones[1].interfaces[0]: lo is the loopback interface, which is not judged: leave it out"},
@@ -134,7 +135,7 @@ rules[0].icmp_types[1]: "256" is no ICMP type: write a type as in 8, or type/cod
 rules[0].icmp_types[2]: "8/" has no ICMP code: write type/code as in 3/4
 rules[0].icmp_types[3]: "3/256" has no ICMP code: write type/code as in 3/4
 rules[0].icmp_types[4]: "08" is no ICMP type: write a type as in 8, or type/code as in 3/4`},
-		{"schedule", ruleWith(`"schedule":{"start":"24:00","end":"8:00"}`), "rules[0].schedule.start: \"24:00\" is no time of day: write HH:MM from 00:00 to 23:59\nrules[0].schedule.end: \"8:00\" is no time of day: write HH:MM from 00:00 to 23:59"},
+		{"schedule", ruleWith(`"schedule":{"enabled":true,"start":"24:00","end":"8:00"}`), "rules[0].schedule.start: \"24:00\" is no time of day: write HH:MM from 00:00 to 23:59\nrules[0].schedule.end: \"8:00\" is no time of day: write HH:MM from 00:00 to 23:59"},
 
 		{"policies", `"policies":[{"from":"LAN","to":"any","action":"drop"},{"from":"LAN","to":"any","action":"drop"},{"from":"X","to":"","action":"pass"}]`,
 			`policies[1]: policies[0] is for LAN to any already: keep one of them

@@ -16,6 +16,7 @@ import (
 
 	"ngfw.sh/agent/doctor"
 	"ngfw.sh/agent/settings"
+	"ngfw.sh/internal/fault"
 )
 
 // Env is what a command sees of the world.
@@ -64,7 +65,12 @@ func Execute(ctx context.Context, root *cobra.Command, args []string) int {
 	if err == nil {
 		return exitDone
 	}
-	if !errors.Is(err, errSilent) {
+	if f, ok := fault.As(err); ok && len(f.Fields) > 1 && cmd.Name() != "run" {
+		fmt.Fprintf(root.ErrOrStderr(), "%s: %s%d errors\n", cmd.CommandPath(), strings.TrimSuffix(err.Error(), f.Error()), len(f.Fields))
+		for _, field := range f.Fields {
+			fmt.Fprintf(root.ErrOrStderr(), "  %s: %s\n", field.Path, field.Message)
+		}
+	} else if !errors.Is(err, errSilent) {
 		// One line, so that it can be read in a log among others.
 		fmt.Fprintf(root.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
 	}

@@ -182,14 +182,14 @@ func TestStatusOfRunningAgent(t *testing.T) {
 	want := control.Status{
 		Version: "v9", PID: 4, Started: 1, PolicyRevision: 12, PolicySource: "disk",
 		Link:     control.Link{State: "connecting", Server: "grpcs://c:1", Error: "connection refused"},
-		Programs: []control.Program{{Interface: "eth0", Zone: "WAN", XDP: "generic", TC: "tcx"}, {Interface: "eth1", XDP: "off", TC: "off", Error: "no such device"}},
+		Programs: []control.Program{{Interface: "eth0", Zone: "WAN", XDP: "native", TC: "tcx", FastPath: "xdp"}, {Interface: "eth1", XDP: "off", TC: "off", Error: "no such device"}},
 		Inspection: control.Inspection{
 			Mode: "prevent", Rules: 31000, RefusedRules: 2, InspectedBytes: 7000, FlowsBypassed: 5, FlowsBlocked: 1,
 			Queues: []control.MatcherQueue{{Number: "4100", Bound: true, Packets: 90, Dropped: 3, Missed: 4, QueueDropped: 1, SocketDropped: 2}, {Number: "4101"}},
 		},
-		Degraded: []string{"xdp:eth0: generic mode"},
+		Degraded: []string{"xdp:eth1: not attached"},
 		Spool:    control.Spool{Batches: 3, Bytes: 400, DroppedBatches: 1, DroppedRows: 50, Error: "no space left on device"},
-		Counters: control.Counters{Packets: 10, Bytes: 2000, Flows: 2, Drops: map[string]int64{"policy": 5, "backstop": 1}},
+		Counters: control.Counters{Packets: 10, FastPath: 7, Bytes: 2000, Flows: 2, Drops: map[string]int64{"policy": 5, "backstop": 1, "no_zone": 0}},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -217,9 +217,9 @@ func TestStatusOfRunningAgent(t *testing.T) {
 	got = run(t, path, "", "status")
 	for _, text := range []string{
 		"revision 12, from disk", "connecting grpcs://c:1: connection refused", "3 batches, 400 bytes; dropped 1 batches, 50 rows; no space left",
-		"backstop 1", "policy 5",
+		"drops       backstop 1\n            policy 5\ninspection", "packets     10, 2000 bytes; 7 packets by the fast path",
 		"prevent, fails closed, 31000 rules (2 left out); 7000 bytes of streams inspected, flows bypassed 5, blocked 1",
-		"queue 4100: 90 packets, 3 dropped, 0 waiting; without room: missed 4, dropped 3", "queue 4101: nobody serves it; ", "xdp:eth0: generic mode", "eth1       -     off      off  no such device",
+		"queue 4100: 90 packets, 3 dropped, 0 waiting; without room: missed 4, dropped 3", "queue 4101: nobody serves it; ", "xdp:eth1: not attached", "eth0       WAN   native  tcx  xdp", "eth1       -     off     off  -          no such device",
 	} {
 		if !strings.Contains(got.out, text) {
 			t.Errorf("status lacks %q:\n%s", text, got.out)

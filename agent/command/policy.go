@@ -178,6 +178,7 @@ func writeAnswers(out io.Writer, packets []policy.Packet, answers []dataplane.An
 	fmt.Fprintln(w, "PACKET\tACTION\tRULE\tREASON\t")
 	for i, a := range answers {
 		p := packets[i]
+		p.Time = time.Time{} // the question's own, or now
 		rule, note := "-", ""
 		if a.Reference.RuleID != 0 {
 			rule = fmt.Sprint(a.Reference.RuleID)
@@ -190,7 +191,7 @@ func writeAnswers(out io.Writer, packets []policy.Packet, answers []dataplane.An
 		case !a.Agree():
 			note = fmt.Sprintf("PROGRAM DIFFERS: %s %s", a.Program.Action, a.Program.Reason)
 		}
-		fmt.Fprintf(w, "%s→%s %s→%s\t%s\t%s\t%s\t%s\n", p.In, p.Out, p.Src, p.Dst, a.Reference.Action, rule, a.Reference.Reason, note)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", packetText("", "", p), a.Reference.Action, rule, a.Reference.Reason, note)
 	}
 	return w.Flush()
 }

@@ -180,3 +180,17 @@ func TestSimulateFileTellsOfNAT(t *testing.T) {
 		}
 	}
 }
+
+// Each of several errors has a line of its own.
+func TestPolicyErrorsAreReadable(t *testing.T) {
+	dir := t.TempDir()
+	file := write(t, filepath.Join(dir, "p.json"), strings.NewReplacer(`"zone_from":"LAN"`, `"zone_from":"DMZ"`).Replace(sampled))
+	got := run(t, filepath.Join(dir, "none.yaml"), "", "policy", "check", file)
+	want := "ngfw-agent policy check: " + file + `: 2 errors
+  rules[0].zone_from: there is no zone "DMZ": write one of WAN, LAN, NEW, SELF, any
+  rules[1].zone_from: there is no zone "DMZ": write one of WAN, LAN, NEW, SELF, any
+`
+	if d := cmp.Diff(outcome{1, "", want}, got, cmp.AllowUnexported(outcome{})); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}

@@ -101,11 +101,9 @@ func writeStatus(out io.Writer, s control.Status, now time.Time) error {
 		spool += "; " + s.Spool.Error
 	}
 	row("spool", "%s", spool)
-	row("packets", "%d, %d bytes", s.Counters.Packets, s.Counters.Bytes)
+	row("packets", "%d, %d bytes; %d packets by the fast path", s.Counters.Packets, s.Counters.Bytes, s.Counters.FastPath)
 	row("flows", "%d, %d events lost", s.Counters.Flows, s.Counters.EventsLost)
-	for i, reason := range slices.Sorted(maps.Keys(s.Counters.Drops)) {
-		row(first(i, "drops"), "%s %d", reason, s.Counters.Drops[reason])
-	}
+	writeDrops(row, s.Counters.Drops)
 	writeInspection(row, s.Inspection)
 	for i, l := range s.DropLists {
 		row(first(i, "drop lists"), "%s", dropListText(l))
@@ -129,11 +127,25 @@ func writeStatus(out io.Writer, s control.Status, now time.Time) error {
 		_, err := fmt.Fprintln(out, "\nno programs are attached")
 		return err
 	}
-	fmt.Fprintln(w, "\nINTERFACE\tZONE\tXDP\tTC\tERROR")
+	fmt.Fprintln(w, "\nINTERFACE\tZONE\tXDP\tTC\tFAST PATH\tERROR")
 	for _, p := range s.Programs {
-		fmt.Fprintln(w, strings.TrimRight(strings.Join([]string{p.Interface, dash(p.Zone), dash(p.XDP), dash(p.TC), p.Error}, "\t"), "\t"))
+		fmt.Fprintln(w, strings.Join([]string{p.Interface, dash(p.Zone), dash(p.XDP), dash(p.TC), dash(p.FastPath), p.Error}, "\t"))
 	}
 	return w.Flush()
+}
+
+// writeDrops leaves out the reasons for which nothing was dropped; JSON has all.
+func writeDrops(row func(name, format string, args ...any), drops map[string]int64) {
+	n := 0
+	for _, reason := range slices.Sorted(maps.Keys(drops)) {
+		if drops[reason] != 0 {
+			row(first(n, "drops"), "%s %d", reason, drops[reason])
+			n++
+		}
+	}
+	if n == 0 {
+		row("drops", "none")
+	}
 }
 
 // queueText is a line of the tree: "wan upload, voice: 2 to 20 Mbit/s, …".

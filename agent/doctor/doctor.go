@@ -82,7 +82,7 @@ type Deps struct {
 	Kernel     Kernel
 	FileSystem func(path string) (FileSystem, error)
 	Clock      func() (Clock, error)
-	Tables     func() error // lists nftables
+	Tables     func() ([]string, error) // of nftables that translate addresses, but ours
 	Lookup     func(ctx context.Context, host string) ([]string, error)
 	Dial       func(ctx context.Context, network, address string) (net.Conn, error)
 	Now        func() time.Time
@@ -132,6 +132,8 @@ func (d *Doctor) Examine(ctx context.Context) []Result {
 	results = append(results, d.features()...)
 	results = append(results, d.subsystems()...)
 	results = append(results, d.forwarding()...)
+	results = append(results, d.bridges())
+	results = append(results, d.translators()...)
 	results = append(results, d.clock(), d.disk(s))
 	return append(results, d.server(ctx, s)...)
 }

@@ -28,6 +28,7 @@ type machine struct {
 	clock Clock
 	now   time.Time
 	nft   error
+	nat   []string // tables that translate
 	kern  Kernel
 	file  string // the settings
 
@@ -94,7 +95,7 @@ func (m *machine) examine() map[string]Result {
 	cfg := DefaultConfig()
 	cfg.SettingsPath, cfg.Optional = m.file, m.optional
 	d := New(cfg, Deps{
-		Root: m.root, Kernel: m.kern, Tables: func() error { return m.nft }, Now: func() time.Time { return m.now },
+		Root: m.root, Kernel: m.kern, Tables: func() ([]string, error) { return m.nat, m.nft }, Now: func() time.Time { return m.now },
 		Clock: func() (Clock, error) { return m.clock, nil },
 		FileSystem: func(path string) (FileSystem, error) {
 			if f, ok := m.types[path]; ok {
@@ -163,6 +164,8 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		"part as user":      {func(m *machine) { f := whole(); f.parts[subsystem.IFB] = unix.EPERM; m.kern = f }, "ifb", Warn, "root"},
 		"no forwarding":     {func(m *machine) { m.root["proc/sys/net/ipv4/ip_forward"] = file("0\n") }, "forwarding IPv4", Warn, "ip_forward is 0"},
 		"no IPv6":           {func(m *machine) { delete(m.root, "proc/sys/net/ipv6/conf/all/forwarding") }, "forwarding IPv6", Warn, "lacks"},
+		"another's NAT":     {func(m *machine) { m.nat = []string{"ip nat", "ip6 nat"} }, "sole NAT", Warn, "nft delete table ip nat"},
+		"br_netfilter":      {func(m *machine) { m.root["proc/sys/net/bridge/bridge-nf-call-iptables"] = file("1\n") }, "plain bridges", Warn, "net.bridge.bridge-nf-call-iptables=0"},
 		"clock in 1970":     {func(m *machine) { m.now = time.Unix(60, 0) }, "clock", Fail, "1970"},
 		"free-running":      {func(m *machine) { m.clock.Synchronised = false }, "clock", Warn, "chrony"},
 		"full disk":         {func(m *machine) { m.types["/var/lib"] = FileSystem{Available: 1 << 20} }, "disk", Fail, "1 MiB left"},

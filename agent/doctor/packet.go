@@ -72,18 +72,30 @@ func (d *Doctor) kfuncs() Result {
 	return ok(check, strings.Join(kfuncs, ", "))
 }
 
-func listTables() error {
+// listTables names the tables that translate addresses, ours left out.
+func listTables() ([]string, error) {
 	c, err := nftables.New()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = c.ListTables()
-	return err
+	chains, err := c.ListChains()
+	if err != nil {
+		return nil, err
+	}
+	families := map[nftables.TableFamily]string{nftables.TableFamilyIPv4: "ip", nftables.TableFamilyIPv6: "ip6", nftables.TableFamilyINet: "inet"}
+	var names []string
+	for _, chain := range chains {
+		name := families[chain.Table.Family] + " " + chain.Table.Name
+		if chain.Type == nftables.ChainTypeNAT && name != "inet ngfw" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 func (d *Doctor) nftables() Result {
 	const check = "nftables"
-	err := d.deps.Tables()
+	_, err := d.deps.Tables()
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return warn(check, "cannot be told without privileges", "run as root")
@@ -91,6 +103,22 @@ func (d *Doctor) nftables() Result {
 		return fail(check, "the kernel does not answer: "+err.Error(), "modprobe nf_tables; NAT and the closed-by-default table need it")
 	}
 	return ok(check, "the kernel answers")
+}
+
+// translators looks for NAT of others, as a ruleset that was there before the agent.
+func (d *Doctor) translators() []Result {
+	const check = "sole NAT"
+	others, err := d.deps.Tables()
+	switch {
+	case err != nil: // the check nftables says it
+		return nil
+	case len(others) > 0:
+		r := warn(check, "another translates addresses, too: table "+strings.Join(others, ", table "),
+			"make NAT rules of its rules, then nft delete table "+others[0]+"; what an engine for containers has there it needs for its own networks")
+		r.Lost = "what it translates otherwise than the policy is dropped as nat_mismatch"
+		return []Result{r}
+	}
+	return []Result{ok(check, "nobody else translates addresses")}
 }
 
 func (d *Doctor) features() []Result {
@@ -138,4 +166,31 @@ func (d *Doctor) forwarding() []Result {
 		}
 	}
 	return results
+}
+
+// bridges looks whether IP's netfilter hooks are run for frames that a bridge takes
+// from its ports (br_netfilter). Then conntrack settles their translation before the
+// bridge's own interface has them, where the packet programs say which it is.
+func (d *Doctor) bridges() Result {
+	const check = "plain bridges"
+	var on []string
+	for _, name := range []string{"bridge-nf-call-iptables", "bridge-nf-call-ip6tables"} {
+		b, err := fs.ReadFile(d.deps.Root, "proc/sys/net/bridge/"+name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // no br_netfilter
+		}
+		if err != nil {
+			return warn(check, "cannot be told: "+err.Error(), "run as root")
+		}
+		if strings.TrimSpace(string(b)) != "0" {
+			on = append(on, "net.bridge."+name)
+		}
+	}
+	if len(on) > 0 {
+		r := warn(check, strings.Join(on, " and ")+" is 1 (br_netfilter is loaded, often by a container engine)",
+			"sysctl -w "+strings.Join(on, "=0 ")+"=0, and the same in /etc/sysctl.d")
+		r.Lost = "NAT rules do not translate what arrives by a port of a bridge; it is dropped"
+		return r
+	}
+	return ok(check, "ports of bridges are left to the bridge")
 }

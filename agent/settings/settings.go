@@ -18,6 +18,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -104,9 +105,9 @@ const (
 type XDP string
 
 const (
-	XDPAuto    XDP = "auto"    // native where the driver can, else generic where the kernel can
+	XDPAuto    XDP = "auto"    // native where the driver can, else TC does its work
 	XDPNative  XDP = "native"  // where the driver can, else TC alone
-	XDPGeneric XDP = "generic" // for tests: with any driver, before Linux 6.9, and saves little
+	XDPGeneric XDP = "generic" // for tests: works everywhere and saves nothing
 	XDPOff     XDP = "off"     // TC alone
 )
 
@@ -214,8 +215,13 @@ func Parse(b []byte) (Settings, error) {
 }
 
 // malformed keeps the line and the reason. The library's own text shows the
-// lines around the error, which may hold the key.
+// lines around the error, which may hold the key, and names Go's types.
 func malformed(err error) error {
+	var kind *yaml.TypeError
+	if errors.As(err, &kind) && kind.DstType == reflect.TypeFor[time.Duration]() {
+		return fault.New(fault.BadRequest, "[%d:%d] is no length of time: write one with its unit, as in 10s, 5m or 1h",
+			kind.Token.Position.Line, kind.Token.Position.Column)
+	}
 	return fault.New(fault.BadRequest, "%s", yaml.FormatError(err, false, false))
 }
 

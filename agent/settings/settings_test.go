@@ -72,6 +72,7 @@ func TestParseRefuses(t *testing.T) {
 		"wrong type":        {"state_dir: /x\nflow: 5\n", "", "[2:7]"},
 		"not YAML":          {"a: b: c\n", "", "[1:"},
 		"second document":   {"xdp: auto\n---\nxdp: off\n", "", "second document"},
+		"no unit":           {"flow: {update_interval: 10}\n", "", "[1:25] is no length of time"},
 		"size":              {"spool:\n  max_bytes: 5 parsecs\n", "", "256MiB"},
 		"small spool":       {"spool:\n  max_bytes: 5\n", "spool.max_bytes", "1MiB"},
 		"log level":         {"log:\n  level: loud\n", "log.level", `"loud"`},

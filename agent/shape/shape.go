@@ -98,6 +98,13 @@ func (s *Section) Restore() error {
 	return nil
 }
 
+// Resume puts a document into force that is not kept. Where the kernel shapes so
+// already, it is left as it is.
+func (s *Section) Resume(version int64, document []byte) error {
+	_, err := s.try(version, document, s.deps.Kernel.Resume)
+	return err
+}
+
 // Try puts a document into force. On an error everything is as it was; a fault names
 // the field.
 func (s *Section) Try(version int64, document []byte) (*Trial, error) {
