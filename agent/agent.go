@@ -111,12 +111,17 @@ func lock(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the state directory: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("another ngfw-agent works in %s: stop it first", dir)
+	for began := time.Now(); unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil; time.Sleep(20 * time.Millisecond) {
+		if time.Since(began) > lastBreath {
+			f.Close()
+			return nil, fmt.Errorf("another ngfw-agent works in %s: stop it first", dir)
+		}
 	}
 	return f, nil
 }
+
+// lastBreath is how long one that was killed may still hold what it had open.
+const lastBreath = 3 * time.Second
 
 func (a *Agent) open() error {
 	s := a.cfg.Settings
