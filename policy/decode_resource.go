@@ -123,13 +123,6 @@ func (d decoder) schedule(r *record, to *Schedule) {
 	if !ok {
 		return
 	}
-	// Whoever writes times by hand means them; that they have no effect would not be
-	// seen. The API's bodies have the default of its documentation.
-	if !d.body && len(s.members) > 0 {
-		if _, said := s.value("enabled"); !said {
-			d.found.add(s.member("enabled"), "is required: true, or false for times without effect")
-		}
-	}
 	s.flag("enabled", &to.Enabled)
 	s.text("start", &to.Start)
 	s.text("end", &to.End)

@@ -123,8 +123,6 @@ zone: is not a field that exists here: write zones`},
 		{"misspelt", rule(`{"nmae":"n","zone_form":"a","zone_to":"b","act":"drop","dport":"80"}`), fault.BadRequest, "name: is required\nzone_from: is required\naction: is required\n" +
 			"nmae: is not a field that exists here: write name\nzone_form: is not a field that exists here: write zone_from\n" +
 			"act: is not a field that exists here: write action\ndport: is not a field that exists here: write port"},
-		{"times of a rule in a file", whole(`{"rules":[{"id":1,"name":"n","zone_from":"a","zone_to":"b","action":"drop","schedule":{"start":"22:00"}}]}`), fault.InvalidConfig,
-			"rules[0].schedule.enabled: is required: true, or false for times without effect"},
 		{"group", group(`{"name":"g"}`), fault.InvalidConfig, "type: is required\nmembers: is required"},
 		{"pair", pair(`{"from":"LAN","to":"WAN"}`), fault.InvalidConfig, "action: is required"},
 		{"pairs", pairs(`[{"from":"LAN","to":"WAN","action":"drop"},{"from":1}]`), fault.BadRequest, "[1].to: is required\n[1].action: is required\n[1].from: must be a string, not a number"},
