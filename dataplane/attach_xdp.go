@@ -79,16 +79,7 @@ func leaveOtherMode(pin string, index int, mode XDPMode) error {
 			return nil
 		}
 	}
-	// An interface has one mode at a time, and lets go of a link that nobody holds
-	// only a little later.
-	var off error
-	if held, err := link.LoadPinnedLink(pin, nil); err == nil {
-		if off = held.Detach(); errors.Is(off, unix.ENOLINK) {
-			off = nil // its interface was another one, and is gone
-		}
-		off = errors.Join(off, held.Close())
-	}
-	if err := errors.Join(off, releasePin(pin)); err != nil {
+	if err := releasePin(pin); err != nil {
 		return fmt.Errorf("take XDP's other mode off: %w", err)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -124,6 +125,17 @@ func releasePin(pin string) error {
 	if err == nil && pinnedAs(pin) == TCClsact {
 		if err := clsactDetach(index, hook); err != nil {
 			return err
+		}
+	}
+	// The kernel lets go of a link that nobody holds only a little later, and until
+	// then takes no other in its place.
+	if l, err := link.LoadPinnedLink(pin, nil); err == nil {
+		err := l.Detach()
+		if errors.Is(err, unix.ENOLINK) { // its interface is gone
+			err = nil
+		}
+		if err := errors.Join(err, l.Close()); err != nil {
+			return fmt.Errorf("take a program off: %w", err)
 		}
 	}
 	if err := os.Remove(pin); err != nil && !errors.Is(err, os.ErrNotExist) {
