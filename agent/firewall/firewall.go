@@ -315,6 +315,7 @@ func environment(self []netip.Addr) policy.Env {
 func ruleset(im, before *policy.Image) netfilter.Ruleset {
 	r := netfilter.Ruleset{Targets: targets(im, before), Sources: netfilter.Sources(&im.NAT)}
 	for name, zone := range im.Interfaces {
+		r.Bridges = append(r.Bridges, name)
 		if im.Masquerade[zone] {
 			r.Masquerade = append(r.Masquerade, name)
 		}
@@ -322,6 +323,7 @@ func ruleset(im, before *policy.Image) netfilter.Ruleset {
 			r.MSSClamp = append(r.MSSClamp, name)
 		}
 	}
+	slices.Sort(r.Bridges)
 	slices.Sort(r.Masquerade)
 	slices.Sort(r.MSSClamp)
 	return r

@@ -95,7 +95,7 @@ func TestApplyEnforcesAndKeeps(t *testing.T) {
 	if !s.Wait(context.Background()) || s.Version() != 3 || w.enforced() != 3 || w.opened != 1 {
 		t.Errorf("version %d, the kernel has %d, opened %d times", s.Version(), w.enforced(), w.opened)
 	}
-	want := []netfilter.Ruleset{{Masquerade: []string{"wan"}, MSSClamp: []string{"wan"}}}
+	want := []netfilter.Ruleset{{Masquerade: []string{"wan"}, MSSClamp: []string{"wan"}, Bridges: []string{"lan0", "lan1", "wan"}}}
 	if d := cmp.Diff(want, w.rules); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}

@@ -32,6 +32,10 @@ const (
 	zoneSelf   = 1 << 21
 )
 
+// metaIIFKind is NFT_META_IIFKIND of linux/netfilter/nf_tables.h: a link's kind, as ip
+// link shows it.
+const metaIIFKind expr.MetaKey = 26
+
 // FreeMark are the bits of the packet mark that are not ours: rules of the matcher may set
 // them, for others to go by.
 const FreeMark = 0x0000ffff
@@ -43,6 +47,7 @@ type Ruleset struct {
 	Targets    []Targets
 	Sources    []Source // before Masquerade
 	Queues     Queues
+	Bridges    []string // interfaces that may be bridges: what stays within one is none of ours
 }
 
 // Apply makes the table be r's.
@@ -66,7 +71,7 @@ func replace(r Ruleset) error {
 	// differ from what the programs saw.
 	b.drops(input, "wrong_zone", unlessLoopback(expr.MetaKeyIIFNAME), markIsNot(zoneMask, zoneSelf))
 	b.delivered(input)
-	b.backstop("forward", nftables.ChainHookForward)
+	b.backstop("forward", nftables.ChainHookForward, r.Bridges...)
 	b.queues(r.Queues)
 	// A packet that conntrack calls invalid is not translated and would carry a
 	// private address out. What is forwarded has met the backstop, so only what the
@@ -143,8 +148,9 @@ func (b builder) drops(chain *nftables.Chain, reason string, parts ...[]expr.Any
 }
 
 // backstop drops what the programs have not judged, and what they took for a
-// known flow although conntrack does not know it.
-func (b builder) backstop(name string, hook *nftables.ChainHook) *nftables.Chain {
+// known flow although conntrack does not know it. With br_netfilter the kernel shows
+// it what a bridge passes from port to port, too: that was never to be judged.
+func (b builder) backstop(name string, hook *nftables.ChainHook, bridges ...string) *nftables.Chain {
 	c := b.chain(name, nftables.ChainTypeFilter, hook, nftables.ChainPriorityFilter)
 	outside := unlessLoopback(expr.MetaKeyIIFNAME)
 	if hook == nftables.ChainHookForward {
@@ -153,6 +159,10 @@ func (b builder) backstop(name string, hook *nftables.ChainHook) *nftables.Chain
 		plain := uint32(markJudged | markReject | markReply)
 		b.rule(c, mark(plain, markJudged), conntrackStateIsNot(expr.CtStateBitINVALID), accept())
 		b.rule(c, mark(plain, markJudged|markReply), conntrackState(expr.CtStateBitESTABLISHED), accept())
+		for _, name := range sorted(bridges) {
+			b.rule(c, interfaceIs(expr.MetaKeyIIFNAME, name), interfaceIs(expr.MetaKeyOIFNAME, name), interfaceIs(metaIIFKind, "bridge"),
+				mark(^uint32(FreeMark), 0), accept()) // no program has seen it: one that rejects says so
+		}
 	}
 	b.reject(c, outside)
 	b.drops(c, "unjudged", outside, mark(markJudged, 0))

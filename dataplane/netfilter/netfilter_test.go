@@ -36,7 +36,7 @@ func lines(text, with string) []string {
 
 func TestTableSaysWhatItShould(t *testing.T) {
 	l := labtest.New(t)
-	apply(l, t, Ruleset{Masquerade: []string{"wan", "mgmt0"}, MSSClamp: []string{"wan"}})
+	apply(l, t, Ruleset{Masquerade: []string{"wan", "mgmt0"}, MSSClamp: []string{"wan"}, Bridges: []string{"lan", "dmz"}})
 	text := table(l)
 	for _, want := range []struct {
 		with  string
@@ -54,11 +54,15 @@ func TestTableSaysWhatItShould(t *testing.T) {
 			"type filter hook postrouting priority mangle; policy accept;",
 			"type nat hook postrouting priority srcnat; policy accept;",
 		}},
-		{"0x00000000/1", []string{ // the upper bit, at input and forward
+		{"0x00000000/1 ", []string{ // the upper bit, at input and forward
 			`iifname != "lo" meta mark 0x00000000/1 counter drop comment "unjudged"`,
 			`iifname != "lo" meta mark 0x00000000/1 counter drop comment "unjudged"`,
 		}},
 		{"0x0000ffff", []string{"meta l4proto != esp meta l4proto != ah meta l4proto != ipcomp meta mark set meta mark & 0x0000ffff"}},
+		{"bridge", []string{
+			`iifname "dmz" oifname "dmz" meta iifkind "bridge" meta mark 0x00000000/16 accept`,
+			`iifname "lan" oifname "lan" meta iifkind "bridge" meta mark 0x00000000/16 accept`,
+		}},
 		{"4500", []string{"udp dport 4500 accept"}}, // at input, before it
 		{"0x00200000", []string{`iifname != "lo" meta mark & 0x07e00000 != 0x00200000 counter drop comment "wrong_zone"`}},
 	} {
