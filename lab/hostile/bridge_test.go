@@ -13,7 +13,13 @@ import (
 // A bridge, which no driver has XDP for, routes like any interface. What it passes from
 // port to port is none of the policy's, also where the kernel shows it to netfilter.
 func TestBridge(t *testing.T) {
-	r := newRouter(t, strings.Replace(usual, `["lan1", "lan2"]`, `["lan1", "lan2", "br0"]`, 1))
+	for _, xdp := range []string{"auto", "generic"} {
+		t.Run(xdp, func(t *testing.T) { testBridge(t, xdp) })
+	}
+}
+
+func testBridge(t *testing.T, xdp string) {
+	r := newRouter(t, strings.Replace(usual, `["lan1", "lan2"]`, `["lan1", "lan2", "br0"]`, 1), "xdp: "+xdp)
 	r.TryExec(lab.RTR, "sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=1") // if the kernel can
 	for _, cmd := range []string{
 		"link add br0 address 02:6e:67:66:01:01 type bridge mcast_snooping 0", "addr flush dev lan1", "link set lan1 master br0", "link set lan2 master br0",
