@@ -88,6 +88,7 @@ func prepare() error {
 		os.WriteFile("/proc/sys/kernel/modprobe", []byte("/init"), 0o644),
 		unix.Sethostname([]byte("machine")),
 		load("nf_conntrack"), // its functions are what the packet programs link to
+		load("tun"),          // elsewhere its device is there for whoever opens it, without the module
 		exec.Command("ip", "link", "set", "lo", "up").Run(),
 	)
 }
