@@ -13,8 +13,10 @@ TEST_PARALLEL ?= 2
 TEST_TIMEOUT ?= 15m
 FUZZTIME ?= 30s
 # Series of Debian's kernels, booted by test-kernels. UPDATE=1 takes the verifier's
-# instruction counts for the golden file, there and in the running kernel.
+# instruction counts for the golden file, there and in the running kernel. PLAN names
+# some of the suites: PACKAGE or PACKAGE:TESTS.
 KERNELS ?= 6.1 6.12
+PLAN ?=
 UPDATE ?=
 
 .PHONY: help
@@ -51,9 +53,9 @@ test: ## Run every check and every test
 	go test -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) ./...
 
 .PHONY: test-kernels
-test-kernels: ## Test the data plane in other kernels, under emulation
+test-kernels: ## Test data plane and agent in other kernels, under emulation
 	@KERNELS='$(KERNELS)' .ci/prepare kernels
-	NGFW_KERNELS='$(KERNELS)' NGFW_KERNELS_UPDATE='$(UPDATE)' go test -count=1 -timeout 240m -v ./lab/kernel
+	NGFW_KERNELS='$(KERNELS)' NGFW_KERNELS_PLAN='$(value PLAN)' NGFW_KERNELS_UPDATE='$(UPDATE)' go test -count=1 -timeout 240m -v ./lab/kernel
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck

@@ -8,5 +8,8 @@
 // init), so nothing that runs in it can leave anything behind here. A machine
 // is one process and ends with the context that it was started with.
 //
+// A step that says nothing for long is asked where it hangs, and ended; the rest of
+// the plan follows. A machine that says nothing at all ends.
+//
 // Kernels are fetched by fetch.sh with apt and are kept in the cache.
 package kernel

@@ -181,7 +181,7 @@ func build(t *testing.T, dir string, plan []suite) kernel.Bundle {
 		if data := filepath.Join(root, s.in, "testdata"); exists(data) {
 			b.Trees[filepath.Join(at, "testdata")] = data
 		}
-		args := []string{"-test.v", "-test.count=1", "-test.timeout=30m"}
+		args := []string{"-test.v", "-test.count=1", "-test.timeout=60m"}
 		if s.run != "" {
 			args = append(args, "-test.run="+s.run)
 		}

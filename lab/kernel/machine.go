@@ -65,7 +65,7 @@ func Run(ctx context.Context, cfg Config, r Release, b Bundle, progress func(lin
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	console := &tail{room: 16 << 10}
+	console := &tail{room: 32 << 10}
 	cmd := exec.CommandContext(ctx, emulator,
 		// Hardware's help hangs where machines are virtual already.
 		"-accel", "tcg,thread=multi", "-cpu", "max", "-m", strconv.Itoa(cfg.Megabytes), "-smp", strconv.Itoa(cfg.Processors),
@@ -93,8 +93,19 @@ func Run(ctx context.Context, cfg Config, r Release, b Bundle, progress func(lin
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the machine: %w", err)
 	}
-	results, done, err := read(out, progress)
+	// What hangs within is for init to end; here it is the machine as a whole.
+	quiet := time.AfterFunc(Silence+time.Minute, cancel)
+	defer quiet.Stop()
+	results, done, err := read(out, func(line string) {
+		quiet.Reset(Silence + time.Minute)
+		if progress != nil {
+			progress(line)
+		}
+	})
 	if done {
+		if err != nil {
+			err = fmt.Errorf("%w\nthe console: %s", err, console)
+		}
 		// It ends by itself; what keeps it is no business of the results.
 		timer := time.AfterFunc(20*time.Second, cancel)
 		defer timer.Stop()

@@ -11,6 +11,10 @@ type Step struct {
 	Env  []string
 }
 
+// Silence is how long a step may say nothing until it is asked where it hangs, and
+// ended. Emulated, tests say nothing for minutes.
+const Silence = 10 * time.Minute
+
 // Files of the machine that Init reads.
 const (
 	PlanFile    = "/plan.json"

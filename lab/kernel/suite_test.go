@@ -38,7 +38,7 @@ var long = []suite{
 }
 
 // commands of this machine that tests start in the other.
-var commands = []string{"ip", "tc", "nft", "iptables", "ping", "curl", "dig", "tcpdump", "iperf3", "ethtool", "sh", "sleep", "cat"}
+var commands = []string{"ip", "tc", "nft", "iptables", "ping", "curl", "dig", "tcpdump", "iperf3", "ethtool", "sysctl", "sh", "sleep", "cat"}
 
 // files that those commands read.
 var files = []string{"/etc/protocols", "/etc/services", "/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf"}

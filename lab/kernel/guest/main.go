@@ -59,7 +59,7 @@ func serve() error {
 	for _, s := range plan {
 		fmt.Fprintf(line, "%s%s\n", kernel.WordBegin, s.Name)
 		began := time.Now()
-		status, err := run(line, s)
+		status, err := run(line, s, &silence{limit: kernel.Silence, ask: askKernel})
 		trouble(err)
 		fmt.Fprintf(line, "\n%s%s %d %d\n", kernel.WordEnd, s.Name, status, time.Since(began).Milliseconds())
 	}
@@ -88,12 +88,13 @@ func prepare() error {
 		os.WriteFile("/proc/sys/kernel/modprobe", []byte("/init"), 0o644),
 		unix.Sethostname([]byte("machine")),
 		load("nf_conntrack"), // its functions are what the packet programs link to
+		load("tun"),          // elsewhere its device is there for whoever opens it, without the module
 		exec.Command("ip", "link", "set", "lo", "up").Run(),
 	)
 }
 
 // run runs a step with the line as its output.
-func run(line io.Writer, s kernel.Step) (int, error) {
+func run(line io.Writer, s kernel.Step, quiet *silence) (int, error) {
 	cmd := exec.Command(s.Path, s.Args...)
 	cmd.Dir, cmd.Env = s.Dir, append(os.Environ(), s.Env...)
 	r, w, err := os.Pipe()
@@ -105,12 +106,14 @@ func run(line io.Writer, s kernel.Step) (int, error) {
 		return -1, err
 	}
 	w.Close()
+	quiet.watch(cmd.Process)
 	said := make(chan struct{})
 	go func() {
 		defer close(said)
 		for lines := bufio.NewReader(r); ; {
 			text, err := lines.ReadString('\n')
 			io.WriteString(line, text)
+			quiet.heard()
 			if err != nil {
 				return
 			}
@@ -123,11 +126,15 @@ func run(line io.Writer, s kernel.Step) (int, error) {
 	case <-time.After(2 * time.Second):
 	}
 	r.Close()
+	hung := quiet.end()
+	if hung != nil {
+		hung = fmt.Errorf("%s: %w", s.Name, hung)
+	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return max(exit.ExitCode(), 1), nil
+		return max(exit.ExitCode(), 1), hung
 	}
-	return 0, err
+	return 0, errors.Join(err, hung)
 }
 
 func read[T any](path string) (v T, err error) {
