@@ -70,6 +70,7 @@ type Agent struct {
 	shape     *shape.Section
 	events    *os.File // the matcher's, if it is wanted
 	mode      *mode
+	refused   refusedFile
 	registry  *prometheus.Registry
 }
 

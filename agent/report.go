@@ -89,7 +89,7 @@ func (a *Agent) lacking() (out []*ngfwv1.SectionLack) {
 func (a *Agent) dataplaneReport() *ngfwv1.Dataplane {
 	r := &ngfwv1.Dataplane{
 		PolicyRevision: a.firewall.Version(), Flows: int64(a.flows.Flows()),
-		Drops: map[string]int64{}, Degraded: slices.Concat(a.dataplane.Degraded(), a.firewall.Degraded(), a.feed.Degraded(), a.inspect.Degraded(), a.shape.Degraded()),
+		Drops: map[string]int64{}, Degraded: slices.Concat(a.dataplane.Degraded(), a.firewall.Degraded(), a.feed.Degraded(), a.inspect.Degraded(), a.shape.Degraded(), a.refused.Degraded()),
 		IdsRules: a.inspect.Rules(), Countries: proto.Bool(a.firewall.HasCountries()), Lacking: a.lacking(),
 	}
 	stats, err := a.dataplane.Stats()

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
+	"sync/atomic"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -82,11 +84,37 @@ func (a *Agent) reload(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-again:
-			if err := a.enforceFile(ctx); err != nil {
+			err := a.enforceFile(ctx)
+			a.refused.note(err)
+			if err != nil {
 				a.log.Error("what could not be read again stays as it was", "err", err)
 				continue
 			}
 			a.log.Info("policy read again", "file", a.cfg.PolicyFile, "revision", a.firewall.Version())
 		}
 	}
+}
+
+// refusedFile is why what was read again is not in force; status shows it. The zero
+// value is ready.
+type refusedFile struct{ why atomic.Pointer[string] }
+
+func (r *refusedFile) note(err error) {
+	if err == nil {
+		r.why.Store(nil)
+		return
+	}
+	lines := strings.Split(err.Error(), "\n")
+	why := "policy_file: read again, and what is wrong stays as it was: " + lines[0]
+	if n := len(lines) - 1; n > 0 {
+		why += fmt.Sprintf(" (and %d more, see the log)", n)
+	}
+	r.why.Store(&why)
+}
+
+func (r *refusedFile) Degraded() []string {
+	if why := r.why.Load(); why != nil {
+		return []string{*why}
+	}
+	return nil
 }
