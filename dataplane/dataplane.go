@@ -251,6 +251,12 @@ func (d *Dataplane) initSettings() error {
 	}
 	if c.ClockBase == 0 {
 		c.ClockBase = uint64(flow.BootTime().UnixNano())
+		// Taken a moment apart, two offsets of the clock may be the same.
+		instance, err := flow.NewSecret()
+		if err != nil {
+			return err
+		}
+		c.Instance = uint32(instance)
 		if c.Secret, err = flow.NewSecret(); err != nil {
 			return err
 		}
@@ -286,7 +292,7 @@ func (d *Dataplane) putSettings(c bpfobj.TcConfig) error {
 // Instance names these maps: counters of another instance began from zero.
 func (d *Dataplane) Instance() (uint64, error) {
 	c, err := d.settings()
-	return c.ClockBase, err
+	return c.ClockBase ^ uint64(c.Instance)<<32, err
 }
 
 // SetCloud permits the agent's own connection to this address, whatever the

@@ -299,7 +299,7 @@ struct config {
 	__s16 tai_ahead;		/* what the kernel's TAI clock is ahead of UTC, s */
 	__u16 clock_set;		/* the clock can be believed */
 	__u32 epoch;			/* 16 bits: when it changes, every way of the fast path ends */
-	__u32 pad2;
+	__u32 instance;			/* random, fixed at first load; with clock_base it names these maps */
 	__u64 secret;			/* random, fixed at first load: of the table of tuples */
 };
 

@@ -54,7 +54,7 @@ type BenchConfig struct {
 	TaiAhead  int16
 	ClockSet  uint16
 	Epoch     uint32
-	Pad2      uint32
+	Instance  uint32
 	Secret    uint64
 }
 

@@ -23,7 +23,7 @@ type SimulateConfig struct {
 	TaiAhead  int16
 	ClockSet  uint16
 	Epoch     uint32
-	Pad2      uint32
+	Instance  uint32
 	Secret    uint64
 }
 
