@@ -97,11 +97,11 @@ func (k *kernel) place(key bpfobj.TcFastKey) uint32 {
 		k.t.Fatal(err)
 	}
 	w := func(i int) uint64 { return binary.NativeEndian.Uint64(b[8*i:]) }
-	h, err := k.Instance()
+	c, err := k.settings()
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	h = (h ^ w(0) ^ w(3)) * 0x9e3779b97f4a7c15
+	h := (c.ClockBase ^ w(0) ^ w(3)) * 0x9e3779b97f4a7c15
 	h = ((h ^ h>>32) + w(1) + w(4)) * 0xc2b2ae3d27d4eb4f
 	h = (h ^ h>>32 ^ w(2)) * 0x9e3779b97f4a7c15
 	return uint32(h>>32) % k.tc.FastWays.MaxEntries()
