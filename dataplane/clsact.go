@@ -127,8 +127,13 @@ func releasePin(pin string) error {
 			return err
 		}
 	}
-	// The kernel lets go of a link that nobody holds only a little later, and until
-	// then takes no other in its place.
+	return unpin(pin)
+}
+
+// unpin gives up a pin, and the link that it holds, if any, at once: the kernel lets
+// go of a link that nobody holds only a little later, and until then takes no other
+// in its place.
+func unpin(pin string) error {
 	if l, err := link.LoadPinnedLink(pin, nil); err == nil {
 		err := l.Detach()
 		if errors.Is(err, unix.ENOLINK) { // its interface is gone

@@ -83,7 +83,7 @@ func (d *Dataplane) hookClsact(index int, pin, hook, name string, program *ebpf.
 	}
 	// What was pinned there was a link, whose program judged until now, or the
 	// program that the filter has had.
-	if err := os.Remove(pin); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := unpin(pin); err != nil {
 		return fmt.Errorf("replace a pin: %w", err)
 	}
 	own, err := program.Clone() // one program is pinned at many places
