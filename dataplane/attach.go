@@ -380,7 +380,7 @@ func (d *Dataplane) ofVLAN(over uint32, vlan uint16) string {
 	return ""
 }
 
-// Degraded lists what works worse than it could: "xdp:eth0: the driver has none, …".
+// Degraded lists what works worse than it could: "xdp:br0: the driver has no native mode, TC does its work".
 func (d *Dataplane) Degraded() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

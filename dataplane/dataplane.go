@@ -12,6 +12,8 @@
 package dataplane
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -251,15 +253,11 @@ func (d *Dataplane) initSettings() error {
 	}
 	if c.ClockBase == 0 {
 		c.ClockBase = uint64(flow.BootTime().UnixNano())
+		var random [12]byte
+		rand.Read(random[:]) // never fails
+		c.Secret = binary.NativeEndian.Uint64(random[:])
 		// Taken a moment apart, two offsets of the clock may be the same.
-		instance, err := flow.NewSecret()
-		if err != nil {
-			return err
-		}
-		c.Instance = uint32(instance)
-		if c.Secret, err = flow.NewSecret(); err != nil {
-			return err
-		}
+		c.Instance = binary.NativeEndian.Uint32(random[8:])
 		if err := d.flows.Number(); err != nil {
 			return err
 		}

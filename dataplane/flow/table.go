@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -35,15 +34,6 @@ func Sizes(flows uint32) map[string]uint32 {
 	return map[string]uint32{
 		"flows": flows, "flow_numbers": flows, "flow_blocks": (flows + blockSize - 1) / blockSize, "tuples": 1 << bits.Len32(flows-1),
 	}
-}
-
-// NewSecret is what the hash of tuples is seeded with, once, before the first packet.
-func NewSecret() (uint64, error) {
-	var b [8]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return 0, fmt.Errorf("draw the flow table's secret: %w", err)
-	}
-	return binary.NativeEndian.Uint64(b[:]), nil
 }
 
 // OpenTable loads the programs over the given maps, by name: those of Sizes, and
